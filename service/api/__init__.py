@@ -1,0 +1,1 @@
+"""HTTP: the app, its routes, metrics, spool and model watcher."""

@@ -1,0 +1,1 @@
+"""The jobs: each is `python -m service.lifecycle.<job>`."""
