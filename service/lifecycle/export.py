@@ -1,0 +1,150 @@
+"""From a fitted scikit-learn pipeline to an ONNX graph that gives the same scores, or a refusal.
+
+The graph takes one float64 matrix and computes in float64, because split thresholds lie exactly on data values:
+rounded to float32, a row can fall on the other side.
+"""
+
+import dataclasses
+import json
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import pandas as pd
+from onnx import TensorProto, helper, numpy_helper
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+
+from service.model.engine import Category, Encoding
+
+OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
+Array = npt.NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """The graph's bytes, and where each feature stands in its input."""
+
+    onnx: bytes
+    encoding: Encoding
+
+
+def to_onnx(pipeline: Pipeline) -> Exported:
+    """Export one of `candidates`, fitted. Raises TypeError on a model that it does not know."""
+    encoder, model = pipeline.named_steps["encode"], pipeline.named_steps["model"]
+    encoding = _encoding(encoder)
+    slope, offset = -1.0, 0.0
+    if isinstance(model, CalibratedClassifierCV):
+        (calibrated,) = model.calibrated_classifiers_
+        (sigmoid,) = calibrated.calibrators
+        slope, offset, model = float(sigmoid.a_), float(sigmoid.b_), calibrated.estimator
+    graph = _Graph()
+    if isinstance(model, LogisticRegression):
+        margin = _linear(graph, encoder.named_transformers_.get("numbers"), model, encoding)
+    elif hasattr(model, "_predictors"):
+        margin = _trees(graph, model)
+    else:
+        raise TypeError(f"no ONNX export for {type(model).__name__}: add one to service/lifecycle/export.py")
+    # scikit-learn's calibration is 1 / (1 + exp(slope * margin + offset)).
+    calibrated_margin = graph.node("Add", graph.node("Mul", margin, graph.constant(-slope)), graph.constant(-offset))
+    graph.node("Reshape", graph.node("Sigmoid", calibrated_margin), graph.constant([-1], np.int64), out="score")
+    return Exported(graph.model(encoding.width), encoding)
+
+
+def _encoding(encoder: object) -> Encoding:
+    """Read the fitted ColumnTransformer: numbers first, then the one-hot columns in its order."""
+    columns = {name: list(names) for name, _, names in encoder.transformers_}  # type: ignore[attr-defined]
+    numbers, names = columns.get("numbers", []), columns.get("categories", [])
+    categories, width = {}, len(numbers)
+    if names:
+        one_hot = encoder.named_transformers_["categories"]  # type: ignore[attr-defined]
+        for name, values, rare in zip(names, one_hot.categories_, one_hot.infrequent_categories_, strict=True):
+            grouped = set() if rare is None else set(rare)
+            frequent = [str(v) for v in values if v not in grouped]
+            other = width + len(frequent) if grouped else None
+            categories[name] = Category(columns={v: width + i for i, v in enumerate(frequent)}, other=other)
+            width += len(frequent) + bool(grouped)
+    return Encoding(numbers=tuple(numbers), categories=categories, width=width)
+
+
+def _linear(graph: "_Graph", scaling: Pipeline | None, model: LogisticRegression, encoding: Encoding) -> str:
+    """Imputation, scaling and regression folded into one product over the values and one over their absence."""
+    count = len(encoding.numbers)
+    coefficients = model.coef_[0]
+    fill, weights, absent = (np.zeros(encoding.width) for _ in range(3))
+    bias = float(model.intercept_[0])
+    scaled = len(coefficients) - (encoding.width - count)
+    weights[count:] = coefficients[scaled:]
+    if count and scaling is not None:
+        imputer, scaler = scaling.named_steps["simpleimputer"], scaling.named_steps["standardscaler"]
+        slopes = coefficients[:scaled] / scaler.scale_
+        bias -= float(slopes @ scaler.mean_)
+        fill[:count], weights[:count] = imputer.statistics_, slopes[:count]
+        if imputer.indicator_ is not None:
+            absent[imputer.indicator_.features_] = slopes[count:]
+    missing = graph.node("IsNaN", "leads")
+    filled = graph.node("Where", missing, graph.constant(fill), "leads")
+    margin = graph.node("MatMul", filled, graph.constant(weights.reshape(-1, 1)))
+    if absent.any():
+        indicator = graph.node("Cast", missing, to=TensorProto.DOUBLE)
+        margin = graph.node("Add", margin, graph.node("MatMul", indicator, graph.constant(absent.reshape(-1, 1))))
+    return graph.node("Add", margin, graph.constant(bias))
+
+
+def _trees(graph: "_Graph", model: object) -> str:
+    """All trees as one ensemble. Reads scikit-learn's own nodes; parity is checked on every export."""
+    trees = [predictor.nodes for (predictor,) in model._predictors]  # type: ignore[attr-defined]
+    nodes = np.concatenate(trees)
+    tree_ids = np.repeat(np.arange(len(trees)), [len(t) for t in trees])
+    node_ids = np.concatenate([np.arange(len(t)) for t in trees])
+    leaf = nodes["is_leaf"].astype(bool)
+    if nodes["is_categorical"].any():
+        raise TypeError("trees with native categories have no faithful ONNX form; encode categories first")
+    margin = graph.node(
+        "TreeEnsembleRegressor",
+        "leads",
+        domain="ai.onnx.ml",
+        n_targets=1,
+        base_values_as_tensor=numpy_helper.from_array(np.ravel(model._baseline_prediction).astype(np.float64)),  # type: ignore[attr-defined]
+        nodes_treeids=tree_ids.tolist(),
+        nodes_nodeids=node_ids.tolist(),
+        nodes_featureids=nodes["feature_idx"].tolist(),
+        nodes_values_as_tensor=numpy_helper.from_array(nodes["num_threshold"].astype(np.float64)),
+        nodes_modes=np.where(leaf, "LEAF", "BRANCH_LEQ").tolist(),
+        nodes_truenodeids=nodes["left"].astype(np.int64).tolist(),
+        nodes_falsenodeids=nodes["right"].astype(np.int64).tolist(),
+        nodes_missing_value_tracks_true=nodes["missing_go_to_left"].astype(np.int64).tolist(),
+        target_treeids=tree_ids[leaf].tolist(),
+        target_nodeids=node_ids[leaf].tolist(),
+        target_ids=[0] * int(leaf.sum()),
+        target_weights_as_tensor=numpy_helper.from_array(nodes["value"][leaf].astype(np.float64)),
+    )
+    return graph.node("Cast", margin, to=TensorProto.DOUBLE)
+
+
+class _Graph:
+    """Nodes and constants collected in order, each named by its number."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+
+    def constant(self, value: float | list[int] | Array, dtype: type = np.float64) -> str:
+        name = f"c{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(np.asarray(value, dtype=dtype), name))
+        return name
+
+    def node(self, kind: str, *inputs: str, out: str | None = None, **attributes: object) -> str:
+        name = out or f"n{len(self._nodes)}"
+        self._nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
+
+    def model(self, width: int) -> bytes:
+        leads = helper.make_tensor_value_info("leads", TensorProto.DOUBLE, [None, width])
+        score = helper.make_tensor_value_info("score", TensorProto.DOUBLE, [None])
+        graph = helper.make_graph(self._nodes, "lead-scoring", [leads], [score], self._constants)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+        onnx.checker.check_model(model)
+        return bytes(model.SerializeToString())

@@ -1,0 +1,99 @@
+"""Inference: leads to one encoded matrix, the matrix to scores by ONNX Runtime."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.model.lead import features_type
+from service.model.schema import LeadSchema
+
+Matrix = npt.NDArray[np.float64]
+
+
+class Category(BaseModel):
+    """One category's columns of the matrix: its frequent values each have one; all others share `other`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: dict[str, int]
+    other: int | None
+
+
+class Encoding(BaseModel):
+    """Where each feature stands in the matrix: first the numbers, then a column for each frequent value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    numbers: tuple[str, ...]
+    categories: dict[str, Category]
+    width: Annotated[int, Field(gt=0)]
+
+
+class Engine:
+    """A model ready to score. Safe to use from several threads.
+
+    Raises ValueError when the encoding does not fit the schema, and ONNX Runtime's own errors when the graph
+    cannot be loaded.
+    """
+
+    def __init__(self, onnx: bytes, encoding: Encoding, schema: LeadSchema, threads: int = 1) -> None:
+        self.features = features_type(schema)
+        self._decode = msgspec.json.Decoder(list[self.features]).decode  # type: ignore[name-defined]
+        position = {f.name: i for i, f in enumerate(schema.features)}
+        if unknown := (set(encoding.numbers) | set(encoding.categories)) - set(position):
+            raise ValueError(f"the encoding names features that the schema lacks: {sorted(unknown)}")
+        self._numbers = [position[name] for name in encoding.numbers]
+        self._width = encoding.width
+        self._absent = [
+            (column, value)
+            for column, name in enumerate(encoding.numbers)
+            for value in schema.features[position[name]].missing
+            if not isinstance(value, str)
+        ]
+        self._categories: list[tuple[int, dict[str | None, int], int | None]] = []
+        for name, category in encoding.categories.items():
+            columns: dict[str | None, int] = dict(category.columns)
+            # "" is how training writes a missing category; it may be rare, or not have occurred at all.
+            missing = columns.get("", category.other)
+            for value in (None, "", *schema.features[position[name]].missing):
+                if missing is not None and (value is None or isinstance(value, str)):
+                    columns[value] = missing
+            self._categories.append((position[name], columns, category.other))
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+
+    def parse(self, features_json: bytes) -> list[msgspec.Struct]:
+        """Features from a JSON list. Raises msgspec.ValidationError where one does not fit the schema."""
+        return self._decode(features_json)  # type: ignore[no-any-return]
+
+    def encode(self, leads: Sequence[msgspec.Struct]) -> Matrix:
+        """One row a lead, as wide as the encoding; a missing number is NaN."""
+        matrix = np.zeros((len(leads), self._width))
+        rows = [msgspec.structs.astuple(lead) for lead in leads]
+        if self._numbers:
+            # numpy turns None into NaN and True into 1.0.
+            matrix[:, : len(self._numbers)] = np.array(
+                [[row[i] for i in self._numbers] for row in rows], dtype=np.float64
+            )
+            for column, value in self._absent:
+                numbers = matrix[:, column]
+                numbers[numbers == value] = np.nan
+        for i, columns, other in self._categories:
+            hot = [columns.get(row[i], other) for row in rows]
+            for row, column in enumerate(hot):
+                if column is not None:
+                    matrix[row, column] = 1.0
+        return matrix
+
+    def score(self, leads: Sequence[msgspec.Struct]) -> list[float]:
+        """The probability of conversion for each lead, between 0 and 1."""
+        scores: Matrix = self._session.run(["score"], {"leads": self.encode(leads)})[0]
+        return scores.tolist()  # type: ignore[no-any-return]
