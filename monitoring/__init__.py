@@ -1,0 +1,1 @@
+"""What we promise: SLOs and alerts as data, and the proof that they behave."""
