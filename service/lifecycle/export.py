@@ -6,6 +6,7 @@ rounded to float32, a row can fall on the other side.
 
 import dataclasses
 import json
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,12 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from service.model.engine import Category, Encoding
+from service.model.bundle import TOLERANCE, Golden
+from service.model.engine import Category, Encoding, Engine
+from service.model.schema import LeadSchema, Value
 
+NEVER_SEEN = "a value that was never seen"
+EXTREMES = (-1e100, -1e12, 1e12, 1e100)
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
 Array = npt.NDArray[np.float64]
 
@@ -28,6 +33,10 @@ class Exported:
 
     onnx: bytes
     encoding: Encoding
+
+
+class ParityError(Exception):
+    """The exported graph does not score as scikit-learn does; the model must not be published."""
 
 
 def to_onnx(pipeline: Pipeline) -> Exported:
@@ -50,6 +59,61 @@ def to_onnx(pipeline: Pipeline) -> Exported:
     calibrated_margin = graph.node("Add", graph.node("Mul", margin, graph.constant(-slope)), graph.constant(-offset))
     graph.node("Reshape", graph.node("Sigmoid", calibrated_margin), graph.constant([-1], np.int64), out="score")
     return Exported(graph.model(encoding.width), encoding)
+
+
+def check_parity(pipeline: Pipeline, exported: Exported, schema: LeadSchema, frame: pd.DataFrame) -> None:
+    """Compare both engines, the service's way from JSON to score against scikit-learn on the float64 values.
+
+    Compared are these prepared rows and `probes` of them. Raises ParityError, with the worst lead, beyond TOLERANCE.
+    """
+    rows = pd.concat([frame, probes(schema, frame, each=25)], ignore_index=True)
+    engine = Engine(exported.onnx, exported.encoding, schema)
+    leads = [as_received(schema, row) for row in rows.to_dict("records")]
+    scores = np.array(engine.score(engine.parse(json.dumps(leads).encode())))
+    # A score that is not a number compares false with everything: turn the comparison so that it is refused.
+    distance = np.abs(scores - pipeline.predict_proba(rows)[:, 1])
+    if not (distance <= TOLERANCE).all():
+        worst = int(np.nan_to_num(distance, nan=np.inf).argmax())
+        raise ParityError(
+            f"ONNX and scikit-learn differ by {distance[worst]:.2g} (allowed: {TOLERANCE:g}) on {leads[worst]}"
+        )
+
+
+def golden(pipeline: Pipeline, schema: LeadSchema, frame: pd.DataFrame) -> list[Golden]:
+    """Probes with the scores that scikit-learn gives them: what a bundle is verified by wherever it is loaded."""
+    rows = probes(schema, frame)
+    scores = pipeline.predict_proba(rows)[:, 1]
+    leads = (as_received(schema, row) for row in rows.to_dict("records"))
+    return [Golden(features=lead, score=float(score)) for lead, score in zip(leads, scores, strict=True)]
+
+
+def probes(schema: LeadSchema, frame: pd.DataFrame, each: int = 1, count: int = 64) -> pd.DataFrame:
+    """Invented leads, prepared: `count` plain ones, and `each` with a feature missing, never seen, extreme.
+
+    Each column is drawn on its own, so that no real lead leaves its bucket inside a bundle.
+    """
+    draw = np.random.default_rng(0)
+    plain = pd.DataFrame({name: draw.choice(frame[name].to_numpy(), count) for name in frame.columns})
+    variants = [plain]
+    for feature in schema.features:
+        values: tuple[float | str, ...] = ("", NEVER_SEEN) if feature.kind == "category" else (np.nan,)
+        if feature.kind == "number":
+            values += EXTREMES
+        for value in values:
+            variants.append(plain.iloc[draw.integers(count, size=each)].assign(**{feature.name: value}))
+    return pd.concat(variants, ignore_index=True)
+
+
+def as_received(schema: LeadSchema, row: dict[Any, Any]) -> dict[str, Value]:
+    """A prepared row as a caller would send it: a missing value is null, a boolean is one again."""
+    lead: dict[str, Value] = {}
+    for feature in schema.features:
+        value = row[feature.name]
+        if value == "" or value != value:
+            lead[feature.name] = None
+        else:
+            lead[feature.name] = bool(value) if feature.kind == "boolean" else value
+    return lead
 
 
 def _encoding(encoder: object) -> Encoding:

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from service.model.schema import MAX_TEXT, Kind, LeadSchema
+from service.model.schema import MAX_NUMBER, MAX_TEXT, Kind, LeadSchema
 
 TYPES: dict[Kind, Any] = {
-    "number": float | None,
+    "number": Annotated[float, msgspec.Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)] | None,
     "boolean": bool | None,
     "category": Annotated[str, msgspec.Meta(max_length=MAX_TEXT)] | None,
 }

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Kind = Literal["number", "boolean", "category"]
 Value = float | bool | str | None
 
+MAX_NUMBER = 1e100
+"""Largest magnitude of a number; beyond it, sums of weighted numbers could overflow into scores that are none."""
+
 MAX_TEXT = 1_000
 """Characters of a category's value or a lead id; longer ones are refused at the edge."""
 

@@ -1,0 +1,230 @@
+"""The model bundle: an immutable folder `models/<version>/`, and the one pointer that says which is served.
+
+Publishing writes the files create-only and the sums last; a bundle without sums is not one. The pointer holds the
+digest of the sums, so that a bundle cannot be exchanged under a served version's name, sums and all.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
+
+from service.model.engine import Encoding, Engine
+from service.model.schema import LeadSchema, Value
+from service.storage import Storage
+
+POINTER = "champion.json"
+TOLERANCE = 1e-5
+"""How far a score may be from scikit-learn's, at export and at every load."""
+MODEL, MANIFEST, GOLDEN, CARD, SUMS = "model.onnx", "bundle.json", "golden.json", "MODEL_CARD.md", "SHA256SUMS"
+
+Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
+Refusal = Literal["missing", "tampered", "malformed", "wrong_scores", "incompatible"]
+
+
+class BundleRefused(Exception):
+    """A bundle that must not be served. `reason` is one of a few words, for the metric; the message says more."""
+
+    def __init__(self, reason: Refusal, message: str) -> None:
+        super().__init__(message)
+        self.reason: Refusal = reason
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Band(_Document):
+    """Leads that score at least this much, and less than the band before."""
+
+    name: str
+    min_score: Share
+
+
+class Economics(_Document):
+    """What a conversion is worth and a contact costs (one currency), and how many contacts the team can make."""
+
+    conversion_value: Annotated[FiniteFloat, Field(gt=0)]
+    contact_cost: Annotated[FiniteFloat, Field(ge=0)]
+    contacts_per_1000_leads: Annotated[FiniteFloat, Field(gt=0, le=1000)] = 1000
+
+
+class Provenance(_Document):
+    """Where the model comes from."""
+
+    source: str
+    data_sha256: str
+    rows: int
+    trained_at: datetime
+    candidate: str
+    git_commit: str | None
+    mlflow_run_id: str
+
+
+class Manifest(_Document):
+    """bundle.json. `benchmark` holds the held-out figures of this very model, by name."""
+
+    format: Literal[1] = 1
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    lead_schema: LeadSchema
+    encoding: Encoding
+    threshold: Share
+    bands: Annotated[tuple[Band, ...], Field(min_length=1)]
+    metric: str
+    benchmark: dict[str, float]
+    economics: Economics
+    provenance: Provenance
+
+
+class Golden(_Document):
+    """An invented lead and the score that scikit-learn gave it."""
+
+    features: dict[str, Value]
+    score: Share
+
+
+class Pointer(_Document):
+    """champion.json: which version is served, the digest of its sums, and who moved it when and why.
+
+    `new_schema` says that a person accepted a schema that may refuse today's callers.
+    """
+
+    version: str
+    sums_sha256: str
+    moved_at: datetime
+    moved_by: str
+    reason: str
+    new_schema: bool = False
+
+
+GOLDEN_ROWS = TypeAdapter(list[Golden])
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded and verified bundle, ready to serve."""
+
+    manifest: Manifest
+    engine: Engine
+    card: str
+
+    @property
+    def version(self) -> str:
+        """The version that every score names."""
+        return self.manifest.version
+
+
+def new_version(onnx: bytes, now: datetime | None = None) -> str:
+    """A version's name: sorts by time, and differs for models made in the same second."""
+    return f"{now or datetime.now(UTC):%Y%m%dT%H%M%SZ}-{hashlib.sha256(onnx).hexdigest()[:8]}"
+
+
+def publish(models: Storage, manifest: Manifest, onnx: bytes, golden: list[Golden], card: str) -> str:
+    """Write the bundle; return the digest of its sums, for the pointer. Nothing is served by this alone.
+
+    Raises Conflict where the version exists, and BundleRefused where its scores are wrong.
+    """
+    files = {
+        MODEL: onnx,
+        MANIFEST: manifest.model_dump_json(indent=1).encode(),
+        GOLDEN: GOLDEN_ROWS.dump_json(golden, indent=1),
+        CARD: card.encode(),
+    }
+    _verified(files)
+    for name, data in files.items():
+        models.create(_key(manifest.version, name), data)
+    sums = "".join(f"{_digest(data)}  {name}\n" for name, data in files.items()).encode()
+    models.create(_key(manifest.version, SUMS), sums)
+    return _digest(sums)
+
+
+def read_pointer(models: Storage) -> tuple[Pointer, str] | None:
+    """The pointer and its generation, or None where nothing was ever served. Raises BundleRefused if malformed."""
+    stored = models.read(POINTER)
+    if stored is None:
+        return None
+    try:
+        return Pointer.model_validate_json(stored.data), stored.generation
+    except ValidationError as error:
+        raise BundleRefused("malformed", f"{models.url}/{POINTER}: {_first(error)}") from error
+
+
+def move_pointer(models: Storage, pointer: Pointer, generation: str | None) -> str:
+    """Serve another version, unless the pointer was moved since it was read: then Conflict is raised."""
+    return models.swap(POINTER, pointer.model_dump_json(indent=1).encode(), generation)
+
+
+def load(models: Storage, pointer: Pointer, threads: int = 1) -> Bundle:
+    """Fetch and verify the bundle that the pointer names. Raises BundleRefused, or StorageError if out of reach."""
+    sums = _fetch(models, pointer.version, SUMS)
+    if _digest(sums) != pointer.sums_sha256:
+        raise BundleRefused("tampered", f"{pointer.version}: {SUMS} is not the one that was published")
+    expected = dict(reversed(line) for line in re.findall(r"^([0-9a-f]{64})  (\S+)$", sums.decode(), re.M))
+    if set(expected) != {MODEL, MANIFEST, GOLDEN, CARD}:
+        raise BundleRefused("malformed", f"{pointer.version}: {SUMS} lists {', '.join(sorted(expected)) or 'nothing'}")
+    files = {name: _fetch(models, pointer.version, name) for name in expected}
+    for name, digest in expected.items():
+        if _digest(files[name]) != digest:
+            raise BundleRefused("tampered", f"{pointer.version}: {name} does not have its published sum")
+    bundle = _verified(files, threads)
+    if bundle.version != pointer.version:
+        raise BundleRefused("malformed", f"{pointer.version}: {MANIFEST} calls itself {bundle.version}")
+    return bundle
+
+
+def check_compatible(new: Bundle, served: Bundle) -> None:
+    """Raise BundleRefused if a lead that is valid for the served model could be refused by the new one."""
+    if reasons := list(new.manifest.lead_schema.refusals_of(served.manifest.lead_schema)):
+        raise BundleRefused("incompatible", f"{new.version} would refuse today's callers: {'; '.join(reasons)}")
+
+
+def _verified(files: dict[str, bytes], threads: int = 1) -> Bundle:
+    """Parse the files and replay the golden rows through the engine."""
+    try:
+        manifest = Manifest.model_validate_json(files[MANIFEST])
+        golden = GOLDEN_ROWS.validate_json(files[GOLDEN])
+        engine = Engine(files[MODEL], manifest.encoding, manifest.lead_schema, threads)
+        scores = engine.score(engine.parse(_features_json(golden)))
+    except ValidationError as error:
+        raise BundleRefused("malformed", _first(error)) from error
+    except Exception as error:  # ONNX Runtime raises types of its own for every kind of broken graph
+        raise BundleRefused("malformed", f"the model cannot be run: {error}") from error
+    if not golden:
+        raise BundleRefused("malformed", f"{manifest.version}: no golden rows to verify by")
+    worst = max(_distance(score, row.score) for score, row in zip(scores, golden, strict=True))
+    if worst > TOLERANCE:
+        raise BundleRefused("wrong_scores", f"{manifest.version}: a golden row is off by {worst:.2g}")
+    return Bundle(manifest, engine, files[CARD].decode())
+
+
+def _distance(score: float, expected: float) -> float:
+    """Infinite for anything that is no probability: NaN compares false with every tolerance."""
+    return abs(score - expected) if 0.0 <= score <= 1.0 else float("inf")
+
+
+def _features_json(golden: list[Golden]) -> bytes:
+    """The golden rows' features as the JSON list that the engine parses."""
+    return TypeAdapter(list[dict[str, Any]]).dump_json([row.features for row in golden])
+
+
+def _fetch(models: Storage, version: str, name: str) -> bytes:
+    stored = models.read(_key(version, name))
+    if stored is None:
+        raise BundleRefused("missing", f"{models.url}/{_key(version, name)} does not exist")
+    return stored.data
+
+
+def _key(version: str, name: str) -> str:
+    return f"models/{version}/{name}"
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or error.title}: {first['msg']}"
