@@ -1,0 +1,1 @@
+"""What runs where: the cdktf stacks, and the tools that prove a plan before it is applied."""

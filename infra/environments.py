@@ -1,0 +1,39 @@
+"""Your environments, side by side: replace these values by your own; upgrades never touch this file."""
+
+from infra.environment import Environment
+
+DEV = Environment(
+    id="dev",
+    prefix="acme-leads",
+    project="acme-leads-dev",
+    region="europe-west1",
+    pages=False,
+    ticket_email="lead-scoring@acme.example",
+    runbooks_url="https://github.com/acme/lead-scoring/blob/main/monitoring/runbooks",
+    personal_data_days=90,
+    access_log_days=90,
+)
+
+STAGING = Environment(
+    id="staging",
+    prefix="acme-leads",
+    project="acme-leads-staging",
+    region="europe-west1",
+    pages=False,
+    ticket_email="lead-scoring@acme.example",
+    runbooks_url="https://github.com/acme/lead-scoring/blob/main/monitoring/runbooks",
+    personal_data_days=90,
+    access_log_days=90,
+)
+
+PROD = Environment(
+    id="prod",
+    prefix="acme-leads",
+    project="acme-leads-prod",
+    region="europe-west1",
+    pages=True,
+    ticket_email="lead-scoring@acme.example",
+    runbooks_url="https://github.com/acme/lead-scoring/blob/main/monitoring/runbooks",
+)
+
+ENVIRONMENTS = {env.id: env for env in (DEV, STAGING, PROD)}

@@ -1,0 +1,102 @@
+"""Where models, leads, predictions, artifacts and access logs lie, and who may do what with them.
+
+What roles permit: https://cloud.google.com/storage/docs/access-control/iam-roles
+"""
+
+from infra.bindings import (
+    Bucket,
+    BucketAction,
+    BucketCondition,
+    BucketIamCondition,
+    BucketIamMember,
+    BucketLogging,
+    BucketRule,
+    BucketSoftDelete,
+    BucketVersioning,
+    Lifecycle,
+    TerraformStack,
+)
+from infra.environment import Environment
+
+READ = "roles/storage.objectViewer"
+CREATE = "roles/storage.objectCreator"  # new objects only: it can neither replace nor delete
+CHANGE = "roles/storage.objectUser"
+
+POINTER = "champion.json"  # names the model that serves; service.model.bundle moves it
+
+
+class StorageStack(TerraformStack):
+    """Five private buckets, granted on each bucket."""
+
+    def __init__(
+        self, scope: object, id: str, *, env: Environment, scoring: str, jobs: str, mlflow: str
+    ) -> None:
+        """`scoring`, `jobs` and `mlflow` are e-mail addresses of service accounts."""
+        super().__init__(scope, id)
+        logs = self._bucket(env, "access-logs", _delete_after(env.access_log_days))
+        # Cloud Storage itself writes the usage logs, as this group.
+        # https://cloud.google.com/storage/docs/access-logs#delivery
+        self._grant("access_logs_delivery", logs, "group:cloud-storage-analytics@google.com", CREATE)
+
+        personal_data = _delete_after(env.live_days)
+        models = self._bucket(env, "models", logs=logs)
+        leads = self._bucket(env, "leads", personal_data, logs=logs)
+        predictions = self._bucket(env, "predictions", personal_data, logs=logs)
+        artifacts = self._bucket(env, "artifacts", logs=logs)
+
+        self._grant("models_scoring_read", models, f"serviceAccount:{scoring}", READ)
+        self._grant("predictions_scoring_create", predictions, f"serviceAccount:{scoring}", CREATE)
+
+        # A published model can be added, never altered; only the pointer moves.
+        pointer = BucketIamCondition(
+            title="pointer_only",
+            expression=f'resource.name == "projects/_/buckets/{models}/objects/{POINTER}"',
+        )
+        self._grant("models_jobs_read", models, f"serviceAccount:{jobs}", READ)
+        self._grant("models_jobs_create", models, f"serviceAccount:{jobs}", CREATE)
+        self._grant("models_jobs_point", models, f"serviceAccount:{jobs}", CHANGE, pointer)
+        self._grant("leads_jobs_read", leads, f"serviceAccount:{jobs}", READ)
+        self._grant("predictions_jobs_read", predictions, f"serviceAccount:{jobs}", READ)
+
+        self._grant("artifacts_mlflow_change", artifacts, f"serviceAccount:{mlflow}", CHANGE)
+
+    def _bucket(self, env: Environment, thing: str, *rules: BucketRule, logs: str | None = None) -> str:
+        bucket = Bucket(
+            self,
+            thing.replace("-", "_"),
+            name=env.name(thing),
+            location=env.region,
+            storage_class="STANDARD",
+            uniform_bucket_level_access=True,
+            public_access_prevention="enforced",
+            force_destroy=False,
+            versioning=BucketVersioning(enabled=True),
+            soft_delete_policy=BucketSoftDelete(retention_duration_seconds=env.soft_delete_days * 86_400),
+            lifecycle_rule=[
+                *rules,
+                BucketRule(
+                    action=BucketAction(type="Delete"),
+                    condition=BucketCondition(
+                        with_state="ARCHIVED", days_since_noncurrent_time=env.noncurrent_days
+                    ),
+                ),
+                BucketRule(
+                    action=BucketAction(type="AbortIncompleteMultipartUpload"),
+                    condition=BucketCondition(age=1),
+                ),
+            ],
+            logging=BucketLogging(log_bucket=logs, log_object_prefix=thing) if logs else None,
+            lifecycle=Lifecycle(prevent_destroy=True),
+        )
+        return str(bucket.name)
+
+    def _grant(
+        self, id: str, bucket: str, member: str, role: str, condition: BucketIamCondition | None = None
+    ) -> None:
+        BucketIamMember(self, id, bucket=bucket, member=member, role=role, condition=condition)
+
+
+def _delete_after(days: int) -> BucketRule:
+    return BucketRule(
+        action=BucketAction(type="Delete"), condition=BucketCondition(with_state="LIVE", age=days)
+    )
