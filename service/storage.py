@@ -82,7 +82,7 @@ class Folder:
 
     @contextmanager
     def _draft(self, path: Path, data: bytes) -> Iterator[str]:
-        """A temporary file beside `path` that holds the data on the disk, so that a rename or link is all or nothing."""
+        """A temporary file beside `path` with the data on the disk, so that a rename or link is all or nothing."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".draft-", delete=False) as draft:

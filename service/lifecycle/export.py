@@ -116,13 +116,13 @@ def as_received(schema: LeadSchema, row: dict[Any, Any]) -> dict[str, Value]:
     return lead
 
 
-def _encoding(encoder: object) -> Encoding:
+def _encoding(encoder: Any) -> Encoding:
     """Read the fitted ColumnTransformer: numbers first, then the one-hot columns in its order."""
-    columns = {name: list(names) for name, _, names in encoder.transformers_}  # type: ignore[attr-defined]
+    columns = {name: list(names) for name, _, names in encoder.transformers_}
     numbers, names = columns.get("numbers", []), columns.get("categories", [])
     categories, width = {}, len(numbers)
     if names:
-        one_hot = encoder.named_transformers_["categories"]  # type: ignore[attr-defined]
+        one_hot = encoder.named_transformers_["categories"]
         for name, values, rare in zip(names, one_hot.categories_, one_hot.infrequent_categories_, strict=True):
             grouped = set() if rare is None else set(rare)
             frequent = [str(v) for v in values if v not in grouped]
@@ -156,9 +156,9 @@ def _linear(graph: "_Graph", scaling: Pipeline | None, model: LogisticRegression
     return graph.node("Add", margin, graph.constant(bias))
 
 
-def _trees(graph: "_Graph", model: object) -> str:
+def _trees(graph: "_Graph", model: Any) -> str:
     """All trees as one ensemble. Reads scikit-learn's own nodes; parity is checked on every export."""
-    trees = [predictor.nodes for (predictor,) in model._predictors]  # type: ignore[attr-defined]
+    trees = [predictor.nodes for (predictor,) in model._predictors]
     nodes = np.concatenate(trees)
     tree_ids = np.repeat(np.arange(len(trees)), [len(t) for t in trees])
     node_ids = np.concatenate([np.arange(len(t)) for t in trees])
@@ -170,7 +170,7 @@ def _trees(graph: "_Graph", model: object) -> str:
         "leads",
         domain="ai.onnx.ml",
         n_targets=1,
-        base_values_as_tensor=numpy_helper.from_array(np.ravel(model._baseline_prediction).astype(np.float64)),  # type: ignore[attr-defined]
+        base_values_as_tensor=numpy_helper.from_array(np.ravel(model._baseline_prediction).astype(np.float64)),
         nodes_treeids=tree_ids.tolist(),
         nodes_nodeids=node_ids.tolist(),
         nodes_featureids=nodes["feature_idx"].tolist(),

@@ -19,7 +19,13 @@ from service.storage import Storage
 POINTER = "champion.json"
 TOLERANCE = 1e-5
 """How far a score may be from scikit-learn's, at export and at every load."""
-MODEL, MANIFEST, GOLDEN, CARD, SUMS = "model.onnx", "bundle.json", "golden.json", "MODEL_CARD.md", "SHA256SUMS"
+MODEL, MANIFEST, GOLDEN, CARD, SUMS = (
+    "model.onnx",
+    "bundle.json",
+    "golden.json",
+    "MODEL_CARD.md",
+    "SHA256SUMS",
+)
 
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Refusal = Literal["missing", "tampered", "malformed", "wrong_scores", "incompatible"]

@@ -57,7 +57,7 @@ class Engine:
         ]
         self._categories: list[tuple[int, dict[str | None, int], int | None]] = []
         for name, category in encoding.categories.items():
-            columns: dict[str | None, int] = dict(category.columns)
+            columns: dict[str | None, int] = dict(category.columns.items())
             # "" is how training writes a missing category; it may be rare, or not have occurred at all.
             missing = columns.get("", category.other)
             for value in (None, "", *schema.features[position[name]].missing):
@@ -72,7 +72,7 @@ class Engine:
 
     def parse(self, features_json: bytes) -> list[msgspec.Struct]:
         """Features from a JSON list. Raises msgspec.ValidationError where one does not fit the schema."""
-        return self._decode(features_json)  # type: ignore[no-any-return]
+        return self._decode(features_json)
 
     def encode(self, leads: Sequence[msgspec.Struct]) -> Matrix:
         """One row a lead, as wide as the encoding; a missing number is NaN."""
@@ -87,10 +87,10 @@ class Engine:
                 numbers = matrix[:, column]
                 numbers[numbers == value] = np.nan
         for i, columns, other in self._categories:
-            hot = [columns.get(row[i], other) for row in rows]
-            for row, column in enumerate(hot):
-                if column is not None:
-                    matrix[row, column] = 1.0
+            for number, row in enumerate(rows):
+                hot = columns.get(row[i], other)
+                if hot is not None:
+                    matrix[number, hot] = 1.0
         return matrix
 
     def score(self, leads: Sequence[msgspec.Struct]) -> list[float]:

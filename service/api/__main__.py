@@ -1,0 +1,53 @@
+"""`python -m service.api`: serve on the host and port of the settings until SIGTERM."""
+
+import errno
+import logging
+import math
+import socket
+import sys
+
+import uvicorn
+from pydantic import ValidationError
+
+from service.api import logs
+from service.api.app import create_app
+from service.settings import Settings
+
+logger = logging.getLogger("service.api")
+
+
+def main() -> int:
+    """Exit code 0 after a clean stop, 1 when serving is impossible, 2 when the settings are wrong."""
+    try:
+        settings = Settings()  # values come from the environment
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False):
+            name = "LEADSCORING_" + "_".join(map(str, problem["loc"])).upper()
+            print(f"{name}: {problem['msg']}", file=sys.stderr)
+        return 2
+    logs.configure(settings.log_level)
+    try:
+        listener = socket.create_server((settings.host, settings.port), backlog=1024)
+    except OSError as error:
+        why = "is taken by another program" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+        print(f"{settings.host}:{settings.port} {why}; set LEADSCORING_PORT to another port", file=sys.stderr)
+        return 1
+    try:
+        app = create_app(settings)
+    except OSError as error:
+        print(f"LEADSCORING_SPOOL_DIR: {settings.spool_dir} cannot be used: {error.strerror}", file=sys.stderr)
+        return 1
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
+    )
+    logger.info("listening", extra={"host": settings.host, "port": listener.getsockname()[1]})
+    uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

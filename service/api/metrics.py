@@ -1,0 +1,23 @@
+"""Every metric that the service exports, in one place; `monitoring` writes alerts on these names."""
+
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+REQUESTS = Counter("leadscoring_requests", "HTTP requests answered.", ["route", "method", "status"])
+DURATION = Histogram(
+    "leadscoring_request_duration_seconds",
+    "Time from the request's first byte to its answer's last.",
+    ["route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+LEADS = Counter("leadscoring_leads_scored", "Leads scored and recorded.", ["decision"])
+MODEL = Gauge("leadscoring_model_info", "1 for the model version that is served.", ["version"])
+MODEL_LOADED = Gauge("leadscoring_model_loaded_timestamp_seconds", "When the served model was loaded.")
+SWAPS = Counter("leadscoring_model_swaps", "Models put in service, the first included.")
+REFUSED = Counter("leadscoring_bundle_refused", "Bundles refused; the old model stayed.", ["reason"])
+POINTER_READ = Gauge("leadscoring_pointer_last_success_timestamp_seconds", "When the pointer was last read.")
+SPOOL_BYTES = Gauge("leadscoring_spool_bytes", "Bytes of records that wait for upload.")
+RECORDS_WRITTEN = Counter("leadscoring_records_written", "Prediction records put into the spool.")
+RECORDS_UPLOADED = Counter("leadscoring_records_uploaded", "Prediction records uploaded.")
+UPLOAD_FAILURES = Counter("leadscoring_upload_failures", "Uploads of records that failed and are tried again.")

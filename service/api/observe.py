@@ -1,0 +1,42 @@
+"""Counts and times every request, whatever answers it."""
+
+import logging
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api import metrics
+
+logger = logging.getLogger(__name__)
+
+ROUTES = frozenset({"/v1/score", "/v1/model", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
+"""Label values are a fixed set: a caller who makes up paths cannot make up time series."""
+METHODS = frozenset({"GET", "POST", "HEAD"})
+
+
+class Observe:
+    """ASGI middleware. A request that ends in an exception counts as a 500, which is what its caller gets."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and see what it is answered with."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed)
+        finally:
+            route = scope["path"] if scope["path"] in ROUTES else "other"
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            metrics.REQUESTS.labels(route, method, status).inc()
+            metrics.DURATION.labels(route).observe(time.perf_counter() - started)

@@ -1,0 +1,91 @@
+"""One model version in service: a request's body in, the answer's body and the records out."""
+
+import os
+import time
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import msgspec
+from pydantic import BaseModel
+
+from service.api import contract
+from service.api.contract import Decision, LeadScore, ScoreResponse
+from service.model.bundle import Bundle
+from service.records import PredictionRecord, to_lines
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Scored(NamedTuple):
+    """The answer, its records as JSON lines, and how many leads were decided how."""
+
+    answer: bytes
+    lines: bytes
+    decisions: dict[Decision, int]
+
+
+class Scorer:
+    """Everything that a request needs, made from one bundle: a request that holds it is answered by one version."""
+
+    def __init__(self, bundle: Bundle, max_leads: int) -> None:
+        self.bundle, self.loaded_at = bundle, datetime.now(UTC)
+        self._max_leads = max_leads
+        self._decode = contract.decoder(bundle.engine.features, max_leads).decode
+        self._threshold = bundle.manifest.threshold
+        self._bands = [(band.min_score, band.name) for band in bundle.manifest.bands]
+
+    @cached_property
+    def request_model(self) -> type[BaseModel]:
+        """The described form of a request; made when it is first asked for."""
+        return contract.request_model(self.bundle, self._max_leads)
+
+    def score(self, body: bytes, request_id: str, started: float) -> Scored:
+        """Decode, score and encode. `started` is a time.perf_counter(). Raises Problem on a bad request."""
+        try:
+            leads: list[Any] = self._decode(body).leads
+        except msgspec.DecodeError as error:
+            raise contract.refusal(self.request_model, body, error) from None
+        scores = self.bundle.engine.score([lead.features for lead in leads])
+        version, now = self.bundle.version, datetime.now(UTC)
+        answers = [
+            LeadScore(lead.lead_id or f"{request_id}-{i}", score, self.decision(score), self.band(score), version)
+            for i, (lead, score) in enumerate(zip(leads, scores, strict=True))
+        ]
+        latency_ms = round((time.perf_counter() - started) * 1e3, 3)
+        lines = to_lines(
+            PredictionRecord(
+                request_id=request_id,
+                lead_id=answer.lead_id,
+                time=now,
+                model_version=version,
+                inputs=lead.features,
+                score=answer.score,
+                decision=answer.decision,
+                band=answer.band,
+                latency_ms=latency_ms,
+            )
+            for lead, answer in zip(leads, answers, strict=True)
+        )
+        contacts = sum(answer.decision == "contact" for answer in answers)
+        return Scored(
+            _encode(ScoreResponse(request_id, answers)),
+            lines,
+            {"contact": contacts, "skip": len(answers) - contacts},
+        )
+
+    def decision(self, score: float) -> Decision:
+        """Whether the economics say that contacting the lead pays."""
+        return "contact" if score >= self._threshold else "skip"
+
+    def band(self, score: float) -> str:
+        """The first band whose least score is reached; the last one takes the rest."""
+        for least, name in self._bands:
+            if score >= least:
+                return name
+        return self._bands[-1][1]
+
+
+def new_request_id() -> str:
+    """Unguessable, short, and cheap to make."""
+    return os.urandom(12).hex()

@@ -1,0 +1,213 @@
+"""The spool: records wait in a local folder, bounded, until they are uploaded; none is lost, none is doubled.
+
+    <spool>/<instance>/.lock               held while the instance lives
+    <spool>/<instance>/<segment>.jsonl     the last one is being written, the others wait for upload
+
+A segment becomes one create-only object named after it, so that an upload tried twice changes nothing. Segments of
+an instance that died are adopted by the next one on the same folder.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from service import records
+from service.api import metrics
+from service.storage import Conflict, Storage, StorageError
+
+logger = logging.getLogger(__name__)
+
+SEGMENT_BYTES = 16_000_000
+"""A segment is closed at this size, which bounds the memory of its upload."""
+
+
+class SpoolFull(Exception):
+    """The spool cannot take these records: too much waits for upload, or the disk refuses."""
+
+
+class Spool:
+    """The writing side, for one thread; `closed` and `done` may be called from another."""
+
+    def __init__(self, folder: Path, max_bytes: int, fsync: bool = False, now: Callable[[], float] = time.time) -> None:
+        self._root, self._max_bytes, self._fsync, self._now = folder, max_bytes, fsync, now
+        self._locks: list[IO[str]] = []
+        self._own = self._enter()
+        self._guard = threading.Lock()
+        self._file = -1
+        self._size = self._hour = self._count = 0
+        self._current: Path | None = None
+        self._closed: list[Path] = []
+        self._adopt()
+        self._waiting = sum(path.stat().st_size for path in self._closed)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait, those being written included."""
+        return self._waiting
+
+    def append(self, lines: bytes) -> None:
+        """Take whole lines, all or none. When this returns they are with the operating system (fsync: on the disk)."""
+        with self._guard:
+            if self._waiting + len(lines) > self._max_bytes:
+                raise SpoolFull(f"{self._waiting} bytes wait for upload, of at most {self._max_bytes}")
+            try:
+                now = self._now()
+                if self._current and (self._size > SEGMENT_BYTES or int(now) // 3600 != self._hour):
+                    self._close()
+                if self._current is None:
+                    self._open(now)
+                self._write(lines)
+            except OSError as error:
+                raise SpoolFull(f"{self._own}: {error.strerror}") from error
+            self._size += len(lines)
+            self._waiting += len(lines)
+
+    def closed(self) -> list[Path]:
+        """Close the current segment, and give all that wait for upload, oldest first."""
+        with self._guard:
+            self._close()
+            return list(self._closed)
+
+    def done(self, segment: Path) -> None:
+        """Forget an uploaded segment."""
+        with self._guard:
+            self._waiting -= segment.stat().st_size
+            segment.unlink()
+            self._closed.remove(segment)
+
+    def stop(self) -> None:
+        """Release the folder: what still waits is adopted by the next instance."""
+        with self._guard:
+            self._close()
+            for lock in self._locks:
+                folder = Path(lock.name).parent
+                if not any(folder.glob("*.jsonl")):
+                    with contextlib.suppress(OSError):
+                        (folder / ".lock").unlink()
+                        folder.rmdir()
+                lock.close()
+            self._locks.clear()
+
+    def _open(self, now: float) -> None:
+        self._count += 1
+        self._hour = int(now) // 3600
+        moment = datetime.fromtimestamp(now, UTC)
+        segment = self._own / f"{moment:%Y%m%dT%H%M%SZ}-{self._own.name[:12]}-{self._count:06d}.jsonl"
+        self._file = os.open(segment, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._current, self._size = segment, 0
+
+    def _write(self, lines: bytes) -> None:
+        try:
+            written = os.write(self._file, lines)
+            if written != len(lines):
+                raise OSError(28, "the disk took only a part of it")
+            if self._fsync:
+                os.fdatasync(self._file)
+        except OSError:
+            # Nothing of a refused request may stay: its caller will send it again.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, self._size)
+            raise
+
+    def _close(self) -> None:
+        if self._current is None:
+            return
+        os.close(self._file)
+        if self._size:
+            self._closed.append(self._current)
+        else:
+            self._current.unlink()
+        self._current = None
+
+    def _enter(self) -> Path:
+        """A folder of our own, locked. Another instance that starts may adopt it before it is: take the next."""
+        while True:
+            own = self._root / uuid.uuid4().hex
+            own.mkdir(parents=True)
+            if self._hold(own):
+                return own
+
+    def _hold(self, folder: Path) -> bool:
+        """Lock an instance's folder; False when its instance is alive."""
+        lock = open(folder / ".lock", "w")  # noqa: SIM115 - held until stop
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            return False
+        self._locks.append(lock)
+        return True
+
+    def _adopt(self) -> None:
+        """Take over the segments of instances that are gone."""
+        for folder in sorted(self._root.iterdir()):
+            if folder == self._own or not folder.is_dir() or not self._hold(folder):
+                continue
+            for segment in sorted(folder.glob("*.jsonl")):
+                data = segment.read_bytes()
+                whole = data.rfind(b"\n") + 1
+                if whole < len(data):  # a line that a crash cut short was never acknowledged
+                    os.truncate(segment, whole)
+                if whole:
+                    self._closed.append(segment)
+                else:
+                    segment.unlink()
+            logger.info("adopted the records of an instance that is gone", extra={"folder": folder.name})
+
+
+class Uploader:
+    """Uploads closed segments, in a thread of its own; an unreachable bucket only makes it try again."""
+
+    def __init__(self, spool: Spool, predictions: Storage, every_s: float) -> None:
+        self._spool, self._predictions, self._every_s = spool, predictions, every_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="uploader", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, grace_s: float) -> None:
+        """Upload what is left, for at most this long; the rest waits in the folder for the next instance."""
+        self._stop.set()
+        self._thread.join(grace_s)
+        if self._thread.is_alive() or self._spool.waiting:
+            logger.error("records left in the spool", extra={"bytes": self._spool.waiting})
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every_s):
+            self.upload()
+        self.upload()
+
+    def upload(self) -> None:
+        """Upload every waiting segment, oldest first, until one fails."""
+        for segment in self._spool.closed():
+            try:
+                lines = self._upload(segment)
+            except (StorageError, OSError) as error:
+                metrics.UPLOAD_FAILURES.inc()
+                logger.warning("records could not be uploaded, will try again", extra={"error": str(error)})
+                break
+            self._spool.done(segment)
+            metrics.RECORDS_UPLOADED.inc(lines)
+        metrics.SPOOL_BYTES.set(self._spool.waiting)
+
+    def _upload(self, segment: Path) -> int:
+        lines = segment.read_bytes()
+        key, data = records.object_key(segment.stem), records.to_object(lines)
+        try:
+            self._predictions.create(key, data)
+        except Conflict:
+            # Uploaded before, by an attempt that died or whose answer was lost. Anything else must not be lost.
+            stored = self._predictions.read(key)
+            if stored is None or stored.data != data:
+                raise StorageError(f"{key} exists with other content") from None
+        return lines.count(b"\n")

@@ -1,0 +1,90 @@
+"""Follows the pointer: fetches and verifies a new bundle, and only then puts it in service."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from service.api import metrics
+from service.api.scorer import Scorer
+from service.model.bundle import BundleRefused, Refusal, check_compatible, load, read_pointer
+from service.storage import Storage, StorageError
+
+logger = logging.getLogger(__name__)
+
+
+class Watcher:
+    """Holds the model in service. Any failure leaves the old one there; `refused` says why the newest is not."""
+
+    def __init__(self, models: Storage, poll_s: float, max_leads: int, on_swap: Callable[[], None]) -> None:
+        self._models, self._poll_s, self._max_leads, self._on_swap = models, poll_s, max_leads, on_swap
+        self._generation: str | None = None
+        self.scorer: Scorer | None = None
+        self.refused: tuple[Refusal, str] | None = None
+
+    async def run(self) -> None:
+        """Check until cancelled."""
+        while True:
+            try:
+                scorer = await asyncio.to_thread(self.check)
+            except Exception:  # a fault in here must not end the watching
+                logger.exception("the pointer could not be followed")
+            else:
+                if scorer:
+                    self.swap(scorer)
+            await asyncio.sleep(self._poll_s)
+
+    def check(self) -> Scorer | None:
+        """What the pointer names, loaded and verified, where it is new and good."""
+        try:
+            pointed = read_pointer(self._models)
+            metrics.POINTER_READ.set(time.time())
+            if pointed is None:
+                logger.info("waiting for a first model", extra={"models": self._models.url})
+                return None
+            pointer, generation = pointed
+            if generation == self._generation:
+                return None
+            served = self.scorer and self.scorer.bundle
+            if served and pointer.version == served.version:
+                self._accept(generation)
+                return None
+            bundle = load(self._models, pointer)
+            if served and not pointer.new_schema:
+                check_compatible(bundle, served)
+        except StorageError as error:
+            logger.warning("the models cannot be reached, the old one stays", extra={"error": str(error)})
+            return None
+        except BundleRefused as refusal:
+            self._refuse(refusal)
+            return None
+        self._accept(generation)
+        return Scorer(bundle, self._max_leads)
+
+    def swap(self, scorer: Scorer) -> None:
+        """Put it in service: one assignment, so that no request sees two versions."""
+        previous, self.scorer = self.scorer, scorer
+        if previous:
+            metrics.MODEL.remove(previous.bundle.version)
+        metrics.MODEL.labels(scorer.bundle.version).set(1)
+        metrics.MODEL_LOADED.set(scorer.loaded_at.timestamp())
+        metrics.SWAPS.inc()
+        self._on_swap()
+        logger.info(
+            "model in service",
+            extra={"version": scorer.bundle.version, "previous": previous and previous.bundle.version},
+        )
+
+    def _accept(self, generation: str) -> None:
+        self._generation, self.refused = generation, None
+
+    def _refuse(self, refusal: BundleRefused) -> None:
+        """Count and log a refusal once; it is tried again at every poll, for a download can be cut short."""
+        refused = (refusal.reason, str(refusal))
+        if self.refused != refused:
+            metrics.REFUSED.labels(refusal.reason).inc()
+            logger.error(
+                "bundle refused, the old model stays",
+                extra={"reason": refusal.reason, "detail": str(refusal)},
+            )
+        self.refused = refused

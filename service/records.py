@@ -1,0 +1,82 @@
+"""The prediction record: what the service writes for every lead that it scored, and what the jobs read."""
+
+import gzip
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+from service.model.schema import Value
+
+PREFIX = "predictions/"
+RECORD_VERSION = 1
+
+Inputs = TypeVar("Inputs")
+
+
+class PredictionRecord(msgspec.Struct, Generic[Inputs], frozen=True, kw_only=True):
+    """One scored lead. `inputs` are the features as received (missing ones left out), `latency_ms` the server's share.
+
+    Generic because the service writes the decoded features as they are, and readers get a plain dict.
+    """
+
+    record_version: int = RECORD_VERSION
+    request_id: str
+    lead_id: str
+    time: datetime
+    model_version: str
+    inputs: Inputs
+    score: float
+    decision: str
+    band: str
+    latency_ms: float
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(PredictionRecord[dict[str, Value]])
+
+
+class RecordError(ValueError):
+    """A line that is no prediction record; the message names object, line and field."""
+
+
+def to_lines(records: Iterable[PredictionRecord[Inputs]]) -> bytes:
+    """JSON lines, each ended by a newline."""
+    return _ENCODER.encode_lines(records)
+
+
+def to_object(lines: bytes) -> bytes:
+    """The bytes of an object; the same lines give the same bytes, so that a repeated upload can be recognized."""
+    return gzip.compress(lines, compresslevel=6, mtime=0)
+
+
+def object_key(segment: str) -> str:
+    """Where a segment's object stands: `predictions/dt=2026-11-23/hh=09/<segment>.jsonl.gz`.
+
+    A segment's name starts with its time in UTC, `20261123T091502Z-`. Raises ValueError where it does not.
+    """
+    match = re.match(r"(\d{4})(\d\d)(\d\d)T(\d\d)\d{4}Z-", segment)
+    if match is None:
+        raise ValueError(f"segment {segment!r} does not start with a time such as 20261123T091502Z-")
+    year, month, day, hour = match.groups()
+    return f"{PREFIX}dt={year}-{month}-{day}/hh={hour}/{segment}.jsonl.gz"
+
+
+def read_object(data: bytes, name: str = "object") -> list[PredictionRecord[dict[str, Value]]]:
+    """The records of one object. Raises RecordError."""
+    try:
+        lines = gzip.decompress(data).splitlines()
+    except (OSError, EOFError) as error:
+        raise RecordError(f"{name}: not a whole gzip file ({error})") from error
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = _DECODER.decode(line)
+        except msgspec.DecodeError as error:
+            raise RecordError(f"{name}, line {number}: {error}") from error
+        if record.record_version > RECORD_VERSION:
+            raise RecordError(f"{name}, line {number}: record version {record.record_version} is newer than this code")
+        records.append(record)
+    return records
