@@ -1,0 +1,187 @@
+"""The built-in leads: a seeded generator whose true score is known.
+
+A lead converts with probability sigmoid(z), where z is a sum of (values are logits):
+
+- lead source: referral 1.0, event .35, organic search .2, webinar .1, paid search -.2, partner .5, outbound list
+  -1.0, and the rare trade fair 1.2 (one lead in 500);
+- industry: -.5 to .5; region: -.1 to .15; job level: .7 for executives down to -.6 for interns;
+- employees (log-normal, median 60): a bump, .75 at about 150, falling off on both sides, which no straight line sees;
+- pages viewed and emails opened (negative binomial): .75 and .5 a unit of their logarithm, centred;
+- days since first touch (exponential, mean 45): -.8 a unit of its logarithm, centred;
+- trial started: 1.1, and another .6 for companies of fewer than 50;
+- a constant that brings the base rate to about 11 %.
+
+Values are missing at random and independently of everything else (employees 12 %, industry 6 %, job level 9 %,
+emails 4 %, trial 3 %), so that what is left of a lead still predicts as before. Beside the inputs stand an id,
+a time (leads arrive evenly over two years), a constant column, an identifier-like one, and `contract_value`, which is
+known only for those who converted.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+Array = npt.NDArray[np.float64]
+
+DriftKind = Literal["source_mix", "narrow_market", "idle_leads", "lost_tracking", "new_values", "concept"]
+"""The first five change which leads come (or what is seen of them), not what a lead with given inputs is worth:
+
+- source_mix: leads come from outbound lists instead, of which fewer and more alike convert;
+- narrow_market: all companies have nearly the same size, industry and job level;
+- idle_leads: hardly anyone visits, reads or starts a trial;
+- lost_tracking: pages, emails, trial and job level are no longer recorded;
+- new_values: sources, industries and job levels get values that were never seen, worth an average lead's.
+
+`concept` changes the worth itself: engagement comes to mean little, and small companies no longer convert.
+"""
+
+EVERY = {"minutes": 52.56}  # 20,000 leads in two years
+
+
+class Drift(BaseModel):
+    """A change that sets in at once. `strength` is the share of leads it takes; `start` the share that come before."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: DriftKind
+    strength: Annotated[float, Field(gt=0, le=1)] = 1.0
+    start: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Sample(BaseModel):
+    """What to generate. The same sample always gives the same leads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: Annotated[int, Field(ge=1, le=5_000_000)] = 20_000
+    seed: Annotated[int, Field(ge=0)] = 1
+    drift: Drift | None = None
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Leads in time order, and each one's true probability to convert."""
+
+    frame: pd.DataFrame
+    score: Array
+
+
+SOURCES = {
+    "organic_search": (0.26, 0.2),
+    "paid_search": (0.22, -0.2),
+    "outbound_list": (0.18, -1.0),
+    "webinar": (0.12, 0.1),
+    "partner": (0.09, 0.5),
+    "event": (0.07, 0.35),
+    "referral": (0.058, 1.0),
+    "trade_fair": (0.002, 1.2),
+}
+INDUSTRIES = {
+    "software": (0.2, 0.4),
+    "manufacturing": (0.18, 0.1),
+    "retail": (0.16, -0.2),
+    "health": (0.12, 0.2),
+    "finance": (0.1, 0.5),
+    "logistics": (0.09, 0.0),
+    "education": (0.08, -0.3),
+    "public_sector": (0.07, -0.5),
+}
+REGIONS = {"dach": (0.4, 0.15), "nordics": (0.2, 0.05), "benelux": (0.15, 0.0), "south": (0.25, -0.1)}
+LEVELS = {
+    "executive": (0.1, 0.7),
+    "director": (0.18, 0.45),
+    "manager": (0.32, 0.1),
+    "specialist": (0.3, -0.25),
+    "intern": (0.1, -0.6),
+}
+UNSEEN = ("social_campaign", "space", "founder")
+"""What `new_values` writes into lead source, industry and job level; each is worth 0, an average lead's logit."""
+
+
+def generate(sample: Sample) -> Generated:
+    """The leads of this sample: columns as in the module's description, missing values as None or NaN."""
+    draw = np.random.default_rng(sample.seed)
+    n = sample.rows
+    drift = sample.drift
+    affected = np.zeros(n, dtype=bool)
+    if drift:
+        affected = (np.arange(n) >= drift.start * n) & (draw.random(n) < drift.strength)
+
+    def when(*kinds: DriftKind) -> npt.NDArray[np.bool_]:
+        return affected & (drift is not None and drift.kind in kinds)
+
+    source, source_logit = _pick(draw, SOURCES, n)
+    industry, industry_logit = _pick(draw, INDUSTRIES, n)
+    region, region_logit = _pick(draw, REGIONS, n)
+    level, level_logit = _pick(draw, LEVELS, n)
+    employees = np.clip(np.round(np.exp(draw.normal(np.log(60), 1.4, n))), 1, 200_000)
+    pages = draw.negative_binomial(1.1, 0.16, n).astype(float)
+    emails = draw.negative_binomial(0.9, 0.25, n).astype(float)
+    days = np.round(draw.exponential(45, n), 1)
+    trial = draw.random(n) < 0.22
+
+    _put(when("source_mix"), (source, "outbound_list"), (source_logit, SOURCES["outbound_list"][1]))
+    narrow = when("narrow_market")
+    _put(narrow, (industry, "logistics"), (industry_logit, INDUSTRIES["logistics"][1]))
+    _put(narrow, (level, "manager"), (level_logit, LEVELS["manager"][1]))
+    employees = np.where(narrow, np.round(np.exp(draw.normal(np.log(400), 0.2, n))), employees)
+    idle = when("idle_leads")
+    pages, emails = np.where(idle, np.minimum(pages, 1), pages), np.where(idle, 0, emails)
+    trial &= ~(idle & (draw.random(n) < 0.9))
+    columns = ((source, source_logit), (industry, industry_logit), (level, level_logit))
+    for value, (names, logits) in zip(UNSEEN, columns, strict=True):
+        _put(when("new_values"), (names, value), (logits, 0.0))
+
+    size = 0.75 * np.exp(-(((np.log(employees) - np.log(150)) / 1.1) ** 2))
+    engagement = 0.75 * (np.log1p(pages) - 1.5) + 0.5 * (np.log1p(emails) - 0.9)
+    changed = when("concept")
+    engagement = np.where(changed, 0.1 * engagement, engagement)
+    size = np.where(changed & (employees < 50), -1.0, size)
+    logit = source_logit + industry_logit + region_logit + level_logit + size + engagement
+    logit += -0.8 * (np.log1p(days) - 3.3) + trial * (1.1 + 0.6 * (employees < 50)) - 3.67
+    score = 1 / (1 + np.exp(-logit))
+    converted = draw.random(n) < score
+
+    lost = when("lost_tracking")
+    frame = pd.DataFrame(
+        {
+            "lead_id": [f"L-{i:07d}" for i in range(1, n + 1)],
+            "created_at": pd.Timestamp("2024-01-01", tz="UTC") + pd.Timedelta(**EVERY) * np.arange(n),
+            "lead_source": source,
+            "industry": _hide(industry, draw.random(n) < 0.06),
+            "region": region,
+            "job_level": _hide(level, (draw.random(n) < 0.09) | lost),
+            "employees": np.where(draw.random(n) < 0.12, np.nan, employees),
+            "pages_viewed": np.where(lost, np.nan, pages),
+            "emails_opened": np.where((draw.random(n) < 0.04) | lost, np.nan, emails),
+            "days_since_first_touch": days,
+            "trial_started": _hide(trial.astype(object), (draw.random(n) < 0.03) | lost),
+            "crm_instance": "eu-1",
+            "tracking_token": [f"{token:016x}" for token in draw.integers(0, 2**63, n)],
+            "contract_value": np.where(converted, np.round(draw.lognormal(8, 0.5, n)), np.nan),
+            "converted": converted,
+        }
+    )
+    return Generated(frame, score)
+
+
+def _pick(
+    draw: np.random.Generator, shares: dict[str, tuple[float, float]], n: int
+) -> tuple[npt.NDArray[np.object_], Array]:
+    names = np.array(list(shares), dtype=object)
+    share, logit = np.array(list(shares.values())).T
+    which = draw.choice(len(names), n, p=share)
+    return names[which], logit[which]
+
+
+def _put(rows: npt.NDArray[np.bool_], *changes: tuple[npt.NDArray[np.object_] | Array, str | float]) -> None:
+    for column, value in changes:
+        column[rows] = value
+
+
+def _hide(column: npt.NDArray[np.object_], rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.object_]:
+    return np.where(rows, None, column)
