@@ -33,9 +33,7 @@ class FoundationStack(TerraformStack):
         super().__init__(scope, id)
         apis = [
             # Never switched off by a destroy: other things in the project may use the same API.
-            ProjectService(
-                self, api.partition(".")[0], project=env.project, service=api, disable_on_destroy=False
-            )
+            ProjectService(self, api.partition(".")[0], project=env.project, service=api, disable_on_destroy=False)
             for api in APIS
         ]
 

@@ -28,9 +28,7 @@ POINTER = "champion.json"  # names the model that serves; service.model.bundle m
 class StorageStack(TerraformStack):
     """Five private buckets, granted on each bucket."""
 
-    def __init__(
-        self, scope: object, id: str, *, env: Environment, scoring: str, jobs: str, mlflow: str
-    ) -> None:
+    def __init__(self, scope: object, id: str, *, env: Environment, scoring: str, jobs: str, mlflow: str) -> None:
         """`scoring`, `jobs` and `mlflow` are e-mail addresses of service accounts."""
         super().__init__(scope, id)
         logs = self._bucket(env, "access-logs", _delete_after(env.access_log_days))
@@ -76,9 +74,7 @@ class StorageStack(TerraformStack):
                 *rules,
                 BucketRule(
                     action=BucketAction(type="Delete"),
-                    condition=BucketCondition(
-                        with_state="ARCHIVED", days_since_noncurrent_time=env.noncurrent_days
-                    ),
+                    condition=BucketCondition(with_state="ARCHIVED", days_since_noncurrent_time=env.noncurrent_days),
                 ),
                 BucketRule(
                     action=BucketAction(type="AbortIncompleteMultipartUpload"),
@@ -90,13 +86,9 @@ class StorageStack(TerraformStack):
         )
         return str(bucket.name)
 
-    def _grant(
-        self, id: str, bucket: str, member: str, role: str, condition: BucketIamCondition | None = None
-    ) -> None:
+    def _grant(self, id: str, bucket: str, member: str, role: str, condition: BucketIamCondition | None = None) -> None:
         BucketIamMember(self, id, bucket=bucket, member=member, role=role, condition=condition)
 
 
 def _delete_after(days: int) -> BucketRule:
-    return BucketRule(
-        action=BucketAction(type="Delete"), condition=BucketCondition(with_state="LIVE", age=days)
-    )
+    return BucketRule(action=BucketAction(type="Delete"), condition=BucketCondition(with_state="LIVE", age=days))

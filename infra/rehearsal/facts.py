@@ -1,0 +1,17 @@
+"""What the bindings do not tell about the types in use. Tests compare it with the real provider's schema."""
+
+# Arguments whose values Terraform must not print.
+SENSITIVE: dict[str, frozenset[str]] = {
+    "google_monitoring_notification_channel": frozenset(
+        {"sensitive_labels.auth_token", "sensitive_labels.password", "sensitive_labels.service_key"}
+    ),
+}
+
+# What the cloud would answer: values that others are built from, so that a plan reads as it will read.
+# {project} is the provider's project; other names are arguments of the same resource.
+ANSWERS: dict[str, dict[str, str]] = {
+    "google_service_account": {
+        "email": "{account_id}@{project}.iam.gserviceaccount.com",
+        "member": "serviceAccount:{account_id}@{project}.iam.gserviceaccount.com",
+    },
+}

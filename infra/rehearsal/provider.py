@@ -1,0 +1,234 @@
+"""A provider that knows a schema and no cloud.
+
+It validates, plans and applies as the schema says; what the cloud would decide it fills with
+placeholders. Terraform's state is the only record of what it has made.
+The protocol: https://github.com/hashicorp/terraform/blob/main/docs/plugin-protocol/tfplugin6.8.proto
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from tf.gen import tfplugin_pb2 as pb
+
+from infra.rehearsal import facts
+from infra.rehearsal.schema import Attribute, Block, ProviderSchema
+from infra.rehearsal.values import UNKNOWN, Steps, decode, encode, settle, walk
+
+_NESTING = pb.Schema.NestedBlock.NestingMode
+_INHERITED = ("project", "region", "zone")  # taken from the provider's configuration when not set
+
+
+class Provider:
+    """The stand-in for one provider: the methods are the protocol's, in its order."""
+
+    def __init__(self, schema: ProviderSchema) -> None:
+        self.schema = schema
+        self.settings: dict[str, str] = {}
+
+    def get_metadata(self, _request: Any) -> Any:
+        """Names the types."""
+        return pb.GetMetadata.Response(
+            server_capabilities=pb.ServerCapabilities(get_provider_schema_optional=True),
+            resources=[pb.GetMetadata.ResourceMetadata(type_name=t) for t in self.schema.resources],
+            data_sources=[pb.GetMetadata.DataSourceMetadata(type_name=t) for t in self.schema.data_sources],
+        )
+
+    def get_provider_schema(self, _request: Any) -> Any:
+        """All schemas."""
+        return pb.GetProviderSchema.Response(
+            provider=_schema(self.schema.provider),
+            resource_schemas={t: _schema(block) for t, block in self.schema.resources.items()},
+            data_source_schemas={t: _schema(block) for t, block in self.schema.data_sources.items()},
+            server_capabilities=pb.ServerCapabilities(get_provider_schema_optional=True),
+        )
+
+    def validate_provider_config(self, _request: Any) -> Any:
+        """Accepts: Terraform has checked it against the schema."""
+        return pb.ValidateProviderConfig.Response()
+
+    def validate_resource_config(self, request: Any) -> Any:
+        """Refuses what the schema alone cannot: unlisted values, computed values set."""
+        block = self.schema.resources[request.type_name]
+        return pb.ValidateResourceConfig.Response(diagnostics=_faults(block, decode(request.config)))
+
+    def validate_data_resource_config(self, request: Any) -> Any:
+        """As for a resource."""
+        block = self.schema.data_sources[request.type_name]
+        return pb.ValidateDataResourceConfig.Response(diagnostics=_faults(block, decode(request.config)))
+
+    def upgrade_resource_state(self, request: Any) -> Any:
+        """States are never older than this schema."""
+        state = pb.DynamicValue(json=request.raw_state.json)
+        return pb.UpgradeResourceState.Response(upgraded_state=state)
+
+    def configure_provider(self, request: Any) -> Any:
+        """Remembers project, region and zone."""
+        config = decode(request.config)
+        self.settings = {name: config[name] for name in _INHERITED if isinstance(config.get(name), str)}
+        return pb.ConfigureProvider.Response()
+
+    def read_resource(self, request: Any) -> Any:
+        """Nothing drifts: what the state says is so."""
+        return pb.ReadResource.Response(new_state=request.current_state, private=request.private)
+
+    def plan_resource_change(self, request: Any) -> Any:
+        """What Terraform proposes, with documented defaults; what the cloud decides is unknown."""
+        prior, proposed = decode(request.prior_state), decode(request.proposed_new_state)
+        block = self.schema.resources[request.type_name]
+        planned = proposed if proposed is None else self._planned(block, prior, proposed)
+        return pb.PlanResourceChange.Response(
+            planned_state=encode(planned),
+            planned_private=request.prior_private,
+            legacy_type_system=True,  # as the real one: built on SDK v2, whose plans Terraform tolerates
+        )
+
+    def _planned(self, block: Block, prior: Any, proposed: Any) -> Any:
+        def documented(attribute: Attribute, value: Any, _steps: Steps) -> Any:
+            return attribute.get("default") if value is None else value
+
+        def decided(attribute: Attribute, value: Any, steps: Steps) -> Any:
+            if value is not None or not attribute.get("computed"):
+                return value
+            if len(steps) == 1 and steps[0] in self.settings:
+                return self.settings[str(steps[0])]
+            return UNKNOWN if prior is None or len(steps) > 1 else value
+
+        with_defaults = walk(block, proposed, documented)
+        return prior if with_defaults == prior else walk(block, with_defaults, decided)
+
+    def apply_resource_change(self, request: Any) -> Any:
+        """The plan with placeholders for what was unknown."""
+        planned = decode(request.planned_state)
+        block = self.schema.resources[request.type_name]
+        made = planned if planned is None else self._made(request.type_name, block, planned)
+        return pb.ApplyResourceChange.Response(new_state=encode(made), legacy_type_system=True)
+
+    def _made(self, type_name: str, block: Block, planned: dict[str, Any]) -> dict[str, Any]:
+        known = {name: value for name, value in planned.items() if isinstance(value, str)} | self.settings
+        answers = facts.ANSWERS.get(type_name, {})
+        seed = json.dumps([type_name, planned], default=str, sort_keys=True)
+
+        def fill(attribute: Attribute, value: Any, steps: Steps) -> Any:
+            if value is UNKNOWN and len(steps) == 1 and steps[0] in answers:
+                return answers[str(steps[0])].format_map(known)
+            return settle(attribute["type"], value, seed + repr(steps))
+
+        return dict(walk(block, planned, fill))
+
+    def import_resource_state(self, request: Any) -> Any:
+        """An object of which only the id is known."""
+        block = self.schema.resources[request.type_name]
+        state: dict[str, Any] = dict.fromkeys(block["attributes"])
+        for name, nested in block["block_types"].items():
+            state[name] = None if nested["nesting_mode"] == "single" else []
+        imported = pb.ImportResourceState.ImportedResource(
+            type_name=request.type_name, state=encode(state | {"id": request.id})
+        )
+        return pb.ImportResourceState.Response(imported_resources=[imported])
+
+    def read_data_source(self, request: Any) -> Any:
+        """The configuration with placeholders for what the cloud would answer."""
+        config = decode(request.config)
+        seed = json.dumps([request.type_name, config], default=str, sort_keys=True)
+
+        def answer(attribute: Attribute, value: Any, steps: Steps) -> Any:
+            unset = value is None and attribute.get("computed")
+            return settle(attribute["type"], UNKNOWN if unset else value, seed + repr(steps))
+
+        block = self.schema.data_sources[request.type_name]
+        return pb.ReadDataSource.Response(state=encode(walk(block, config, answer)))
+
+    def stop_provider(self, _request: Any) -> Any:
+        """Has nothing to stop."""
+        return pb.StopProvider.Response()
+
+
+def handler(provider: Provider) -> grpc.GenericRpcHandler:
+    """The provider as a gRPC service. Calls that it does not know are answered UNIMPLEMENTED."""
+    calls: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+        (pb.GetMetadata, provider.get_metadata),
+        (pb.GetProviderSchema, provider.get_provider_schema),
+        (pb.ValidateProviderConfig, provider.validate_provider_config),
+        (pb.ValidateResourceConfig, provider.validate_resource_config),
+        (pb.ValidateDataResourceConfig, provider.validate_data_resource_config),
+        (pb.UpgradeResourceState, provider.upgrade_resource_state),
+        (pb.ConfigureProvider, provider.configure_provider),
+        (pb.ReadResource, provider.read_resource),
+        (pb.PlanResourceChange, provider.plan_resource_change),
+        (pb.ApplyResourceChange, provider.apply_resource_change),
+        (pb.ImportResourceState, provider.import_resource_state),
+        (pb.ReadDataSource, provider.read_data_source),
+        (pb.StopProvider, provider.stop_provider),
+    )
+    return grpc.method_handlers_generic_handler(
+        "tfplugin6.Provider",
+        {message.DESCRIPTOR.name: _method(message, call) for message, call in calls},
+    )
+
+
+def _method(message: Any, call: Callable[[Any], Any]) -> grpc.RpcMethodHandler:
+    return grpc.unary_unary_rpc_method_handler(
+        lambda request, _context: call(request),
+        request_deserializer=message.Request.FromString,
+        response_serializer=message.Response.SerializeToString,
+    )
+
+
+def _schema(block: Block) -> pb.Schema:
+    return pb.Schema(version=0, block=_block(block))
+
+
+def _block(block: Block) -> pb.Schema.Block:
+    return pb.Schema.Block(
+        attributes=[
+            pb.Schema.Attribute(
+                name=name,
+                type=json.dumps(attribute["type"]).encode(),
+                required=attribute.get("required", False),
+                optional=attribute.get("optional", False),
+                computed=attribute.get("computed", False),
+                sensitive=attribute.get("sensitive", False),
+            )
+            for name, attribute in block["attributes"].items()
+        ],
+        block_types=[
+            pb.Schema.NestedBlock(
+                type_name=name,
+                nesting=_NESTING.Value(nested["nesting_mode"].upper()),
+                min_items=nested.get("min_items", 0),
+                max_items=nested.get("max_items", 0),
+                block=_block(nested["block"]),
+            )
+            for name, nested in block["block_types"].items()
+        ],
+    )
+
+
+def _faults(block: Block, config: Any) -> list[pb.Diagnostic]:
+    """What the real provider would refuse too, in the words of its SDK."""
+    faults: list[pb.Diagnostic] = []
+
+    def check(attribute: Attribute, value: Any, steps: Steps) -> Any:
+        name, enum = steps[-1], attribute.get("enum")
+        if value is not None and attribute.get("computed") and not attribute.get("optional"):
+            detail = f"Can't configure a value for {name!r}: it is decided when the configuration is applied."
+            faults.append(_fault("Value for unconfigurable attribute", detail, steps))
+        if enum and isinstance(value, str) and value not in (*enum, ""):
+            faults.append(_fault(f"expected {name} to be one of {enum}, got {value}", "", steps))
+        return value
+
+    walk(block, config, check)
+    return faults
+
+
+def _fault(summary: str, detail: str, steps: Steps) -> pb.Diagnostic:
+    step = pb.AttributePath.Step
+    path = [step(element_key_int=s) if isinstance(s, int) else step(attribute_name=s) for s in steps]
+    return pb.Diagnostic(
+        severity=pb.Diagnostic.ERROR,
+        summary=summary,
+        detail=detail,
+        attribute=pb.AttributePath(steps=path),
+    )

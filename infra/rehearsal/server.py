@@ -1,0 +1,50 @@
+"""Serves stand-in providers to Terraform from within this process, for as long as a rehearsal lasts.
+
+Terraform takes a running provider from TF_REATTACH_PROVIDERS, the way provider developers test theirs:
+it installs nothing, writes no lock file, and once this process ends there is nothing left to reattach to.
+https://developer.hashicorp.com/terraform/plugin/debugging#starting-a-provider-in-debug-mode
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import grpc
+
+from infra.rehearsal.provider import Provider, handler
+from infra.rehearsal.schema import ProviderSchema
+
+REATTACH = "TF_REATTACH_PROVIDERS"
+
+
+@contextmanager
+def serve(schemas: Iterable[ProviderSchema]) -> Iterator[str]:
+    """Yields the value of TF_REATTACH_PROVIDERS while a provider for each schema is running."""
+    with ExitStack() as running:
+        # Owned by this user alone, and short: a socket's path has at most 107 characters.
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="rehearsal-", dir="/tmp")))
+        workers = running.enter_context(ThreadPoolExecutor(10))  # Terraform works on ten resources at once
+        reattach = {}
+        for number, schema in enumerate(schemas):
+            socket = str(folder / f"{number}.sock")
+            server = grpc.server(workers)
+            server.add_generic_rpc_handlers((handler(Provider(schema)),))
+            server.add_insecure_port(f"unix://{socket}")
+            server.start()
+            running.callback(_stop, server)
+            reattach[schema.address] = {
+                "Protocol": "grpc",
+                "ProtocolVersion": 6,
+                "Pid": os.getpid(),
+                "Test": True,  # Terraform must not stop this process when it is done
+                "Addr": {"Network": "unix", "String": socket},
+            }
+        yield json.dumps(reattach)
+
+
+def _stop(server: grpc.Server) -> None:
+    server.stop(grace=None).wait()

@@ -1,0 +1,60 @@
+"""The Terraform that the stacks stand for: plain JSON, in the order in which it is deployed."""
+
+import json
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any, Literal
+
+from infra.environment import Environment
+from infra.rehearsal.derive import address
+
+Config = dict[str, Any]  # the content of one cdk.tf.json
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One synthesized stack."""
+
+    name: str  # dev-storage
+    config: Config
+    needs: tuple[str, ...] = ()  # names of the stacks to deploy before
+
+    @property
+    def providers(self) -> dict[str, str]:
+        """Address and exact version of each provider in use."""
+        required = self.config.get("terraform", {}).get("required_providers", {})
+        return {address(provider["source"]): provider["version"] for provider in required.values()}
+
+
+def synthesize(env: Environment) -> tuple[Stack, ...]:
+    """The stacks of an environment, each after those that it needs."""
+    from infra.bindings import App  # starts Node: not before it is needed
+    from infra.main import build
+
+    with tempfile.TemporaryDirectory() as folder:
+        app = App(outdir=folder)
+        build(app, env)
+        app.synth()
+        return read(Path(folder))
+
+
+def read(folder: Path) -> tuple[Stack, ...]:
+    """The stacks in a cdktf output folder, each after those that it needs."""
+    manifest = json.loads((folder / "manifest.json").read_text())["stacks"]
+    order = TopologicalSorter({name: entry["dependencies"] for name, entry in manifest.items()})
+    return tuple(
+        Stack(
+            name=name,
+            config=json.loads((folder / manifest[name]["synthesizedStackPath"]).read_text()),
+            needs=tuple(manifest[name]["dependencies"]),
+        )
+        for name in order.static_order()
+    )
+
+
+def types(stacks: Iterable[Stack], kind: Literal["resource", "data"]) -> frozenset[str]:
+    """The resource types, or the data source types, in use."""
+    return frozenset(type_name for stack in stacks for type_name in stack.config.get(kind, {}))
