@@ -20,7 +20,7 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 class Settings(BaseSettings):
     """What an instance of the service needs to know. Raises pydantic.ValidationError naming each wrong variable."""
 
-    model_config = SettingsConfigDict(env_prefix="LEADSCORING_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="LEADSCORING_", frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     models_url: StorageUrl
     """Where `champion.json` and `models/` are: a folder or gs://bucket/prefix."""
@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     poll_seconds: Annotated[float, Field(gt=0, le=10)] = 5.0
     """How often the pointer is read: a swap is noticed within this time."""
     host: str = "127.0.0.1"
+    """Address to listen on; in a container 0.0.0.0."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """0 takes a free port and logs it."""
     max_leads: Annotated[int, Field(ge=1, le=100_000)] = 1_000
@@ -46,3 +47,4 @@ class Settings(BaseSettings):
     grace_seconds: Seconds = 10.0
     """How long requests in flight, then the last upload, may take after SIGTERM, each."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severity that is logged."""

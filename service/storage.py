@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
-TIMEOUT_S = 30.0
-"""Seconds that one request to the bucket may take."""
+TIMEOUT_S, RETRY_S = 10.0, 30.0
+"""Seconds that one request to the bucket may take, and for how long the client tries again by itself."""
 
 
 class StorageError(Exception):
@@ -140,12 +140,14 @@ class Bucket:
         # Imported here: it takes half a second that a local start need not wait for.
         from google.auth.credentials import AnonymousCredentials
         from google.cloud import storage
+        from google.cloud.storage.retry import DEFAULT_RETRY
 
         emulator = os.environ.get("STORAGE_EMULATOR_HOST")
         options: dict[str, Any] = {"credentials": AnonymousCredentials(), "project": "emulator"} if emulator else {}
         self.url = f"gs://{bucket}/{prefix}".rstrip("/")
         self._bucket = storage.Client(**options).bucket(bucket)
         self._prefix = f"{prefix}/" if prefix else ""
+        self._patience: dict[str, Any] = {"timeout": TIMEOUT_S, "retry": DEFAULT_RETRY.with_timeout(RETRY_S)}
 
     def read(self, key: str) -> Stored | None:
         """See Storage."""
@@ -154,7 +156,7 @@ class Bucket:
         blob = self._bucket.blob(self._prefix + key)
         with self._errors("read", key):
             try:
-                data = blob.download_as_bytes(timeout=TIMEOUT_S)
+                data = blob.download_as_bytes(**self._patience)
             except NotFound:
                 return None
         # The download's response headers set the generation of the very bytes that it brought.
@@ -171,13 +173,13 @@ class Bucket:
     def _write(self, key: str, data: bytes, generation: int) -> str:
         blob = self._bucket.blob(self._prefix + key)
         with self._errors("write", key):
-            blob.upload_from_string(data, if_generation_match=generation, timeout=TIMEOUT_S)
+            blob.upload_from_string(data, if_generation_match=generation, **self._patience)
         return str(blob.generation)
 
     def keys(self, prefix: str) -> Iterator[str]:
         """See Storage."""
         with self._errors("list", prefix):
-            for blob in self._bucket.list_blobs(prefix=self._prefix + prefix, timeout=TIMEOUT_S):
+            for blob in self._bucket.list_blobs(prefix=self._prefix + prefix, **self._patience):
                 yield blob.name.removeprefix(self._prefix)
 
     @contextmanager

@@ -46,9 +46,7 @@ def candidates(schema: LeadSchema, frame: pd.DataFrame, seed: int = 0) -> dict[s
             CalibratedClassifierCV(trees, cv=folds, ensemble=False, method="sigmoid"),
         ),
     }
-    one_hot = OneHotEncoder(
-        handle_unknown="infrequent_if_exist", max_categories=MAX_CATEGORIES, sparse_output=False
-    )
+    one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=MAX_CATEGORIES, sparse_output=False)
     return {
         name: Pipeline(
             [

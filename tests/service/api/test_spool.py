@@ -1,0 +1,189 @@
+import os
+import resource
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.api.spool import Spool, SpoolFull, Uploader
+from service.storage import Storage, open_storage
+
+LINE = b'{"lead_id": "1"}\n'
+
+
+class Clock:
+    now = 1_795_435_287.0  # 2026-11-23T12:01:27Z
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def spool(folder: Path, clock: Clock) -> Iterator[Spool]:
+    made = Spool(folder, max_bytes=1_000, now=clock)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def predictions(tmp_path: Path) -> Storage:
+    return open_storage(str(tmp_path / "predictions"))
+
+
+def uploaded(predictions: Storage) -> list[bytes]:
+    import gzip
+
+    stored = [predictions.read(key) for key in predictions.keys("predictions/")]
+    return [line for each in stored if each for line in gzip.decompress(each.data).splitlines(keepends=True)]
+
+
+def test_what_was_appended_is_uploaded_once(spool: Spool, predictions: Storage, folder: Path) -> None:
+    spool.append(LINE)
+    spool.append(LINE * 2)
+    uploader = Uploader(spool, predictions, 1)
+    uploader.upload()
+    uploader.upload()
+    assert uploaded(predictions) == [LINE] * 3
+    assert list(predictions.keys("")) == [k for k in predictions.keys("") if "/dt=2026-11-23/hh=12/" in k]
+    assert spool.waiting == 0
+    assert list(folder.rglob("*.jsonl")) == []
+
+
+def test_a_full_spool_takes_nothing_and_takes_again_after_an_upload(spool: Spool, predictions: Storage) -> None:
+    spool.append(b"x" * 999 + b"\n")
+    with pytest.raises(SpoolFull, match="1000 bytes wait"):
+        spool.append(LINE)
+    Uploader(spool, predictions, 1).upload()
+    spool.append(LINE)
+
+
+def test_records_are_on_the_file_before_append_returns(spool: Spool, folder: Path) -> None:
+    spool.append(LINE)
+    (segment,) = folder.rglob("*.jsonl")
+    assert segment.read_bytes() == LINE
+
+
+def test_fsync_puts_every_record_on_the_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    spool = Spool(folder, 1_000, fsync=True)
+    spool.append(LINE)
+    spool.append(LINE)
+    spool.stop()
+    assert len(synced) == 2
+
+
+def test_a_disk_that_takes_only_a_part_leaves_nothing_of_it(spool: Spool, folder: Path) -> None:
+    spool.append(LINE)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    import signal
+
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(LINE) + 5, hard))
+    try:
+        with pytest.raises(SpoolFull):
+            spool.append(LINE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    spool.append(LINE)
+    (segment,) = folder.rglob("*.jsonl")
+    assert segment.read_bytes() == LINE * 2
+
+
+def test_an_object_holds_the_records_of_one_hour(spool: Spool, predictions: Storage, clock: Clock) -> None:
+    spool.append(LINE)
+    clock.now += 3600
+    spool.append(LINE)
+    Uploader(spool, predictions, 1).upload()
+    assert [key.split("/")[2] for key in predictions.keys("predictions/")] == ["hh=12", "hh=13"]
+
+
+def test_records_of_an_instance_that_died_are_adopted(folder: Path, predictions: Storage) -> None:
+    died = os.fork()
+    if died == 0:
+        spool = Spool(folder, 1_000)
+        spool.append(LINE)
+        with open(next(folder.rglob("*.jsonl")), "ab") as torn:
+            torn.write(b'{"lead_id": "never ackn')
+        os._exit(9)
+    os.waitpid(died, 0)
+    spool = Spool(folder, 1_000)
+    assert spool.waiting == len(LINE)
+    Uploader(spool, predictions, 1).upload()
+    spool.stop()
+    assert uploaded(predictions) == [LINE]
+    assert list(folder.iterdir()) == []
+
+
+def test_a_living_instance_keeps_its_records(folder: Path, spool: Spool, predictions: Storage) -> None:
+    spool.append(LINE)
+    other = Spool(folder, 1_000)
+    assert other.closed() == []
+    other.stop()
+
+
+def test_an_upload_whose_answer_was_lost_is_not_doubled(spool: Spool, predictions: Storage) -> None:
+    spool.append(LINE)
+    (segment,) = spool.closed()
+    uploader = Uploader(spool, predictions, 1)
+    uploader._upload(segment)  # the object is there, but the process dies before it forgets the segment
+    uploader.upload()
+    assert uploaded(predictions) == [LINE]
+    assert spool.waiting == 0
+
+
+def test_another_object_of_the_same_name_loses_no_record(spool: Spool, predictions: Storage) -> None:
+    from service.records import object_key
+
+    spool.append(LINE)
+    (segment,) = spool.closed()
+    predictions.create(object_key(segment.stem), b"something else")
+    Uploader(spool, predictions, 1).upload()
+    assert spool.waiting == len(LINE)
+
+
+def test_an_unreachable_bucket_keeps_the_records(spool: Spool, tmp_path: Path, predictions: Storage) -> None:
+    (tmp_path / "blocked").write_text("a file where the folder should be")
+    spool.append(LINE)
+    Uploader(spool, open_storage(str(tmp_path / "blocked")), 1).upload()
+    assert spool.waiting == len(LINE)
+    Uploader(spool, predictions, 1).upload()
+    assert uploaded(predictions) == [LINE]
+
+
+def test_stopping_uploads_what_is_left(spool: Spool, predictions: Storage) -> None:
+    uploader = Uploader(spool, predictions, every_s=3600)
+    uploader.start()
+    spool.append(LINE)
+    uploader.stop(grace_s=10)
+    assert uploaded(predictions) == [LINE]
+
+
+def test_nothing_is_lost_or_doubled_while_records_come_in(folder: Path, predictions: Storage) -> None:
+    spool = Spool(folder, 10_000_000)
+    uploader = Uploader(spool, predictions, every_s=0.001)
+    uploader.start()
+    lines = [b'{"lead_id": "%d"}\n' % i for i in range(3_000)]
+
+    def write() -> None:
+        for line in lines:
+            spool.append(line)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    writer.join()
+    uploader.stop(grace_s=30)
+    spool.stop()
+    assert sorted(uploaded(predictions)) == sorted(lines)

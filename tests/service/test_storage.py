@@ -1,0 +1,103 @@
+import threading
+from pathlib import Path
+
+import pytest
+
+from service.storage import Conflict, Storage, StorageError, open_storage
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    return open_storage(str(tmp_path) if request.param == "folder" else request.getfixturevalue("gcs_url"))
+
+
+def test_a_created_object_can_be_read_and_listed(storage: Storage) -> None:
+    storage.create("models/1/model.onnx", b"\x00graph")
+    storage.create("models/2/model.onnx", b"other")
+    stored = storage.read("models/1/model.onnx")
+    assert stored is not None
+    assert stored.data == b"\x00graph"
+    assert list(storage.keys("models/")) == ["models/1/model.onnx", "models/2/model.onnx"]
+    assert list(storage.keys("models/2")) == ["models/2/model.onnx"]
+
+
+def test_what_does_not_exist_reads_as_none(storage: Storage) -> None:
+    assert storage.read("nothing") is None
+    assert list(storage.keys("")) == []
+
+
+def test_an_object_is_created_once(storage: Storage) -> None:
+    storage.create("record", b"first")
+    with pytest.raises(Conflict):
+        storage.create("record", b"second")
+    stored = storage.read("record")
+    assert stored is not None
+    assert stored.data == b"first"
+
+
+def test_a_swap_needs_the_generation_that_was_read(storage: Storage) -> None:
+    first = storage.swap("champion.json", b"1", None)
+    stored = storage.read("champion.json")
+    assert stored == (b"1", first)
+    second = storage.swap("champion.json", b"2", first)
+    for stale in (first, None):
+        with pytest.raises(Conflict):
+            storage.swap("champion.json", b"3", stale)
+    assert storage.read("champion.json") == (b"2", second)
+
+
+def test_of_swappers_at_the_same_time_exactly_one_wins(storage: Storage) -> None:
+    generation = storage.swap("champion.json", b"start", None)
+    won: list[int] = []
+    ready = threading.Barrier(8)
+
+    def race(number: int) -> None:
+        ready.wait()
+        try:
+            storage.swap("champion.json", b"%d" % number, generation)
+        except Conflict:
+            return
+        won.append(number)
+
+    threads = [threading.Thread(target=race, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    stored = storage.read("champion.json")
+    assert stored is not None
+    assert stored.data == b"%d" % won[0]
+
+
+def test_an_unreachable_bucket_is_a_storage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")
+    monkeypatch.setattr("service.storage.RETRY_S", 0.2)
+    with pytest.raises(StorageError, match=r"gs://none/some/key"):
+        open_storage("gs://none/some").read("key")
+
+
+def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match="cannot write"):
+        open_storage(str(tmp_path / "file")).create("key", b"")
+
+
+@pytest.mark.parametrize("key", ["../outside", "/absolute", "", "a/../../b"])
+def test_a_key_cannot_leave_the_folder(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ValueError, match="illegal key"):
+        open_storage(str(tmp_path)).create(key, b"")
+
+
+@pytest.mark.parametrize("url", ["s3://bucket", "gs://", "gs:///prefix", "http://x"])
+def test_an_address_of_another_kind_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="storage"):
+        open_storage(url)
+
+
+def test_a_failed_write_leaves_no_draft(tmp_path: Path) -> None:
+    storage = open_storage(str(tmp_path))
+    storage.create("key", b"1")
+    with pytest.raises(Conflict):
+        storage.create("key", b"2")
+    assert [p.name for p in tmp_path.iterdir()] == ["key"]
