@@ -2,12 +2,12 @@
 
 A lead converts with probability sigmoid(z), where z is a sum of (values are logits):
 
-- lead source: referral 1.0, event .35, organic search .2, webinar .1, paid search -.2, partner .5, outbound list
-  -1.0, and the rare trade fair 1.2 (one lead in 500);
-- industry: -.5 to .5; region: -.1 to .15; job level: .7 for executives down to -.6 for interns;
+- lead source: referral 1.5, partner .8, event .6, organic search .2, webinar .1, paid search -.3, outbound list
+  -1.5, and the rare trade fair 1.2 (one lead in 500);
+- industry: -.7 to .7; region: -.1 to .15; job level: 1.1 for executives down to -1.2 for interns;
 - employees (log-normal, median 60): a bump, .75 at about 150, falling off on both sides, which no straight line sees;
-- pages viewed and emails opened (negative binomial): .75 and .5 a unit of their logarithm, centred;
-- days since first touch (exponential, mean 45): -.8 a unit of its logarithm, centred;
+- pages viewed and emails opened (negative binomial): .45 and .35 a unit of their logarithm, centred;
+- days since first touch (exponential, mean 45): -.45 a unit of its logarithm, centred;
 - trial started: 1.1, and another .6 for companies of fewer than 50;
 - a constant that brings the base rate to about 11 %.
 
@@ -27,19 +27,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Array = npt.NDArray[np.float64]
 
-DriftKind = Literal["source_mix", "narrow_market", "idle_leads", "lost_tracking", "new_values", "concept"]
+DriftKind = Literal["source_mix", "narrow_market", "even_engagement", "lost_tracking", "new_values", "concept"]
 """The first five change which leads come (or what is seen of them), not what a lead with given inputs is worth:
 
-- source_mix: leads come from outbound lists instead, of which fewer and more alike convert;
-- narrow_market: all companies have nearly the same size, industry and job level;
-- idle_leads: hardly anyone visits, reads or starts a trial;
+- source_mix: all leads come from one paid campaign, have seen its two or three pages, and start no trial;
+- narrow_market: all companies have nearly the same size, industry and job level, first touched in one week;
+- even_engagement: everyone looks equally engaged (link scanners open every page and mail), and trials stop;
 - lost_tracking: pages, emails, trial and job level are no longer recorded;
 - new_values: sources, industries and job levels get values that were never seen, worth an average lead's.
 
 `concept` changes the worth itself: engagement comes to mean little, and small companies no longer convert.
 """
 
-EVERY = {"minutes": 52.56}  # 20,000 leads in two years
+EVERY = pd.Timedelta(minutes=52.56)  # 20,000 leads in two years
 
 
 class Drift(BaseModel):
@@ -72,31 +72,31 @@ class Generated:
 
 SOURCES = {
     "organic_search": (0.26, 0.2),
-    "paid_search": (0.22, -0.2),
-    "outbound_list": (0.18, -1.0),
+    "paid_search": (0.22, -0.3),
+    "outbound_list": (0.18, -1.5),
     "webinar": (0.12, 0.1),
-    "partner": (0.09, 0.5),
-    "event": (0.07, 0.35),
-    "referral": (0.058, 1.0),
+    "partner": (0.09, 0.8),
+    "event": (0.07, 0.6),
+    "referral": (0.058, 1.5),
     "trade_fair": (0.002, 1.2),
 }
 INDUSTRIES = {
-    "software": (0.2, 0.4),
+    "software": (0.2, 0.6),
     "manufacturing": (0.18, 0.1),
-    "retail": (0.16, -0.2),
-    "health": (0.12, 0.2),
-    "finance": (0.1, 0.5),
+    "retail": (0.16, -0.3),
+    "health": (0.12, 0.3),
+    "finance": (0.1, 0.7),
     "logistics": (0.09, 0.0),
-    "education": (0.08, -0.3),
-    "public_sector": (0.07, -0.5),
+    "education": (0.08, -0.5),
+    "public_sector": (0.07, -0.7),
 }
 REGIONS = {"dach": (0.4, 0.15), "nordics": (0.2, 0.05), "benelux": (0.15, 0.0), "south": (0.25, -0.1)}
 LEVELS = {
-    "executive": (0.1, 0.7),
-    "director": (0.18, 0.45),
+    "executive": (0.1, 1.1),
+    "director": (0.18, 0.6),
     "manager": (0.32, 0.1),
-    "specialist": (0.3, -0.25),
-    "intern": (0.1, -0.6),
+    "specialist": (0.3, -0.5),
+    "intern": (0.1, -1.2),
 }
 UNSEEN = ("social_campaign", "space", "founder")
 """What `new_values` writes into lead source, industry and job level; each is worth 0, an average lead's logit."""
@@ -124,25 +124,26 @@ def generate(sample: Sample) -> Generated:
     days = np.round(draw.exponential(45, n), 1)
     trial = draw.random(n) < 0.22
 
-    _put(when("source_mix"), (source, "outbound_list"), (source_logit, SOURCES["outbound_list"][1]))
-    narrow = when("narrow_market")
-    _put(narrow, (industry, "logistics"), (industry_logit, INDUSTRIES["logistics"][1]))
+    campaign, narrow, even = when("source_mix"), when("narrow_market"), when("even_engagement")
+    _put(campaign, (source, "paid_search"), (source_logit, SOURCES["paid_search"][1]))
+    pages = np.where(campaign, 2 + pages % 2, pages)
+    _put(narrow, (industry, "manufacturing"), (industry_logit, INDUSTRIES["manufacturing"][1]))
     _put(narrow, (level, "manager"), (level_logit, LEVELS["manager"][1]))
-    employees = np.where(narrow, np.round(np.exp(draw.normal(np.log(400), 0.2, n))), employees)
-    idle = when("idle_leads")
-    pages, emails = np.where(idle, np.minimum(pages, 1), pages), np.where(idle, 0, emails)
-    trial &= ~(idle & (draw.random(n) < 0.9))
+    employees = np.where(narrow, np.round(np.exp(draw.normal(np.log(200), 0.2, n))), employees)
+    pages, emails = np.where(even, 4 + pages % 2, pages), np.where(even, 1 + emails % 2, emails)
+    days = np.where(narrow | even, np.round(24 + days % 7, 1), days)
+    trial &= ~(campaign | even)
     columns = ((source, source_logit), (industry, industry_logit), (level, level_logit))
     for value, (names, logits) in zip(UNSEEN, columns, strict=True):
         _put(when("new_values"), (names, value), (logits, 0.0))
 
     size = 0.75 * np.exp(-(((np.log(employees) - np.log(150)) / 1.1) ** 2))
-    engagement = 0.75 * (np.log1p(pages) - 1.5) + 0.5 * (np.log1p(emails) - 0.9)
+    engagement = 0.45 * (np.log1p(pages) - 1.5) + 0.35 * (np.log1p(emails) - 0.9)
     changed = when("concept")
     engagement = np.where(changed, 0.1 * engagement, engagement)
     size = np.where(changed & (employees < 50), -1.0, size)
     logit = source_logit + industry_logit + region_logit + level_logit + size + engagement
-    logit += -0.8 * (np.log1p(days) - 3.3) + trial * (1.1 + 0.6 * (employees < 50)) - 3.67
+    logit += -0.45 * (np.log1p(days) - 3.3) + trial * (1.1 + 0.6 * (employees < 50)) - 3.5
     score = 1 / (1 + np.exp(-logit))
     converted = draw.random(n) < score
 
@@ -150,7 +151,7 @@ def generate(sample: Sample) -> Generated:
     frame = pd.DataFrame(
         {
             "lead_id": [f"L-{i:07d}" for i in range(1, n + 1)],
-            "created_at": pd.Timestamp("2024-01-01", tz="UTC") + pd.Timedelta(**EVERY) * np.arange(n),
+            "created_at": pd.Timestamp("2024-01-01", tz="UTC") + EVERY * np.arange(n),
             "lead_source": source,
             "industry": _hide(industry, draw.random(n) < 0.06),
             "region": region,
@@ -184,4 +185,6 @@ def _put(rows: npt.NDArray[np.bool_], *changes: tuple[npt.NDArray[np.object_] | 
 
 
 def _hide(column: npt.NDArray[np.object_], rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.object_]:
-    return np.where(rows, None, column)
+    hidden = column.copy()
+    hidden[rows] = None
+    return hidden

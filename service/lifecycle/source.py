@@ -134,7 +134,12 @@ def _explain(error: dict[str, Any]) -> str:
     match error["type"]:
         case "extra_forbidden":
             *parents, name = error["loc"]
-            known = {(): Source, ("economics",): Economics, ("sample",): Sample}.get(tuple(parents))
+            tables: dict[tuple[object, ...], type[BaseModel]] = {
+                (): Source,
+                ("economics",): Economics,
+                ("sample",): Sample,
+            }
+            known = tables.get(tuple(parents))
             close = difflib.get_close_matches(str(name), known.model_fields if known else (), n=1)
             hint = f"did you mean {close[0]!r}?" if close else "service/examples/crm_template.toml explains every key"
             return f"{key}: unknown key; {hint}"
