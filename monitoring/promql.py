@@ -10,10 +10,10 @@ _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(m
 _NOT_A_METRIC = re.compile(
     r"""
       "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*'                                            # strings
-    | \{[^{}]*\} | \[[^\[\]]*\]                                                        # matchers, ranges
+    | \{(?:"(?:\\.|[^"\\])*"|[^{}"])*\} | \[[^\[\]]*\]                                 # matchers, ranges
     | \b(?:by|without|on|ignoring|group_left|group_right)\b\s*(?:\([^()]*\))?          # label lists
     | \b(?:and|or|unless|bool|offset|inf|nan)\b                                        # keywords
-    | \b[a-zA-Z_]\w*\s*(?=\()                                                          # functions
+    | \b[a-zA-Z_]\w*\s*(?=\(|\bby\b|\bwithout\b)                                       # functions
     | (?<![\w:])\d[\w.]*(?:(?<=e)[+-]\d+)?                                             # numbers, durations
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -42,6 +42,4 @@ def number(value: Fraction) -> str:
 
 def metric_names(expr: str) -> frozenset[str]:
     """Every metric that an expression reads."""
-    # Strings and matchers go first: what is inside them may look like anything.
-    bare = _NOT_A_METRIC.sub(" ", re.sub(r"\{(?:\"(?:\\.|[^\"\\])*\"|[^{}\"])*\}", " ", expr))
-    return frozenset(re.findall(r"[a-zA-Z_:][\w:]*", bare))
+    return frozenset(re.findall(r"[a-zA-Z_:][\w:]*", _NOT_A_METRIC.sub(" ", expr)))
