@@ -1,0 +1,87 @@
+"""The real plan: real providers from the registry, the real backend, the caller's credentials.
+
+It changes nothing, and knows nothing of stand-ins but how to refuse them.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from infra.rehearsal.isolation import state_prefix
+from infra.rehearsal.masking import mask
+from infra.rehearsal.server import REATTACH
+from infra.rehearsal.steps import Planned, Step, doing, silent
+from infra.rehearsal.synthesis import Stack
+from infra.rehearsal.terraform import Terraform
+
+REMEDIES = (
+    (
+        "could not find default credentials",
+        "Log in: `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS.",
+    ),
+    (
+        "querying Cloud Storage failed",
+        "The state bucket cannot be read: does it exist, may you read it, does the network reach Google?",
+    ),
+    (
+        "Failed to query available provider packages",
+        "Terraform could not reach registry.terraform.io: allow it, or name a mirror in TF_CLI_CONFIG_FILE.",
+    ),
+    (
+        "Unable to find remote state",
+        "A stack before this one is not deployed yet: deploy it first, its outputs are needed here.",
+    ),
+    (
+        "No value for required variable",
+        "Set TF_VAR_<variable> for this command; read it from Secret Manager, write it to no file.",
+    ),
+)
+
+
+class StandInError(Exception):
+    """Something of a rehearsal, or of a provider's developer, is in the way of a real plan."""
+
+
+def plan(
+    stacks: Sequence[Stack],
+    terraform: Terraform,
+    *,
+    folder: Path,
+    environ: Mapping[str, str] = os.environ,
+    step: Step = silent,
+) -> list[Planned]:
+    """Plan the stacks in this order, each in its own folder below `folder`, which keeps the providers.
+
+    Raises StandInError, BackendError, StackError.
+    """
+    if REATTACH in environ:
+        raise StandInError(f"{REATTACH} is set: Terraform would not use the real providers. Unset it.")
+    for stack in stacks:
+        state_prefix(stack.config)
+    return [_plan(stack, terraform, folder / stack.name, environ, step) for stack in stacks]
+
+
+def remedy(said: str) -> str | None:
+    """What to do about what Terraform said, where that is known."""
+    return next((remedy for sign, remedy in REMEDIES if sign in " ".join(said.split())), None)
+
+
+def _plan(stack: Stack, terraform: Terraform, folder: Path, environ: Mapping[str, str], step: Step) -> Planned:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "cdk.tf.json").write_text(json.dumps(stack.config))
+    env = {**environ, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
+    # A plan file holds secrets in clear: nobody else can read it, and it is gone with this block.
+    with tempfile.TemporaryDirectory() as secret:
+        file = str(Path(secret) / "plan")
+        for what, *arguments in (
+            ("init", "-reconfigure"),
+            ("validate",),
+            ("plan", f"-out={file}"),
+        ):
+            with doing(stack.name, what, step):
+                terraform.run(what, "-no-color", *arguments, folder=folder, env=env)
+        with doing(stack.name, "show", step):
+            _, shown = terraform.run("show", "-json", file, folder=folder, env=env)
+    return Planned(stack.name, mask(json.loads(shown)))

@@ -1,0 +1,183 @@
+"""A plan as a reviewer reads it: what is added, changed, destroyed, and the values that matter."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from infra.rehearsal.masking import Plan
+from infra.rehearsal.steps import Planned
+
+LIMITS = """\
+A rehearsal is not the cloud. It proves that the configuration is complete and well formed, that the \
+stacks fit together, and that a second plan is empty. It cannot know: permissions, quotas and billing; \
+names already taken; errors of Google's APIs; rules that only the provider's code holds (most patterns, \
+conflicting arguments, what forces a replacement) and most defaults; what is deployed already. \
+Values beginning with `rehearsed-` are made up. For the rest there is `scripts/plan ENV --real`."""
+
+# The values that decide whether a plan is right, for the types in use; others show their name.
+MATTERS: dict[str, dict[str, str]] = {
+    "google_artifact_registry_repository": {
+        "repository": "repository_id",
+        "immutable tags": "docker_config.*.immutable_tags",
+        "scanning": "vulnerability_scanning_config.*.enablement_config",
+    },
+    "google_monitoring_alert_policy": {
+        "severity": "severity",
+        "tells": "notification_channels",
+        "after": "conditions.*.condition_prometheus_query_language.*.duration",
+        "query": "conditions.*.condition_prometheus_query_language.*.query",
+    },
+    "google_monitoring_notification_channel": {"type": "type", "enabled": "enabled", "labels": "labels"},
+    "google_project_iam_member": {"role": "role", "to": "member", "if": "condition.*.expression"},
+    "google_project_service": {"service": "service", "disabled on destroy": "disable_on_destroy"},
+    "google_service_account": {"account": "account_id"},
+    "google_storage_bucket": {
+        "name": "name",
+        "location": "location",
+        "public access prevention": "public_access_prevention",
+        "uniform access": "uniform_bucket_level_access",
+        "versioning": "versioning.*.enabled",
+        "soft delete, seconds": "soft_delete_policy.*.retention_duration_seconds",
+        "lifecycle": "lifecycle_rule.*",
+        "access log": "logging.*.log_bucket",
+    },
+    "google_storage_bucket_iam_member": {
+        "bucket": "bucket",
+        "role": "role",
+        "to": "member",
+        "if": "condition.*.expression",
+    },
+}
+
+_VERBS = {
+    "create": "add",
+    "update": "change",
+    "delete": "destroy",
+    "delete,create": "replace",
+    "create,delete": "replace",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happens to one resource."""
+
+    verb: str  # add, change, replace, destroy
+    type: str
+    address: str
+    values: tuple[tuple[str, str], ...]
+
+
+def changes(plan: Plan) -> list[Change]:
+    """Every resource that the plan changes."""
+    configured = {r["address"]: r for r in plan["configuration"]["root_module"].get("resources", [])}
+    found = []
+    for resource in plan.get("resource_changes", []):
+        verb = _VERBS.get(",".join(resource["change"]["actions"]))
+        if verb:
+            values = tuple(_values(resource, configured.get(resource["address"], {})))
+            found.append(Change(verb, resource["type"], resource["address"], values))
+    return found
+
+
+def show(console: Console, planned: Sequence[Planned]) -> None:
+    """One table for each stack."""
+    for each in planned:
+        found = changes(each.plan)
+        console.print(f"\n[bold]{each.stack}[/]: {count(found)}", highlight=False)
+        table = Table("", "resource", "values that matter", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for change in found:
+            values = "\n".join(f"[dim]{name}[/] {escape(value)}" for name, value in change.values)
+            table.add_row(change.verb, change.address.replace(".", "\n  .", 1), values)
+        console.print(table)
+
+
+def count(found: Iterable[Change]) -> str:
+    """`5 to add (2 google_storage_bucket, ...), 1 to destroy (...)`, or `no changes`."""
+    verbs: dict[str, Counter[str]] = {}
+    for change in found:
+        verbs.setdefault(change.verb, Counter())[change.type] += 1
+    return (
+        "; ".join(
+            f"{types.total()} to {verb} ({', '.join(f'{n} {t}' for t, n in sorted(types.items()))})"
+            for verb, types in verbs.items()
+        )
+        or "no changes"
+    )
+
+
+def write(folder: Path, planned: Sequence[Planned], *, title: str, limits: str | None) -> Path:
+    """Write `<stack>.json`, secrets masked, and report.md, all anew; returns the report's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.json"):
+        old.unlink()
+    lines = [f"# {title}", ""]
+    if limits:
+        lines += [limits, ""]
+    for each in planned:
+        (folder / f"{each.stack}.json").write_text(json.dumps(each.plan, indent=1, sort_keys=True) + "\n")
+        found = changes(each.plan)
+        lines += [f"## {each.stack}", "", count(found), ""]
+        if found:
+            lines += ["| | resource | values that matter |", "|---|---|---|", *map(_row, found), ""]
+    report = folder / "report.md"
+    report.write_text("\n".join(lines))
+    return report
+
+
+def _row(change: Change) -> str:
+    values = "<br>".join(f"{name} `{_cell(value)}`" for name, value in change.values)
+    return f"| {change.verb} | `{change.address}` | {values} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("`", "'")
+
+
+def _values(resource: dict[str, Any], configured: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    change = resource["change"]
+    values, unknown = change.get("after") or change.get("before") or {}, change.get("after_unknown") or {}
+    for name, path in MATTERS.get(resource["type"], {"name": "name"}).items():
+        steps = path.split(".")
+        if any(map(_holds, _at(unknown, steps))):
+            references = configured.get("expressions", {}).get(steps[0], {}).get("references", [])
+            yield name, f"from {references[0]}" if references else "(known after apply)"
+        elif found := list(_at(values, steps)):
+            yield name, "; ".join(map(_text, found))
+
+
+def _holds(unknown: Any) -> bool:
+    """Whether anything is unknown in what Terraform's after_unknown says of a value."""
+    return any(map(_holds, unknown)) if isinstance(unknown, list) else unknown is True
+
+
+def _at(value: Any, steps: Sequence[str]) -> Iterator[Any]:
+    if not steps:
+        if value is not None:
+            yield value
+    elif steps[0] == "*" and isinstance(value, list):
+        for element in value:
+            yield from _at(element, steps[1:])
+    elif isinstance(value, dict):
+        yield from _at(value.get(steps[0]), steps[1:])
+
+
+def _text(value: Any) -> str:
+    """A value in one line; what is not set in a block is left out."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(inner)}" for key, inner in value.items() if _set(inner))
+    if isinstance(value, list):
+        return "; ".join(map(_text, value))
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _set(value: Any) -> bool:
+    return value is not None and value is not False and value not in ("", [], {})
