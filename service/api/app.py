@@ -98,5 +98,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _problem(_: Request, problem: Exception) -> Response:
     assert isinstance(problem, Problem)  # noqa: S101 - registered for this type alone
-    headers = {"Retry-After": str(problem.retry_s)} if problem.retry_s else None
+    headers = {"Retry-After": str(problem.retry_s)} if problem.retry_s else {}
+    if problem.status in (413, 415):
+        headers["Connection"] = "close"  # the rest of the body is not read, however long it is
     return Response(problem.body(), problem.status, headers, CONTENT_TYPE)

@@ -108,5 +108,6 @@ def refusal(model: type[BaseModel], body: bytes, reason: msgspec.DecodeError) ->
 def _path(location: tuple[int | str, ...]) -> str:
     path = ""
     for step in location:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+        plain = isinstance(step, str) and step.isidentifier()
+        path += f".{step}" if plain else f"[{step!r}]"
     return path.removeprefix(".")

@@ -3,7 +3,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -56,6 +56,7 @@ legal = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=400)
 @given(bodies | legal)
 def test_the_decoder_and_the_described_model_accept_the_same_requests(bundle: Bundle, body: Any) -> None:
     text = json.dumps(body).encode()

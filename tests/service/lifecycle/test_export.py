@@ -105,7 +105,7 @@ def test_leads_of_one_kind_alone_are_exported(kind: str) -> None:
 
 
 def test_a_model_without_an_export_is_refused_by_name() -> None:
-    pipeline, frame = forge.train()
+    pipeline, _ = forge.train()
     stranger = Pipeline([pipeline.steps[0], ("model", DummyClassifier().fit([[0]], [0]))])
     with pytest.raises(TypeError, match="DummyClassifier"):
         to_onnx(stranger)

@@ -1,0 +1,349 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.model.bundle import load
+from service.model.schema import Feature, LeadSchema
+from service.storage import open_storage
+from tests.service import forge
+from tests.service.api.server import JSON, Server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    root = tmp_path_factory.mktemp("service")
+    forge.release(open_storage(str(root / "store")), version="v1")
+    running = Server(root)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Server]:
+    """A server of the test's own, for tests that break it."""
+    forge.release(open_storage(str(tmp_path / "store")), version="v1")
+    running = Server(tmp_path, upload_seconds=0.2)
+    yield running
+    running.stop(signal.SIGKILL)
+
+
+def test_a_lead_gets_score_decision_band_and_version(server: Server) -> None:
+    answer = server.score({"lead_id": "L1", "features": forge.LEAD})
+    assert answer.status_code == 200
+    (scored,) = answer.json()["scores"]
+    assert scored["lead_id"] == "L1"
+    assert scored["model_version"] == "v1"
+    engine = load(server.models, _pointer(server)).engine
+    (expected,) = engine.score(engine.parse(json.dumps([forge.LEAD]).encode()))
+    assert scored["score"] == pytest.approx(expected)
+
+
+def test_decision_and_band_follow_the_bundles_threshold_and_bands(server: Server) -> None:
+    leads = [{"features": {"visits": visits, "opted_in": True}} for visits in range(20)]
+    scored = server.score(*leads).json()["scores"]
+    assert {s["decision"] for s in scored} == {"contact", "skip"}
+    for each in scored:
+        assert each["decision"] == ("contact" if each["score"] >= 0.4 else "skip")
+        assert each["band"] == ("A" if each["score"] >= 0.6 else "B" if each["score"] >= 0.3 else "C")
+
+
+def test_missing_and_never_seen_values_are_scored(server: Server) -> None:
+    answer = server.score({"features": {}}, {"features": {"industry": "never seen", "visits": None}})
+    assert answer.status_code == 200
+    assert len(answer.json()["scores"]) == 2
+
+
+def test_a_lead_without_an_id_gets_one_from_the_request(server: Server) -> None:
+    answer = server.score({"features": {}}, {"features": {}}, **{"X-Request-ID": "mine"})
+    assert answer.json()["request_id"] == "mine"
+    assert [s["lead_id"] for s in answer.json()["scores"]] == ["mine-0", "mine-1"]
+    forged = server.score({"features": {}}, **{"X-Request-ID": "x" * 500}).json()
+    assert len(forged["request_id"]) == 24
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "title"),
+    [
+        (b'{"leads": [', JSON, 400, "the body is not JSON"),
+        (b"", JSON, 400, "the body is not JSON"),
+        (b"\xff\xfe", JSON, 400, "the body is not JSON"),
+        (b'{"leads": []}', JSON, 422, "1 field refused"),
+        (b'{"leads": [{"features": {"visits": "7"}}]}', JSON, 422, "1 field refused"),
+        (b"{}", {"Content-Type": "text/plain"}, 415, "send application/json"),
+        (b"{}", {**JSON, "Content-Encoding": "gzip"}, 415, "send application/json"),
+        (b" " * 4_000_001, JSON, 413, "the body is longer than 4000000 bytes"),
+    ],
+)
+def test_a_bad_request_is_refused_whole(
+    server: Server, body: bytes, headers: dict[str, str], status: int, title: str
+) -> None:
+    answer = server.http.post("/v1/score", content=body, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["title"].startswith(title)
+
+
+def test_a_body_without_a_length_is_bounded_too(server: Server) -> None:
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        while sent < 50_000_000:
+            sent += 100_000
+            yield b" " * 100_000
+
+    try:
+        answer = server.http.post("/v1/score", content=endless(), headers=JSON)
+        assert answer.status_code == 413
+    except httpx.WriteError:
+        pass  # the server closed before we had sent it all, as it should
+    assert sent < 50_000_000
+
+
+def test_one_bad_lead_among_good_ones_scores_none(server: Server) -> None:
+    before = server.metric("leadscoring_records_written_total")
+    answer = server.score({"features": {}}, {"features": {"visits": "7", "industry": 3}})
+    assert answer.status_code == 422
+    assert [e["path"] for e in answer.json()["errors"]] == ["leads[1].features.visits", "leads[1].features.industry"]
+    assert server.metric("leadscoring_records_written_total") == before
+
+
+def test_more_leads_than_allowed_are_refused(server: Server) -> None:
+    assert server.score(*[{"features": {}}] * 1_000).status_code == 200
+    assert server.score(*[{"features": {}}] * 1_001).status_code == 422
+
+
+def test_the_description_shows_the_leads_own_columns(server: Server) -> None:
+    document = server.http.get("/openapi.json").json()
+    assert list(document["components"]["schemas"]["Features"]["properties"]) == list(forge.LEAD)
+    assert set(document["paths"]) == {"/v1/score", "/v1/model", "/healthz", "/readyz", "/metrics"}
+
+
+def test_the_docs_page_needs_no_other_host(server: Server) -> None:
+    page = server.http.get("/docs").text
+    assert "/static-offline-docs/swagger-ui-bundle.js" in page
+    assert "https://" not in page
+
+
+def test_the_model_says_what_it_is(server: Server) -> None:
+    model = server.http.get("/v1/model").json()
+    assert (model["version"], model["threshold"], model["refused"]) == ("v1", 0.4, None)
+    assert model["provenance"]["source"] == "forge"
+    assert model["card"] == "# Card"
+
+
+def test_requests_are_counted_by_route_and_status(server: Server) -> None:
+    sample = 'leadscoring_requests_total{method="POST",route="/v1/score",status="%d"}'
+    before = [server.metric(sample % status) for status in (200, 422)]
+    server.score({"features": {}})
+    server.score({"features": {"visits": "x"}})
+    assert [server.metric(sample % status) for status in (200, 422)] == [b + 1 for b in before]
+    server.http.get("/made-up/1")
+    assert server.metric('leadscoring_requests_total{method="GET",route="other",status="404"}') > 0
+
+
+def test_before_a_first_model_it_lives_but_is_not_ready(tmp_path: Path) -> None:
+    server = Server(tmp_path, ready=False)
+    try:
+        assert server.http.get("/healthz").status_code == 200
+        for answer in (server.http.get("/readyz"), server.http.get("/v1/model"), server.score({"features": {}})):
+            assert answer.status_code == 503
+            assert answer.headers["retry-after"] == "5"
+        forge.release(server.models, version="v1")
+        server.wait(lambda: server.http.get("/readyz").status_code == 200)
+    finally:
+        assert server.stop() == 0
+
+
+def test_every_lead_answered_has_one_record(own: Server) -> None:
+    answers = [own.score({"lead_id": f"L{i}", "features": forge.LEAD}, {"features": {}}) for i in range(50)]
+    assert own.stop() == 0
+    scored = {s["lead_id"]: s for a in answers for s in a.json()["scores"]}
+    records = own.records()
+    assert sorted(r.lead_id for r in records) == sorted(scored)
+    for record in records:
+        answer = scored[record.lead_id]
+        assert (record.score, record.decision, record.band) == (answer["score"], answer["decision"], answer["band"])
+        assert record.model_version == answer["model_version"]
+        assert record.inputs == (forge.LEAD if record.lead_id.startswith("L") else {})
+        assert 0 < record.latency_ms < 1_000
+        assert abs(record.time.timestamp() - time.time()) < 120
+
+
+def test_a_killed_instances_records_are_uploaded_by_the_next(tmp_path: Path) -> None:
+    forge.release(open_storage(str(tmp_path / "store")))
+    first = Server(tmp_path, upload_seconds=3600)
+    assert first.score({"lead_id": "L1", "features": {}}).status_code == 200
+    assert first.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert first.records() == []
+    second = Server(tmp_path)
+    assert second.stop() == 0
+    assert [r.lead_id for r in second.records()] == ["L1"]
+
+
+def test_when_no_record_can_be_kept_no_score_is_given(tmp_path: Path) -> None:
+    forge.release(open_storage(str(tmp_path / "store")))
+    server = Server(tmp_path, upload_seconds=3600, spool_max_bytes=1_000_000)
+    try:
+        statuses = [server.score(*[{"features": forge.LEAD}] * 1_000).status_code for _ in range(6)]
+        assert statuses[0] == 200
+        assert statuses[-1] == 503
+        assert server.metric("leadscoring_records_written_total") == 1_000 * statuses.count(200)
+    finally:
+        server.stop()
+    assert len(server.records()) == 1_000 * statuses.count(200)
+
+
+def test_a_moved_pointer_is_followed_with_no_failed_and_no_mixed_request(own: Server) -> None:
+    engines = {"v1": load(own.models, _pointer(own)).engine}
+    answers: list[httpx.Response] = []
+    stop = threading.Event()
+    leads = [{"features": {**forge.LEAD, "visits": i}} for i in range(20)]
+
+    def load_it() -> None:
+        with httpx.Client(base_url=own.http.base_url, trust_env=False) as http:
+            while not stop.is_set():
+                answers.append(http.post("/v1/score", content=json.dumps({"leads": leads}), headers=JSON))
+
+    threads = [threading.Thread(target=load_it) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for seed in range(2, 6):
+        version = f"v{seed}"
+        engines[version] = load(own.models, forge.release(own.models, seed=seed, version=version)).engine
+        own.wait(lambda version=version: own.version() == version)
+        time.sleep(0.2)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert {a.status_code for a in answers} == {200}
+    features = json.dumps([lead["features"] for lead in leads]).encode()
+    expected = {version: engine.score(engine.parse(features)) for version, engine in engines.items()}
+    seen = set()
+    for answer in answers:
+        scores = answer.json()["scores"]
+        (version,) = {s["model_version"] for s in scores}
+        assert [s["score"] for s in scores] == pytest.approx(expected[version], abs=1e-12)
+        seen.add(version)
+    assert seen == set(engines)
+    assert own.metric("leadscoring_model_swaps_total") == 5
+
+
+def _break_a_byte(server: Server, version: str) -> None:
+    path = server.root / "store/models" / version / "model.onnx"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+
+
+def test_a_corrupt_bundle_is_refused_and_the_old_model_stays(own: Server) -> None:
+    pointer = _pointer(own)
+    release = forge.release(open_storage(str(own.root / "elsewhere")), seed=2, version="v2")
+    (own.root / "elsewhere/models/v2").rename(own.root / "store/models/v2")
+    _break_a_byte(own, "v2")
+    forge.point(own.models, "v2", release.sums_sha256)
+    _refused(own, "tampered")
+    forge.point(own.models, pointer.version, pointer.sums_sha256)
+    own.wait(lambda: own.http.get("/v1/model").json()["refused"] is None)
+
+
+def test_a_bundle_that_would_refuse_todays_callers_is_refused_unless_a_person_said_so(own: Server) -> None:
+    wider = LeadSchema(features=(*forge.SCHEMA.features, Feature(name="extra", kind="number")))
+    forge.release(own.models, version="v2", schema=wider)
+    own.wait(lambda: own.version() == "v2")
+    assert "extra" in own.http.get("/openapi.json").text
+    forge.release(own.models, version="v3", seed=3)
+    _refused(own, "incompatible", stays="v2")
+    assert own.score({"features": {"extra": 1}}).status_code == 200
+    forge.release(own.models, version="v4", seed=4, new_schema=True)
+    own.wait(lambda: own.version() == "v4")
+    assert own.score({"features": {"extra": 1}}).status_code == 422
+
+
+def test_a_pointer_to_nothing_is_refused(own: Server) -> None:
+    forge.point(own.models, "v9", "0" * 64)
+    _refused(own, "missing")
+
+
+def test_a_malformed_pointer_is_refused(own: Server) -> None:
+    (own.root / "store/champion.json").write_bytes(b"{")
+    _refused(own, "malformed")
+
+
+def _refused(server: Server, reason: str, stays: str = "v1") -> None:
+    sample = f'leadscoring_bundle_refused_total{{reason="{reason}"}}'
+    server.wait(lambda: server.metric(sample) == 1)
+    time.sleep(0.2)  # several polls: a refusal is counted and logged once
+    assert server.metric(sample) == 1
+    assert server.version() == stays
+    assert server.score({"features": {}}).status_code == 200
+    assert server.http.get("/v1/model").json()["refused"]["reason"] == reason
+    (line,) = [entry for entry in server.logs() if entry["message"].startswith("bundle refused")]
+    assert (line["severity"], line["reason"]) == ("ERROR", reason)
+
+
+def test_sigterm_answers_what_is_in_flight_and_ends_cleanly(own: Server) -> None:
+    answers: list[int] = []
+
+    def load_it() -> None:
+        with httpx.Client(base_url=own.http.base_url, trust_env=False) as http:
+            try:
+                while True:
+                    answers.append(
+                        http.post("/v1/score", content=b'{"leads":[{"features":{}}]}', headers=JSON).status_code
+                    )
+            except httpx.HTTPError:
+                return
+
+    threads = [threading.Thread(target=load_it) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    assert own.stop() == 0
+    for thread in threads:
+        thread.join()
+    assert set(answers) == {200}
+    assert len(own.records()) >= len(answers)
+
+
+def _run(**environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "service.api"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+def test_wrong_settings_stop_it_by_name(tmp_path: Path) -> None:
+    ended = _run(LEADSCORING_MODELS_URL="s3://x", LEADSCORING_PREDICTIONS_URL=str(tmp_path))
+    assert ended.returncode == 2
+    assert "LEADSCORING_MODELS_URL: Value error, give a folder or gs://bucket/prefix" in ended.stderr
+    assert "LEADSCORING_SPOOL_DIR: Field required" in ended.stderr
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        urls = {f"LEADSCORING_{n}": str(tmp_path) for n in ("MODELS_URL", "PREDICTIONS_URL", "SPOOL_DIR")}
+        ended = _run(**urls, LEADSCORING_PORT=str(port))
+    assert ended.returncode == 1
+    assert f"127.0.0.1:{port} is taken by another program" in ended.stderr
+
+
+def _pointer(server: Server):  # type: ignore[no-untyped-def]
+    from service.model.bundle import read_pointer
+
+    pointed = read_pointer(server.models)
+    assert pointed is not None
+    return pointed[0]
