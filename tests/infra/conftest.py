@@ -1,0 +1,69 @@
+"""What the tests of the infrastructure share: synthesized stacks, rehearsals of them, a way to break them."""
+
+import copy
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+
+from infra.environments import ENVIRONMENTS
+from infra.rehearsal import terraform
+from infra.rehearsal.masking import Plan
+from infra.rehearsal.rehearse import rehearse
+from infra.rehearsal.steps import Planned
+from infra.rehearsal.synthesis import Stack, synthesize
+
+Stacks = Callable[[str], tuple[Stack, ...]]
+Plans = Callable[[str], dict[str, Plan]]
+PLANTED_KEY = "planted0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+
+
+@pytest.fixture(scope="session")
+def engine() -> terraform.Terraform:
+    return terraform.find()
+
+
+@pytest.fixture(scope="session")
+def stacks() -> Stacks:
+    """The synthesized stacks of an environment."""
+    return cache(lambda env: synthesize(ENVIRONMENTS[env]))
+
+
+@pytest.fixture(scope="session")
+def rehearsed(stacks: Stacks, engine: terraform.Terraform) -> Callable[[str], list[Planned]]:
+    """What a rehearsal of an environment gives, with a PagerDuty key planted in it."""
+    return cache(lambda env: rehearse(stacks(env), engine, variables={"pagerduty_key": PLANTED_KEY}))
+
+
+@pytest.fixture(scope="session")
+def plans(rehearsed: Callable[[str], list[Planned]]) -> Plans:
+    """The plans of an environment by the stack's name without the environment: foundation, storage, ..."""
+    return cache(lambda env: {p.stack.removeprefix(f"{env}-"): p.plan for p in rehearsed(env)})
+
+
+def planned(plan: Plan, type_name: str) -> dict[str, dict[str, Any]]:
+    """The planned values of every resource of a type by its name within the stack."""
+    return {
+        resource["name"]: resource["change"]["after"]
+        for resource in plan["resource_changes"]
+        if resource["type"] == type_name
+    }
+
+
+def stack(*, needs: tuple[str, ...] = (), name: str = "broken", **config: Any) -> Stack:
+    """A stack of one's own with the google provider and a remote state; `config` is the rest of its JSON."""
+    return Stack(
+        name,
+        copy.deepcopy(
+            {
+                "terraform": {
+                    "required_providers": {"google": {"source": "google", "version": "6.50.0"}},
+                    "backend": {"gcs": {"bucket": "states", "prefix": name}},
+                },
+                "provider": {"google": [{"project": "some-project", "region": "europe-west1"}]},
+                **config,
+            }
+        ),
+        needs,
+    )

@@ -1,0 +1,128 @@
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infra.bindings import App, GcsBackend, GoogleProvider
+from infra.environments import DEV, PROD
+from infra.rehearsal.masking import Plan
+from infra.rehearsal.rehearse import rehearse
+from infra.rehearsal.synthesis import read
+from infra.rehearsal.terraform import Terraform
+from infra.stacks.alerting import AlertingStack, literal
+from monitoring import catalogue, prometheus
+from monitoring.alerts import Alert, Severity
+from tests.infra.conftest import Plans, planned
+
+RUNBOOKS = Path(__file__).parents[3] / "monitoring" / "runbooks"
+
+
+def policies(plan: Plan) -> dict[str, dict[str, Any]]:
+    return planned(plan, "google_monitoring_alert_policy")
+
+
+def promql(policy: dict[str, Any]) -> dict[str, Any]:
+    (condition,) = policy["conditions"]
+    (query,) = condition["condition_prometheus_query_language"]
+    assert isinstance(query, dict)
+    return query
+
+
+def told(plan: Plan) -> dict[str, list[str]]:
+    """For each policy the channels that it notifies, by their addresses."""
+    return {
+        resource["name"]: [
+            r for r in resource["expressions"]["notification_channels"]["references"] if r.count(".") < 2
+        ]
+        for resource in plan["configuration"]["root_module"]["resources"]
+        if resource["type"] == "google_monitoring_alert_policy"
+    }
+
+
+def test_every_alert_is_a_policy_with_the_very_expression(plans: Plans) -> None:
+    for env in ("dev", "staging", "prod"):
+        queries = {name: promql(policy)["query"] for name, policy in policies(plans(env)["alerting"]).items()}
+        assert queries == {alert.name: alert.expr for alert in catalogue.alerts()}
+
+
+def test_policies_and_the_prometheus_rule_file_say_the_same(plans: Plans) -> None:
+    (group,) = yaml.safe_load(prometheus.rules(catalogue.alerts()))["groups"]
+    rules = {rule["alert"]: rule for rule in group["rules"]}
+    queries = {name: promql(policy) for name, policy in policies(plans("prod")["alerting"]).items()}
+    assert queries.keys() == rules.keys()
+    for name, query in queries.items():
+        assert query["query"] == rules[name]["expr"]
+        assert query["alert_rule"] == name
+        assert query["rule_group"] == group["name"]
+
+
+def test_an_expression_that_looks_like_a_terraform_template_arrives_as_it_was_written(
+    engine: Terraform, tmp_path: Path
+) -> None:
+    expr = 'rate(a{b="${x}", c=~"\\\\d+$"}[5m])\n  %{y="%%{z}"} > $${q} * 0.5 or "ä" == \'\\n\' # ${'
+    alert = Alert(
+        name="Odd",
+        expr=expr,
+        hold=timedelta(minutes=5),
+        severity=Severity.TICKET,
+        summary="Cost of ${x} %{y}",
+        runbook="odd.md",
+    )
+    app = App(outdir=str(tmp_path))
+    stack = AlertingStack(app, "dev-alerting", env=DEV, alerts=[alert])
+    GoogleProvider(stack, "google", project=DEV.project)
+    GcsBackend(stack, bucket="states", prefix="dev-alerting")
+    app.synth()
+    (result,) = rehearse(read(tmp_path), engine)
+    policy = policies(result.plan)["Odd"]
+    assert promql(policy)["query"] == expr
+    assert promql(policy)["duration"] == "300s"
+    assert policy["documentation"][0]["content"] == "Cost of ${x} %{y}"
+
+
+def test_text_without_templates_is_left_alone() -> None:
+    assert literal('up{a="b"} % 2 $1 {} %') == 'up{a="b"} % 2 $1 {} %'
+
+
+def test_pages_go_to_pagerduty_and_tickets_by_mail_where_the_environment_pages(plans: Plans) -> None:
+    channels = {
+        Severity.PAGE: ["google_monitoring_notification_channel.pagerduty"],
+        Severity.TICKET: ["google_monitoring_notification_channel.mail"],
+    }
+    assert PROD.pages
+    assert told(plans("prod")["alerting"]) == {alert.name: channels[alert.severity] for alert in catalogue.alerts()}
+
+
+def test_nothing_pages_outside_production(plans: Plans) -> None:
+    for env in ("dev", "staging"):
+        plan = plans(env)["alerting"]
+        assert planned(plan, "google_monitoring_notification_channel").keys() == {"mail"}
+        assert {channel for channels in told(plan).values() for channel in channels} == {
+            "google_monitoring_notification_channel.mail"
+        }
+        assert "variables" not in plan
+
+
+def test_a_policy_keeps_to_the_limits_of_cloud_monitoring(plans: Plans) -> None:
+    # https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.alertPolicies
+    for policy in policies(plans("prod")["alerting"]).values():
+        (documentation,) = policy["documentation"]
+        assert policy["combiner"] == "OR"
+        assert len(policy["display_name"]) <= 512
+        assert len(documentation["content"]) <= 8_192
+        assert len(documentation["subject"].encode()) <= 255
+        assert len(documentation["links"]) <= 3
+        assert int(promql(policy)["evaluation_interval"].removesuffix("s")) % 30 == 0
+        assert promql(policy)["disable_metric_validation"] is True
+        for key, value in policy["user_labels"].items():
+            assert max(len(key), len(value)) <= 63
+            assert (key + value) == (key + value).lower()
+
+
+def test_a_page_links_to_a_runbook_that_exists(plans: Plans) -> None:
+    for policy in policies(plans("prod")["alerting"]).values():
+        ((link,),) = ([link["url"] for link in documentation["links"]] for documentation in policy["documentation"])
+        folder, _, name = link.rpartition("/")
+        assert folder == PROD.runbooks_url
+        assert (RUNBOOKS / name).is_file(), name

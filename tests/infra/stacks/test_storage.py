@@ -1,0 +1,98 @@
+from typing import Any
+
+import pytest
+
+from infra.environments import ENVIRONMENTS, PROD
+from infra.stacks import storage
+from service.model import bundle
+from tests.infra.conftest import Plans, Stacks, planned
+
+BUCKETS = {"models", "leads", "predictions", "artifacts", "access_logs"}
+
+
+def buckets(plans: Plans, env: str = "prod") -> dict[str, dict[str, Any]]:
+    return planned(plans(env)["storage"], "google_storage_bucket")
+
+
+def grants(plans: Plans) -> set[tuple[str, str, str, bool]]:
+    """Bucket, who, role, whether there is a condition."""
+    members = planned(plans("prod")["storage"], "google_storage_bucket_iam_member").values()
+    return {
+        (
+            grant["bucket"].removeprefix("acme-leads-prod-"),
+            grant["member"].partition("@")[0].partition(":")[2].removeprefix("acme-leads-prod-"),
+            grant["role"],
+            bool(grant["condition"]),
+        )
+        for grant in members
+    }
+
+
+def deletions(bucket: dict[str, Any]) -> dict[str, int]:
+    """After how many days an object is deleted, by its state."""
+    days = {}
+    for rule in bucket["lifecycle_rule"]:
+        (action,), (condition,) = rule["action"], rule["condition"]
+        if action["type"] == "Delete":
+            days[condition["with_state"]] = condition["age"] or condition["days_since_noncurrent_time"]
+    return days
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_every_bucket_is_private_versioned_and_recoverable(plans: Plans, env: str) -> None:
+    assert buckets(plans, env).keys() == BUCKETS
+    for bucket in buckets(plans, env).values():
+        assert bucket["uniform_bucket_level_access"] is True
+        assert bucket["public_access_prevention"] == "enforced"
+        assert bucket["versioning"] == [{"enabled": True}]
+        assert bucket["soft_delete_policy"][0]["retention_duration_seconds"] == 7 * 86_400
+        assert bucket["force_destroy"] is False
+
+
+def test_every_bucket_is_protected_from_destruction(stacks: Stacks) -> None:
+    (stack,) = (stack for stack in stacks("prod") if stack.name == "prod-storage")
+    for bucket in stack.config["resource"]["google_storage_bucket"].values():
+        assert bucket["lifecycle"] == {"prevent_destroy": True}
+
+
+def test_every_access_is_logged_where_only_cloud_storage_can_write(plans: Plans) -> None:
+    for name, bucket in buckets(plans).items():
+        logged = [log["log_bucket"] for log in bucket["logging"]]
+        assert logged == ([] if name == "access_logs" else ["acme-leads-prod-access-logs"])
+    writers = {who for bucket, who, _, _ in grants(plans) if bucket == "access-logs"}
+    assert writers == {"cloud-storage-analytics"}
+
+
+def test_personal_data_is_gone_for_good_after_400_days(plans: Plans) -> None:
+    for name in ("leads", "predictions"):
+        days = deletions(buckets(plans)[name])
+        assert days == {"LIVE": PROD.live_days, "ARCHIVED": PROD.noncurrent_days}
+        assert sum(days.values()) + PROD.soft_delete_days == 400
+
+
+def test_models_and_artifacts_live_until_somebody_deletes_them(plans: Plans) -> None:
+    for name in ("models", "artifacts"):
+        assert deletions(buckets(plans)[name]) == {"ARCHIVED": PROD.noncurrent_days}
+
+
+def test_each_workload_may_do_what_its_work_needs_and_no_more(plans: Plans) -> None:
+    read, create, change = (f"roles/storage.object{role}" for role in ("Viewer", "Creator", "User"))
+    assert grants(plans) == {
+        ("access-logs", "cloud-storage-analytics", create, False),
+        ("models", "scoring", read, False),
+        ("predictions", "scoring", create, False),
+        ("models", "jobs", read, False),
+        ("models", "jobs", create, False),
+        ("models", "jobs", change, True),
+        ("leads", "jobs", read, False),
+        ("predictions", "jobs", read, False),
+        ("artifacts", "mlflow", change, False),
+    }
+
+
+def test_of_the_published_models_jobs_can_alter_only_the_pointer(plans: Plans) -> None:
+    grant = planned(plans("prod")["storage"], "google_storage_bucket_iam_member")["models_jobs_point"]
+    (condition,) = grant["condition"]
+    pointer = f"projects/_/buckets/acme-leads-prod-models/objects/{bundle.POINTER}"
+    assert condition["expression"] == f'resource.name == "{pointer}"'
+    assert storage.POINTER == bundle.POINTER

@@ -1,0 +1,70 @@
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from infra.environment import Environment
+from infra.environments import DEV, ENVIRONMENTS, PROD
+
+
+def changed(**values: Any) -> Environment:
+    return Environment(**{**DEV.model_dump(), **values})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("id", "Dev"),
+        ("id", "development"),
+        ("prefix", "acme leads"),
+        ("prefix", "acme-leads-of-europe"),
+        ("project", "acme"),
+        ("project", "Acme-Leads-Dev"),
+        ("region", "europe"),
+        ("pages", "yes"),
+        ("ticket_email", "nobody"),
+        ("runbooks_url", "http://example.com/runbooks"),
+        ("runbooks_url", "https://example.com/runbooks/"),
+        ("noncurrent_days", 0),
+        ("soft_delete_days", 6),
+        ("soft_delete_days", 91),
+        ("access_log_days", 1),
+    ],
+)
+def test_a_value_that_the_cloud_would_refuse_is_refused_with_its_fields_name(field: str, value: object) -> None:
+    with pytest.raises(ValidationError) as refused:
+        changed(**{field: value})
+    assert [fault["loc"] for fault in refused.value.errors()] == [(field,)]
+
+
+def test_an_unknown_field_is_refused() -> None:
+    with pytest.raises(ValidationError, match="pager"):
+        changed(pager=True)
+
+
+def test_personal_data_must_live_for_a_day_at_least() -> None:
+    with pytest.raises(ValidationError, match="personal_data_days: 30 leaves no day to live beside noncurrent_days 23"):
+        changed(personal_data_days=30, noncurrent_days=23, soft_delete_days=7)
+
+
+def test_personal_data_is_gone_for_good_after_its_days() -> None:
+    assert PROD.personal_data_days == 400
+    assert PROD.live_days + PROD.noncurrent_days + PROD.soft_delete_days == 400
+
+
+def test_a_name_says_company_environment_and_thing() -> None:
+    assert DEV.name("models") == "acme-leads-dev-models"
+
+
+def test_a_name_too_long_for_a_service_account_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"31 characters, at most 30; shorten 'evaluation-report'"):
+        changed(prefix="acme-lead").name("evaluation-report")
+
+
+def test_an_environment_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        DEV.pages = True  # type: ignore[misc]
+
+
+def test_no_two_environments_share_a_project() -> None:
+    assert len({env.project for env in ENVIRONMENTS.values()}) == len(ENVIRONMENTS)
