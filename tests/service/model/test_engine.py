@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.lifecycle.export import to_onnx
-from service.model.engine import Category, Encoding, Engine
+from service.model.engine import Category, Encoding, Engine, Matrix
 from service.model.schema import MAX_NUMBER
 from tests.service import forge
 
@@ -19,8 +19,9 @@ def engine() -> Engine:
     return Engine(exported.onnx, exported.encoding, forge.SCHEMA)
 
 
-def encode(engine: Engine, **features: object) -> np.ndarray:
-    return engine.encode(engine.parse(json.dumps([features]).encode()))[0]
+def encode(engine: Engine, **features: object) -> Matrix:
+    row: Matrix = engine.encode(engine.parse(json.dumps([features]).encode()))[0]
+    return row
 
 
 def test_absent_null_and_the_missing_value_are_the_same(engine: Engine) -> None:

@@ -1,0 +1,218 @@
+"""The platform on one machine: MLflow, a training where one is due, the service, and a look at the best leads.
+
+Everything it keeps is below one folder a source, `.platform/<source>/`: `store` (bundles and pointer), `predictions`,
+`mlflow`, `spool` and the programs' logs.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import signal
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from service.model.bundle import POINTER
+from service.processes import Processes, ProgramEnded, free, port_problem
+from service.settings import Settings
+from service.storage import open_storage
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "service/examples/sample.toml"
+SHOWN, SCORED = 10, 300
+"""Leads in the table, and leads scored to choose them from."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where one source's things are."""
+
+    root: Path
+
+    @property
+    def stamp(self) -> Path:
+        """What the served model was trained on."""
+        return self.root / "trained.json"
+
+    def __truediv__(self, name: str) -> Path:
+        return self.root / name
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0 after Ctrl-C, 1 when something could not be started or ended by itself, 2 on wrong use."""
+    options = _parse(arguments)
+    console = Console(stderr=True, highlight=False)
+    from service.lifecycle.source import SourceError, load_source
+
+    try:
+        source = load_source(options.source)
+    except SourceError as error:
+        console.print(f"[red]{error}", soft_wrap=True)
+        return 2
+    folders = Folders(options.folder / source.name)
+    for port, option in ((options.port, "--port"), (options.mlflow_port, "--mlflow-port")):
+        if problem := port_problem(port):
+            console.print(f"[red]port {port} {problem}; give another one: {option} {free()}")
+            return 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with Processes(folders.root) as processes:
+        try:
+            _run(options, source, folders, processes, console)
+        except KeyboardInterrupt:
+            console.print("\nStopping")
+        except ProgramEnded as error:
+            console.print(f"[red]{error}", soft_wrap=True)
+            return 1
+        except SourceError as error:
+            console.print(f"[red]{error}", soft_wrap=True)
+            return 2
+    return 0
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/up",
+        description="Bring lead scoring up on this machine: train, record, publish, serve, score. Ctrl-C stops it all.",
+        epilog="examples:\n"
+        "  scripts/up                                   the built-in sample\n"
+        "  scripts/up --source my_leads.toml            your own leads (copy service/examples/crm_template.toml)\n"
+        "  scripts/up --retrain --port 9000             train again, and serve on another port\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--source", type=Path, default=EXAMPLE, help="lead source, a TOML file (default: the sample)")
+    parser.add_argument("--port", type=int, default=8080, help="the service's port (default: %(default)s)")
+    parser.add_argument("--mlflow-port", type=int, default=5000, help="MLflow's port (default: %(default)s)")
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / ".platform", help="where everything is kept (default: .platform)"
+    )
+    parser.add_argument(
+        "--models", help="where bundles are published: a folder or gs://bucket/prefix (default: in the folder)"
+    )
+    parser.add_argument("--retrain", action="store_true", help="train even if the leads have not changed")
+    return parser.parse_args(arguments)
+
+
+def _run(options: argparse.Namespace, source: Any, folders: Folders, processes: Processes, console: Console) -> None:
+    started = time.monotonic()
+    models = options.models or str(folders / "store")
+    mlflow_url, api_url = f"http://127.0.0.1:{options.mlflow_port}", f"http://127.0.0.1:{options.port}"
+    mlflow = processes.start("mlflow", _mlflow_command(folders, options.mlflow_port), MLFLOW_ENVIRONMENT)
+    digest = _digest(options.source, source)
+    if options.retrain or not _trained(folders, digest, models):
+        with console.status("Starting MLflow"):
+            mlflow.wait_until_answers(f"{mlflow_url}/health")
+        train = [sys.executable, "-m", "service.lifecycle.train", "--source", str(options.source)]
+        processes.run("train", [*train, "--models", models, "--tracking", mlflow_url])
+        folders.stamp.write_text(json.dumps({"digest": digest, "models": models}))
+    else:
+        console.print("The model in service was trained on these very leads; --retrain trains again", style="dim")
+    settings = {
+        "models_url": models,
+        "predictions_url": str(folders / "predictions"),
+        "spool_dir": str(folders / "spool"),
+        "port": str(options.port),
+    }
+    Settings.model_validate_strings(settings)
+    environment = {f"LEADSCORING_{name.upper()}": value for name, value in settings.items()}
+    api = processes.start("api", [sys.executable, "-m", "service.api"], environment)
+    with console.status("Loading and verifying the model"):
+        api.wait_until_answers(f"{api_url}/readyz")
+    with console.status("Scoring held-out leads"):
+        best = _score_held_out(source, api_url)
+    _show(best)
+    with console.status("Starting MLflow"):
+        mlflow.wait_until_answers(f"{mlflow_url}/health")
+    print(
+        f"\nUp in {time.monotonic() - started:.0f} s\n"
+        f"  scoring   {api_url}/v1/score\n"
+        f"  its docs  {api_url}/docs\n"
+        f"  MLflow    {mlflow_url}\n"
+        f"  files     {folders.root}\n"
+        "Ctrl-C stops everything",
+        flush=True,
+    )
+    processes.watch()
+
+
+MLFLOW_ENVIRONMENT = {
+    # Its job runner leaves workers behind that survive SIGTERM, and nothing here uses it.
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+}
+
+
+def _mlflow_command(folders: Folders, port: int) -> list[str]:
+    home = folders / "mlflow"
+    home.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    stores = ["--backend-store-uri", f"sqlite:///{home}/mlflow.db", "--artifacts-destination", str(home / "artifacts")]
+    return [*command, *stores]
+
+
+def _digest(toml: Path, source: Any) -> str:
+    """Changes whenever the source or its file does; cheap, so that a second start need not read the leads."""
+    digest = hashlib.sha256(toml.read_bytes())
+    if source.path is not None:
+        with contextlib.suppress(OSError):  # the training says it better
+            state = source.file.stat()
+            digest.update(f"{source.file}:{state.st_size}:{state.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def _trained(folders: Folders, digest: str, models: str) -> bool:
+    try:
+        stamped = json.loads(folders.stamp.read_text())
+    except (OSError, ValueError):
+        return False
+    return bool(stamped == {"digest": digest, "models": models}) and open_storage(models).read(POINTER) is not None
+
+
+def _score_held_out(source: Any, api_url: str) -> list[dict[str, Any]]:
+    """Score held-out leads through HTTP; give them best first, each with what became of it."""
+    from service.lifecycle.export import as_received
+    from service.lifecycle.leads import load
+    from service.lifecycle.selection import split
+    from service.model.schema import LeadSchema
+
+    with urllib.request.urlopen(f"{api_url}/v1/model", timeout=10) as answer:  # noqa: S310 - our own address
+        schema = LeadSchema.model_validate_json(json.dumps(json.load(answer)["lead_schema"]))
+    leads = load(source, schema)
+    held_out = split(leads).held_out[-SCORED:]
+    frame = leads.frame.iloc[held_out]
+    features = [as_received(schema, row) for row in frame.to_dict("records")]
+    ids = [str(i) for i in (held_out if leads.ids is None else leads.ids[held_out])]
+    body = {"leads": [{"lead_id": i, "features": f} for i, f in zip(ids, features, strict=True)]}
+    request = urllib.request.Request(  # noqa: S310
+        f"{api_url}/v1/score", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        scores = json.load(answer)["scores"]
+    known = zip(scores, leads.target[held_out].tolist(), strict=True)
+    return sorted(({**s, "converted": bool(t)} for s, t in known), key=lambda s: -s["score"])
+
+
+def _show(scored: list[dict[str, Any]]) -> None:
+    """The best leads, and how the decision did on all that were scored."""
+    table = Table(title=f"The best {SHOWN} of {len(scored)} held-out leads", title_justify="left")
+    for column in ("lead", "score", "band", "decision", "what became of it"):
+        table.add_column(column, justify="right" if column == "score" else "left")
+    for lead in scored[:SHOWN]:
+        outcome = "converted" if lead["converted"] else "did not convert"
+        table.add_row(lead["lead_id"], f"{lead['score']:.3f}", lead["band"], lead["decision"], outcome)
+    Console(highlight=False).print(table)
+    contacted = [lead for lead in scored if lead["decision"] == "contact"]
+    won, all_won = (sum(lead["converted"] for lead in leads) for leads in (contacted, scored))
+    print(
+        f"Contacting the {len(contacted)} that pay reaches {won} of the {all_won} that converted "
+        f"(calling {len(contacted)} at random: {all_won * len(contacted) / len(scored):.0f})."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

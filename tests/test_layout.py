@@ -1,0 +1,101 @@
+"""The rules that keep the project's parts apart, and its files fit to publish."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+TOP = {"infra", "service", "monitoring", "mlflow-server", "scripts", "tests", "lock"}
+TOP_FILES = {"cdktf.json", "pyproject.toml", "README.md"}
+SCRIPTS = sorted(p for p in (ROOT / "scripts").iterdir() if p.is_file())
+
+# package -> what it may not import. `service` stands for all its parts but the ones named on their own.
+FORBIDDEN = {
+    "infra": {"service.api", "service.lifecycle", "service.model"},
+    "monitoring": {"infra", "service", "cdktf"},
+    "service": {"infra", "monitoring", "cdktf"},
+    "service/api": {"service.lifecycle", "sklearn", "pandas", "mlflow", "pyarrow", "onnx", "matplotlib", "rich"},
+    "service/lifecycle": {"service.api"},
+    "service/model": {"service.api", "service.lifecycle", "sklearn", "pandas", "mlflow", "onnx"},
+}
+
+
+def imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_no_package_imports_what_it_may_not_know(package: str) -> None:
+    wrong = [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file in (ROOT / package).rglob("*.py")
+        for name in imports(file)
+        for forbidden in FORBIDDEN[package]
+        if name == forbidden or name.startswith(f"{forbidden}.")
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("module", ["cdktf", "constructs", "cdktf_cdktf_provider_google"])
+def test_only_the_bindings_name_cdktf(module: str) -> None:
+    named = {
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "infra").rglob("*.py")
+        for name in imports(file)
+        if name.split(".")[0].startswith(module)
+    }
+    assert named <= {"infra/bindings.py"}
+
+
+def test_the_top_level_is_fixed() -> None:
+    folders = {path.split("/")[0] for path in TRACKED if "/" in path}
+    files = {path for path in TRACKED if "/" not in path}
+    assert {f for f in folders if not f.startswith(".")} <= TOP
+    assert {f for f in files if not f.startswith(".")} <= TOP_FILES
+
+
+def test_locks_carry_hashes_and_no_addresses() -> None:
+    for file in (ROOT / "lock").glob("*.txt"):
+        text = file.read_text()
+        assert not re.search(r"https?://|file:|--index-url|--find-links", text), file
+        for requirement in re.findall(r"^[a-zA-Z0-9][^\n]*(?:\\\n[^\n]*)*", text, re.M):
+            assert "--hash=sha256:" in requirement, f"{file}: {requirement[:60]}"
+
+
+def test_what_ships_is_what_is_tested() -> None:
+    def pins(group: str) -> set[str]:
+        return set(re.findall(r"^\S+==\S+", (ROOT / f"lock/{group}.txt").read_text(), re.M))
+
+    assert pins("serving") < pins("jobs") < pins("dev")
+
+
+def test_the_serving_lock_leaves_training_out() -> None:
+    text = (ROOT / "lock/serving.txt").read_text()
+    for name in ("scikit-learn", "pandas", "mlflow", "pyarrow", "onnx", "matplotlib"):
+        assert f"\n{name}==" not in text
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.name)
+def test_every_script_explains_itself_with_examples(script: Path) -> None:
+    shown = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=60, check=False)
+    assert shown.returncode == 0
+    assert f"scripts/{script.name}" in shown.stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.name)
+def test_every_script_exits_with_2_on_wrong_use(script: Path) -> None:
+    if script.name == "test":
+        command = [script, "--install"]  # anything else is pytest's
+    else:
+        command = [script, "--no-such-option"]
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 2
