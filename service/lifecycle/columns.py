@@ -82,10 +82,11 @@ class Column:
         """The value as the nearest float64, or None if it is no finite number that a caller could send."""
         if isinstance(value, str):
             text = value.replace(self.decimal, ".") if "." not in value else value
-            value = float(text) if NUMBER.fullmatch(text) else None
-        if value is None or isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-            return None
-        return float(value) if abs(value) <= MAX_NUMBER else None
+            number = float(text) if NUMBER.fullmatch(text) else np.nan
+        else:
+            numeric = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+            number = float(value) if numeric else np.nan
+        return number if abs(number) <= MAX_NUMBER else None
 
     def where(self, index: int) -> str:
         """File, row and column, for messages."""

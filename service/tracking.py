@@ -1,0 +1,135 @@
+"""MLflow as the record of every training: runs, figures, plots, and models by version. Serving never depends on it."""
+
+import logging
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import mlflow.sklearn
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.tracking import MlflowClient
+from mlflow.types import ColSpec, Schema, TensorSpec
+from sklearn.pipeline import Pipeline
+
+ALIAS = "champion"
+ANSWER_S = 10
+REQUIREMENTS = ("scikit-learn", "pandas", "numpy")
+TRUSTED = [
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.model_selection._split.StratifiedKFold",
+]
+"""Types of the candidates that skops, MLflow's format for scikit-learn, loads only when told: the file is our own."""
+
+MAX_PARAM = 6_000
+"""MLflow refuses longer parameter values."""
+
+
+class TrackingError(Exception):
+    """The MLflow server does not answer or refuses; the message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in progress."""
+
+    client: MlflowClient
+    experiment: str
+    id: str
+
+    def log(self, params: Mapping[str, object], metrics: Mapping[str, float]) -> None:
+        """Record parameters and figures; names may hold dots and slashes."""
+        now = int(time.time() * 1000)
+        batch = [Metric(name, value, timestamp=now, step=0) for name, value in metrics.items()]
+        stated = [Param(name, str(value)[:MAX_PARAM]) for name, value in params.items()]
+        self.client.log_batch(self.id, metrics=batch, params=stated)
+
+    def attach(self, texts: Mapping[str, str], plots: Mapping[str, Figure]) -> None:
+        """Keep texts and plots (as PNG) beside the figures, by file name."""
+        for name, text in texts.items():
+            self.client.log_text(self.id, text, name)
+        for name, figure in plots.items():
+            self.client.log_figure(self.id, figure, name)
+
+    def register(self, name: str, pipeline: Pipeline, frame: pd.DataFrame) -> str:
+        """Log the model and register it under this name; return its version there.
+
+        Of the frame only names and types are kept: no input example, for leads are personal data. The requirements
+        are stated, because MLflow would find them out by running the model in another process.
+        """
+        mlflow.set_tracking_uri(self.client.tracking_uri)
+        mlflow.set_experiment(experiment_id=self.experiment)
+        inputs = [ColSpec("double" if t == "float64" else "string", n, required=False) for n, t in frame.dtypes.items()]
+        outputs = [TensorSpec(np.dtype(np.float64), (-1, 2))]
+        logged = Model.log(
+            artifact_path=None,
+            name="model",
+            run_id=self.id,
+            flavor=mlflow.sklearn,
+            sk_model=pipeline,
+            signature=ModelSignature(Schema(inputs), Schema(outputs)),
+            pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
+            pyfunc_predict_fn="predict_proba",
+            serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
+            skops_trusted_types=TRUSTED,
+        )
+        # Not by log(registered_model_name=...), which writes to the terminal.
+        if not self.client.search_registered_models(f"name = '{name}'"):
+            self.client.create_registered_model(name)
+        registered = self.client.create_model_version(name, logged.model_uri, self.id, model_id=logged.model_id)
+        return str(registered.version)
+
+
+@contextmanager
+def tracked_run(uri: str, experiment: str, tags: Mapping[str, str]) -> Iterator[Run]:
+    """A run in this experiment, marked as failed when the block raises. Raises TrackingError."""
+    client = _connect(uri)
+    try:
+        found = client.get_experiment_by_name(experiment)
+        experiment_id = found.experiment_id if found else client.create_experiment(experiment)
+        run = Run(client, experiment_id, client.create_run(experiment_id, tags=dict(tags)).info.run_id)
+    except MlflowException as error:
+        raise TrackingError(f"MLflow at {uri} cannot start a run: {error}") from error
+    try:
+        yield run
+    except BaseException as error:
+        client.log_batch(run.id, tags=[RunTag("failure", f"{type(error).__name__}: {error}"[:MAX_PARAM])])
+        client.set_terminated(run.id, "FAILED")
+        if isinstance(error, MlflowException):
+            raise TrackingError(f"MLflow at {uri} refused: {error}") from error
+        raise
+    client.set_terminated(run.id)
+
+
+def crown(uri: str, name: str, model_version: str) -> None:
+    """Give the alias `champion` to this version, and thereby take it from the one before."""
+    try:
+        _connect(uri).set_registered_model_alias(name, ALIAS, model_version)
+    except MlflowException as error:
+        raise TrackingError(f"MLflow at {uri} refused the alias {ALIAS!r}: {error}") from error
+
+
+def _connect(uri: str) -> MlflowClient:
+    """A client, after one quick question: MLflow's own would retry for two minutes where nothing listens."""
+    if uri.startswith(("http://", "https://")):
+        try:
+            urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=ANSWER_S).close()  # noqa: S310 - http(s) only
+        except urllib.error.HTTPError as answer:
+            answer.close()  # somebody is there, and says to the client what it wants
+        except OSError as error:
+            raise TrackingError(f"MLflow at {uri} does not answer ({error}); scripts/up starts one") from error
+    # Advice about git and requirements is for people who call MLflow themselves; errors still come through.
+    MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    return MlflowClient(uri)
