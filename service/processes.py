@@ -128,12 +128,12 @@ class Processes:
 
 def port_problem(port: int) -> str | None:
     """Why a port of 127.0.0.1 cannot be listened on, or None."""
+    if not 0 < port < 65536:
+        return "is no port number"
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError as error:
         return "is taken by another program" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
-    except OverflowError:
-        return "is no port number"
     return None
 
 

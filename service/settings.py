@@ -20,7 +20,9 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 class Settings(BaseSettings):
     """What an instance of the service needs to know. Raises pydantic.ValidationError naming each wrong variable."""
 
-    model_config = SettingsConfigDict(env_prefix="LEADSCORING_", frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        env_prefix="LEADSCORING_", frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
 
     models_url: StorageUrl
     """Where `champion.json` and `models/` are: a folder or gs://bucket/prefix."""
