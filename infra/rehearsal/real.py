@@ -65,7 +65,8 @@ def plan(
 
 def remedy(said: str) -> str | None:
     """What to do about what Terraform said, where that is known."""
-    return next((remedy for sign, remedy in REMEDIES if sign in " ".join(said.split())), None)
+    words = " ".join(said.replace("│", " ").split())  # Terraform wraps its lines, and frames some
+    return next((remedy for sign, remedy in REMEDIES if sign in words), None)
 
 
 def _plan(stack: Stack, terraform: Terraform, folder: Path, environ: Mapping[str, str], step: Step) -> Planned:

@@ -1,0 +1,96 @@
+"""What Terraform does not make a provider do in a rehearsal: updates, imports, data sources alone."""
+
+from typing import Any
+
+import grpc
+import pytest
+from tf.gen import tfplugin_pb2 as pb
+
+from infra.rehearsal import catalogue
+from infra.rehearsal.provider import Provider
+from infra.rehearsal.server import serve
+from infra.rehearsal.values import UNKNOWN, decode, encode
+
+ACCOUNT, ACCOUNTS = "google_service_account", "google_project"
+SCHEMA = catalogue.select(
+    catalogue.load("registry.terraform.io/hashicorp/google"), {ACCOUNT, "google_storage_bucket"}, {ACCOUNTS}
+)
+
+
+@pytest.fixture
+def provider() -> Provider:
+    provider = Provider(SCHEMA)
+    provider.configure_provider(
+        pb.ConfigureProvider.Request(config=encode({"project": "some-project", "region": UNKNOWN, "zone": None}))
+    )
+    return provider
+
+
+def value(block: Any, **given: Any) -> dict[str, Any]:
+    """A whole value of a block, as Terraform sends it."""
+    blocks: dict[str, Any] = {
+        name: None if n["nesting_mode"] == "single" else [] for name, n in block["block_types"].items()
+    }
+    return {**dict.fromkeys(block["attributes"]), **blocks, **given}
+
+
+def plan(provider: Provider, prior: Any, proposed: Any) -> Any:
+    request = pb.PlanResourceChange.Request(
+        type_name=ACCOUNT, prior_state=encode(prior), proposed_new_state=encode(proposed)
+    )
+    return decode(provider.plan_resource_change(request).planned_state)
+
+
+def apply(provider: Provider, planned: Any) -> Any:
+    request = pb.ApplyResourceChange.Request(type_name=ACCOUNT, planned_state=encode(planned))
+    return decode(provider.apply_resource_change(request).new_state)
+
+
+def test_what_the_cloud_decides_is_unknown_until_it_is_applied(provider: Provider) -> None:
+    planned = plan(provider, None, value(SCHEMA.resources[ACCOUNT], account_id="a"))
+    assert planned["email"] is UNKNOWN
+    assert planned["project"] == "some-project"
+    made = apply(provider, planned)
+    assert made["email"] == "a@some-project.iam.gserviceaccount.com"
+    assert made["unique_id"].startswith("rehearsed-")
+
+
+def test_an_update_keeps_what_the_cloud_has_decided(provider: Provider) -> None:
+    made = apply(provider, plan(provider, None, value(SCHEMA.resources[ACCOUNT], account_id="a")))
+    updated = apply(provider, plan(provider, made, made | {"display_name": "A"}))
+    assert updated == made | {"display_name": "A"}
+
+
+def test_nothing_proposed_is_nothing_planned(provider: Provider) -> None:
+    made = apply(provider, plan(provider, None, value(SCHEMA.resources[ACCOUNT], account_id="a")))
+    assert plan(provider, made, made) == made
+    assert plan(provider, made, None) is None
+    assert apply(provider, None) is None
+
+
+def test_an_imported_object_is_known_by_its_id_alone(provider: Provider) -> None:
+    request = pb.ImportResourceState.Request(type_name=ACCOUNT, id="projects/p/serviceAccounts/a@p")
+    (imported,) = provider.import_resource_state(request).imported_resources
+    state = decode(imported.state)
+    assert state["id"] == "projects/p/serviceAccounts/a@p"
+    assert {name for name, value in state.items() if value} == {"id"}
+
+
+def test_a_data_source_keeps_what_is_asked_and_answers_alike_each_time(provider: Provider) -> None:
+    config = encode(value(SCHEMA.data_sources[ACCOUNTS], project_id="p"))
+    request = pb.ReadDataSource.Request(type_name=ACCOUNTS, config=config)
+    first, second = (decode(provider.read_data_source(request).state) for _ in range(2))
+    assert first == second
+    assert first["project_id"] == "p"
+    assert first["number"].startswith("rehearsed-")
+
+
+def test_a_call_that_the_provider_does_not_know_is_answered_as_such() -> None:
+    # Terraform asks for what newer protocols have, and goes on without.
+    with serve([SCHEMA]) as reattach:
+        socket = reattach.rpartition('"String": "')[2].partition('"')[0]
+        with grpc.insecure_channel(f"unix://{socket}") as channel:
+            call = channel.unary_unary("/tfplugin6.Provider/MoveResourceState")
+            with pytest.raises(grpc.RpcError) as answer:
+                call(b"", timeout=5)
+    assert answer.value.code() is grpc.StatusCode.UNIMPLEMENTED

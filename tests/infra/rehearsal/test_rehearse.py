@@ -1,0 +1,268 @@
+"""Real Terraform on configurations that are broken, and on those that are not."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.rehearsal import isolation
+from infra.rehearsal.masking import MASK
+from infra.rehearsal.rehearse import rehearse
+from infra.rehearsal.steps import Planned, StackError
+from infra.rehearsal.terraform import Terraform
+from tests.infra.conftest import PLANTED_KEY, Plans, Stacks, planned, stack
+
+ROOT = Path(__file__).parents[3]
+ACCOUNT = {"account_id": "some-account"}
+
+
+def bucket(**values: Any) -> dict[str, Any]:
+    return {"google_storage_bucket": {"b": {"name": "some-bucket", "location": "EU", **values}}}
+
+
+def rule(action: dict[str, Any], condition: dict[str, Any]) -> dict[str, Any]:
+    return bucket(lifecycle_rule=[{"action": action, "condition": condition}])
+
+
+def policy(**values: Any) -> dict[str, Any]:
+    condition = {"display_name": "c", "condition_prometheus_query_language": {"query": "up == 0"}}
+    base = {"display_name": "p", "combiner": "OR", "conditions": [condition]}
+    return {"google_monitoring_alert_policy": {"p": base | values}}
+
+
+def registry(**values: Any) -> dict[str, Any]:
+    return {"google_artifact_registry_repository": {"r": {"repository_id": "r", "format": "DOCKER", **values}}}
+
+
+BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
+    "an argument missing": (
+        {"google_storage_bucket": {"b": {"name": "some-bucket"}}},
+        "validate",
+        'The argument "location" is required',
+    ),
+    "an argument missing deep down": (rule({}, {"age": 1}), "validate", 'The argument "type" is required'),
+    "an argument misspelt": (bucket(versionning={"enabled": True}), "validate", 'named "versionning"'),
+    "an argument misspelt deep down": (
+        rule({"type": "Delete"}, {"agee": 1}),
+        "validate",
+        'No argument or block type is named "agee"',
+    ),
+    "a value of the wrong type": (bucket(force_destroy="perhaps"), "validate", "a bool is required"),
+    "a value of the wrong type deep down": (
+        rule({"type": "Delete"}, {"age": "old"}),
+        "validate",
+        'Inappropriate value for attribute "age": a number is required',
+    ),
+    "a block too few": (policy(conditions=[]), "validate", "Insufficient conditions blocks"),
+    "a block too many": (
+        bucket(versioning=[{"enabled": True}, {"enabled": False}]),
+        "validate",
+        "Too many versioning blocks",
+    ),
+    "a reference to nothing": (
+        bucket(project="${google_project.none.project_id}"),
+        "validate",
+        "Reference to undeclared resource",
+    ),
+    "a reference to an attribute that is not there": (
+        {"google_service_account": {"a": ACCOUNT}, **bucket(labels={"a": "${google_service_account.a.emial}"})},
+        "validate",
+        'no argument, nested block, or exported attribute named "emial"',
+    ),
+    "a variable that is not declared": (
+        bucket(project="${var.project}"),
+        "validate",
+        "Reference to undeclared input variable",
+    ),
+    "a cycle": (
+        {
+            "google_service_account": {
+                "a": {"account_id": "${google_service_account.b.account_id}"},
+                "b": {"account_id": "${google_service_account.a.account_id}"},
+            }
+        },
+        "validate",
+        "Cycle: google_service_account",
+    ),
+    "a value that is not listed": (policy(combiner="XOR"), "validate", "expected combiner to be one of"),
+    "a value that is not listed, deep down": (
+        registry(cleanup_policies=[{"id": "old", "condition": {"tag_state": "STALE"}}]),
+        "validate",
+        "expected tag_state to be one of",
+    ),
+    "a computed value set": (
+        {"google_service_account": {"a": ACCOUNT | {"email": "a@b.c"}}},
+        "validate",
+        "Can't configure a value for 'email'",
+    ),
+    "a computed value set deep down": (
+        registry(vulnerability_scanning_config={"enablement_state": "ON"}),
+        "validate",
+        "Can't configure a value for 'enablement_state'",
+    ),
+    "a type that the provider does not have": (
+        {"google_storage_bukket": {"b": {}}},
+        "validate",
+        'does not support resource type "google_storage_bukket"',
+    ),
+    "a value that changes with every plan": (
+        bucket(labels={"now": "${timestamp()}"}),
+        "second plan",
+        "1 to change",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_configuration_fails_where_it_should_and_says_why(fault: str, engine: Terraform) -> None:
+    resource, doing, message = BROKEN[fault]
+    with pytest.raises(StackError) as failed:
+        rehearse([stack(resource=resource)], engine)
+    assert (failed.value.stack, failed.value.doing) == ("broken", doing)
+    assert message in " ".join(failed.value.said.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        bucket(name="Not_A_Bucket's Name"),  # a pattern in the provider's code
+        {"google_project_iam_member": {"m": {"project": "p", "role": "roles/none", "member": "somebody"}}},
+        policy(user_labels={"Upper": "Case"}),  # a rule of the API
+    ],
+)
+def test_what_only_google_knows_is_not_caught(resource: dict[str, Any], engine: Terraform) -> None:
+    assert rehearse([stack(resource=resource)], engine)
+
+
+def reading(output: str) -> dict[str, Any]:
+    """The JSON of a stack that reads an output of a stack called `first`."""
+    state = {"backend": "gcs", "config": {"bucket": "states", "prefix": "first"}}
+    value = f"${{data.terraform_remote_state.first.outputs.{output}}}"
+    return {"data": {"terraform_remote_state": {"first": state}}, "resource": bucket(labels={"from": value})}
+
+
+FIRST = stack(
+    name="first",
+    resource={"google_service_account": {"a": ACCOUNT}},
+    output={"email": {"value": "${google_service_account.a.email}"}},
+)
+
+
+def test_an_output_crosses_stacks(engine: Terraform) -> None:
+    _, second = rehearse([FIRST, stack(name="second", **reading("email"))], engine)
+    labels = planned(second.plan, "google_storage_bucket")["b"]["labels"]
+    assert labels == {"from": "some-account@some-project.iam.gserviceaccount.com"}
+
+
+def test_an_output_that_the_other_stack_does_not_have_fails(engine: Terraform) -> None:
+    with pytest.raises(StackError, match='does not have an attribute named "mail"') as failed:
+        rehearse([FIRST, stack(name="second", **reading("mail"))], engine)
+    assert (failed.value.stack, failed.value.doing) == ("second", "plan")
+
+
+def test_a_stack_that_is_deployed_before_what_it_reads_fails(engine: Terraform) -> None:
+    with pytest.raises(StackError, match="Unable to find remote state"):
+        rehearse([stack(name="second", **reading("email")), FIRST], engine)
+
+
+def test_a_data_source_is_answered_with_made_up_values(engine: Terraform) -> None:
+    data: dict[str, Any] = {"google_storage_project_service_account": {"gcs": {}}}
+    labels = {"agent": "${data.google_storage_project_service_account.gcs.email_address}"}
+    (result,) = rehearse([stack(data=data, resource=bucket(labels=labels))], engine)
+    assert planned(result.plan, "google_storage_bucket")["b"]["labels"]["agent"].startswith("rehearsed-")
+
+
+def test_every_stack_goes_through_every_step_and_is_destroyed_in_reverse(stacks: Stacks, engine: Terraform) -> None:
+    done: list[tuple[str, str]] = []
+    rehearse(stacks("dev"), engine, step=lambda name, doing, _seconds: done.append((name, doing)))
+    names = [each.name for each in stacks("dev")]
+    steps = ["init", "validate", "plan", "apply", "second plan"]
+    assert done == [(n, s) for n in names for s in steps] + [(n, "destroy") for n in reversed(names)]
+
+
+def test_what_is_protected_cannot_be_destroyed_by_a_bare_destroy(
+    engine: Terraform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolation, "unprotected", lambda config: config)
+    with pytest.raises(StackError, match="Instance cannot be destroyed") as failed:
+        rehearse([stack(resource=bucket(lifecycle={"prevent_destroy": True}))], engine)
+    assert failed.value.doing == "destroy"
+
+
+def test_the_bindings_must_be_of_the_version_that_the_stacks_ask_for(engine: Terraform) -> None:
+    other = stack(resource=bucket())
+    other.config["terraform"]["required_providers"]["google"]["version"] = "7.0.0"
+    with pytest.raises(StackError, match=r"the stacks ask for 7\.0\.0, the installed bindings are of 6\.50\.0"):
+        rehearse([other], engine)
+
+
+def test_a_provider_without_a_stand_in_is_not_fetched_from_anywhere(engine: Terraform) -> None:
+    other = stack(resource={"random_pet": {"p": {}}})
+    other.config["terraform"]["required_providers"]["random"] = {"source": "hashicorp/random", "version": "3.7.2"}
+    with pytest.raises(StackError) as failed:
+        rehearse([other], engine)
+    said = " ".join(failed.value.said.split())
+    assert failed.value.doing == "init"
+    assert "hashicorp/random was not found in any of the search locations" in said
+    assert "no-other-providers" in said
+
+
+def test_a_rehearsal_needs_no_network(tmp_path: Path) -> None:
+    alone = ["unshare", "--map-root-user", "--net"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not let us take the network away (unshare --net)")
+    script = (
+        "from pathlib import Path; import sys; from infra.rehearsal import __main__ as command; "
+        f"command.ROOT = Path({str(tmp_path)!r}); command.PLATFORM = command.ROOT; sys.exit(command.main(['dev']))"
+    )
+    done = subprocess.run([*alone, sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "plans" / "dev" / "report.md").exists()
+
+
+def test_a_rehearsal_locks_no_provider_and_leaves_nothing_behind(
+    stacks: Stacks, engine: Terraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    states: set[str] = set()
+
+    def look(_stack: str, _doing: str, _seconds: float) -> None:
+        states.update(file.name for file in tmp_path.rglob("*.tfstate"))
+        assert not list(tmp_path.rglob(".terraform.lock.hcl"))
+        assert not list(tmp_path.rglob("terraform-provider-*"))
+
+    rehearse(stacks("dev"), engine, step=look)
+    assert "dev-storage.tfstate" in states
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_key_of_pagerduty_reaches_terraform_and_no_plan_that_leaves_the_rehearsal(
+    stacks: Stacks, engine: Terraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    held: list[str] = []
+
+    def look(name: str, doing: str, _seconds: float) -> None:
+        if (name, doing) == ("prod-alerting", "apply"):
+            held.extend(
+                file.name for file in tmp_path.rglob("*") if file.is_file() and PLANTED_KEY in file.read_text("latin1")
+            )
+
+    results = rehearse(stacks("prod"), engine, variables={"pagerduty_key": PLANTED_KEY}, step=look)
+    assert held == ["prod-alerting.tfstate"]
+    assert PLANTED_KEY not in json.dumps([result.plan for result in results])
+
+
+def test_the_key_is_masked_where_the_plan_would_show_it(
+    rehearsed: Callable[[str], list[Planned]], plans: Plans
+) -> None:
+    channel = planned(plans("prod")["alerting"], "google_monitoring_notification_channel")["pagerduty"]
+    assert channel["sensitive_labels"][0]["service_key"] == MASK
+    assert plans("prod")["alerting"]["variables"]["pagerduty_key"]["value"] == MASK
+    assert PLANTED_KEY not in json.dumps([result.plan for result in rehearsed("prod")])
