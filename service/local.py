@@ -61,7 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
         if problem := port_problem(port):
             console.print(f"[red]port {port} {problem}; give another one: {option} {free()}")
             return 1
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, _stop_once)
     with Processes(folders.root) as processes:
         try:
             _run(options, source, folders, processes, console)
@@ -74,6 +75,13 @@ def main(arguments: list[str] | None = None) -> int:
             console.print(f"[red]{error}", soft_wrap=True)
             return 2
     return 0
+
+
+def _stop_once(*_: object) -> None:
+    """A first Ctrl-C stops everything; a second one must not leave half of it running."""
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -91,15 +91,11 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A second Ctrl-C must not leave half of them running.
-        ignored = [(s, signal.signal(s, signal.SIG_IGN)) for s in (signal.SIGINT, signal.SIGTERM)]
         for program in self._programs:
             program.terminate()
         deadline = time.monotonic() + STOP_S
         for program in self._programs:
             program.end(deadline)
-        for sign, handler in ignored:
-            signal.signal(sign, handler)
 
     def start(self, name: str, command: list[str], environment: dict[str, str]) -> Program:
         """Start a program that runs until it is stopped; its output goes to `<name>.log`."""

@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.model.bundle import load
+from monitoring import catalogue
+from service.model.bundle import Pointer, load, read_pointer
 from service.model.schema import Feature, LeadSchema
 from service.storage import open_storage
 from tests.service import forge
@@ -341,9 +342,13 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     assert f"127.0.0.1:{port} is taken by another program" in ended.stderr
 
 
-def _pointer(server: Server):  # type: ignore[no-untyped-def]
-    from service.model.bundle import read_pointer
+def test_every_metric_that_an_alert_reads_is_exported(server: Server) -> None:
+    server.score({"features": {}})
+    exported = {line.split("{")[0].split(" ")[0] for line in server.http.get("/metrics").text.splitlines()}
+    assert catalogue.metric_names() <= exported
 
+
+def _pointer(server: Server) -> Pointer:
     pointed = read_pointer(server.models)
     assert pointed is not None
     return pointed[0]
