@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.api.spool import Spool, SpoolFull, Uploader
-from service.storage import Storage, open_storage
+from service.storage import Folder, Storage, StorageError, Stored, open_storage
 
 LINE = b'{"lead_id": "1"}\n'
 
@@ -144,14 +144,17 @@ def test_an_upload_whose_answer_was_lost_is_not_doubled(spool: Spool, prediction
     assert spool.waiting == 0
 
 
-def test_another_object_of_the_same_name_loses_no_record(spool: Spool, predictions: Storage) -> None:
-    from service.records import object_key
+def test_the_service_needs_no_right_to_read_what_it_uploads(spool: Spool, tmp_path: Path) -> None:
+    class CreateOnly(Folder):
+        def read(self, key: str) -> Stored | None:
+            raise StorageError("403: storage.objects.get denied")
 
+    predictions = CreateOnly(tmp_path / "predictions")
     spool.append(LINE)
-    (segment,) = spool.closed()
-    predictions.create(object_key(segment.stem), b"something else")
-    Uploader(spool, predictions, 1).upload()
-    assert spool.waiting == len(LINE)
+    uploader = Uploader(spool, predictions, 1)
+    uploader._upload(spool.closed()[0])
+    uploader.upload()
+    assert spool.waiting == 0
 
 
 def test_an_unreachable_bucket_keeps_the_records(spool: Spool, tmp_path: Path, predictions: Storage) -> None:
