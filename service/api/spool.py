@@ -3,8 +3,8 @@
     <spool>/<instance>/.lock               held while the instance lives
     <spool>/<instance>/<segment>.jsonl     the last one is being written, the others wait for upload
 
-A segment becomes one create-only object named after it and its content, so that an upload tried twice changes nothing. Segments of
-an instance that died are adopted by the next one on the same folder.
+A segment becomes one create-only object named after it and its content, so that an upload tried twice changes
+nothing. Segments of an instance that died are adopted by the next one on the same folder.
 """
 
 import contextlib
