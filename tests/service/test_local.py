@@ -107,6 +107,17 @@ def test_leads_are_trained_on_recorded_published_served_and_scored(first: Up) ->
 
 
 @pytest.mark.xdist_group("up")
+def test_the_requests_of_the_readme_are_answered(first: Up) -> None:
+    readme = (ROOT / "README.md").read_text()
+    commands = re.findall(r"^curl .*$", readme, re.M)
+    assert len(commands) == 3
+    for command in commands:
+        own = command.replace(":8080/", f":{first.port}/").replace("curl -s", "curl -sf")
+        answer = subprocess.run(["bash", "-c", own], capture_output=True, text=True, check=True).stdout
+        assert "leadscoring_" in answer or "model_version" in answer or "threshold" in answer
+
+
+@pytest.mark.xdist_group("up")
 def test_ctrl_c_stops_all_that_was_started_and_a_second_start_needs_no_training(first: Up, folder: Path) -> None:
     assert first.group() != []
     assert first.ctrl_c() == 0
@@ -158,3 +169,21 @@ def test_a_source_s_path_may_be_relative_to_where_one_stands(tmp_path: Path) -> 
     )
     assert ended.returncode == 2
     assert "metric_reason: missing" in ended.stderr
+
+
+@pytest.mark.skipif("BANK_MARKETING_CSV" not in os.environ, reason="BANK_MARKETING_CSV names no file of real leads")
+def test_real_leads_come_up_too(tmp_path: Path) -> None:
+    up = Up(tmp_path, ROOT / "service/examples/bank_marketing.toml")
+    try:
+        text = up.wait_until_up()
+        assert "duration: left out" in text
+        lead = {"age": 41, "job": "admin.", "emp.var.rate": 1.1, "pdays": 999}
+        body = json.dumps({"leads": [{"features": lead}]}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{up.port}/v1/score", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            (scored,) = json.load(answer)["scores"]
+        assert 0 < scored["score"] < 1
+    finally:
+        assert up.ctrl_c() == 0

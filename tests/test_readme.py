@@ -1,0 +1,90 @@
+"""Every command of the README is run: here, or by the test that stands beside it."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line.split("  #")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.S)
+    for line in block.splitlines()
+    if line.strip()
+]
+FIGURES = ".venv/bin/python -m service.lifecycle.train --source service/examples/bank_marketing.toml --figures"
+RUN_HERE = {".venv/bin/python -m monitoring.prometheus", "cp service/examples/crm_template.toml my_leads.toml"}
+RUN_ELSEWHERE = {
+    "scripts/up": "service/test_local.py::test_leads_are_trained_on_recorded_published_served_and_scored",
+    "scripts/up --source my_leads.toml": "service/test_local.py::test_an_unusable_source_is_wrong_use",
+    "curl -s http://127.0.0.1:8080/v1/score": "service/test_local.py::test_the_requests_of_the_readme_are_answered",
+    "curl -s http://127.0.0.1:8080/v1/model": "service/test_local.py::test_the_requests_of_the_readme_are_answered",
+    "curl -s http://127.0.0.1:8080/metrics": "service/test_local.py::test_the_requests_of_the_readme_are_answered",
+    "export BANK_MARKETING_CSV=": "test_readme.py::test_the_figures_are_those_of_the_command",
+    FIGURES: "test_readme.py::test_the_figures_are_those_of_the_command",
+    "scripts/up --source service/examples/bank_marketing.toml": "service/test_local.py::test_real_leads_come_up_too",
+    "scripts/plan dev": "infra/rehearsal/test_command.py::",
+    "scripts/plan prod": "infra/rehearsal/test_command.py::",
+    # whoever reads this is running it
+    "scripts/test": "test_layout.py::test_every_script_explains_itself_with_examples",
+    "scripts/test --all --install": "test_layout.py::test_every_script_explains_itself_with_examples",
+}
+
+
+def test_every_command_is_run_by_a_test() -> None:
+    for command in COMMANDS:
+        known = [
+            known for known in (*RUN_HERE, *RUN_ELSEWHERE) if command == known or command.startswith(f"{known} -H")
+        ]
+        known += [known for known in RUN_ELSEWHERE if known.endswith("=") and command.startswith(known)]
+        assert known, f"no test runs {command!r}"
+    for place in RUN_ELSEWHERE.values():
+        file, _, name = place.partition("::")
+        assert f"def {name}" in (ROOT / "tests" / file).read_text()
+
+
+@pytest.mark.parametrize("command", sorted(RUN_HERE))
+def test_a_command_ends_well(command: str, tmp_path: Path) -> None:
+    assert command in COMMANDS
+    absolute = re.sub(r"(?<![\w/])(\.venv|service/)", rf"{ROOT}/\1", command)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(["bash", "-c", absolute], cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_every_path_that_is_named_exists() -> None:
+    for path in re.findall(r"`((?:infra|service|monitoring|scripts|tests|lock)/[\w./-]*)`", README):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.skipif("BANK_MARKETING_CSV" not in os.environ, reason="BANK_MARKETING_CSV names no file of real leads")
+def test_the_figures_are_those_of_the_command() -> None:
+    assert FIGURES in COMMANDS
+    shown = subprocess.run(
+        FIGURES.split(),
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    def row(figure: str) -> list[str]:
+        (line,) = [line for line in shown.splitlines() if re.match(rf"│ {figure} +│", line)]
+        return [cell.strip() for cell in line.strip("│").split("│")[1:]]
+
+    stated = {line.split(" | ")[0].strip("| "): line.strip(" |").split(" | ")[1:] for line in README.splitlines()}
+    logistic_held_out, logistic, trees_held_out, trees = zip(
+        *map(row, ("roc_auc", "pr_auc", "lift", "brier")), strict=True
+    )
+    names = ("ROC-AUC", "PR-AUC", "lift, best tenth", "Brier")
+    assert list(zip(logistic, trees, logistic_held_out, trees_held_out, strict=True)) == [
+        tuple(stated[n]) for n in names
+    ]
+    roc_auc, pr_auc, lift, brier = map(float, trees)
+    assert roc_auc >= 0.80
+    assert pr_auc >= 0.47
+    assert lift >= 4.5
+    assert brier <= 0.077
