@@ -30,7 +30,7 @@ def add_scoring(document: dict[str, Any], path: str, request: type[BaseModel] | 
         body = {"$ref": REF.format(request.__name__)}
     (answer,), components = msgspec.json.schema_components([ScoreResponse], ref_template=REF.replace("{}", "{name}"))
     schemas.update(components)
-    document["paths"][path] = {
+    scoring = {
         "post": {
             "summary": "Score one or many leads",
             "description": "Scores all leads or none, by one model version. A missing or never-seen value is legal.",
@@ -49,3 +49,4 @@ def add_scoring(document: dict[str, Any], path: str, request: type[BaseModel] | 
             },
         }
     }
+    document["paths"] = {path: scoring, **document["paths"]}
