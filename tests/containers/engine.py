@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,10 +65,9 @@ class Engine:
             )
 
     @contextlib.contextmanager
-    def container(self, image: str, *options: str, environment: Mapping[str, str | Path]) -> Iterator[str]:
+    def container(self, image: str, *options: str, command: Sequence[str] = ()) -> Iterator[str]:
         """A running container on the host's network, by its id; gone at the end."""
-        variables = [f"--env={name}={value}" for name, value in environment.items()]
-        name = self.run("run", "--detach", "--network", "host", *options, *variables, image)
+        name = self.run("run", "--detach", "--network", "host", *options, image, *command)
         try:
             yield name
         finally:

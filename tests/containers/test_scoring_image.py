@@ -53,8 +53,9 @@ def service(engine: Engine, scoring_image: str, gcs: str, gcs_url: str) -> Itera
         "LEADSCORING_UPLOAD_SECONDS": "3600",  # so that only a clean stop uploads
         "LEADSCORING_PORT": port,
     }
+    variables = [f"--env={name}={value}" for name, value in environment.items()]
     with (
-        engine.container(scoring_image, *HARDENED, environment=environment) as container,
+        engine.container(scoring_image, *HARDENED, *variables) as container,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as http,
     ):
         deadline = time.monotonic() + 30

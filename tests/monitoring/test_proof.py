@@ -1,6 +1,7 @@
 """Alerts fire when their cases say, and the cases notice when alerts are changed."""
 
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -13,6 +14,10 @@ from monitoring.proof import CASES, promtool
 from monitoring.proof.cases import STEP, Case, Firing, counter
 
 ALERTS = catalogue.alerts()
+
+needs_promtool = pytest.mark.skipif(
+    not shutil.which("promtool"), reason="no promtool: scripts/install-system brings it"
+)
 
 # Each changes an expression as a slip of the hand would.
 MUTANTS: dict[str, Callable[[str], str]] = {
@@ -72,12 +77,14 @@ def test_every_alert_has_cases_that_fire_it_and_two_that_do_not(alert: Alert) ->
 
 
 @pytest.mark.system
+@needs_promtool
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.story)
 def test_alerts_behave_as_told(case: Case) -> None:
     assert promtool.failures(ALERTS, [case]) == ""
 
 
 @pytest.mark.system
+@needs_promtool
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_the_cases_notice_a_changed_alert(mutant: str) -> None:
     mutated = [replace(alert, expr=MUTANTS[mutant](alert.expr)) for alert in ALERTS]
