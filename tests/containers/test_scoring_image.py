@@ -1,6 +1,8 @@
 """The scoring image, built from the real Dockerfile and run as hardened as in production."""
 
 import json
+import re
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -154,6 +156,19 @@ def test_only_what_serves_is_in_the_image(engine: Engine, scoring_image: str) ->
     allowed = {f"./{path.relative_to(ROOT)}" for path in expected}
     assert {"./service/api/__main__.py", "./service/model/bundle.py", "./service/settings.py"} <= set(files) <= allowed
     assert shell(engine, scoring_image, "find /etc/pip.conf /root/.config /root/.cache /tmp -type f 2>/dev/null") == ""
+
+
+def test_the_engine_is_sent_nothing_else_of_the_repository(engine: Engine, base: str, tmp_path: Path) -> None:
+    recipe = tmp_path / "Dockerfile"
+    recipe.write_text(f"FROM {base}\nCOPY . /context\n")
+    shutil.copy(ROOT / "service/Dockerfile.dockerignore", tmp_path)
+    engine.build(ROOT, "--file", recipe, "--tag", "context")
+    files = shell(engine, "context", "cd /context && find . -type f").split()
+    assert "./lock/serving.txt" in files
+    strangers = [
+        file for file in files if not re.match(r"\./(lock/serving\.txt|service/((model|api)/)?\w+\.py)$", file)
+    ]
+    assert strangers == []
 
 
 def test_the_image_says_what_it_is_made_from(engine: Engine, scoring_image: str) -> None:
