@@ -38,9 +38,13 @@ class Server:
                 [sys.executable, "-W", "error", "-m", "service.api"], env={**os.environ, **environment}, stderr=log
             )
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10, trust_env=False)
-        wait_for(f"{self.http.base_url}/healthz", self.process)
-        if ready:
-            self.wait(lambda: self.http.get("/readyz").status_code == 200)
+        try:
+            wait_for(f"{self.http.base_url}/healthz", self.process)
+            if ready:
+                self.wait(lambda: self.http.get("/readyz").status_code == 200)
+        except BaseException:
+            self.stop(signal.SIGKILL)
+            raise
 
     def wait(self, true: Any, seconds: float = 15) -> None:
         """Return when it is true."""
