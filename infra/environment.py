@@ -4,15 +4,14 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-# Google's own limits: project ids 6 to 30 characters, service account ids 6 to 30, buckets 3 to 63.
+# Google's own limits: project ids 6 to 30 characters, service account ids 6 to 30, buckets 3 to 63. Prefix
+# and id take 22 of them at most, with their hyphens, which leaves 8 for the name of a workload.
 # https://cloud.google.com/resource-manager/docs/creating-managing-projects
 # https://cloud.google.com/iam/docs/service-accounts-create
 ProjectId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")]
 Region = Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$")]
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s/]+\.[^\s/]+(/\S*[^\s/])?$")]
-
-_LONGEST_NAME = 30  # a service account's; the other names may be longer
 
 
 class Environment(BaseModel):
@@ -54,11 +53,8 @@ class Environment(BaseModel):
         return self
 
     def name(self, thing: str) -> str:
-        """`<prefix>-<environment>-<thing>`, the name of a resource. ValueError if Google would refuse it."""
-        name = f"{self.prefix}-{self.id}-{thing}"
-        if len(name) > _LONGEST_NAME:
-            raise ValueError(f"{name}: {len(name)} characters, at most {_LONGEST_NAME}; shorten {thing!r}")
-        return name
+        """`<prefix>-<environment>-<thing>`, the name of a resource."""
+        return f"{self.prefix}-{self.id}-{thing}"
 
     @property
     def state_bucket(self) -> str:

@@ -85,18 +85,16 @@ class Provider:
         )
 
     def _planned(self, block: Block, prior: Any, proposed: Any) -> Any:
-        def documented(attribute: Attribute, value: Any, _steps: Steps) -> Any:
-            return attribute.get("default") if value is None else value
-
-        def decided(attribute: Attribute, value: Any, steps: Steps) -> Any:
+        def decide(attribute: Attribute, value: Any, steps: Steps) -> Any:
+            value = attribute.get("default") if value is None else value
             if value is not None or not attribute.get("computed"):
                 return value
             if len(steps) == 1 and steps[0] in self.settings:
                 return self.settings[str(steps[0])]
-            return UNKNOWN if prior is None or len(steps) > 1 else value
+            # What exists keeps what the cloud left empty; a block within it may be new.
+            return UNKNOWN if prior is None or len(steps) > 1 else None
 
-        with_defaults = walk(block, proposed, documented)
-        return prior if with_defaults == prior else walk(block, with_defaults, decided)
+        return walk(block, proposed, decide)
 
     def apply_resource_change(self, request: Any) -> Any:
         """The plan with placeholders for what was unknown."""

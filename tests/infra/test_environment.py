@@ -56,11 +56,6 @@ def test_a_name_says_company_environment_and_thing() -> None:
     assert DEV.name("models") == "acme-leads-dev-models"
 
 
-def test_a_name_too_long_for_a_service_account_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"31 characters, at most 30; shorten 'evaluation-report'"):
-        changed(prefix="acme-lead").name("evaluation-report")
-
-
 def test_an_environment_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         DEV.pages = True  # type: ignore[misc]

@@ -11,10 +11,8 @@ from infra.rehearsal.provider import Provider
 from infra.rehearsal.server import serve
 from infra.rehearsal.values import UNKNOWN, decode, encode
 
-ACCOUNT, ACCOUNTS = "google_service_account", "google_project"
-SCHEMA = catalogue.select(
-    catalogue.load("registry.terraform.io/hashicorp/google"), {ACCOUNT, "google_storage_bucket"}, {ACCOUNTS}
-)
+ACCOUNT, BUCKET, PROJECT = "google_service_account", "google_storage_bucket", "google_project"
+SCHEMA = catalogue.select(catalogue.load("registry.terraform.io/hashicorp/google"), {ACCOUNT, BUCKET}, {PROJECT})
 
 
 @pytest.fixture
@@ -68,6 +66,25 @@ def test_nothing_proposed_is_nothing_planned(provider: Provider) -> None:
     assert apply(provider, None) is None
 
 
+def test_what_the_cloud_left_empty_is_not_asked_for_again(provider: Provider) -> None:
+    made = apply(provider, plan(provider, None, value(SCHEMA.resources[ACCOUNT], account_id="a"))) | {"unique_id": None}
+    assert plan(provider, made, made) == made
+
+
+def test_what_the_cloud_decides_in_a_block_added_later_is_unknown(provider: Provider) -> None:
+    block = SCHEMA.resources[BUCKET]
+    rule = block["block_types"]["lifecycle_rule"]["block"]
+    condition = value(rule["block_types"]["condition"]["block"], age=1)
+    action = value(rule["block_types"]["action"]["block"], type="Delete")
+    prior = value(block, name="b", location="EU")
+    proposed = prior | {"lifecycle_rule": [{"action": [action], "condition": [condition]}]}
+    request = pb.PlanResourceChange.Request(
+        type_name=BUCKET, prior_state=encode(prior), proposed_new_state=encode(proposed)
+    )
+    planned = decode(provider.plan_resource_change(request).planned_state)
+    assert planned["lifecycle_rule"][0]["condition"] == [condition | {"with_state": UNKNOWN}]
+
+
 def test_an_imported_object_is_known_by_its_id_alone(provider: Provider) -> None:
     request = pb.ImportResourceState.Request(type_name=ACCOUNT, id="projects/p/serviceAccounts/a@p")
     (imported,) = provider.import_resource_state(request).imported_resources
@@ -77,8 +94,8 @@ def test_an_imported_object_is_known_by_its_id_alone(provider: Provider) -> None
 
 
 def test_a_data_source_keeps_what_is_asked_and_answers_alike_each_time(provider: Provider) -> None:
-    config = encode(value(SCHEMA.data_sources[ACCOUNTS], project_id="p"))
-    request = pb.ReadDataSource.Request(type_name=ACCOUNTS, config=config)
+    config = encode(value(SCHEMA.data_sources[PROJECT], project_id="p"))
+    request = pb.ReadDataSource.Request(type_name=PROJECT, config=config)
     first, second = (decode(provider.read_data_source(request).state) for _ in range(2))
     assert first == second
     assert first["project_id"] == "p"

@@ -178,6 +178,11 @@ def test_a_data_source_is_answered_with_made_up_values(engine: Terraform) -> Non
     assert planned(result.plan, "google_storage_bucket")["b"]["labels"]["agent"].startswith("rehearsed-")
 
 
+def test_a_documented_default_is_planned(engine: Terraform) -> None:
+    (result,) = rehearse([stack(resource=registry())], engine)
+    assert planned(result.plan, "google_artifact_registry_repository")["r"]["mode"] == "STANDARD_REPOSITORY"
+
+
 def test_every_stack_goes_through_every_step_and_is_destroyed_in_reverse(stacks: Stacks, engine: Terraform) -> None:
     done: list[tuple[str, str]] = []
     rehearse(stacks("dev"), engine, step=lambda name, doing, _seconds: done.append((name, doing)))

@@ -1,4 +1,9 @@
+import re
+
 from infra.environments import ENVIRONMENTS, PROD
+from infra.rehearsal.rehearse import rehearse
+from infra.rehearsal.synthesis import synthesize
+from infra.rehearsal.terraform import Terraform
 from tests.infra.conftest import Plans, Stacks, planned
 
 
@@ -46,3 +51,14 @@ def test_a_pushed_image_tag_never_moves(plans: Plans) -> None:
 def test_the_registry_cannot_be_destroyed_by_mistake(stacks: Stacks) -> None:
     (registry,) = stacks("prod")[0].config["resource"]["google_artifact_registry_repository"].values()
     assert registry["lifecycle"] == {"prevent_destroy": True}
+
+
+def test_names_fit_the_clouds_limits_for_the_longest_prefix_and_id(engine: Terraform) -> None:
+    env = PROD.model_copy(update={"prefix": "a" * 12, "id": "b" * 8})
+    type(env).model_validate(env.model_dump())
+    results = rehearse(synthesize(env), engine)
+    for result in results:
+        for account in planned(result.plan, "google_service_account").values():
+            assert re.fullmatch(r"[a-z][-a-z0-9]{4,28}[a-z0-9]", account["account_id"])
+        for bucket in planned(result.plan, "google_storage_bucket").values():
+            assert re.fullmatch(r"[a-z0-9][-a-z0-9]{1,61}[a-z0-9]", bucket["name"])
