@@ -93,7 +93,9 @@ def show(console: Console, planned: Sequence[Planned]) -> None:
     for each in planned:
         found = changes(each.plan)
         console.print(f"\n[bold]{each.stack}[/]: {count(found)}", highlight=False)
-        table = Table("", "resource", "values that matter", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for column in ("", "resource", "values that matter"):
+            table.add_column(column, overflow="fold")  # a reviewer must see the whole value
         for change in found:
             values = "\n".join(f"[dim]{name}[/] {escape(value)}" for name, value in change.values)
             table.add_row(change.verb, change.address.replace(".", "\n  .", 1), values)

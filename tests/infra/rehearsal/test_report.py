@@ -14,9 +14,9 @@ from tests.infra.conftest import PLANTED_KEY
 Rehearsed = Callable[[str], list[Planned]]
 
 
-def shown(planned: list[Planned]) -> str:
+def shown(planned: list[Planned], width: int = 200) -> str:
     out = io.StringIO()
-    report.show(Console(file=out, width=200), planned)
+    report.show(Console(file=out, width=width), planned)
     return out.getvalue()
 
 
@@ -40,6 +40,10 @@ def test_a_reviewer_sees_what_is_added_and_the_values_that_matter(rehearsed: Reh
         "sum(increase(leadscoring_requests_total",
     ):
         assert line in text
+
+
+def test_no_value_is_cut_short_in_a_narrow_terminal(rehearsed: Rehearsed) -> None:
+    assert "…" not in shown(rehearsed("prod"), width=60)
 
 
 def test_the_report_and_the_plans_are_written_without_secrets(rehearsed: Rehearsed, tmp_path: Path) -> None:
