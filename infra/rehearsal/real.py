@@ -30,7 +30,8 @@ REMEDIES = (
         "Terraform could not reach registry.terraform.io: allow it, or name a mirror in TF_CLI_CONFIG_FILE.",
     ),
     (
-        "Unable to find remote state",
+        # The gcs backend answers with an empty state where there is none yet.
+        'does not have an attribute named "cross-stack-output',
         "A stack before this one is not deployed yet: deploy it first, its outputs are needed here.",
     ),
     (

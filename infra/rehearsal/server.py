@@ -8,14 +8,16 @@ https://developer.hashicorp.com/terraform/plugin/debugging#starting-a-provider-i
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
+from tf.gen import tfplugin_pb2 as pb
 
-from infra.rehearsal.provider import Provider, handler
+from infra.rehearsal.provider import Provider
 from infra.rehearsal.schema import ProviderSchema
 
 REATTACH = "TF_REATTACH_PROVIDERS"
@@ -32,7 +34,7 @@ def serve(schemas: Iterable[ProviderSchema]) -> Iterator[str]:
         for number, schema in enumerate(schemas):
             socket = str(folder / f"{number}.sock")
             server = grpc.server(workers)
-            server.add_generic_rpc_handlers((handler(Provider(schema)),))
+            server.add_generic_rpc_handlers((_handler(Provider(schema)),))
             server.add_insecure_port(f"unix://{socket}")
             server.start()
             running.callback(_stop, server)
@@ -44,6 +46,37 @@ def serve(schemas: Iterable[ProviderSchema]) -> Iterator[str]:
                 "Addr": {"Network": "unix", "String": socket},
             }
         yield json.dumps(reattach)
+
+
+def _handler(provider: Provider) -> grpc.GenericRpcHandler:
+    """The provider as a gRPC service. Calls that it does not know are answered UNIMPLEMENTED."""
+    calls: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+        (pb.GetMetadata, provider.get_metadata),
+        (pb.GetProviderSchema, provider.get_provider_schema),
+        (pb.ValidateProviderConfig, provider.validate_provider_config),
+        (pb.ValidateResourceConfig, provider.validate_resource_config),
+        (pb.ValidateDataResourceConfig, provider.validate_data_resource_config),
+        (pb.UpgradeResourceState, provider.upgrade_resource_state),
+        (pb.ConfigureProvider, provider.configure_provider),
+        (pb.ReadResource, provider.read_resource),
+        (pb.PlanResourceChange, provider.plan_resource_change),
+        (pb.ApplyResourceChange, provider.apply_resource_change),
+        (pb.ImportResourceState, provider.import_resource_state),
+        (pb.ReadDataSource, provider.read_data_source),
+        (pb.StopProvider, provider.stop_provider),
+    )
+    return grpc.method_handlers_generic_handler(
+        "tfplugin6.Provider",
+        {message.DESCRIPTOR.name: _method(message, call) for message, call in calls},
+    )
+
+
+def _method(message: Any, call: Callable[[Any], Any]) -> grpc.RpcMethodHandler:
+    return grpc.unary_unary_rpc_method_handler(
+        lambda request, _context: call(request),
+        request_deserializer=message.Request.FromString,
+        response_serializer=message.Response.SerializeToString,
+    )
 
 
 def _stop(server: grpc.Server) -> None:

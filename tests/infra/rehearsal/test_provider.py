@@ -53,6 +53,11 @@ def test_what_the_cloud_decides_is_unknown_until_it_is_applied(provider: Provide
     assert made["unique_id"].startswith("rehearsed-")
 
 
+def test_an_answer_is_built_from_the_resources_own_project(provider: Provider) -> None:
+    planned = plan(provider, None, value(SCHEMA.resources[ACCOUNT], account_id="a", project="another"))
+    assert apply(provider, planned)["email"] == "a@another.iam.gserviceaccount.com"
+
+
 def test_an_update_keeps_what_the_cloud_has_decided(provider: Provider) -> None:
     made = apply(provider, plan(provider, None, value(SCHEMA.resources[ACCOUNT], account_id="a")))
     updated = apply(provider, plan(provider, made, made | {"display_name": "A"}))

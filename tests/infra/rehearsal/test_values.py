@@ -1,12 +1,15 @@
 from typing import Any
 
 import msgpack
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tf.gen import tfplugin_pb2 as pb
 
 from infra.rehearsal.schema import Attribute, Block, NestedBlock, Type
 from infra.rehearsal.values import UNKNOWN, Steps, decode, encode, placeholder, settle, walk
+
+# How long an example takes says nothing on a machine that others share.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text()
 leaves = scalars | st.just(UNKNOWN)
@@ -53,11 +56,13 @@ def has_unknown(value: Any) -> bool:
     return value is UNKNOWN
 
 
+@patient
 @given(values)
 def test_a_value_survives_its_way_to_terraform_and_back(value: Any) -> None:
     assert decode(encode(value)) == value
 
 
+@patient
 @given(st.integers(0, 127), st.binary())
 def test_whatever_is_said_of_an_unknown_value_it_is_unknown(code: int, refinement: bytes) -> None:
     packed = msgpack.packb({"a": [msgpack.ExtType(code, refinement)]})
@@ -68,12 +73,14 @@ def test_a_state_is_read_from_json() -> None:
     assert decode(pb.DynamicValue(json=b'{"a": [1, null]}')) == {"a": [1, None]}
 
 
+@patient
 @given(typed_values)
 def test_nothing_is_unknown_once_it_is_settled(typed: tuple[Type, Any]) -> None:
     type_, value = typed
     assert not has_unknown(settle(type_, value, "seed"))
 
 
+@patient
 @given(typed_values)
 def test_settling_leaves_alone_what_is_known(typed: tuple[Type, Any]) -> None:
     type_, value = typed
@@ -83,6 +90,7 @@ def test_settling_leaves_alone_what_is_known(typed: tuple[Type, Any]) -> None:
         assert settled == value
 
 
+@patient
 @given(types_, st.text())
 def test_a_placeholder_is_the_same_for_the_same_seed(type_: Type, seed: str) -> None:
     assert placeholder(type_, seed) == placeholder(type_, seed)
