@@ -5,7 +5,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param, RunTag
-from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
@@ -23,8 +23,12 @@ from sklearn.pipeline import Pipeline
 
 ALIAS = "champion"
 ANSWER_S = 10
+RETRIES = 3
+"""Of a request, waiting 2, 4 and 8 s; MLflow's own 7 keep a person waiting for minutes after the server died."""
+
 REQUIREMENTS = ("scikit-learn", "pandas", "numpy")
 TRUSTED = [
+    "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
@@ -104,8 +108,9 @@ def tracked_run(uri: str, experiment: str, tags: Mapping[str, str]) -> Iterator[
     try:
         yield run
     except BaseException as error:
-        client.log_batch(run.id, tags=[RunTag("failure", f"{type(error).__name__}: {error}"[:MAX_PARAM])])
-        client.set_terminated(run.id, "FAILED")
+        with suppress(MlflowException):  # the server may be what failed
+            client.log_batch(run.id, tags=[RunTag("failure", f"{type(error).__name__}: {error}"[:MAX_PARAM])])
+            client.set_terminated(run.id, "FAILED")
         if isinstance(error, MlflowException):
             raise TrackingError(f"MLflow at {uri} refused: {error}") from error
         raise
@@ -131,5 +136,7 @@ def _connect(uri: str) -> MlflowClient:
             raise TrackingError(f"MLflow at {uri} does not answer ({error}); scripts/up starts one") from error
     # Advice about git and requirements is for people who call MLflow themselves; errors still come through.
     MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)
+    if not MLFLOW_HTTP_REQUEST_MAX_RETRIES.is_set():
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(RETRIES)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     return MlflowClient(uri)

@@ -31,8 +31,8 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
         _list(leads.notes) or "All columns were used.",
         "## Decision",
         f"A lead is contacted from score {manifest.threshold:.4f} on: a contact costs {money.contact_cost:g}, a "
-        f"conversion is worth {money.conversion_value:g}, and the team can contact {money.contacts_per_1000_leads:g} of "
-        f"1,000 leads. On the held-out leads that is {seen['contacts']:.0f} contacts and a profit of "
+        f"conversion is worth {money.conversion_value:g}, and the team can contact {money.contacts_per_1000_leads:g} "
+        f"of 1,000 leads. On the held-out leads that is {seen['contacts']:.0f} contacts and a profit of "
         f"{seen['profit']:,.0f} per 1,000 leads.",
         f"The candidates were compared by **{source.metric}**: {source.metric_reason or 'no reason was stated.'} "
         f"Agreed by: {agreed}.",
@@ -41,15 +41,15 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
         _table(*choice_rows(selection)),
         _table(["band", "from score"], [(b.name, f"{b.min_score:.4f}") for b in manifest.bands]),
         "## Figures",
-        "Profit and contacts are per 1,000 leads; lift is that of the best tenth; calibration error is over ten bins of "
-        "equally many leads. Precision, recall, F1, accuracy, profit and contacts are at the threshold that the "
+        "Profit and contacts are per 1,000 leads; lift is that of the best tenth; calibration error is over ten bins "
+        "of equally many leads. Precision, recall, F1, accuracy, profit and contacts are at the threshold that the "
         "economics imply for each candidate. Cross-validation shuffles time: where the world changes, it flatters.",
         _table(*figure_rows(selection)),
         "## Limits",
         _list(
             [
-                "The scores are probabilities for leads like those trained on. When the market, the sources of leads or "
-                "the meaning of a field change, they no longer are.",
+                "The scores are probabilities for leads like those trained on. When the market, the sources of leads "
+                "or the meaning of a field change, they no longer are.",
                 "Who was contacted may have converted because of it: the scores say who converts, not whom a contact "
                 "convinces.",
                 "Values that are rare in training, or never seen, are all treated alike.",

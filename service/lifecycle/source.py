@@ -81,7 +81,7 @@ class Source(BaseModel):
             None if (self.path is None) != (self.sample is None) else "path: give either path or [sample]",
             *(f"{role}: {c!r} is also listed under leaks or leave_out" for role, c in named if c in dropped),
             *(f"{role}: {c!r} is no input; take it out of missing_in and kinds" for role, c in named if c in typed),
-            *(f"{b}: {c!r} is already the {a}" for a, c in named for b, d in named if a < b and c == d),
+            *(f"{b}: {c!r} is already the {a}" for i, (a, c) in enumerate(named) for b, d in named[i + 1 :] if c == d),
             "time_column: give it or rows_in_time_order, not both"
             if self.time_column and self.rows_in_time_order
             else None,

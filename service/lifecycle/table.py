@@ -65,12 +65,12 @@ def _read_parquet(path: Path, data: bytes, _: str | None) -> pa.Table:
 
 
 def _read_csv(path: Path, data: bytes, delimiter: str | None) -> pa.Table:
+    data = data.removeprefix(b"\xef\xbb\xbf")
     if not data.strip():
         raise SourceError(f"{path}: is empty")
     if (at := data.find(b"\0")) >= 0:
         row = data.count(b"\n", 0, at) + 1
         raise SourceError(f"{path}, row {row}: holds a NUL byte, so it is no CSV text; export it again as UTF-8 CSV")
-    data = data.removeprefix(b"\xef\xbb\xbf")
     try:
         text = data.decode()
     except UnicodeDecodeError as error:

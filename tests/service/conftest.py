@@ -1,0 +1,33 @@
+"""A real MLflow server, shared by the tests that record trainings (xdist group `mlflow`)."""
+
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import free_port, wait_for
+
+
+@pytest.fixture(scope="session")
+def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an MLflow server with an empty SQLite database and a local artifact folder."""
+    # mlflow.pyfunc warns about type hints of its own when it is imported for the first time.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        import mlflow.pyfunc  # noqa: F401
+    home, port = tmp_path_factory.mktemp("mlflow"), free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    stores = ["--backend-store-uri", f"sqlite:///{home}/mlflow.db", "--artifacts-destination", f"{home}/artifacts"]
+    settings = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (
+        open(home / "log", "wb") as log,
+        subprocess.Popen([*command, *stores], env=settings, cwd=home, stdout=log, stderr=log) as server,
+    ):
+        try:
+            wait_for(f"http://127.0.0.1:{port}/health", server, 60)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()

@@ -1,0 +1,163 @@
+"""One command goes from a lead source to a served model; stopped anywhere, it leaves the old model served."""
+
+from pathlib import Path
+
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from service.lifecycle.sample import Sample
+from service.lifecycle.source import Source, SourceError, load_source
+from service.lifecycle.train import main, train
+from service.model import bundle
+from service.storage import Folder, StorageError, open_storage
+from service.tracking import ALIAS
+from tests.conftest import free_port
+
+pytestmark = pytest.mark.xdist_group("mlflow")
+
+EXAMPLES = Path(__file__).parents[3] / "service" / "examples"
+ROWS = 600
+
+
+class Power(Exception):
+    """The machine stops here."""
+
+
+class Stopping(Folder):
+    """A folder of a machine that stops before or after one write: of the key that ends so, or of the pointer."""
+
+    def __init__(self, root: Path, before: str = "", after: str = "") -> None:
+        super().__init__(root)
+        self.before, self.after = before, after
+
+    def create(self, key: str, data: bytes) -> None:
+        self._stop(key, self.before)
+        super().create(key, data)
+        self._stop(key, self.after)
+
+    def swap(self, key: str, data: bytes, generation: str | None) -> str:
+        self._stop(key, self.before)
+        generation = super().swap(key, data, generation)
+        self._stop(key, self.after)
+        return generation
+
+    def _stop(self, key: str, suffix: str) -> None:
+        if suffix and key.endswith(suffix):
+            raise Power
+
+
+def named(name: str) -> Source:
+    return load_source(EXAMPLES / "sample.toml").model_copy(update={"name": name, "sample": Sample(rows=ROWS)})
+
+
+def champion(mlflow_url: str, name: str) -> str | None:
+    try:
+        return str(MlflowClient(mlflow_url).get_model_version_by_alias(name, ALIAS).version)
+    except MlflowException:
+        return None
+
+
+def served(root: Path) -> str | None:
+    """The version that the pointer names, loaded and verified as the service does it."""
+    models = open_storage(str(root))
+    pointed = bundle.read_pointer(models)
+    return bundle.load(models, pointed[0]).version if pointed else None
+
+
+def test_a_training_is_recorded_published_served_and_crowned(mlflow_url: str, tmp_path: Path) -> None:
+    source = named("whole").model_copy(update={"leave_out": ("region",)})
+    trained = train(source, open_storage(str(tmp_path)), mlflow_url)
+    assert served(tmp_path) == trained.manifest.version
+    version = MlflowClient(mlflow_url).get_model_version_by_alias("whole", ALIAS)
+    assert version.run_id == trained.manifest.provenance.mlflow_run_id
+    run = MlflowClient(mlflow_url).get_run(version.run_id)
+    assert run.data.params["bundle_version"] == trained.manifest.version
+    assert run.data.params["metric_reason"] == source.metric_reason
+    assert run.data.metrics["roc_auc"] == pytest.approx(trained.manifest.benchmark["roc_auc"])
+    files = {file.path for file in MlflowClient(mlflow_url).list_artifacts(version.run_id)}
+    assert files == {"MODEL_CARD.md", "roc.png", "calibration.png", "lift.png", "profit.png"}
+    card = (tmp_path / "models" / trained.manifest.version / "MODEL_CARD.md").read_text()
+    said = [
+        "it was not fitted again",
+        "nobody (a sample)",
+        "contract_value: left out",
+        trained.leads.sha256,
+        "| A | 0.",
+    ]
+    assert [text for text in said if text not in card] == []
+    lines = [line for line in card.splitlines() if line.startswith("|")]
+    assert {line.count(" |") for line in lines} <= {2, 3, 5, 6}
+
+    # The second training takes the schema that callers know, though the source has changed its mind.
+    changed = source.model_copy(update={"leave_out": (), "sample": Sample(rows=ROWS + 50)})
+    again = train(changed, open_storage(str(tmp_path)), mlflow_url)
+    assert served(tmp_path) == again.manifest.version != trained.manifest.version
+    assert again.manifest.lead_schema == trained.manifest.lead_schema
+    assert "region: left out, not in the served schema" in again.leads.notes
+    assert champion(mlflow_url, "whole") == "2"
+    with pytest.raises(SourceError, match="has no column 'no such', which leave_out names"):
+        train(source.model_copy(update={"leave_out": ("no such",)}), open_storage(str(tmp_path)), mlflow_url)
+    with pytest.raises(SourceError, match=r"serves leads of the source 'whole'.*--models"):
+        train(named("other"), open_storage(str(tmp_path)), mlflow_url)
+    assert served(tmp_path) == again.manifest.version
+
+
+def test_stopped_anywhere_nothing_unrecorded_or_half_written_is_served(mlflow_url: str, tmp_path: Path) -> None:
+    """Stopped before the bundle is written, halfway, before the pointer, and before the alias; then let through."""
+    stops: list[dict[str, str]] = [
+        {"before": "model.onnx"},
+        {"before": "SHA256SUMS"},
+        {"before": "champion.json"},
+        {"after": "champion.json"},
+    ]
+    source, pointed = named("stops"), []
+    for stop in stops:
+        with pytest.raises(Power):
+            train(source, Stopping(tmp_path, **stop), mlflow_url)
+        pointed.append(served(tmp_path) is not None)
+        assert champion(mlflow_url, "stops") is None
+        assert len(MlflowClient(mlflow_url).search_model_versions("name = 'stops'")) == len(pointed)
+    assert pointed == [False, False, False, True]
+    trained = train(source, open_storage(str(tmp_path)), mlflow_url)
+    assert served(tmp_path) == trained.manifest.version
+    assert champion(mlflow_url, "stops") == "5"
+
+
+def test_without_a_record_nothing_is_published(tmp_path: Path) -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    arguments = ["--source", str(EXAMPLES / "sample.toml"), "--models", str(tmp_path), "--tracking", address]
+    assert main(arguments) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_figures_are_shown_and_nothing_is_left_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    toml = tmp_path / "small.toml"
+    toml.write_text((EXAMPLES / "sample.toml").read_text().replace("rows = 20_000", f"rows = {ROWS}"))
+    assert main(["--source", str(toml), "--figures"]) == 0
+    out, err = capsys.readouterr()
+    shown = ["roc_auc", "lift", "5-fold", "held", "the one chosen", "crm_instance: left out, all cells hold 'eu-1'"]
+    assert [text for text in shown if text not in out] == []
+    assert "fitting gradient_boosting on 480 leads" in err
+    assert list(tmp_path.iterdir()) == [toml]
+
+
+def test_an_unusable_source_ends_with_2_and_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    toml = tmp_path / "crm.toml"
+    toml.write_text((EXAMPLES / "sample.toml").read_text().replace("metric =", "metrik ="))
+    assert main(["--source", str(toml), "--figures"]) == 2
+    assert "metrik: unknown key; did you mean 'metric'?" in capsys.readouterr().err
+
+
+def test_models_and_tracking_are_asked_for(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LEADSCORING_MODELS_URL", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        main(["--source", str(EXAMPLES / "sample.toml")])
+    assert ended.value.code == 2
+    assert "give --models and --tracking, or --figures" in capsys.readouterr().err
+
+
+def test_a_storage_that_cannot_be_read_stops_the_training_before_it_starts(tmp_path: Path) -> None:
+    (tmp_path / "champion.json").mkdir()
+    with pytest.raises(StorageError, match=r"champion\.json"):
+        train(named("unread"), open_storage(str(tmp_path)), "http://127.0.0.1:9")

@@ -1,0 +1,99 @@
+"""Trainings are recorded in a real MLflow server, quietly, and a model comes back from it as it went in."""
+
+import time
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from service.lifecycle.candidates import MAX_CATEGORIES, candidates
+from service.lifecycle.selection import fit
+from service.model.schema import Feature, LeadSchema
+from service.tracking import ALIAS, TrackingError, crown, tracked_run
+from tests.conftest import free_port
+
+pytestmark = pytest.mark.xdist_group("mlflow")
+
+SCHEMA = LeadSchema(
+    features=(
+        Feature(name="a.b", kind="number"),
+        Feature(name="job", kind="category"),
+        Feature(name="ok", kind="boolean"),
+    )
+)
+DRAW = np.random.default_rng(0)
+FRAME = pd.DataFrame(
+    {
+        "a.b": np.where(DRAW.random(400) < 0.1, np.nan, DRAW.normal(size=400)),
+        "job": np.array([f"job {i}" for i in DRAW.integers(0, MAX_CATEGORIES + 20, 400)], dtype=object),
+        "ok": np.where(DRAW.random(400) < 0.1, np.nan, DRAW.integers(0, 2, 400)),
+    }
+)
+TARGET = (DRAW.random(400) < 0.3).astype(np.int8)
+
+
+@pytest.mark.parametrize("candidate", ["logistic_regression", "gradient_boosting"])
+def test_every_candidate_comes_back_from_the_registry_with_the_same_scores(
+    mlflow_url: str, candidate: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pipeline = candidates(SCHEMA, FRAME)[candidate]
+    fit(pipeline, FRAME, TARGET, FRAME)
+    picture = Figure()
+    picture.subplots().plot([0, 1])
+    with tracked_run(mlflow_url, "crm", {"source": "crm"}) as run:
+        run.log({"candidate": candidate, "note": "x" * 9_000}, {"roc_auc": 0.8, f"{candidate}.held_out.profit": -3.5})
+        run.attach({"MODEL_CARD.md": "# Card"}, {"roc.png": picture})
+        version = run.register("crm", pipeline, FRAME)
+    crown(mlflow_url, "crm", version)
+    assert capfd.readouterr() == ("", "")
+
+    client = MlflowClient(mlflow_url)
+    recorded = client.get_run(run.id)
+    assert recorded.info.status == "FINISHED"
+    assert recorded.data.params["candidate"] == candidate
+    assert recorded.data.metrics == {"roc_auc": 0.8, f"{candidate}.held_out.profit": -3.5}
+    assert {file.path for file in client.list_artifacts(run.id)} == {"MODEL_CARD.md", "roc.png"}
+    champion = client.get_model_version_by_alias("crm", ALIAS)
+    assert (champion.version, champion.run_id) == (version, run.id)
+    loaded = mlflow.sklearn.load_model(f"models:/crm@{ALIAS}")
+    assert np.array_equal(loaded.predict_proba(FRAME), pipeline.predict_proba(FRAME))
+
+
+def test_the_registered_model_holds_names_and_types_but_no_lead(mlflow_url: str) -> None:
+    pipeline = candidates(SCHEMA, FRAME)["logistic_regression"].fit(FRAME, TARGET)
+    with tracked_run(mlflow_url, "no-leads", {}) as run:
+        version = run.register("no-leads", pipeline, FRAME)
+    info = mlflow.models.get_model_info(f"models:/no-leads/{version}")
+    assert info.saved_input_example_info is None
+    assert {c.name: (str(c.type), c.required) for c in info.signature.inputs} == {
+        "a.b": ("DataType.double", False),
+        "job": ("DataType.string", False),
+        "ok": ("DataType.double", False),
+    }
+
+
+def test_a_run_that_raises_is_marked_failed_with_the_reason(mlflow_url: str) -> None:
+    with pytest.raises(ZeroDivisionError), tracked_run(mlflow_url, "fails", {}) as run:
+        1 / 0  # noqa: B018
+    recorded = MlflowClient(mlflow_url).get_run(run.id)
+    assert recorded.info.status == "FAILED"
+    assert recorded.data.tags["failure"].startswith("ZeroDivisionError: division by zero")
+
+
+def test_what_the_server_refuses_becomes_an_error_that_names_it(mlflow_url: str) -> None:
+    with pytest.raises(TrackingError, match=f"MLflow at {mlflow_url} refused"), tracked_run(mlflow_url, "x", {}) as run:
+        run.log({}, {"not a % name": 1.0})
+    with pytest.raises(TrackingError, match="refused the alias 'champion'") as refused:
+        crown(mlflow_url, "never-registered", "1")
+    assert isinstance(refused.value.__cause__, MlflowException)
+
+
+def test_a_server_that_is_not_there_is_said_at_once() -> None:
+    started = time.monotonic()
+    with pytest.raises(TrackingError, match=r"does not answer .*; scripts/up starts one"):
+        crown(f"http://127.0.0.1:{free_port()}", "crm", "1")
+    assert time.monotonic() - started < 5
