@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -82,3 +83,19 @@ def test_the_script_is_the_command() -> None:
     done = subprocess.run([ROOT / "scripts" / "plan", "nowhere"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "usage: scripts/plan" in done.stderr
+
+
+def test_a_rehearsal_that_is_interrupted_stops_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "infra.rehearsal", "dev"]
+    env = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        line, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        while "init" not in running.stdout.readline():
+            assert running.poll() is None
+        assert list(tmp_path.iterdir())
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=30)
+    assert (running.returncode, err) == (1, "stopped: nothing has been changed\n")
+    assert list(tmp_path.iterdir()) == []
