@@ -7,7 +7,7 @@ it is a compare-and-swap. Objects written by `create` are never overwritten.
 import fcntl
 import hashlib
 import os
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -81,18 +81,19 @@ class Folder:
         return self.root.joinpath(*parts)
 
     @contextmanager
-    def _draft(self, path: Path, data: bytes) -> Iterator[str]:
+    def _draft(self, path: Path, data: bytes) -> Iterator[Path]:
         """A temporary file beside `path` with the data on the disk, so that a rename or link is all or nothing."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".draft-", delete=False) as draft:
-                try:
-                    draft.write(data)
-                    draft.flush()
-                    os.fsync(draft.fileno())
-                    yield draft.name
-                finally:
-                    Path(draft.name).unlink(missing_ok=True)
+            draft = path.parent / f".draft-{uuid.uuid4().hex}"
+            try:
+                with draft.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                yield draft
+            finally:
+                draft.unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(f"cannot write {path}: {error.strerror}") from error
 

@@ -5,6 +5,9 @@ from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REQUESTS = Counter("leadscoring_requests", "HTTP requests answered.", ["route", "method", "status"])
+for status in (200, 500, 503):
+    # From the start at 0: a counter that appears with its first error shows PromQL no growth by it.
+    REQUESTS.labels("/v1/score", "POST", status)
 DURATION = Histogram(
     "leadscoring_request_duration_seconds",
     "Time from the request's first byte to its answer's last.",

@@ -1,13 +1,11 @@
 """Counts and times every request, whatever answers it."""
 
-import logging
 import time
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import metrics
-
-logger = logging.getLogger(__name__)
 
 ROUTES = frozenset({"/v1/score", "/v1/model", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
 """Label values are a fixed set: a caller who makes up paths cannot make up time series."""
@@ -35,6 +33,8 @@ class Observe:
 
         try:
             await self._app(scope, receive, observed)
+        except ClientDisconnect:
+            status = 499  # nobody is there to answer, and it is no failure of ours
         finally:
             route = scope["path"] if scope["path"] in ROUTES else "other"
             method = scope["method"] if scope["method"] in METHODS else "other"

@@ -1,7 +1,11 @@
 """Inference: leads to one encoded matrix, the matrix to scores by ONNX Runtime."""
 
+import os
 from collections.abc import Sequence
 from typing import Annotated
+
+# ONNX Runtime reports its use to its makers unless told otherwise before it is imported.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import msgspec
 import numpy as np

@@ -1,3 +1,4 @@
+import os
 import threading
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def test_a_swap_needs_the_generation_that_was_read(storage: Storage) -> None:
     assert storage.read("champion.json") == (b"2", second)
 
 
-def test_of_swappers_at_the_same_time_exactly_one_wins(storage: Storage) -> None:
+@pytest.mark.parametrize("attempt", range(10))
+def test_of_swappers_at_the_same_time_exactly_one_wins(storage: Storage, attempt: int) -> None:
     generation = storage.swap("champion.json", b"start", None)
     won: list[int] = []
     ready = threading.Barrier(8)
@@ -93,6 +95,15 @@ def test_a_key_cannot_leave_the_folder(tmp_path: Path, key: str) -> None:
 def test_an_address_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="storage"):
         open_storage(url)
+
+
+def test_a_file_can_be_read_by_those_the_umask_lets(tmp_path: Path) -> None:
+    mask = os.umask(0o022)
+    try:
+        open_storage(str(tmp_path)).create("key", b"")
+    finally:
+        os.umask(mask)
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_failed_write_leaves_no_draft(tmp_path: Path) -> None:

@@ -111,6 +111,27 @@ def test_a_body_without_a_length_is_bounded_too(server: Server) -> None:
     assert sent < 50_000_000
 
 
+def test_a_body_that_is_declared_too_long_is_refused_before_it_is_sent(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as caller:
+        caller.sendall(
+            b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 4000001\r\n\r\n"
+        )
+        assert caller.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_caller_who_hangs_up_is_no_failure_of_ours(server: Server) -> None:
+    failed = 'leadscoring_requests_total{method="POST",route="/v1/score",status="500"}'
+    gone = failed.replace("500", "499")
+    before = server.metric(gone)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as caller:
+        caller.sendall(
+            b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{"
+        )
+    server.wait(lambda: server.metric(gone) == before + 1)
+    assert server.metric(failed) == 0
+    assert failed in server.http.get("/metrics").text
+
+
 def test_one_bad_lead_among_good_ones_scores_none(server: Server) -> None:
     before = server.metric("leadscoring_records_written_total")
     answer = server.score({"features": {}}, {"features": {"visits": "7", "industry": 3}})
@@ -223,7 +244,8 @@ def test_a_moved_pointer_is_followed_with_no_failed_and_no_mixed_request(own: Se
         version = f"v{seed}"
         engines[version] = load(own.models, forge.release(own.models, seed=seed, version=version)).engine
         own.wait(lambda version=version: own.version() == version)
-        time.sleep(0.2)
+        later = [own.score({"features": {}}).json()["scores"][0]["model_version"] for _ in range(20)]
+        assert set(later) == {version}
     stop.set()
     for thread in threads:
         thread.join()

@@ -22,6 +22,20 @@ def bundle() -> Bundle:
     return Bundle(forge.manifest(exported), Engine(exported.onnx, exported.encoding, forge.SCHEMA), "")
 
 
+def accepted(bundle: Bundle, text: bytes) -> tuple[bool, bool]:
+    """Whether the decoder takes it, and whether the described model does."""
+    try:
+        contract.decoder(bundle.engine.features, MAX_LEADS).decode(text)
+        decoded = True
+    except msgspec.DecodeError:
+        decoded = False
+    try:
+        contract.request_model(bundle, MAX_LEADS).model_validate_json(text)
+    except ValidationError:
+        return decoded, False
+    return decoded, True
+
+
 scalars = (
     st.none()
     | st.booleans()
@@ -59,19 +73,37 @@ legal = st.fixed_dictionaries(
 @settings(max_examples=400)
 @given(bodies | legal)
 def test_the_decoder_and_the_described_model_accept_the_same_requests(bundle: Bundle, body: Any) -> None:
-    text = json.dumps(body).encode()
-    model = contract.request_model(bundle, MAX_LEADS)
-    try:
-        contract.decoder(bundle.engine.features, MAX_LEADS).decode(text)
-        decoded = True
-    except msgspec.DecodeError:
-        decoded = False
-    try:
-        model.model_validate_json(text)
-        described = True
-    except ValidationError:
-        described = False
+    decoded, described = accepted(bundle, json.dumps(body).encode())
     assert decoded == described
+
+
+@pytest.mark.parametrize(
+    ("lead", "legal"),
+    [
+        ({"features": {"visits": 1e100}}, True),
+        ({"features": {"visits": 1.0000001e100}}, False),
+        ({"features": {"visits": -1e100}}, True),
+        ({"features": {"visits": True}}, False),
+        ({"features": {"opted_in": 1}}, False),
+        ({"features": {"opted_in": 1.0}}, False),
+        ({"features": {"region": "ä" * 1_000}}, True),
+        ({"features": {"region": "ä" * 1_001}}, False),
+        ({"features": {}, "lead_id": "x" * 200}, True),
+        ({"features": {}, "lead_id": "x" * 201}, False),
+        ({"features": {}, "lead_id": ""}, False),
+        ({"features": None}, False),
+        ({}, False),
+    ],
+)
+def test_both_draw_the_line_at_the_same_place(bundle: Bundle, lead: dict[str, Any], legal: bool) -> None:
+    for body in ({"leads": [lead]}, {"leads": [{"features": {}}] * (MAX_LEADS - 1) + [lead]}):
+        assert accepted(bundle, json.dumps(body).encode()) == (legal, legal)
+
+
+def test_both_count_the_leads(bundle: Bundle) -> None:
+    for count in (0, 1, MAX_LEADS, MAX_LEADS + 1):
+        legal = 0 < count <= MAX_LEADS
+        assert accepted(bundle, json.dumps({"leads": [{"features": {}}] * count}).encode()) == (legal, legal)
 
 
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e999"])
