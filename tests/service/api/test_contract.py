@@ -92,6 +92,8 @@ def test_the_decoder_and_the_described_model_accept_the_same_requests(bundle: Bu
         ({"features": {}, "lead_id": "x" * 201}, False),
         ({"features": {}, "lead_id": ""}, False),
         ({"features": None}, False),
+        ({"features": {}, "extra": 1}, False),
+        ({"features": {"extra": 1}}, False),
         ({}, False),
     ],
 )
