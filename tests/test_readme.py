@@ -38,9 +38,7 @@ RUN_ELSEWHERE = {
 
 def test_every_command_is_run_by_a_test() -> None:
     for command in COMMANDS:
-        known = [
-            known for known in (*RUN_HERE, *RUN_ELSEWHERE) if command == known or command.startswith(f"{known} -")
-        ]
+        known = [known for known in (*RUN_HERE, *RUN_ELSEWHERE) if command == known or command.startswith(f"{known} -")]
         known += [known for known in RUN_ELSEWHERE if known.endswith("=") and command.startswith(known)]
         assert known, f"no test runs {command!r}"
     for place in RUN_ELSEWHERE.values():

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.metrics import roc_curve
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.pipeline import Pipeline
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from service.lifecycle.candidates import candidates
 from service.lifecycle.figures import Scores, Target, capacity_limit, choose_threshold, figures

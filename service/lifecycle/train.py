@@ -220,27 +220,25 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _show(out: Console, source: Source, leads: Leads, chosen: Selection) -> None:
-    out.print(_rich(f"Leads of {source.name}: {len(leads.target):,}", ["feature", "kind"], _kinds(leads)))
+    kinds = [[f.name, f.kind] for f in leads.schema.features]
+    _table(out, f"Leads of {source.name}: {len(leads.target):,}", ["feature", "kind"], kinds)
     for note in leads.notes:
         out.print(f"  {note}", markup=False, highlight=False)
-    out.print(
-        _rich(f"Held out: {chosen.split.how}. 5-fold: cross-validated over all, time ignored", *figure_rows(chosen))
-    )
+    title = f"Held out: {chosen.split.how}. 5-fold: cross-validated over all, time ignored"
+    _table(out, title, *figure_rows(chosen))
     title = f"Chosen by {source.metric}: {spoken(chosen.candidate)}; per 1,000 held-out leads"
-    out.print(_rich(title, *choice_rows(chosen)))
+    _table(out, title, *choice_rows(chosen))
 
 
-def _kinds(leads: Leads) -> list[list[str]]:
-    return [[f.name, f.kind] for f in leads.schema.features]
-
-
-def _rich(title: str, header: list[str], rows: list[list[str]]) -> Table:
-    table = Table(*header, title=title, title_justify="left")
+def _table(out: Console, title: str, header: list[str], rows: list[list[str]]) -> None:
+    table = Table(*header)
+    table.columns[0].no_wrap = True
     for column in table.columns[1:]:
         column.justify = "right"
     for row in rows:
         table.add_row(*row)
-    return table
+    out.print(f"\n{title}", markup=False, highlight=False)
+    out.print(table)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 
 from tests.containers.engine import Engine
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("containers")]
+pytestmark = pytest.mark.system
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 COMMAND = "/repo/scripts/install-system"

@@ -19,7 +19,7 @@ from tests.containers.engine import Engine
 from tests.service.forge import LEAD, release
 
 # One engine serves them all, so one worker runs them all.
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("containers")]
+pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parents[2]
 HARDENED = (

@@ -91,7 +91,6 @@ def first(folder: Path) -> Iterator[Up]:
             up.ctrl_c()
 
 
-@pytest.mark.xdist_group("up")
 def test_leads_are_trained_on_recorded_published_served_and_scored(first: Up) -> None:
     text = first.text()
     assert "contract_value: left out" in text
@@ -106,7 +105,6 @@ def test_leads_are_trained_on_recorded_published_served_and_scored(first: Up) ->
     assert champion["run_id"] == model["provenance"]["mlflow_run_id"]
 
 
-@pytest.mark.xdist_group("up")
 def test_the_requests_of_the_readme_are_answered(first: Up) -> None:
     readme = (ROOT / "README.md").read_text()
     commands = re.findall(r"^curl .*$", readme, re.M)
@@ -117,7 +115,6 @@ def test_the_requests_of_the_readme_are_answered(first: Up) -> None:
         assert "leadscoring_" in answer or "model_version" in answer or "threshold" in answer
 
 
-@pytest.mark.xdist_group("up")
 def test_ctrl_c_stops_all_that_was_started_and_a_second_start_needs_no_training(first: Up, folder: Path) -> None:
     assert first.group() != []
     assert first.ctrl_c() == 0

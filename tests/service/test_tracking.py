@@ -16,7 +16,6 @@ from service.model.schema import Feature, LeadSchema
 from service.tracking import ALIAS, TrackingError, crown, tracked_run
 from tests.conftest import free_port
 
-pytestmark = pytest.mark.xdist_group("mlflow")
 
 SCHEMA = LeadSchema(
     features=(
