@@ -16,7 +16,6 @@ from service.model.schema import Feature, LeadSchema
 from service.tracking import ALIAS, TrackingError, crown, tracked_run
 from tests.conftest import free_port
 
-
 SCHEMA = LeadSchema(
     features=(
         Feature(name="a.b", kind="number"),

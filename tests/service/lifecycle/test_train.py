@@ -14,7 +14,6 @@ from service.storage import Folder, StorageError, open_storage
 from service.tracking import ALIAS
 from tests.conftest import free_port
 
-
 EXAMPLES = Path(__file__).parents[3] / "service" / "examples"
 ROWS = 600
 
