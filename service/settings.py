@@ -1,15 +1,23 @@
 """Settings of the scoring service, from environment variables that start with LEADSCORING_."""
 
+import ipaddress
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 def _storage(url: str) -> str:
     if not url or ("://" in url and not url.startswith("gs://")) or url == "gs://":
         raise ValueError("give a folder or gs://bucket/prefix")
+    return url
+
+
+def _keys(url: str) -> str:
+    if not re.match(r"https://|http://127\.0\.0\.1[:/]", url):
+        raise ValueError("give an https:// address")
     return url
 
 
@@ -42,6 +50,12 @@ class Settings(BaseSettings):
     """Address to listen on; in a container 0.0.0.0."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """0 takes a free port and logs it."""
+    iap_audience_file: Path | None = None
+    """File with the audience of the identity-aware proxy's assertions; with it, only their bearers are let in."""
+    iap_keys_url: Annotated[str, AfterValidator(_keys)] = "https://www.gstatic.com/iap/verify/public_key-jwk"
+    """Where the proxy's public keys are."""
+    allow_anonymous: bool = False
+    """Answer whoever reaches the port, on any address: for tests, and where something in front authenticates."""
     max_leads: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     """Leads in one request; more are refused."""
     max_body_bytes: Annotated[int, Field(ge=1_000, le=100_000_000)] = 4_000_000
@@ -50,3 +64,22 @@ class Settings(BaseSettings):
     """How long requests in flight, then the last upload, may take after SIGTERM, each."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least severity that is logged."""
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine reaches the port."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @model_validator(mode="after")
+    def _nobody_unknown_from_outside(self) -> Self:
+        if not (self.on_loopback or self.iap_audience_file or self.allow_anonymous):
+            raise ValueError(
+                f"host {self.host} is reached from other machines: set iap_audience_file, or allow_anonymous where "
+                "something in front authenticates"
+            )
+        if self.iap_audience_file and self.allow_anonymous:
+            raise ValueError("iap_audience_file and allow_anonymous contradict each other")
+        return self

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from service.api import logs
 from service.api.app import create_app
+from service.api.identity import Audience
 from service.settings import Settings
 
 logger = logging.getLogger("service.api")
@@ -23,9 +24,15 @@ def main() -> int:
         settings = Settings()  # values come from the environment
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_input=False):
-            name = "LEADSCORING_" + "_".join(map(str, problem["loc"])).upper()
+            name = "_".join(["LEADSCORING", *map(str, problem["loc"])]).upper()
             print(f"{name}: {problem['msg']}", file=sys.stderr)
         return 2
+    if settings.iap_audience_file:
+        try:
+            Audience(settings.iap_audience_file).read()
+        except ValueError as error:
+            print(f"LEADSCORING_IAP_AUDIENCE_FILE: {error}", file=sys.stderr)
+            return 2
     logs.configure(settings.log_level)
     try:
         listener = socket.create_server((settings.host, settings.port), backlog=1024)
@@ -48,6 +55,8 @@ def main() -> int:
     for stop in (signal.SIGTERM, signal.SIGINT):
         # uvicorn stops cleanly, then raises the signal again for whoever handled it before: a clean stop is a success.
         signal.signal(stop, lambda *_: sys.exit(0))
+    if settings.iap_audience_file is None:
+        logger.warning("no authentication: whoever reaches the port is answered", extra={"host": settings.host})
     logger.info("listening", extra={"host": settings.host, "port": listener.getsockname()[1]})
     uvicorn.Server(config).run(sockets=[listener])
     return 0

@@ -11,9 +11,11 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.routing import Route
 
-from service.api import describe, metrics
+from service.api import describe, metrics, problem
+from service.api.authenticate import Authenticate
+from service.api.identity import Audience, Verifier
 from service.api.observe import Observe
-from service.api.problem import CONTENT_TYPE, Problem
+from service.api.problem import Problem
 from service.api.score import SCORE_PATH, ScoreRoute
 from service.api.scorer import Scorer
 from service.api.spool import Spool, Uploader
@@ -51,6 +53,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.insert(
         0, Route(SCORE_PATH, ScoreRoute(watcher, spool, settings.max_body_bytes), methods=["POST"])
     )
+    if settings.iap_audience_file:
+        app.add_middleware(Authenticate, verifier=Verifier(Audience(settings.iap_audience_file), settings.iap_keys_url))
     app.add_middleware(Observe)
     app.add_exception_handler(Problem, _problem)
 
@@ -62,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     def readyz() -> dict[str, str]:
         return {"status": "ready", "model_version": _scorer().bundle.version}
 
-    @app.get("/v1/model", summary="The model in service", responses=describe.PROBLEMS_503)
+    @app.get("/v1/model", summary="The model in service", responses=describe.PROBLEMS_401 | describe.PROBLEMS_503)
     def model() -> dict[str, Any]:
         scorer = _scorer()
         manifest = scorer.bundle.manifest.model_dump(mode="json", exclude={"encoding"})
@@ -96,9 +100,6 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _problem(_: Request, problem: Exception) -> Response:
-    assert isinstance(problem, Problem)  # noqa: S101 - registered for this type alone
-    headers = {"Retry-After": str(problem.retry_s)} if problem.retry_s else {}
-    if problem.status in (413, 415):
-        headers["Connection"] = "close"  # the rest of the body is not read, however long it is
-    return Response(problem.body(), problem.status, headers, CONTENT_TYPE)
+def _problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101 - registered for this type alone
+    return problem.response(error)

@@ -18,6 +18,9 @@ def _problem(description: str) -> dict[str, Any]:
 
 
 PROBLEMS_503: dict[int | str, dict[str, Any]] = {503: _problem("No model is loaded yet.")}
+PROBLEMS_401: dict[int | str, dict[str, Any]] = {
+    401: _problem("The identity-aware proxy does not vouch for the caller.")
+}
 
 
 def add_scoring(document: dict[str, Any], path: str, request: type[BaseModel] | None) -> None:
@@ -42,10 +45,11 @@ def add_scoring(document: dict[str, Any], path: str, request: type[BaseModel] | 
                     "content": {"application/json": {"schema": answer}},
                 },
                 "400": _problem("The body is not JSON."),
+                "401": _problem("The identity-aware proxy does not vouch for the caller."),
                 "413": _problem("The body is too long."),
                 "415": _problem("The body is not declared as JSON."),
                 "422": _problem("Fields are refused; each is named by its path."),
-                "503": _problem("No model is loaded, or the records cannot be kept; try again."),
+                "503": _problem("No model, no room for records, or authentication not configured; try again."),
             },
         }
     }

@@ -20,6 +20,7 @@ MODEL_LOADED = Gauge("leadscoring_model_loaded_timestamp_seconds", "When the ser
 SWAPS = Counter("leadscoring_model_swaps", "Models put in service, the first included.")
 REFUSED = Counter("leadscoring_bundle_refused", "Bundles refused; the old model stayed.", ["reason"])
 POINTER_READ = Gauge("leadscoring_pointer_last_success_timestamp_seconds", "When the pointer was last read.")
+CALLERS_REFUSED = Counter("leadscoring_callers_refused", "Requests without a valid assertion.", ["reason"])
 SPOOL_BYTES = Gauge("leadscoring_spool_bytes", "Bytes of records that wait for upload.")
 RECORDS_WRITTEN = Counter("leadscoring_records_written", "Prediction records put into the spool.")
 RECORDS_UPLOADED = Counter("leadscoring_records_uploaded", "Prediction records uploaded.")

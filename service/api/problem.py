@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from starlette.responses import Response
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -29,6 +30,14 @@ class Problem(Exception):
         if self.errors:
             document["errors"] = self.errors
         return msgspec.json.encode(document)
+
+
+def response(problem: Problem) -> Response:
+    """The answer that a problem is."""
+    headers = {"Retry-After": str(problem.retry_s)} if problem.retry_s else {}
+    if problem.status in (401, 413, 415):
+        headers["Connection"] = "close"  # the rest of the body is not read, however long it is
+    return Response(problem.body(), problem.status, headers, CONTENT_TYPE)
 
 
 SCHEMA: dict[str, Any] = {

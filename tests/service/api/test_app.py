@@ -355,6 +355,25 @@ def test_wrong_settings_stop_it_by_name(tmp_path: Path) -> None:
     assert "LEADSCORING_SPOOL_DIR: Field required" in ended.stderr
 
 
+def test_a_port_that_others_reach_needs_authentication(tmp_path: Path) -> None:
+    urls = {f"LEADSCORING_{n}": str(tmp_path) for n in ("MODELS_URL", "PREDICTIONS_URL", "SPOOL_DIR")}
+    ended = _run(**urls, LEADSCORING_HOST="0.0.0.0")
+    assert ended.returncode == 2
+    assert "host 0.0.0.0 is reached from other machines: set iap_audience_file" in ended.stderr
+
+
+def test_a_malformed_audience_stops_it(tmp_path: Path) -> None:
+    (tmp_path / "audience").write_text("nobody")
+    urls = {f"LEADSCORING_{n}": str(tmp_path) for n in ("MODELS_URL", "PREDICTIONS_URL", "SPOOL_DIR")}
+    ended = _run(**urls, LEADSCORING_IAP_AUDIENCE_FILE=str(tmp_path / "audience"))
+    assert ended.returncode == 2
+    assert "LEADSCORING_IAP_AUDIENCE_FILE" in ended.stderr
+
+
+def test_without_authentication_it_says_so(server: Server) -> None:
+    assert any(entry["message"].startswith("no authentication") for entry in server.logs())
+
+
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
