@@ -72,7 +72,7 @@ def test_the_figures_are_those_of_the_command() -> None:
     ).stdout
 
     def row(figure: str) -> list[str]:
-        (line,) = [line for line in shown.splitlines() if re.match(rf"│ {figure} +│", line)]
+        line = next(line for line in shown.splitlines() if re.match(rf"│ {figure} +│", line))
         return [cell.strip() for cell in line.strip("│").split("│")[1:]]
 
     stated = {line.split(" | ")[0].strip("| "): line.strip(" |").split(" | ")[1:] for line in README.splitlines()}

@@ -89,7 +89,14 @@ def test_a_rehearsal_that_is_interrupted_stops_at_once_and_leaves_nothing(tmp_pa
     line = [sys.executable, "-m", "infra.rehearsal", "dev"]
     env = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen(
-        line, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        line,
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests in the background has them ignore SIGINT, and their children with them.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as running:
         assert running.stdout is not None
         while "init" not in running.stdout.readline():
