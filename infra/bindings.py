@@ -29,6 +29,9 @@ _register("cdktf_cdktf_provider_google")
 import cdktf
 from cdktf_cdktf_provider_google import (
     artifact_registry_repository,
+    cloud_run_v2_job,
+    cloud_run_v2_job_iam_member,
+    cloud_scheduler_job,
     monitoring_alert_policy,
     monitoring_notification_channel,
     project_iam_member,
@@ -75,6 +78,20 @@ BucketSoftDelete = storage_bucket.StorageBucketSoftDeletePolicy
 BucketVersioning = storage_bucket.StorageBucketVersioning
 BucketIamCondition = storage_bucket_iam_member.StorageBucketIamMemberCondition
 BucketIamMember = storage_bucket_iam_member.StorageBucketIamMember
+
+Job = cloud_run_v2_job.CloudRunV2Job
+JobBinaryAuthorization = cloud_run_v2_job.CloudRunV2JobBinaryAuthorization
+JobContainer = cloud_run_v2_job.CloudRunV2JobTemplateTemplateContainers
+JobExecution = cloud_run_v2_job.CloudRunV2JobTemplate
+JobIamMember = cloud_run_v2_job_iam_member.CloudRunV2JobIamMember
+JobNetwork = cloud_run_v2_job.CloudRunV2JobTemplateTemplateVpcAccessNetworkInterfaces
+JobResources = cloud_run_v2_job.CloudRunV2JobTemplateTemplateContainersResources
+JobTask = cloud_run_v2_job.CloudRunV2JobTemplateTemplate
+JobVpc = cloud_run_v2_job.CloudRunV2JobTemplateTemplateVpcAccess
+SchedulerHttp = cloud_scheduler_job.CloudSchedulerJobHttpTarget
+SchedulerJob = cloud_scheduler_job.CloudSchedulerJob
+SchedulerRetry = cloud_scheduler_job.CloudSchedulerJobRetryConfig
+SchedulerToken = cloud_scheduler_job.CloudSchedulerJobHttpTargetOauthToken
 
 AlertCondition = monitoring_alert_policy.MonitoringAlertPolicyConditions
 AlertDocumentation = monitoring_alert_policy.MonitoringAlertPolicyDocumentation

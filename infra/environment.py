@@ -12,6 +12,10 @@ ProjectId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")]
 Region = Annotated[str, Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$")]
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s/]+\.[^\s/]+(/\S*[^\s/])?$")]
+Cron = Annotated[str, Field(pattern=r"^[\d*,/-]+( [\d*,/-]+){4}$")]  # minute, hour, day, month, day of the week; UTC
+SourceFile = Annotated[str, Field(pattern=r"^service/examples/[a-z0-9_]+\.toml$")]
+
+JOB_CPUS = 2  # of each task of a job
 
 
 class Environment(BaseModel):
@@ -38,6 +42,15 @@ class Environment(BaseModel):
     soft_delete_days: Annotated[int, Field(ge=7, le=90)] = 7  # 7 to 90 is what Cloud Storage takes
     access_log_days: Annotated[int, Field(ge=30, le=3650)] = 400
 
+    lead_source: SourceFile  # one deployment serves one; a second campaign is a second environment
+    evaluate_schedule: Cron = "0 5 * * *"
+    drift_schedule: Cron = "0 6 * * *"
+    retrain_schedule: Cron = "0 7 * * 1"
+    batch_schedule: Cron = "0 3 * * *"
+    batch_tasks: Annotated[int, Field(ge=1, le=10_000)] = 1  # https://cloud.google.com/run/quotas
+    batch_parallelism: Annotated[int, Field(ge=1, le=10_000)] = 1  # tasks that run at once
+    job_cpu_quota: Annotated[int, Field(ge=JOB_CPUS)]  # CPUs that the project may use on Cloud Run in its region
+
     @property
     def live_days(self) -> int:
         """Days for which a lead or prediction can be read."""
@@ -49,6 +62,17 @@ class Environment(BaseModel):
             raise ValueError(
                 f"personal_data_days: {self.personal_data_days} leaves no day to live beside "
                 f"noncurrent_days {self.noncurrent_days} and soft_delete_days {self.soft_delete_days}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _batch_fits_the_quota(self) -> Self:
+        if self.batch_parallelism > self.batch_tasks:
+            raise ValueError(f"batch_parallelism: {self.batch_parallelism} is more than batch_tasks {self.batch_tasks}")
+        if self.batch_parallelism * JOB_CPUS > self.job_cpu_quota:
+            raise ValueError(
+                f"batch_parallelism: {self.batch_parallelism} tasks of {JOB_CPUS} CPUs are more than "
+                f"job_cpu_quota {self.job_cpu_quota}"
             )
         return self
 

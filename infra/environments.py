@@ -12,6 +12,10 @@ DEV = Environment(
     runbooks_url="https://github.com/acme/lead-scoring/blob/main/monitoring/runbooks",
     personal_data_days=90,
     access_log_days=90,
+    lead_source="service/examples/sample.toml",
+    batch_tasks=1,
+    batch_parallelism=1,
+    job_cpu_quota=20,
 )
 
 STAGING = Environment(
@@ -24,6 +28,10 @@ STAGING = Environment(
     runbooks_url="https://github.com/acme/lead-scoring/blob/main/monitoring/runbooks",
     personal_data_days=90,
     access_log_days=90,
+    lead_source="service/examples/sample.toml",
+    batch_tasks=10,
+    batch_parallelism=5,
+    job_cpu_quota=20,
 )
 
 PROD = Environment(
@@ -34,6 +42,10 @@ PROD = Environment(
     pages=True,
     ticket_email="lead-scoring@acme.example",
     runbooks_url="https://github.com/acme/lead-scoring/blob/main/monitoring/runbooks",
+    lead_source="service/examples/sample.toml",
+    batch_tasks=100,
+    batch_parallelism=20,
+    job_cpu_quota=40,
 )
 
 ENVIRONMENTS = {env.id: env for env in (DEV, STAGING, PROD)}

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,12 @@ def changed(**values: Any) -> Environment:
         ("soft_delete_days", 6),
         ("soft_delete_days", 91),
         ("access_log_days", 1),
+        ("lead_source", "/etc/leads.toml"),
+        ("evaluate_schedule", "every day"),
+        ("retrain_schedule", "0 7 * * MON"),
+        ("batch_tasks", 10_001),
+        ("batch_parallelism", 0),
+        ("job_cpu_quota", 1),
     ],
 )
 def test_a_value_that_the_cloud_would_refuse_is_refused_with_its_fields_name(field: str, value: object) -> None:
@@ -45,6 +52,21 @@ def test_an_unknown_field_is_refused() -> None:
 def test_personal_data_must_live_for_a_day_at_least() -> None:
     with pytest.raises(ValidationError, match="personal_data_days: 30 leaves no day to live beside noncurrent_days 23"):
         changed(personal_data_days=30, noncurrent_days=23, soft_delete_days=7)
+
+
+def test_batch_runs_no_more_tasks_at_once_than_it_has() -> None:
+    with pytest.raises(ValidationError, match="batch_parallelism: 3 is more than batch_tasks 2"):
+        changed(batch_tasks=2, batch_parallelism=3)
+
+
+def test_batch_fits_the_regions_quota() -> None:
+    with pytest.raises(ValidationError, match="batch_parallelism: 6 tasks of 2 CPUs are more than job_cpu_quota 11"):
+        changed(batch_tasks=10, batch_parallelism=6, job_cpu_quota=11)
+
+
+def test_every_environments_lead_source_exists() -> None:
+    for env in ENVIRONMENTS.values():
+        assert (Path(__file__).parents[2] / env.lead_source).is_file()
 
 
 def test_personal_data_is_gone_for_good_after_its_days() -> None:

@@ -1,0 +1,132 @@
+"""The closed loop's jobs on Cloud Run, and the clock that starts them.
+
+Applying a job does not run it. Cloud Scheduler calls the job's `:run` method and may do so twice; every job can
+be run twice without harm. Its deadline and retries are the call's alone: those of the work stand on the job.
+https://cloud.google.com/run/docs/execute/jobs-on-schedule
+"""
+
+from infra.bindings import (
+    Job,
+    JobBinaryAuthorization,
+    JobContainer,
+    JobExecution,
+    JobIamMember,
+    JobNetwork,
+    JobResources,
+    JobTask,
+    JobVpc,
+    SchedulerHttp,
+    SchedulerJob,
+    SchedulerRetry,
+    SchedulerToken,
+    ServiceAccount,
+    TerraformStack,
+)
+from infra.environment import JOB_CPUS, Environment
+
+CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
+
+
+class LifecycleStack(TerraformStack):
+    """Four jobs, `python -m service.lifecycle.<job>` each, four schedules, one identity that may start them."""
+
+    def __init__(
+        self,
+        scope: object,
+        id: str,
+        *,
+        env: Environment,
+        image: str,
+        jobs: str,
+        network: str,
+        subnetwork: str,
+        tracking_url: str,
+    ) -> None:
+        """`image` ends with a digest, `jobs` is the e-mail address of the account that the jobs run as."""
+        super().__init__(scope, id)
+        starter = ServiceAccount(
+            self,
+            "starter",
+            account_id=env.name("starter"),
+            display_name=f"Lead scoring: starter ({env.id})",
+            description="Starts jobs on schedule, and can do nothing else.",
+        )
+        models, predictions = f"gs://{env.name('models')}", f"gs://{env.name('predictions')}"
+        loop = ("--source", env.lead_source, "--models", models, "--tracking", tracking_url)
+        records = ("--predictions", predictions)
+        files = ("--models", models, "--input", f"gs://{env.name('leads')}/batch", "--out", f"{predictions}/batch")
+
+        def job(
+            name: str, schedule: str, hours: int, arguments: tuple[str, ...], tasks: int = 1, at_once: int = 1
+        ) -> None:
+            made = Job(
+                self,
+                name,
+                name=env.name(name),
+                location=env.region,
+                deletion_protection=False,  # it holds nothing: what it made lies in the buckets
+                launch_stage="GA",
+                binary_authorization=JobBinaryAuthorization(use_default=True),
+                template=JobExecution(
+                    task_count=tasks,
+                    parallelism=at_once,
+                    template=JobTask(
+                        service_account=jobs,
+                        timeout=f"{hours * 3600}s",
+                        max_retries=2,
+                        execution_environment="EXECUTION_ENVIRONMENT_GEN2",
+                        containers=[
+                            JobContainer(
+                                name=name,
+                                image=image,
+                                command=["python"],
+                                args=["-m", f"service.lifecycle.{name}", *arguments],
+                                resources=JobResources(limits={"cpu": str(JOB_CPUS), "memory": "8Gi"}),
+                            )
+                        ],
+                        # Through the network: MLflow is reached from within it alone.
+                        vpc_access=JobVpc(
+                            egress="ALL_TRAFFIC",
+                            network_interfaces=[JobNetwork(network=network, subnetwork=subnetwork)],
+                        ),
+                    ),
+                ),
+            )
+            invoker = JobIamMember(
+                self,
+                f"{name}_start",
+                name=made.name,
+                location=env.region,
+                role="roles/run.invoker",
+                member=f"serviceAccount:{starter.email}",
+            )
+            SchedulerJob(
+                self,
+                f"{name}_schedule",
+                name=env.name(name),
+                region=env.region,
+                description=f"Starts {name}.",
+                schedule=schedule,
+                time_zone="Etc/UTC",  # no hour is skipped or comes twice
+                paused=False,
+                attempt_deadline="60s",
+                retry_config=SchedulerRetry(
+                    retry_count=3,
+                    min_backoff_duration="30s",
+                    max_backoff_duration="300s",
+                    max_doublings=3,
+                    max_retry_duration="1800s",
+                ),
+                http_target=SchedulerHttp(
+                    http_method="POST",
+                    uri=f"https://run.googleapis.com/v2/projects/{env.project}/locations/{env.region}"
+                    f"/jobs/{env.name(name)}:run",
+                    oauth_token=SchedulerToken(service_account_email=starter.email, scope=CLOUD_PLATFORM),
+                ),
+                depends_on=[invoker],
+            )
+
+        job("evaluate", env.evaluate_schedule, 1, (*loop, *records))
+        job("drift", env.drift_schedule, 1, (*loop, *records))
+        job("retrain", env.retrain_schedule, 6, (*loop, *records))
+        job("batch", env.batch_schedule, 2, files, tasks=env.batch_tasks, at_once=env.batch_parallelism)
