@@ -54,6 +54,7 @@ def service(engine: Engine, scoring_image: str, gcs: str, gcs_url: str) -> Itera
         "LEADSCORING_SPOOL_DIR": "/spool",
         "LEADSCORING_UPLOAD_SECONDS": "3600",  # so that only a clean stop uploads
         "LEADSCORING_PORT": port,
+        "LEADSCORING_ALLOW_ANONYMOUS": "true",  # the image listens on all addresses, and here no proxy is in front
     }
     variables = [f"--env={name}={value}" for name, value in environment.items()]
     with (
