@@ -191,8 +191,8 @@ def test_no_garbage_is_let_in(assertion: str) -> None:
         Verifier(Fixed(Path("unused")), "http://127.0.0.1:9").verify(assertion)
 
 
-def test_a_huge_header_is_refused_before_it_is_read(verifier: Verifier) -> None:
-    assert refused(verifier, "x" * 10_000) == "malformed"
+def test_a_huge_header_is_refused_before_it_is_read(verifier: Verifier, issuer: Issuer) -> None:
+    assert refused(verifier, issuer.sign(padding="x" * 10_000)) == "malformed"
 
 
 HEADER = "X-Goog-IAP-JWT-Assertion"
