@@ -32,12 +32,22 @@ from cdktf_cdktf_provider_google import (
     cloud_run_v2_job,
     cloud_run_v2_job_iam_member,
     cloud_scheduler_job,
+    compute_address,
+    compute_firewall,
+    compute_global_address,
+    compute_network,
+    compute_router,
+    compute_router_nat,
+    compute_subnetwork,
+    dns_managed_zone,
+    dns_record_set,
     monitoring_alert_policy,
     monitoring_notification_channel,
     project_iam_member,
     project_service,
     provider,
     service_account,
+    service_networking_connection,
     storage_bucket,
     storage_bucket_iam_member,
 )
@@ -68,6 +78,26 @@ ServiceAccount = service_account.ServiceAccount
 Registry = artifact_registry_repository.ArtifactRegistryRepository
 RegistryDocker = artifact_registry_repository.ArtifactRegistryRepositoryDockerConfig
 RegistryScanning = artifact_registry_repository.ArtifactRegistryRepositoryVulnerabilityScanningConfig
+
+Address = compute_address.ComputeAddress
+DnsRecord = dns_record_set.DnsRecordSet
+DnsZone = dns_managed_zone.DnsManagedZone
+DnsZoneNetwork = dns_managed_zone.DnsManagedZonePrivateVisibilityConfigNetworks
+DnsZoneVisibility = dns_managed_zone.DnsManagedZonePrivateVisibilityConfig
+Firewall = compute_firewall.ComputeFirewall
+FirewallAllow = compute_firewall.ComputeFirewallAllow
+FirewallDeny = compute_firewall.ComputeFirewallDeny
+FirewallLogs = compute_firewall.ComputeFirewallLogConfig
+GlobalAddress = compute_global_address.ComputeGlobalAddress
+Nat = compute_router_nat.ComputeRouterNat
+NatLogs = compute_router_nat.ComputeRouterNatLogConfig
+NatSubnet = compute_router_nat.ComputeRouterNatSubnetwork
+Network = compute_network.ComputeNetwork
+PeeringConnection = service_networking_connection.ServiceNetworkingConnection
+Router = compute_router.ComputeRouter
+Subnet = compute_subnetwork.ComputeSubnetwork
+SubnetLogs = compute_subnetwork.ComputeSubnetworkLogConfig
+SubnetRange = compute_subnetwork.ComputeSubnetworkSecondaryIpRange
 
 Bucket = storage_bucket.StorageBucket
 BucketAction = storage_bucket.StorageBucketLifecycleRuleAction

@@ -1,8 +1,10 @@
 """What an environment is: a frozen set of checked values. The values stand in `environments.py`."""
 
+from ipaddress import IPv4Network
+from itertools import combinations
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 # Google's own limits: project ids 6 to 30 characters, service account ids 6 to 30, buckets 3 to 63. Prefix
 # and id take 22 of them at most, with their hyphens, which leaves 8 for the name of a workload.
@@ -17,6 +19,37 @@ SourceFile = Annotated[str, Field(pattern=r"^service/examples/[a-z0-9_]+\.toml$"
 
 JOB_CPUS = 2  # of each task of a job
 
+# RFC 1918, which every service in use takes for private.
+PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+# How small a range may be: of nodes and pods (32 a node, so a /26 for each) for a cluster to grow; of the others by
+# https://cloud.google.com/kubernetes-engine/docs/concepts/alias-ips#cluster_sizing_secondary_range_svcs
+# https://cloud.google.com/run/docs/configuring/vpc-direct-vpc#direct-vpc-ip-allocation
+# https://cloud.google.com/vpc/docs/configure-private-services-access#allocating-range
+SMALLEST = {"nodes_cidr": 26, "pods_cidr": 20, "services_cidr": 27, "run_cidr": 26, "peering_cidr": 24}
+
+
+def _range(cidr: str) -> str:
+    IPv4Network(cidr)  # ValueError, which names the fault; host bits are one
+    if "/" not in cidr:
+        raise ValueError("give a range: address/length")
+    return cidr
+
+
+def _private(cidr: str) -> str:
+    if not any(IPv4Network(cidr).subnet_of(private) for private in PRIVATE):
+        raise ValueError("not within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
+    return cidr
+
+
+def _public(cidr: str) -> str:
+    if not IPv4Network(cidr).is_global or any(map(IPv4Network(cidr).overlaps, PRIVATE)):
+        raise ValueError("not a range of public addresses")
+    return cidr
+
+
+PrivateCidr = Annotated[str, AfterValidator(_range), AfterValidator(_private)]
+PublicCidr = Annotated[str, AfterValidator(_range), AfterValidator(_public)]
+
 
 class Environment(BaseModel):
     """One Google Cloud project that runs the platform.
@@ -30,6 +63,15 @@ class Environment(BaseModel):
     prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,10}[a-z0-9]$")]  # your company, your product
     project: ProjectId
     region: Region
+
+    # Private address ranges, none within another: to change one replaces what lies in it.
+    nodes_cidr: PrivateCidr
+    pods_cidr: PrivateCidr
+    services_cidr: PrivateCidr
+    run_cidr: PrivateCidr  # Cloud Run's services and jobs
+    peering_cidr: PrivateCidr  # Google's own network, where the database is
+    internet_cidrs: tuple[PublicCidr, ...] = ()  # what may be reached outside Google, over HTTPS: your CRM
+    flow_log_sampling: Annotated[float, Field(ge=0, le=1)] = 0.1
 
     pages: bool  # False: what would page somebody writes a mail instead
     ticket_email: Email
@@ -74,6 +116,17 @@ class Environment(BaseModel):
                 f"batch_parallelism: {self.batch_parallelism} tasks of {JOB_CPUS} CPUs are more than "
                 f"job_cpu_quota {self.job_cpu_quota}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _ranges_are_large_enough_and_apart(self) -> Self:
+        ranges = {field: IPv4Network(getattr(self, field)) for field in SMALLEST}
+        for field, range_ in ranges.items():
+            if range_.prefixlen > SMALLEST[field]:
+                raise ValueError(f"{field}: {range_} is smaller than /{SMALLEST[field]}")
+        for one, other in combinations(ranges, 2):
+            if ranges[one].overlaps(ranges[other]):
+                raise ValueError(f"{one}: {ranges[one]} overlaps {other} {ranges[other]}")
         return self
 
     def name(self, thing: str) -> str:

@@ -11,13 +11,17 @@ from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
 from infra.stacks.alerting import AlertingStack
 from infra.stacks.foundation import FoundationStack
+from infra.stacks.network import NetworkStack
 from infra.stacks.storage import StorageStack
 from monitoring import catalogue
+from service.settings import Settings
 
 
 def build(app: App, env: Environment) -> None:
     """Add the stacks of `env` to `app`, each named `<environment>-<stack>`."""
     foundation = FoundationStack(app, f"{env.id}-foundation", env=env)
+    network = NetworkStack(app, f"{env.id}-network", env=env, pod_port=Settings.model_fields["port"].default)
+    network.add_dependency(foundation)
     storage = StorageStack(
         app,
         f"{env.id}-storage",
@@ -29,7 +33,7 @@ def build(app: App, env: Environment) -> None:
     alerting = AlertingStack(app, f"{env.id}-alerting", env=env, alerts=catalogue.alerts())
     alerting.add_dependency(foundation)  # its API must be on
 
-    for stack in (foundation, storage, alerting):
+    for stack in (foundation, network, storage, alerting):
         labels = {"environment": env.id, "managed_by": "terraform"}
         GoogleProvider(stack, "google", project=env.project, region=env.region, default_labels=labels)
         GcsBackend(stack, bucket=env.state_bucket, prefix=stack.node.id)

@@ -10,6 +10,8 @@ SENSITIVE: dict[str, frozenset[str]] = {
 # What the cloud would answer: values that others are built from, so that a plan reads as it will read.
 # {project} is the provider's project; other names are arguments of the same resource.
 ANSWERS: dict[str, dict[str, str]] = {
+    "google_compute_network": {"id": "projects/{project}/global/networks/{name}"},
+    "google_compute_subnetwork": {"id": "projects/{project}/regions/{region}/subnetworks/{name}"},
     "google_service_account": {
         "email": "{account_id}@{project}.iam.gserviceaccount.com",
         "member": "serviceAccount:{account_id}@{project}.iam.gserviceaccount.com",

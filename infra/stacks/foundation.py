@@ -14,11 +14,28 @@ from infra.environment import Environment
 
 APIS = (
     "artifactregistry.googleapis.com",
+    "billingbudgets.googleapis.com",
+    "binaryauthorization.googleapis.com",
+    "certificatemanager.googleapis.com",
+    "cloudkms.googleapis.com",
     "cloudresourcemanager.googleapis.com",
+    "cloudscheduler.googleapis.com",
+    "compute.googleapis.com",
+    "container.googleapis.com",
     "containerscanning.googleapis.com",
+    "dns.googleapis.com",
+    "gkebackup.googleapis.com",
     "iam.googleapis.com",
+    "iamcredentials.googleapis.com",
+    "iap.googleapis.com",
+    "logging.googleapis.com",
     "monitoring.googleapis.com",
+    "run.googleapis.com",
+    "secretmanager.googleapis.com",
+    "servicenetworking.googleapis.com",
+    "sqladmin.googleapis.com",
     "storage.googleapis.com",
+    "sts.googleapis.com",
 )
 
 

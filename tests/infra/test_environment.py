@@ -22,6 +22,12 @@ def changed(**values: Any) -> Environment:
         ("project", "acme"),
         ("project", "Acme-Leads-Dev"),
         ("region", "europe"),
+        ("nodes_cidr", "10.0.0.1/22"),
+        ("nodes_cidr", "10.0.0.0"),
+        ("nodes_cidr", "8.8.8.0/22"),
+        ("pods_cidr", "172.0.0.0/8"),
+        ("run_cidr", "somewhere"),
+        ("flow_log_sampling", 2.0),
         ("pages", "yes"),
         ("ticket_email", "nobody"),
         ("runbooks_url", "http://example.com/runbooks"),
@@ -85,3 +91,18 @@ def test_an_environment_cannot_be_changed() -> None:
 
 def test_no_two_environments_share_a_project() -> None:
     assert len({env.project for env in ENVIRONMENTS.values()}) == len(ENVIRONMENTS)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"pods_cidr": DEV.nodes_cidr[:-2] + "20"}, "nodes_cidr: .* overlaps pods_cidr"),
+        ({"peering_cidr": DEV.run_cidr}, "run_cidr: .* overlaps peering_cidr"),
+        ({"pods_cidr": "192.168.0.0/24"}, "pods_cidr: 192.168.0.0/24 is smaller than /20"),
+        ({"internet_cidrs": ("10.0.0.0/8",)}, "not a range of public addresses"),
+        ({"internet_cidrs": ("0.0.0.0/0",)}, "not a range of public addresses"),
+    ],
+)
+def test_ranges_are_large_enough_apart_and_where_they_belong(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        changed(**values)
