@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra.rehearsal.server import REATTACH
+from infra.rehearsal.stateful import PROTECTION
 from infra.rehearsal.synthesis import Config
 
 # No `direct`: a provider without a stand-in is looked for in an empty folder and nowhere else.
@@ -35,6 +36,12 @@ def local(config: Config, states: Path) -> Config:
     return config
 
 
+def reads(config: Config) -> frozenset[str]:
+    """Where in the state bucket the states lie that a stack reads."""
+    remotes = config.get("data", {}).get("terraform_remote_state", {}).values()
+    return frozenset(remote["config"].get("prefix", "") for remote in remotes)
+
+
 def state_prefix(config: Config) -> str:
     """Where in the state bucket the state lies. BackendError if it lies anywhere else."""
     backend = config.get("terraform", {}).get("backend", {})
@@ -49,6 +56,15 @@ def unprotected(config: Config) -> Config:
     for resources in config.get("resource", {}).values():
         for resource in resources.values():
             resource.get("lifecycle", {}).pop("prevent_destroy", None)
+    return config
+
+
+def deletable(config: Config) -> Config:
+    """`config` without the providers' own deletion protections; they hold until this is applied."""
+    config = copy.deepcopy(config)
+    for type_name, protection in PROTECTION.items():
+        for resource in config.get("resource", {}).get(type_name, {}).values():
+            resource[protection] = False
     return config
 
 

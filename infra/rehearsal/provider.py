@@ -10,7 +10,7 @@ from typing import Any
 
 from tf.gen import tfplugin_pb2 as pb
 
-from infra.rehearsal import facts
+from infra.rehearsal import facts, stateful
 from infra.rehearsal.schema import Attribute, Block, ProviderSchema
 from infra.rehearsal.values import UNKNOWN, Steps, decode, encode, settle, walk
 
@@ -21,8 +21,8 @@ _INHERITED = ("project", "region", "zone")  # taken from the provider's configur
 class Provider:
     """The stand-in for one provider: the methods are the protocol's, in its order."""
 
-    def __init__(self, schema: ProviderSchema) -> None:
-        self.schema = schema
+    def __init__(self, schema: ProviderSchema, *, protects: bool = True) -> None:
+        self.schema, self.protects = schema, protects
         self.settings: dict[str, str] = {}
 
     def get_metadata(self, _request: Any) -> Any:
@@ -76,8 +76,10 @@ class Provider:
         prior, proposed = decode(request.prior_state), decode(request.proposed_new_state)
         block = self.schema.resources[request.type_name]
         planned = proposed if proposed is None else self._planned(block, prior, proposed)
+        replaces = stateful.replaces(request.type_name, prior, planned) if prior and planned else ()
         return pb.PlanResourceChange.Response(
             planned_state=encode(planned),
+            requires_replace=[_path((path.partition(".")[0],)) for path in replaces],
             planned_private=request.prior_private,
             legacy_type_system=True,  # as the real one: built on SDK v2, whose plans Terraform tolerates
         )
@@ -98,8 +100,19 @@ class Provider:
         """The plan with placeholders for what was unknown."""
         planned = decode(request.planned_state)
         block = self.schema.resources[request.type_name]
+        if planned is None and self.protects and (held := self._held(request.type_name, decode(request.prior_state))):
+            return pb.ApplyResourceChange.Response(new_state=request.prior_state, diagnostics=[held])
         made = planned if planned is None else self._made(request.type_name, block, planned)
         return pb.ApplyResourceChange.Response(new_state=encode(made), legacy_type_system=True)
+
+    def _held(self, type_name: str, prior: dict[str, Any]) -> pb.Diagnostic | None:
+        """The refusal to delete what its own state protects, in the provider's words."""
+        protection = stateful.PROTECTION.get(type_name)
+        # Not set is set: true is each one's default.
+        if protection is None or prior.get(protection) is False:
+            return None
+        said = f"cannot destroy {type_name} without setting {protection}=false and running `terraform apply`"
+        return pb.Diagnostic(severity=pb.Diagnostic.ERROR, summary=said)
 
     def _made(self, type_name: str, block: Block, planned: dict[str, Any]) -> dict[str, Any]:
         known = self.settings | {name: value for name, value in planned.items() if isinstance(value, str)}
@@ -125,11 +138,14 @@ class Provider:
         return pb.ImportResourceState.Response(imported_resources=[imported])
 
     def read_data_source(self, request: Any) -> Any:
-        """The configuration with placeholders for what the cloud would answer."""
+        """The configuration with example answers where `facts` has them, else placeholders."""
         config = decode(request.config)
+        examples = facts.EXAMPLES.get(request.type_name, {})
         seed = json.dumps([request.type_name, config], default=str, sort_keys=True)
 
         def answer(attribute: Attribute, value: Any, steps: Steps) -> Any:
+            if value is None and (path := ".".join(map(str, steps))) in examples:
+                return examples[path]
             unset = value is None and attribute.get("computed")
             return settle(attribute["type"], UNKNOWN if unset else value, seed + repr(steps))
 
@@ -189,11 +205,11 @@ def _faults(block: Block, config: Any) -> list[pb.Diagnostic]:
 
 
 def _fault(summary: str, detail: str, steps: Steps) -> pb.Diagnostic:
+    return pb.Diagnostic(severity=pb.Diagnostic.ERROR, summary=summary, detail=detail, attribute=_path(steps))
+
+
+def _path(steps: Steps) -> pb.AttributePath:
     step = pb.AttributePath.Step
-    path = [step(element_key_int=s) if isinstance(s, int) else step(attribute_name=s) for s in steps]
-    return pb.Diagnostic(
-        severity=pb.Diagnostic.ERROR,
-        summary=summary,
-        detail=detail,
-        attribute=pb.AttributePath(steps=path),
+    return pb.AttributePath(
+        steps=[step(element_key_int=s) if isinstance(s, int) else step(attribute_name=s) for s in steps]
     )

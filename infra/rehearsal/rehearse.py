@@ -3,9 +3,11 @@
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from infra.rehearsal import catalogue, isolation
+from infra.rehearsal.abreast import abreast
 from infra.rehearsal.masking import mask
 from infra.rehearsal.schema import ProviderSchema
 from infra.rehearsal.server import serve
@@ -26,15 +28,50 @@ def rehearse(
 
     `variables` are the stacks' Terraform variables; those not given get a made-up text. Raises StackError.
     """
-    with tempfile.TemporaryDirectory(prefix="rehearsal-") as name, serve(_providers(stacks, notice)) as reattach:
+    with _stage(stacks, terraform, variables, step, notice) as run:
+        runs = {stack.name: run(stack) for stack in stacks}
+        planned = abreast(stacks, lambda stack: runs[stack.name].prove())
+        abreast(tuple(reversed(stacks)), lambda stack: runs[stack.name].destroy())
+        return planned
+
+
+def rehearse_change(
+    base: Sequence[Stack],
+    head: Sequence[Stack],
+    terraform: Terraform,
+    *,
+    variables: Mapping[str, str] | None = None,
+    step: Step = silent,
+    notice: Callable[[str], object] = print,
+) -> list[Planned]:
+    """Deploy `base` to throw-away states, and plan `head` on them; stacks that `head` has not are planned away.
+
+    `prevent_destroy` is lifted for these plans, so that they tell everything that the change would do.
+    """
+    with _stage((*base, *head), terraform, variables, step, notice, protects=False) as run:
+        abreast(base, lambda stack: run(stack).deploy())
+        kept = {stack.name for stack in head}
+        planned = abreast(head, lambda stack: run(stack).change())
+        return planned + abreast([s for s in base if s.name not in kept], lambda stack: run(stack).abandon())
+
+
+@contextmanager
+def _stage(
+    stacks: Sequence[Stack],
+    terraform: Terraform,
+    variables: Mapping[str, str] | None,
+    step: Step,
+    notice: Callable[[str], object],
+    *,
+    protects: bool = True,
+) -> Iterator[Callable[[Stack], "_Run"]]:
+    """Stand-in providers for these stacks, and a folder for their states, as long as it lasts."""
+    providers = _providers(stacks, notice)
+    with tempfile.TemporaryDirectory(prefix="rehearsal-") as name, serve(providers, protects=protects) as reattach:
         folder = Path(name)
         made_up = {v: f"rehearsed-{v}" for stack in stacks for v in stack.config.get("variable", {})}
         env = isolation.environment(folder, reattach, made_up | dict(variables or {}))
-        runs = [_Run(stack, folder, terraform, env, step) for stack in stacks]
-        planned = [run.prove() for run in runs]
-        for run in reversed(runs):
-            run.destroy()
-        return planned
+        yield lambda stack: _Run(stack, folder, terraform, env, step)
 
 
 def _providers(stacks: Sequence[Stack], notice: Callable[[str], object]) -> Iterator[ProviderSchema]:
@@ -55,7 +92,7 @@ class _Run:
         self.config = isolation.local(stack.config, folder)
         self.state = Path(self.config["terraform"]["backend"]["local"]["path"])
         self.folder = folder / stack.name
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
 
     def prove(self) -> Planned:
         """Plan, apply, and find nothing left to change."""
@@ -64,24 +101,52 @@ class _Run:
             self._terraform("init")
         with doing(self.stack.name, "validate", self.step):
             self._terraform("validate")
-        with doing(self.stack.name, "plan", self.step):
-            self._terraform("plan", "-out=plan")
-            _, shown = self._terraform("show", "-json", "plan")
+        plan = self._plan()
         with doing(self.stack.name, "apply", self.step):
             self._terraform("apply", "plan")
         with doing(self.stack.name, "second plan", self.step):
             code, said = self._terraform("plan", "-detailed-exitcode", accept=(0, 2))
             if code == 2:
                 raise TerraformError("plan", f"it is not empty:\n{said}")
-        return Planned(self.stack.name, mask(json.loads(shown)))
+        return plan
 
     def destroy(self) -> None:
-        """Take everything away and find nothing left."""
-        self._write(isolation.unprotected(self.config))
+        """Lift the protections, as one must, take everything away, and find nothing left."""
+        self._write(isolation.unprotected(isolation.deletable(self.config)))
         with doing(self.stack.name, "destroy", self.step):
+            if isolation.deletable(self.config) != self.config:
+                self._terraform("apply", "-auto-approve")
             self._terraform("destroy", "-auto-approve")
             if left := json.loads(self.state.read_text())["resources"]:
                 raise TerraformError("destroy", f"still there: {[resource['type'] for resource in left]}")
+
+    def deploy(self) -> None:
+        """Only apply."""
+        self._write(self.config)
+        with doing(self.stack.name, "deploy base", self.step):
+            self._terraform("init")
+            self._terraform("apply", "-auto-approve")
+
+    def change(self) -> Planned:
+        """What this stack changes in what is there; applied, for stacks after it read its outputs."""
+        self._write(isolation.unprotected(self.config))
+        with doing(self.stack.name, "init", self.step):
+            self._terraform("init")
+        plan = self._plan()
+        with doing(self.stack.name, "apply", self.step):
+            self._terraform("apply", "plan")
+        return plan
+
+    def abandon(self) -> Planned:
+        """What it would take to destroy this stack."""
+        self._write(isolation.unprotected(self.config))
+        return self._plan("-destroy")
+
+    def _plan(self, *arguments: str) -> Planned:
+        with doing(self.stack.name, "plan", self.step):
+            self._terraform("plan", "-out=plan", *arguments)
+            _, shown = self._terraform("show", "-json", "plan")
+        return Planned(self.stack.name, mask(json.loads(shown)))
 
     def _write(self, config: Config) -> None:
         (self.folder / "cdk.tf.json").write_text(json.dumps(config))

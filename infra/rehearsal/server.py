@@ -24,8 +24,11 @@ REATTACH = "TF_REATTACH_PROVIDERS"
 
 
 @contextmanager
-def serve(schemas: Iterable[ProviderSchema]) -> Iterator[str]:
-    """Yields the value of TF_REATTACH_PROVIDERS while a provider for each schema is running."""
+def serve(schemas: Iterable[ProviderSchema], *, protects: bool = True) -> Iterator[str]:
+    """Yields the value of TF_REATTACH_PROVIDERS while a provider for each schema is running.
+
+    `protects`: whether they refuse to delete what is protected from it.
+    """
     with ExitStack() as running:
         # Owned by this user alone, and short: a socket's path has at most 107 characters.
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="rehearsal-", dir="/tmp")))
@@ -34,7 +37,7 @@ def serve(schemas: Iterable[ProviderSchema]) -> Iterator[str]:
         for number, schema in enumerate(schemas):
             socket = str(folder / f"{number}.sock")
             server = grpc.server(workers)
-            server.add_generic_rpc_handlers((_handler(Provider(schema)),))
+            server.add_generic_rpc_handlers((_handler(Provider(schema, protects=protects)),))
             server.add_insecure_port(f"unix://{socket}")
             server.start()
             running.callback(_stop, server)

@@ -186,9 +186,14 @@ def test_a_documented_default_is_planned(engine: Terraform) -> None:
 def test_every_stack_goes_through_every_step_and_is_destroyed_in_reverse(stacks: Stacks, engine: Terraform) -> None:
     done: list[tuple[str, str]] = []
     rehearse(stacks("dev"), engine, step=lambda name, doing, _seconds: done.append((name, doing)))
-    names = [each.name for each in stacks("dev")]
-    steps = ["init", "validate", "plan", "apply", "second plan"]
-    assert done == [(n, s) for n in names for s in steps] + [(n, "destroy") for n in reversed(names)]
+    for each in stacks("dev"):
+        steps = [doing for name, doing in done if name == each.name]
+        assert steps == ["init", "validate", "plan", "apply", "second plan", "destroy"]
+        for needed in each.needs:
+            assert done.index((needed, "second plan")) < done.index((each.name, "init"))
+            assert done.index((each.name, "destroy")) < done.index((needed, "destroy"))
+    applied = [done.index((each.name, "second plan")) for each in stacks("dev")]
+    assert max(applied) < min(done.index((each.name, "destroy")) for each in stacks("dev"))
 
 
 def test_what_is_protected_cannot_be_destroyed_by_a_bare_destroy(
