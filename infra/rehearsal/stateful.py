@@ -5,7 +5,7 @@ What is here was read there. An argument that a rule depends on (a disk that may
 has looked up, is in neither list: whether it replaces, only a real plan can tell.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -32,7 +32,7 @@ STATEFUL: Mapping[str, Stateful] = {
     "google_artifact_registry_repository": Stateful(
         source="07fc8657afe854e6679f9e01de04f96955a1f910/google/services/artifactregistry/"
         "resource_artifact_registry_repository.go",
-        replaces=("repository_id", "format", "location", "kms_key_name", "mode", "remote_repository_config"),
+        replaces=("repository_id", "format", "location", "kms_key_name", "mode", "project"),
         in_place=("cleanup_policies", "cleanup_policy_dry_run", "description", "docker_config", "labels"),
     ),
     "google_compute_global_address": Stateful(
@@ -65,7 +65,11 @@ STATEFUL: Mapping[str, Stateful] = {
             "enable_kubernetes_alpha",
             "enable_tpu",
             "initial_node_count",
-            "ip_allocation_policy",
+            "ip_allocation_policy.cluster_ipv4_cidr_block",
+            "ip_allocation_policy.cluster_secondary_range_name",
+            "ip_allocation_policy.pod_cidr_overprovision_config",
+            "ip_allocation_policy.services_ipv4_cidr_block",
+            "ip_allocation_policy.services_secondary_range_name",
             "master_auth.client_certificate_config",
             "network",
             "networking_mode",
@@ -120,8 +124,7 @@ STATEFUL: Mapping[str, Stateful] = {
         replaces=(
             "secret_id",
             "project",
-            "replication.auto",
-            "replication.user_managed",
+            "replication.user_managed.replicas.location",
             "rotation.rotation_period",
             "ttl",
         ),
@@ -195,14 +198,12 @@ PROTECTION = {type_name: known.protection for type_name, known in STATEFUL.items
 
 def replaces(type_name: str, before: Any, after: Any) -> list[str]:
     """The changed arguments that make the provider replace the resource."""
-    known = STATEFUL.get(type_name)
-    return [path for path in changed(before, after) if known and _rule(known, path) is True] if known else []
+    return _changed_by(True, type_name, before, after)
 
 
 def may_replace(type_name: str, before: Any, after: Any) -> list[str]:
     """The changed arguments of a stateful resource of which the table does not know what they do."""
-    known = STATEFUL.get(type_name)
-    return [path for path in changed(before, after) if _rule(known, path) is None] if known else []
+    return _changed_by(None, type_name, before, after)
 
 
 def changed(before: Any, after: Any) -> list[str]:
@@ -210,25 +211,26 @@ def changed(before: Any, after: Any) -> list[str]:
     return sorted(set(_changed(before, after, "")))
 
 
+def _changed_by(rule: bool | None, type_name: str, before: Any, after: Any) -> list[str]:
+    if type_name not in STATEFUL:
+        return []
+    return [path for path in changed(before, after) if _rule(STATEFUL[type_name], path) is rule]
+
+
 def _changed(before: Any, after: Any, path: str) -> Iterator[str]:
     if isinstance(before, Mapping) or isinstance(after, Mapping):
-        one, other = (value if isinstance(value, Mapping) else {} for value in (before, after))
-        for name in one.keys() | other.keys():
-            yield from _changed(one.get(name), other.get(name), f"{path}.{name}" if path else name)
-    elif _list(before) or _list(after):
-        one, other = (value if _list(value) else () for value in (before, after))
-        for old, new in zip_longest(one, other):
-            yield from _changed(old, new, path)
+        old, new = (value if isinstance(value, Mapping) else {} for value in (before, after))
+        for name in old.keys() | new.keys():
+            yield from _changed(old.get(name), new.get(name), f"{path}.{name}" if path else name)
+    elif isinstance(before, list) or isinstance(after, list):
+        for element in zip_longest(*(value if isinstance(value, list) else [] for value in (before, after))):
+            yield from _changed(*element, path)
     elif before != after and not (before in _UNSET and after in _UNSET):
         yield path
 
 
 # What a provider of this kind cannot tell apart.
 _UNSET: tuple[Any, ...] = (None, "")
-
-
-def _list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def _rule(known: Stateful, path: str) -> bool | None:
