@@ -223,8 +223,8 @@ def _changed(before: Any, after: Any, path: str) -> Iterator[str]:
         for name in old.keys() | new.keys():
             yield from _changed(old.get(name), new.get(name), f"{path}.{name}" if path else name)
     elif isinstance(before, list) or isinstance(after, list):
-        for element in zip_longest(*(value if isinstance(value, list) else [] for value in (before, after))):
-            yield from _changed(*element, path)
+        for one, other in zip_longest(*(value if isinstance(value, list) else [] for value in (before, after))):
+            yield from _changed(one, other, path)
     elif before != after and not (before in _UNSET and after in _UNSET):
         yield path
 
