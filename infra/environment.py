@@ -84,6 +84,10 @@ class Environment(BaseModel):
     soft_delete_days: Annotated[int, Field(ge=7, le=90)] = 7  # 7 to 90 is what Cloud Storage takes
     access_log_days: Annotated[int, Field(ge=30, le=3650)] = 400
 
+    scoring_replicas: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1, le=1000)]]  # least, most
+    scoring_millicpus: Annotated[int, Field(ge=250, multiple_of=250)] = 500  # one pod's
+    scoring_memory_mib: Annotated[int, Field(ge=512)] = 1024
+
     lead_source: SourceFile  # one deployment serves one; a second campaign is a second environment
     evaluate_schedule: Cron = "0 5 * * *"
     drift_schedule: Cron = "0 6 * * *"
@@ -105,6 +109,13 @@ class Environment(BaseModel):
                 f"personal_data_days: {self.personal_data_days} leaves no day to live beside "
                 f"noncurrent_days {self.noncurrent_days} and soft_delete_days {self.soft_delete_days}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _replicas_are_a_range(self) -> Self:
+        least, most = self.scoring_replicas
+        if least > most:
+            raise ValueError(f"scoring_replicas: least {least} is more than most {most}")
         return self
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ from infra.rehearsal import real, report, terraform
 from infra.rehearsal.isolation import BackendError
 from infra.rehearsal.rehearse import rehearse
 from infra.rehearsal.steps import StackError
-from infra.rehearsal.synthesis import synthesize
+from infra.rehearsal.synthesis import synthesize, types
 
 ROOT = Path(__file__).parents[2]
 PLATFORM = ROOT / ".platform"
@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> int:
 
     report.show(console, planned)
     title = f"{kind} of {options.env}, Terraform {engine.version}"
-    limits = None if options.real else report.LIMITS
+    limits = None if options.real else report.LIMITS + report.examples(types(stacks, "data"))
     name = f"{options.env}-real" if options.real else options.env
     written = report.write(PLATFORM / "plans" / name, planned, title=title, limits=limits)
     if limits:

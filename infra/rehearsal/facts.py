@@ -1,5 +1,7 @@
 """What the bindings do not tell about the types in use. Tests compare it with the real provider's schema."""
 
+from typing import Any
+
 # Arguments whose values Terraform must not print.
 SENSITIVE: dict[str, frozenset[str]] = {
     "google_monitoring_notification_channel": frozenset(
@@ -15,5 +17,19 @@ ANSWERS: dict[str, dict[str, str]] = {
     "google_service_account": {
         "email": "{account_id}@{project}.iam.gserviceaccount.com",
         "member": "serviceAccount:{account_id}@{project}.iam.gserviceaccount.com",
+    },
+}
+
+# What a data source answers where a stack takes the answer apart; a rehearsal's output shows those in use.
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "google_container_cluster": {
+        "control_plane_endpoints_config": [
+            {
+                "dns_endpoint_config": [
+                    {"allow_external_traffic": True, "endpoint": "gke-0a1b2c.europe-west1.gke.goog"}
+                ],
+                "ip_endpoints_config": [{"enabled": False}],
+            }
+        ]
     },
 }

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from infra.rehearsal import facts
 from infra.rehearsal.masking import Plan
 from infra.rehearsal.steps import Planned
 
@@ -21,6 +22,17 @@ stacks fit together, and that a second plan is empty. It cannot know: permission
 names already taken; errors of Google's APIs; rules that only the provider's code holds (most patterns, \
 conflicting arguments, what forces a replacement) and most defaults; what is deployed already. \
 Values beginning with `rehearsed-` are made up. For the rest there is `scripts/plan ENV --real`."""
+
+
+def examples(data_sources: Iterable[str]) -> str:
+    """What a rehearsal took for the cloud's answers, for the data sources in use."""
+    known = {type_name: facts.EXAMPLES[type_name] for type_name in sorted(data_sources) if type_name in facts.EXAMPLES}
+    return "".join(
+        f"\nFor an answer of {type_name}, {path}: {json.dumps(answer)}"
+        for type_name, answers in known.items()
+        for path, answer in answers.items()
+    )
+
 
 # The values that decide whether a plan is right, for the types in use; others show their name.
 MATTERS: dict[str, dict[str, str]] = {

@@ -6,13 +6,16 @@ import grpc
 import pytest
 from tf.gen import tfplugin_pb2 as pb
 
-from infra.rehearsal import catalogue
+from infra.rehearsal import catalogue, facts
 from infra.rehearsal.provider import Provider
 from infra.rehearsal.server import serve
 from infra.rehearsal.values import UNKNOWN, decode, encode
 
 ACCOUNT, BUCKET, PROJECT = "google_service_account", "google_storage_bucket", "google_project"
-SCHEMA = catalogue.select(catalogue.load("registry.terraform.io/hashicorp/google"), {ACCOUNT, BUCKET}, {PROJECT})
+CLUSTER = "google_container_cluster"
+SCHEMA = catalogue.select(
+    catalogue.load("registry.terraform.io/hashicorp/google"), {ACCOUNT, BUCKET}, {PROJECT, CLUSTER}
+)
 
 
 @pytest.fixture
@@ -105,6 +108,15 @@ def test_a_data_source_keeps_what_is_asked_and_answers_alike_each_time(provider:
     assert first == second
     assert first["project_id"] == "p"
     assert first["number"].startswith("rehearsed-")
+
+
+def test_a_data_source_whose_answer_a_stack_takes_apart_gives_the_example() -> None:
+    example = facts.EXAMPLES[CLUSTER]["control_plane_endpoints_config"]
+    block = SCHEMA.data_sources[CLUSTER]
+    request = pb.ReadDataSource.Request(type_name=CLUSTER, config=encode(value(block, name="c", location="l")))
+    answer = decode(Provider(SCHEMA).read_data_source(request).state)
+    assert answer["control_plane_endpoints_config"] == example
+    assert answer["name"] == "c"
 
 
 def test_a_call_that_the_provider_does_not_know_is_answered_as_such() -> None:

@@ -99,3 +99,9 @@ def test_a_value_in_a_list_that_is_not_known_yet_is_said_to_be() -> None:
     resource = change("create", after={}, after_unknown={"name": True})
     (found,) = report.changes(plan(resource).plan)
     assert found.values == (("name", "(known after apply)"),)
+
+
+def test_the_example_answers_in_use_are_shown() -> None:
+    assert report.examples({"google_project_without_examples"}) == ""
+    shown = report.examples({"google_container_cluster"})
+    assert shown.startswith("\nFor an answer of google_container_cluster, control_plane_endpoints_config: [{")
