@@ -2,9 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rich import box
@@ -90,13 +91,11 @@ class Change:
 
 def changes(plan: Plan) -> list[Change]:
     """Every resource that the plan changes."""
-    configured = {r["address"]: r for r in plan["configuration"]["root_module"].get("resources", [])}
     found = []
     for resource in plan.get("resource_changes", []):
         verb = _VERBS.get(",".join(resource["change"]["actions"]))
         if verb:
-            values = tuple(_values(resource, configured.get(resource["address"], {})))
-            found.append(Change(verb, resource["type"], resource["address"], values))
+            found.append(Change(verb, resource["type"], resource["address"], tuple(values(plan, resource))))
     return found
 
 
@@ -156,16 +155,26 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|").replace("`", "'")
 
 
-def _values(resource: dict[str, Any], configured: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def values(
+    plan: Plan, resource: dict[str, Any], otherwise: Mapping[str, str] = MappingProxyType({"name": "name"})
+) -> Iterator[tuple[str, str]]:
+    """The values that matter of a resource of the plan, or those `otherwise`, for a type not in `MATTERS`."""
     change = resource["change"]
-    values, unknown = change.get("after") or change.get("before") or {}, change.get("after_unknown") or {}
-    for name, path in MATTERS.get(resource["type"], {"name": "name"}).items():
+    after, unknown = change.get("after") or change.get("before") or {}, change.get("after_unknown") or {}
+    for name, path in MATTERS.get(resource["type"], otherwise).items():
         steps = path.split(".")
         if any(map(_holds, _at(unknown, steps))):
-            references = configured.get("expressions", {}).get(steps[0], {}).get("references", [])
-            yield name, f"from {references[0]}" if references else "(known after apply)"
-        elif found := list(_at(values, steps)):
+            references = expressions(plan, resource["address"]).get(steps[0], {})
+            named = references.get("references", []) if isinstance(references, dict) else []
+            yield name, f"from {named[0]}" if named else "(known after apply)"
+        elif found := list(_at(after, steps)):
             yield name, "; ".join(map(_text, found))
+
+
+def expressions(plan: Plan, address: str) -> dict[str, Any]:
+    """What the configuration says of a resource: for each argument the references in it."""
+    configured = plan["configuration"]["root_module"].get("resources", [])
+    return next((r.get("expressions", {}) for r in configured if r["address"] == address), {})
 
 
 def _holds(unknown: Any) -> bool:

@@ -193,7 +193,11 @@ STATEFUL: Mapping[str, Stateful] = {
     ),
 }
 
-PROTECTION = {type_name: known.protection for type_name, known in STATEFUL.items() if known.protection}
+# Cloud Run's services and jobs hold nothing, and are protected all the same unless told otherwise.
+PROTECTION = {type_name: known.protection for type_name, known in STATEFUL.items() if known.protection} | {
+    "google_cloud_run_v2_job": "deletion_protection",
+    "google_cloud_run_v2_service": "deletion_protection",
+}
 
 
 def replaces(type_name: str, before: Any, after: Any) -> list[str]:
