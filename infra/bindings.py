@@ -30,6 +30,8 @@ _register("cdktf_cdktf_provider_kubernetes")
 import cdktf
 from cdktf_cdktf_provider_google import (
     artifact_registry_repository,
+    artifact_registry_repository_iam_member,
+    binary_authorization_policy,
     cloud_run_v2_job,
     cloud_run_v2_job_iam_member,
     cloud_scheduler_job,
@@ -40,9 +42,14 @@ from cdktf_cdktf_provider_google import (
     compute_router,
     compute_router_nat,
     compute_subnetwork,
+    container_cluster,
     data_google_container_cluster,
     dns_managed_zone,
     dns_record_set,
+    gke_backup_backup_plan,
+    kms_crypto_key,
+    kms_crypto_key_iam_member,
+    kms_key_ring,
     monitoring_alert_policy,
     monitoring_notification_channel,
     project_iam_member,
@@ -82,6 +89,7 @@ ServiceAccount = service_account.ServiceAccount
 ServiceAccountIamMember = service_account_iam_member.ServiceAccountIamMember
 
 Registry = artifact_registry_repository.ArtifactRegistryRepository
+RegistryIamMember = artifact_registry_repository_iam_member.ArtifactRegistryRepositoryIamMember
 RegistryDocker = artifact_registry_repository.ArtifactRegistryRepositoryDockerConfig
 RegistryScanning = artifact_registry_repository.ArtifactRegistryRepositoryVulnerabilityScanningConfig
 
@@ -104,6 +112,49 @@ Router = compute_router.ComputeRouter
 Subnet = compute_subnetwork.ComputeSubnetwork
 SubnetLogs = compute_subnetwork.ComputeSubnetworkLogConfig
 SubnetRange = compute_subnetwork.ComputeSubnetworkSecondaryIpRange
+
+BackupConfig = gke_backup_backup_plan.GkeBackupBackupPlanBackupConfig
+BackupKey = gke_backup_backup_plan.GkeBackupBackupPlanBackupConfigEncryptionKey
+BackupPlan = gke_backup_backup_plan.GkeBackupBackupPlan
+BackupRetention = gke_backup_backup_plan.GkeBackupBackupPlanRetentionPolicy
+BackupSchedule = gke_backup_backup_plan.GkeBackupBackupPlanBackupSchedule
+BinaryAuthorizationPolicy = binary_authorization_policy.BinaryAuthorizationPolicy
+BinaryAuthorizationRegistry = binary_authorization_policy.BinaryAuthorizationPolicyAdmissionWhitelistPatterns
+BinaryAuthorizationRule = binary_authorization_policy.BinaryAuthorizationPolicyDefaultAdmissionRule
+Cluster = container_cluster.ContainerCluster
+ClusterAddons = container_cluster.ContainerClusterAddonsConfig
+ClusterAnonymous = container_cluster.ContainerClusterAnonymousAuthenticationConfig
+ClusterAuthorizedNetworks = container_cluster.ContainerClusterMasterAuthorizedNetworksConfig
+ClusterBackupAgent = container_cluster.ContainerClusterAddonsConfigGkeBackupAgentConfig
+ClusterBinaryAuthorization = container_cluster.ContainerClusterBinaryAuthorization
+ClusterClientCertificate = container_cluster.ContainerClusterMasterAuthClientCertificateConfig
+ClusterCost = container_cluster.ContainerClusterCostManagementConfig
+ClusterDnsEndpoint = container_cluster.ContainerClusterControlPlaneEndpointsConfigDnsEndpointConfig
+ClusterEndpoints = container_cluster.ContainerClusterControlPlaneEndpointsConfig
+ClusterIpEndpoints = container_cluster.ContainerClusterControlPlaneEndpointsConfigIpEndpointsConfig
+ClusterKubelet = container_cluster.ContainerClusterNodePoolAutoConfigNodeKubeletConfig
+ClusterLoadBalancing = container_cluster.ContainerClusterAddonsConfigHttpLoadBalancing
+ClusterLogging = container_cluster.ContainerClusterLoggingConfig
+ClusterMaintenance = container_cluster.ContainerClusterMaintenancePolicy
+ClusterMasterAuth = container_cluster.ContainerClusterMasterAuth
+ClusterMonitoring = container_cluster.ContainerClusterMonitoringConfig
+ClusterNodes = container_cluster.ContainerClusterClusterAutoscaling
+ClusterNodesAuto = container_cluster.ContainerClusterNodePoolAutoConfig
+ClusterNodesDefaults = container_cluster.ContainerClusterClusterAutoscalingAutoProvisioningDefaults
+ClusterPosture = container_cluster.ContainerClusterSecurityPostureConfig
+ClusterPrivate = container_cluster.ContainerClusterPrivateClusterConfig
+ClusterPrometheus = container_cluster.ContainerClusterMonitoringConfigManagedPrometheus
+ClusterRanges = container_cluster.ContainerClusterIpAllocationPolicy
+ClusterRbac = container_cluster.ContainerClusterRbacBindingConfig
+ClusterRelease = container_cluster.ContainerClusterReleaseChannel
+ClusterSecrets = container_cluster.ContainerClusterDatabaseEncryption
+ClusterVerticalScaling = container_cluster.ContainerClusterVerticalPodAutoscaling
+ClusterWindow = container_cluster.ContainerClusterMaintenancePolicyRecurringWindow
+
+Key = kms_crypto_key.KmsCryptoKey
+KeyIamMember = kms_crypto_key_iam_member.KmsCryptoKeyIamMember
+KeyRing = kms_key_ring.KmsKeyRing
+KeyVersions = kms_crypto_key.KmsCryptoKeyVersionTemplate
 
 Bucket = storage_bucket.StorageBucket
 BucketAction = storage_bucket.StorageBucketLifecycleRuleAction

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Network
 from itertools import combinations
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -62,6 +62,7 @@ class Environment(BaseModel):
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,7}$")]
     prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,10}[a-z0-9]$")]  # your company, your product
     project: ProjectId
+    project_number: Annotated[str, Field(pattern=r"^[0-9]{6,19}$")]  # gcloud projects describe PROJECT
     region: Region
 
     # Private address ranges, none within another: to change one replaces what lies in it.
@@ -72,6 +73,12 @@ class Environment(BaseModel):
     peering_cidr: PrivateCidr  # Google's own network, where the database is
     internet_cidrs: tuple[PublicCidr, ...] = ()  # what may be reached outside Google, over HTTPS: your CRM
     flow_log_sampling: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+    # Keys of your own in Cloud KMS for buckets, database, images, secrets, backups. Decide before the first deploy: a
+    # database or registry that changes its key is replaced. The cluster's secrets always have one.
+    customer_keys: bool = False
+    release_channel: Literal["RAPID", "REGULAR", "STABLE"] = "REGULAR"  # how early GKE's versions come
+    backup_days: Annotated[int, Field(ge=1, le=365)] = 7  # for which backups of cluster and database are kept
 
     pages: bool  # False: what would page somebody writes a mail instead
     ticket_email: Email
@@ -143,6 +150,11 @@ class Environment(BaseModel):
     def name(self, thing: str) -> str:
         """`<prefix>-<environment>-<thing>`, the name of a resource."""
         return f"{self.prefix}-{self.id}-{thing}"
+
+    @property
+    def images(self) -> str:
+        """Where the container images are, without a slash at the end."""
+        return f"{self.region}-docker.pkg.dev/{self.project}/{self.name('images')}"
 
     @property
     def state_bucket(self) -> str:

@@ -10,6 +10,7 @@ from infra.bindings import App, GcsBackend, GoogleProvider
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
 from infra.stacks.alerting import AlertingStack
+from infra.stacks.cluster import ClusterStack
 from infra.stacks.foundation import FoundationStack
 from infra.stacks.network import NetworkStack
 from infra.stacks.storage import StorageStack
@@ -22,6 +23,16 @@ def build(app: App, env: Environment) -> None:
     foundation = FoundationStack(app, f"{env.id}-foundation", env=env)
     network = NetworkStack(app, f"{env.id}-network", env=env, pod_port=Settings.model_fields["port"].default)
     network.add_dependency(foundation)
+    cluster = ClusterStack(
+        app,
+        f"{env.id}-cluster",
+        env=env,
+        network=network.network,
+        subnetwork=network.nodes,
+        nodes=foundation.nodes,
+        secrets_key=foundation.keys["cluster"],
+        backup_key=foundation.keys.get("backup"),
+    )
     storage = StorageStack(
         app,
         f"{env.id}-storage",
@@ -33,7 +44,7 @@ def build(app: App, env: Environment) -> None:
     alerting = AlertingStack(app, f"{env.id}-alerting", env=env, alerts=catalogue.alerts())
     alerting.add_dependency(foundation)  # its API must be on
 
-    for stack in (foundation, network, storage, alerting):
+    for stack in (foundation, network, cluster, storage, alerting):
         labels = {"environment": env.id, "managed_by": "terraform"}
         GoogleProvider(stack, "google", project=env.project, region=env.region, default_labels=labels)
         GcsBackend(stack, bucket=env.state_bucket, prefix=stack.node.id)

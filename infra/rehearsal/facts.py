@@ -4,6 +4,7 @@ from typing import Any
 
 # Arguments whose values Terraform must not print.
 SENSITIVE: dict[str, frozenset[str]] = {
+    "google_container_cluster": frozenset({"master_auth.client_key"}),
     "google_monitoring_notification_channel": frozenset(
         {"sensitive_labels.auth_token", "sensitive_labels.password", "sensitive_labels.service_key"}
     ),
@@ -12,8 +13,12 @@ SENSITIVE: dict[str, frozenset[str]] = {
 # What the cloud would answer: values that others are built from, so that a plan reads as it will read.
 # {project} is the provider's project; other names are arguments of the same resource.
 ANSWERS: dict[str, dict[str, str]] = {
+    "google_artifact_registry_repository": {"name": "{repository_id}"},
     "google_compute_network": {"id": "projects/{project}/global/networks/{name}"},
     "google_compute_subnetwork": {"id": "projects/{project}/regions/{region}/subnetworks/{name}"},
+    "google_container_cluster": {"id": "projects/{project}/locations/{location}/clusters/{name}"},
+    "google_kms_crypto_key": {"id": "{key_ring}/cryptoKeys/{name}"},
+    "google_kms_key_ring": {"id": "projects/{project}/locations/{location}/keyRings/{name}"},
     "google_service_account": {
         "email": "{account_id}@{project}.iam.gserviceaccount.com",
         "member": "serviceAccount:{account_id}@{project}.iam.gserviceaccount.com",

@@ -10,7 +10,7 @@ from typing import Any
 
 from tf.gen import tfplugin_pb2 as pb
 
-from infra.rehearsal import facts, stateful
+from infra.rehearsal import facts, refusals, stateful
 from infra.rehearsal.schema import Attribute, Block, ProviderSchema
 from infra.rehearsal.values import UNKNOWN, Steps, decode, encode, settle, walk
 
@@ -47,9 +47,11 @@ class Provider:
         return pb.ValidateProviderConfig.Response()
 
     def validate_resource_config(self, request: Any) -> Any:
-        """Refuses what the schema alone cannot: unlisted values, computed values set."""
-        block = self.schema.resources[request.type_name]
-        return pb.ValidateResourceConfig.Response(diagnostics=_faults(block, decode(request.config)))
+        """Refuses what the schema alone cannot: unlisted values, computed values set, arguments in conflict."""
+        config, type_name = decode(request.config), request.type_name
+        conflicts = [_fault(said, "", (path.partition(".")[0],)) for path, said in refusals.refused(type_name, config)]
+        faults = _faults(self.schema.resources[type_name], config)
+        return pb.ValidateResourceConfig.Response(diagnostics=faults + conflicts)
 
     def validate_data_resource_config(self, request: Any) -> Any:
         """As for a resource."""
@@ -121,7 +123,7 @@ class Provider:
 
         def fill(attribute: Attribute, value: Any, steps: Steps) -> Any:
             if value is UNKNOWN and len(steps) == 1 and steps[0] in answers:
-                return answers[str(steps[0])].format_map(known)
+                return answers[str(steps[0])].format_map(_Known(known))
             return settle(attribute["type"], value, seed + repr(steps))
 
         return dict(walk(block, planned, fill))
@@ -155,6 +157,13 @@ class Provider:
     def stop_provider(self, _request: Any) -> Any:
         """Has nothing to stop."""
         return pb.StopProvider.Response()
+
+
+class _Known(dict[str, Any]):
+    """What answers are built from; what is not known yet is made up."""
+
+    def __missing__(self, name: str) -> str:
+        return f"rehearsed-{name}"
 
 
 def _schema(block: Block) -> pb.Schema:

@@ -11,12 +11,13 @@ def test_every_environment_has_the_same_stacks_in_the_same_order(stacks: Stacks)
 
 
 def test_what_a_stack_needs_is_deployed_before_it(stacks: Stacks) -> None:
-    needs = {stack.name: stack.needs for stack in stacks("prod")}
+    needs = {stack.name: {need.removeprefix("prod-") for need in stack.needs} for stack in stacks("prod")}
     assert needs == {
-        "prod-foundation": (),
-        "prod-network": ("prod-foundation",),
-        "prod-storage": ("prod-foundation",),
-        "prod-alerting": ("prod-foundation",),
+        "prod-foundation": set(),
+        "prod-network": {"foundation"},
+        "prod-cluster": {"foundation", "network"},
+        "prod-storage": {"foundation"},
+        "prod-alerting": {"foundation"},
     }
 
 

@@ -1,9 +1,10 @@
 import re
 
-from infra.environments import ENVIRONMENTS, PROD
+from infra.environments import DEV, ENVIRONMENTS, PROD
 from infra.rehearsal.rehearse import rehearse
 from infra.rehearsal.synthesis import synthesize
 from infra.rehearsal.terraform import Terraform
+from infra.stacks import foundation
 from tests.infra.conftest import Plans, Stacks, planned
 
 
@@ -16,7 +17,7 @@ def test_apis_stay_on_when_the_stack_is_destroyed(plans: Plans) -> None:
 def test_each_workload_has_an_identity_of_its_own(plans: Plans) -> None:
     accounts = planned(plans("prod")["foundation"], "google_service_account")
     assert {name: account["account_id"] for name, account in accounts.items()} == {
-        workload: f"acme-leads-prod-{workload}" for workload in ("scoring", "jobs", "mlflow")
+        workload: f"acme-leads-prod-{workload}" for workload in ("scoring", "jobs", "mlflow", "nodes")
     }
 
 
@@ -32,14 +33,13 @@ def test_nobody_gets_a_basic_role_an_administrators_role_or_a_key_and_the_public
                 assert not member.startswith(("allUsers", "allAuthenticatedUsers", "domain:", "user:")), member
 
 
-def test_the_whole_project_is_opened_to_nothing_but_the_jobs_time_series(plans: Plans) -> None:
+def test_the_whole_project_is_opened_only_for_what_has_nothing_narrower(plans: Plans) -> None:
     for env in ENVIRONMENTS:
-        grants = [
-            (stack, name, grant["role"])
-            for stack, plan in plans(env).items()
-            for name, grant in planned(plan, "google_project_iam_member").items()
-        ]
-        assert grants == [("foundation", "jobs_metric_writer", "roles/monitoring.metricWriter")]
+        grants = planned(plans(env)["foundation"], "google_project_iam_member")
+        assert {name: grant["role"] for name, grant in grants.items()} == {
+            "jobs_metric_writer": "roles/monitoring.metricWriter",
+            "nodes_default": "roles/container.defaultNodeServiceAccount",
+        }
 
 
 def test_a_pushed_image_tag_never_moves(plans: Plans) -> None:
@@ -62,3 +62,42 @@ def test_names_fit_the_clouds_limits_for_the_longest_prefix_and_id(engine: Terra
             assert re.fullmatch(r"[a-z][-a-z0-9]{4,28}[a-z0-9]", account["account_id"])
         for bucket in planned(result.plan, "google_storage_bucket").values():
             assert re.fullmatch(r"[a-z0-9][-a-z0-9]{1,61}[a-z0-9]", bucket["name"])
+
+
+def test_keys_rotate_and_only_googles_own_account_for_each_use_may_use_it(plans: Plans) -> None:
+    keys = planned(plans("prod")["foundation"], "google_kms_crypto_key")
+    assert {key["name"] for key in keys.values()} == {
+        *("backup", "cluster", "database", "images", "run", "secrets", "storage")
+    }
+    for key in keys.values():
+        assert key["rotation_period"] == "7776000s"
+        assert key["destroy_scheduled_duration"] == "2592000s"
+    grants = planned(plans("prod")["foundation"], "google_kms_crypto_key_iam_member")
+    assert {name: grant["member"].partition("@")[2].partition(".")[0] for name, grant in grants.items()} == {
+        f"key_{use}_agent": agent for use, agent in (foundation.SECRETS_KEY | foundation.CUSTOMER_KEYS).items()
+    }
+    assert {grant["role"] for grant in grants.values()} == {"roles/cloudkms.cryptoKeyEncrypterDecrypter"}
+
+
+def test_without_keys_of_its_own_an_environment_still_has_one_for_the_clusters_secrets(plans: Plans) -> None:
+    assert not DEV.customer_keys
+    assert planned(plans("dev")["foundation"], "google_kms_crypto_key").keys() == {"key_cluster"}
+    (registry,) = planned(plans("dev")["foundation"], "google_artifact_registry_repository").values()
+    assert registry["kms_key_name"] is None
+
+
+def test_the_registry_waits_until_its_key_may_be_used(stacks: Stacks) -> None:
+    (registry,) = stacks("prod")[0].config["resource"]["google_artifact_registry_repository"].values()
+    assert "google_kms_crypto_key_iam_member.key_images_agent" in registry["depends_on"]
+    assert registry["kms_key_name"] == "${google_kms_crypto_key.key_images.id}"
+
+
+def test_keys_cannot_be_destroyed_by_mistake(stacks: Stacks) -> None:
+    config = stacks("prod")[0].config["resource"]
+    for type_name in ("google_kms_key_ring", "google_kms_crypto_key"):
+        assert all(each["lifecycle"] == {"prevent_destroy": True} for each in config[type_name].values())
+
+
+def test_nodes_can_pull_images_and_nothing_more_of_the_registry(plans: Plans) -> None:
+    (grant,) = planned(plans("prod")["foundation"], "google_artifact_registry_repository_iam_member").values()
+    assert (grant["role"], grant["repository"]) == ("roles/artifactregistry.reader", "acme-leads-prod-images")
