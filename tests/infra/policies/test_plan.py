@@ -1,0 +1,63 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.policies.plan import UNKNOWN, Plan, PlanError, read
+
+
+def written(folder: Path, *changes: dict[str, Any], configured: tuple[dict[str, Any], ...] = ()) -> Plan:
+    """A plan with these changes of resources."""
+    file = folder / "dev-some-stack.json"
+    resources = [{"mode": "managed", "type": "t", "address": "t.a", **change} for change in changes]
+    file.write_text(
+        json.dumps({"resource_changes": resources, "configuration": {"root_module": {"resources": configured}}})
+    )
+    return read(file)
+
+
+def test_a_value_is_found_through_blocks_and_lists(tmp_path: Path) -> None:
+    after = {"a": [{"b": [1, 2]}, {"b": [3], "c": "x"}], "d": None}
+    (resource,) = written(tmp_path, {"change": {"after": after}}).resources
+    assert resource.at("a.b") == [1, 2, 3]
+    assert resource.at("a.c") == ["x"]
+    assert resource.at("d") == resource.at("nothing") == []
+
+
+def test_what_is_known_only_after_apply_is_neither_absent_nor_anything_else(tmp_path: Path) -> None:
+    change = {
+        "after": {"l": ["x", None], "b": [{}]},
+        "after_unknown": {"l": [False, True], "b": [{"c": True}], "t": True},
+    }
+    (resource,) = written(tmp_path, {"change": change}).resources
+    assert resource.at("l") == ["x", UNKNOWN]
+    assert resource.at("b.c") == resource.at("t") == resource.at("t.deeper") == [UNKNOWN]
+
+
+def test_of_an_unknown_argument_is_known_how_the_stack_wrote_it(tmp_path: Path) -> None:
+    member = {"constant_value": "serviceAccount:${t.b.email}", "references": ["t.b.email", "t.b"]}
+    change = {"after": {}, "after_unknown": {"member": True}}
+    plan = written(
+        tmp_path,
+        {"change": change},
+        {"address": "t.b", "change": {"after": {}}},
+        configured=({"address": "t.a", "expressions": {"block": [{"member": member}], "member": member}},),
+    )
+    first, second = plan.resources
+    assert first.written("member") == "serviceAccount:${t.b.email}"
+    assert first.refers(second)
+    assert not second.refers(first)
+
+
+def test_what_is_destroyed_and_what_is_only_read_is_not_judged(tmp_path: Path) -> None:
+    plan = written(tmp_path, {"change": {"after": None}}, {"mode": "data", "change": {"after": {}}})
+    assert (plan.stack, plan.resources) == ("some-stack", [])
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"configuration": {}}'])
+def test_a_file_that_is_no_plan_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "dev-storage.json"
+    file.write_text(text)
+    with pytest.raises(PlanError, match=r"dev-storage\.json is not the plan of a stack"):
+        read(file)

@@ -1,0 +1,50 @@
+from collections import Counter
+
+import pytest
+
+from infra.policies import proof
+from infra.policies.policy import POLICIES, Policy
+from infra.policies.proof import ProofError, Risk, bring_in
+from infra.policies.risks import RISKS
+from infra.rehearsal.terraform import Terraform
+from tests.infra.conftest import Stacks
+
+
+@pytest.mark.system  # checkov has an environment of its own: scripts/env policy
+def test_every_risk_that_is_brought_into_our_stacks_is_refused(stacks: Stacks, engine: Terraform) -> None:
+    proven = proof.prove(stacks("prod"), RISKS, engine)
+    print(f"\n{proof.table(proven)}")
+    assert [risk.name for risk, refusals in proven if not refusals] == []
+
+
+def test_no_refusal_is_counted_for_two_risks() -> None:
+    assert len(RISKS) >= 20
+    assert len({risk.name for risk in RISKS}) == len(RISKS)
+    refusals = Counter((risk.refused_by, risk.stack, risk.at or risk.address) for risk in RISKS)
+    assert [refusal for refusal, count in refusals.items() if count > 1] == []
+
+
+def test_a_risk_is_refused_by_a_check_that_exists() -> None:
+    assert {risk.refused_by for risk in RISKS if not risk.refused_by.startswith("CKV")} <= POLICIES.keys()
+
+
+def test_a_risk_that_the_stack_no_longer_has_a_line_for_is_not_proven_silently(stacks: Stacks) -> None:
+    bucket = "google_storage_bucket.models"
+    with pytest.raises(ProofError, match="there is no stack warehouse"):
+        bring_in(stacks("prod"), [Risk("r", "warehouse", bucket, "force_destroy", True, "c")])
+    with pytest.raises(ProofError, match=r"nothing at google_storage_bucket\.gone force_destroy"):
+        bring_in(stacks("prod"), [Risk("r", "storage", "google_storage_bucket.gone", "force_destroy", True, "c")])
+    with pytest.raises(ProofError, match="is so already"):
+        bring_in(stacks("prod"), [Risk("r", "storage", bucket, "force_destroy", False, "c")])
+
+
+def test_a_risk_is_brought_into_a_copy(stacks: Stacks) -> None:
+    before = str(stacks("prod"))
+    bring_in(stacks("prod"), RISKS)
+    assert str(stacks("prod")) == before
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+def test_every_policy_says_what_it_demands(policy: Policy) -> None:
+    assert policy.demands
+    assert policy.types
