@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,9 +12,11 @@ from rich.markup import escape
 
 from infra.rehearsal import real, report, terraform
 from infra.rehearsal.isolation import BackendError
-from infra.rehearsal.rehearse import rehearse
-from infra.rehearsal.steps import StackError
-from infra.rehearsal.synthesis import synthesize, types
+from infra.rehearsal.rehearse import rehearse, rehearse_change
+from infra.rehearsal.steps import Planned, StackError
+from infra.rehearsal.synthesis import Stack, synthesize, types
+from infra.review import addresses, guard, inventory
+from infra.review.base import BaseError, stacks_at
 
 ROOT = Path(__file__).parents[2]
 PLATFORM = ROOT / ".platform"
@@ -23,8 +26,11 @@ examples:
   scripts/plan dev           rehearse DEV: no cloud, no credentials, no registry
   scripts/plan prod          rehearse PROD
   scripts/plan prod --real   plan PROD on Google Cloud (credentials needed; changes nothing)
+  scripts/plan prod --inventory        and write its inventories and the lock on its addresses anew
+  scripts/plan prod --against main     what your commits change in what main has deployed
+  scripts/plan prod --against main --allow 'prod-storage/google_storage_bucket.leads=moved to the EU, data copied'
 
-exit status: 0 done, 1 a stack failed, 2 wrong use"""
+exit status: 0 done, 1 a stack failed or a stateful resource would be lost, 2 wrong use"""
 
 
 def main(arguments: list[str]) -> int:
@@ -46,7 +52,24 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("env", metavar="ENV", choices=list(ENVIRONMENTS), help=", ".join(ENVIRONMENTS))
     parser.add_argument("--real", action="store_true", help="real providers, real backend, your credentials")
+    parser.add_argument("--inventory", action="store_true", help="write infra/inventories/ENV anew")
+    parser.add_argument("--against", metavar="REF", help="the commit that is deployed: plan what changes")
+    parser.add_argument(
+        "--allow",
+        metavar="STACK/ADDRESS=REASON",
+        action="append",
+        default=[],
+        help="let this stateful resource be replaced, destroyed or unprotected",
+    )
     options = parser.parse_args(arguments)
+    if options.real and (options.against or options.inventory):
+        parser.error("--real plans what is deployed; --against and --inventory belong to a rehearsal")
+    if options.inventory and options.against:
+        parser.error("--inventory is of everything, --against of what changes")
+    try:
+        allowed = guard.overrides(options.allow)
+    except guard.OverrideError as error:
+        parser.error(str(error))
     kind = "Real plan" if options.real else "Rehearsal"
 
     start = time.monotonic()
@@ -63,9 +86,12 @@ def main(arguments: list[str]) -> int:
             if options.real:
                 folder = PLATFORM / "real" / options.env
                 planned = real.plan(stacks, engine, folder=folder, step=step)
+            elif options.against:
+                deployed = stacks_at(options.against, options.env)
+                planned = rehearse_change(deployed, stacks, engine, step=step, notice=console.print)
             else:
                 planned = rehearse(stacks, engine, step=step, notice=console.print)
-    except (StackError, BackendError, real.StandInError) as error:
+    except (StackError, BackendError, BaseError, real.StandInError) as error:
         failures.print(f"[bold red]{escape(str(error))}[/]", highlight=False)
         if remedy := real.remedy(str(error)):
             failures.print(f"What to do: {remedy}", markup=False, highlight=False)
@@ -79,8 +105,31 @@ def main(arguments: list[str]) -> int:
     if limits:
         console.print(f"[yellow]{escape(limits)}[/]", highlight=False)
     console.print(f"Report and plans: {written.parent.relative_to(ROOT)}/")
+    if options.inventory:
+        inventories = ROOT / "infra" / "inventories"
+        inventory.write(planned, options.env, inventories)
+        addresses.write(stacks, options.env, inventories)
+        console.print(f"Inventories: infra/inventories/{options.env}/")
+    console.print(f"Order of deployment: {', '.join(stack.name for stack in stacks)}", soft_wrap=True)
     console.print(f"{len(planned)} stacks in {time.monotonic() - start:.1f} s")
-    return 0
+    return _guard(failures, planned, stacks, allowed, certain=options.real)
+
+
+def _guard(
+    failures: Console, planned: Sequence[Planned], stacks: Sequence[Stack], allowed: Mapping[str, str], *, certain: bool
+) -> int:
+    found = [*guard.findings(planned, certain=certain), *guard.unprotected(stacks)]
+    try:
+        refused = guard.refused(found, allowed)
+    except guard.OverrideError as error:
+        failures.print(str(error), markup=False, highlight=False)
+        return 1
+    for finding in found:
+        verdict = "REFUSED" if finding in refused else f"allowed ({allowed[finding.name]})"
+        failures.print(f"{verdict}: {finding.name} {finding.says}", markup=False, highlight=False, soft_wrap=True)
+    if refused:
+        failures.print("If that is meant: --allow 'STACK/ADDRESS=REASON' for each of them", markup=False)
+    return 1 if refused else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What a reviewer needs to trust a plan: inventories, locked addresses, the destroy guard, the review sheet."""

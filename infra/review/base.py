@@ -1,0 +1,53 @@
+"""The stacks as another commit has them, synthesized in a folder of their own by the same Python environment."""
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from infra.rehearsal.synthesis import Stack, read
+
+ROOT = Path(__file__).parents[2]
+
+# An environment that the other commit does not have yet has no stacks there.
+_SYNTHESIZE = """\
+import sys
+from infra.environments import ENVIRONMENTS
+from infra.main import main
+if sys.argv[1] in ENVIRONMENTS:
+    main(sys.argv[1:])
+"""
+
+
+class BaseError(Exception):
+    """There is no such commit, or its stacks do not synthesize."""
+
+
+def stacks_at(ref: str, env: str, root: Path = ROOT) -> tuple[Stack, ...]:
+    """The stacks of an environment at `ref`, in the order of deployment. Raises BaseError."""
+    commit = _git(root, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}").decode().strip()
+    with tempfile.TemporaryDirectory(prefix="base-") as name:
+        folder = Path(name)
+        with tarfile.open(fileobj=io.BytesIO(_git(root, "archive", "--format=tar", commit))) as archive:
+            archive.extractall(folder / "tree", filter="data")
+        done = subprocess.run(
+            [sys.executable, "-c", _SYNTHESIZE, env],
+            cwd=folder / "tree",
+            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": name, "CDKTF_OUTDIR": str(folder / "out")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise BaseError(f"the stacks of {ref} do not synthesize:\n{done.stderr.strip()}")
+        return read(folder / "out") if (folder / "out" / "manifest.json").exists() else ()
+
+
+def _git(root: Path, *arguments: str) -> bytes:
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise BaseError(f"git {arguments[0]}: {done.stderr.decode().strip()}")
+    return done.stdout
