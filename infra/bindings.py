@@ -32,21 +32,37 @@ from cdktf_cdktf_provider_google import (
     artifact_registry_repository,
     artifact_registry_repository_iam_member,
     binary_authorization_policy,
+    certificate_manager_certificate,
+    certificate_manager_certificate_map,
+    certificate_manager_certificate_map_entry,
+    certificate_manager_dns_authorization,
     cloud_run_v2_job,
     cloud_run_v2_job_iam_member,
+    cloud_run_v2_service,
+    cloud_run_v2_service_iam_member,
     cloud_scheduler_job,
     compute_address,
+    compute_backend_service,
     compute_firewall,
     compute_global_address,
+    compute_global_forwarding_rule,
+    compute_health_check,
     compute_network,
     compute_router,
     compute_router_nat,
+    compute_security_policy,
+    compute_ssl_policy,
     compute_subnetwork,
+    compute_target_http_proxy,
+    compute_target_https_proxy,
+    compute_url_map,
     container_cluster,
     data_google_container_cluster,
+    data_google_project,
     dns_managed_zone,
     dns_record_set,
     gke_backup_backup_plan,
+    iap_web_backend_service_iam_member,
     kms_crypto_key,
     kms_crypto_key_iam_member,
     kms_key_ring,
@@ -55,18 +71,25 @@ from cdktf_cdktf_provider_google import (
     project_iam_member,
     project_service,
     provider,
+    secret_manager_secret,
+    secret_manager_secret_iam_member,
     service_account,
     service_account_iam_member,
     service_networking_connection,
+    sql_database,
+    sql_database_instance,
+    sql_user,
     storage_bucket,
     storage_bucket_iam_member,
 )
-from cdktf_cdktf_provider_kubernetes import manifest
+from cdktf_cdktf_provider_kubernetes import config_map_v1, data_kubernetes_service_v1, manifest
 from cdktf_cdktf_provider_kubernetes import provider as kubernetes
 
 App = cdktf.App
 GcsBackend = cdktf.GcsBackend
 Lifecycle = cdktf.TerraformResourceLifecycle
+Postcondition = cdktf.Postcondition
+TerraformOutput = cdktf.TerraformOutput
 TerraformVariable = cdktf.TerraformVariable
 if TYPE_CHECKING:
     # mypy does not follow the generated classes; a class to inherit from needs a type of its own.
@@ -83,6 +106,7 @@ else:
 
 GoogleProvider = provider.GoogleProvider
 
+ProjectIamCondition = project_iam_member.ProjectIamMemberCondition
 ProjectIamMember = project_iam_member.ProjectIamMember
 ProjectService = project_service.ProjectService
 ServiceAccount = service_account.ServiceAccount
@@ -156,6 +180,47 @@ KeyIamMember = kms_crypto_key_iam_member.KmsCryptoKeyIamMember
 KeyRing = kms_key_ring.KmsKeyRing
 KeyVersions = kms_crypto_key.KmsCryptoKeyVersionTemplate
 
+Database = sql_database.SqlDatabase
+DatabaseBackups = sql_database_instance.SqlDatabaseInstanceSettingsBackupConfiguration
+DatabaseBackupsKept = sql_database_instance.SqlDatabaseInstanceSettingsBackupConfigurationBackupRetentionSettings
+DatabaseFlag = sql_database_instance.SqlDatabaseInstanceSettingsDatabaseFlags
+DatabaseInsights = sql_database_instance.SqlDatabaseInstanceSettingsInsightsConfig
+DatabaseInstance = sql_database_instance.SqlDatabaseInstance
+DatabaseMaintenance = sql_database_instance.SqlDatabaseInstanceSettingsMaintenanceWindow
+DatabaseNetwork = sql_database_instance.SqlDatabaseInstanceSettingsIpConfiguration
+DatabaseSettings = sql_database_instance.SqlDatabaseInstanceSettings
+DatabaseUser = sql_user.SqlUser
+
+Secret = secret_manager_secret.SecretManagerSecret
+SecretEncryption = secret_manager_secret.SecretManagerSecretReplicationUserManagedReplicasCustomerManagedEncryption
+SecretIamMember = secret_manager_secret_iam_member.SecretManagerSecretIamMember
+SecretPlaces = secret_manager_secret.SecretManagerSecretReplicationUserManaged
+SecretReplica = secret_manager_secret.SecretManagerSecretReplicationUserManagedReplicas
+SecretReplication = secret_manager_secret.SecretManagerSecretReplication
+
+JobEnv = cloud_run_v2_job.CloudRunV2JobTemplateTemplateContainersEnv
+JobMount = cloud_run_v2_job.CloudRunV2JobTemplateTemplateContainersVolumeMounts
+JobSecret = cloud_run_v2_job.CloudRunV2JobTemplateTemplateVolumesSecret
+JobSecretItem = cloud_run_v2_job.CloudRunV2JobTemplateTemplateVolumesSecretItems
+JobVolume = cloud_run_v2_job.CloudRunV2JobTemplateTemplateVolumes
+
+Service = cloud_run_v2_service.CloudRunV2Service
+ServiceBinaryAuthorization = cloud_run_v2_service.CloudRunV2ServiceBinaryAuthorization
+ServiceContainer = cloud_run_v2_service.CloudRunV2ServiceTemplateContainers
+ServiceEnv = cloud_run_v2_service.CloudRunV2ServiceTemplateContainersEnv
+ServiceHttpGet = cloud_run_v2_service.CloudRunV2ServiceTemplateContainersStartupProbeHttpGet
+ServiceIamMember = cloud_run_v2_service_iam_member.CloudRunV2ServiceIamMember
+ServiceLiveness = cloud_run_v2_service.CloudRunV2ServiceTemplateContainersLivenessProbe
+ServiceLivenessGet = cloud_run_v2_service.CloudRunV2ServiceTemplateContainersLivenessProbeHttpGet
+ServiceNetwork = cloud_run_v2_service.CloudRunV2ServiceTemplateVpcAccessNetworkInterfaces
+ServicePort = cloud_run_v2_service.CloudRunV2ServiceTemplateContainersPorts
+ServiceResources = cloud_run_v2_service.CloudRunV2ServiceTemplateContainersResources
+ServiceScaling = cloud_run_v2_service.CloudRunV2ServiceTemplateScaling
+ServiceStartup = cloud_run_v2_service.CloudRunV2ServiceTemplateContainersStartupProbe
+ServiceTemplate = cloud_run_v2_service.CloudRunV2ServiceTemplate
+ServiceTraffic = cloud_run_v2_service.CloudRunV2ServiceTraffic
+ServiceVpc = cloud_run_v2_service.CloudRunV2ServiceTemplateVpcAccess
+
 Bucket = storage_bucket.StorageBucket
 BucketAction = storage_bucket.StorageBucketLifecycleRuleAction
 BucketCondition = storage_bucket.StorageBucketLifecycleRuleCondition
@@ -180,13 +245,49 @@ SchedulerJob = cloud_scheduler_job.CloudSchedulerJob
 SchedulerRetry = cloud_scheduler_job.CloudSchedulerJobRetryConfig
 SchedulerToken = cloud_scheduler_job.CloudSchedulerJobHttpTargetOauthToken
 
+ArmorAdvanced = compute_security_policy.ComputeSecurityPolicyAdvancedOptionsConfig
+ArmorExpression = compute_security_policy.ComputeSecurityPolicyRuleMatchExpr
+ArmorMatch = compute_security_policy.ComputeSecurityPolicyRuleMatch
+ArmorMatchAddresses = compute_security_policy.ComputeSecurityPolicyRuleMatchConfig
+ArmorPolicy = compute_security_policy.ComputeSecurityPolicy
+ArmorRate = compute_security_policy.ComputeSecurityPolicyRuleRateLimitOptions
+ArmorRateThreshold = compute_security_policy.ComputeSecurityPolicyRuleRateLimitOptionsRateLimitThreshold
+ArmorRule = compute_security_policy.ComputeSecurityPolicyRule
+Backend = compute_backend_service.ComputeBackendService
+BackendIap = compute_backend_service.ComputeBackendServiceIap
+BackendLogs = compute_backend_service.ComputeBackendServiceLogConfig
+Certificate = certificate_manager_certificate.CertificateManagerCertificate
+CertificateManaged = certificate_manager_certificate.CertificateManagerCertificateManaged
+CertificateMap = certificate_manager_certificate_map.CertificateManagerCertificateMap
+CertificateMapEntry = certificate_manager_certificate_map_entry.CertificateManagerCertificateMapEntry
+DnsAuthorization = certificate_manager_dns_authorization.CertificateManagerDnsAuthorization
+ForwardingRule = compute_global_forwarding_rule.ComputeGlobalForwardingRule
+HealthCheck = compute_health_check.ComputeHealthCheck
+HealthCheckHttp = compute_health_check.ComputeHealthCheckHttpHealthCheck
+HealthCheckLogs = compute_health_check.ComputeHealthCheckLogConfig
+HttpProxy = compute_target_http_proxy.ComputeTargetHttpProxy
+HttpsProxy = compute_target_https_proxy.ComputeTargetHttpsProxy
+IapMember = iap_web_backend_service_iam_member.IapWebBackendServiceIamMember
+ProjectData = data_google_project.DataGoogleProject
+TlsPolicy = compute_ssl_policy.ComputeSslPolicy
+UrlHost = compute_url_map.ComputeUrlMapHostRule
+UrlMap = compute_url_map.ComputeUrlMap
+UrlMatcher = compute_url_map.ComputeUrlMapPathMatcher
+UrlPath = compute_url_map.ComputeUrlMapPathMatcherPathRule
+UrlRedirect = compute_url_map.ComputeUrlMapDefaultUrlRedirect
+UrlTest = compute_url_map.ComputeUrlMapTest
+
 ClusterData = data_google_container_cluster.DataGoogleContainerCluster
+ConfigMap = config_map_v1.ConfigMapV1
+ConfigMapMetadata = config_map_v1.ConfigMapV1Metadata
 KubernetesExec = kubernetes.KubernetesProviderExec
 KubernetesProvider = kubernetes.KubernetesProvider
 Manifest = manifest.Manifest
 ManifestFieldManager = manifest.ManifestFieldManager
 ManifestTimeouts = manifest.ManifestTimeouts
 ManifestWait = manifest.ManifestWait
+ServiceData = data_kubernetes_service_v1.DataKubernetesServiceV1
+ServiceDataMetadata = data_kubernetes_service_v1.DataKubernetesServiceV1Metadata
 
 AlertCondition = monitoring_alert_policy.MonitoringAlertPolicyConditions
 AlertDocumentation = monitoring_alert_policy.MonitoringAlertPolicyDocumentation

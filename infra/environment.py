@@ -16,6 +16,8 @@ Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s/]+\.[^\s/]+(/\S*[^\s/])?$")]
 Cron = Annotated[str, Field(pattern=r"^[\d*,/-]+( [\d*,/-]+){4}$")]  # minute, hour, day, month, day of the week; UTC
 SourceFile = Annotated[str, Field(pattern=r"^service/examples/[a-z0-9_]+\.toml$")]
+Domain = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$", max_length=253)]
+Caller = Annotated[str, Field(pattern=r"^(group|serviceAccount):[^@\s]+@[^@\s]+\.[^@\s]+$")]
 
 JOB_CPUS = 2  # of each task of a job
 
@@ -50,6 +52,14 @@ def _public(cidr: str) -> str:
 PrivateCidr = Annotated[str, AfterValidator(_range), AfterValidator(_private)]
 PublicCidr = Annotated[str, AfterValidator(_range), AfterValidator(_public)]
 
+# https://cloud.google.com/sql/docs/postgres/instance-settings#machine-type-2ndgen
+DatabaseTier = Annotated[str, Field(pattern=r"^db-(f1-micro|g1-small|custom-(1|[1-9]?[02468])-[1-9][0-9]{3,5})$")]
+
+# Connections of MLflow: each worker keeps an engine for runs and one for the registry, each engine a pool.
+MLFLOW_ENGINES, MLFLOW_POOL, MLFLOW_OVERFLOW = 2, 2, 3
+# For none of its workers: 3 that PostgreSQL keeps for superusers, 2 of a migration, 5 for people and Google's agents.
+RESERVED_CONNECTIONS = 10
+
 
 class Environment(BaseModel):
     """One Google Cloud project that runs the platform.
@@ -80,6 +90,14 @@ class Environment(BaseModel):
     release_channel: Literal["RAPID", "REGULAR", "STABLE"] = "REGULAR"  # how early GKE's versions come
     backup_days: Annotated[int, Field(ge=1, le=365)] = 7  # for which backups of cluster and database are kept
 
+    database_tier: DatabaseTier = "db-custom-1-3840"
+    database_standby: bool = False  # a second one in another zone takes over
+    database_recovery_days: Annotated[int, Field(ge=0, le=7)] = 0  # back to any moment within them; 0: to a backup
+    database_connections: Annotated[int, Field(ge=25, le=1000)] = 100  # max_connections, at about 10 MB each
+    migrator_password_version: Annotated[int, Field(ge=1)] = 1  # add 1 after a new version of the secret
+    mlflow_instances: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1, le=20)]] = (0, 2)  # least, most
+    mlflow_workers: Annotated[int, Field(ge=1, le=8)] = 2
+
     pages: bool  # False: what would page somebody writes a mail instead
     ticket_email: Email
     runbooks_url: HttpsUrl  # the folder of monitoring/runbooks in your repository, as people open it
@@ -94,6 +112,12 @@ class Environment(BaseModel):
     scoring_replicas: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1, le=1000)]]  # least, most
     scoring_millicpus: Annotated[int, Field(ge=250, multiple_of=250)] = 500  # one pod's
     scoring_memory_mib: Annotated[int, Field(ge=512)] = 1024
+
+    domain: Domain  # where the service answers; its address and certificate records are the edge stack's outputs
+    callers: Annotated[tuple[Caller, ...], Field(min_length=1)]  # who may call it; nobody else does
+    requests_per_minute: Annotated[int, Field(ge=10, le=100_000)] = 1_200  # from one address
+    pod_requests_per_second: Annotated[int, Field(ge=1, le=10_000)] = 500  # what one pod gets before another zone does
+    enforce_managed_rules: bool = False  # look at a week of previews first
 
     lead_source: SourceFile  # one deployment serves one; a second campaign is a second environment
     evaluate_schedule: Cron = "0 5 * * *"
@@ -133,6 +157,24 @@ class Environment(BaseModel):
             raise ValueError(
                 f"batch_parallelism: {self.batch_parallelism} tasks of {JOB_CPUS} CPUs are more than "
                 f"job_cpu_quota {self.job_cpu_quota}"
+            )
+        return self
+
+    @property
+    def mlflow_connections(self) -> int:
+        """The most that MLflow opens: all pools full, and twice that while a new revision takes over."""
+        per_instance = self.mlflow_workers * MLFLOW_ENGINES * (MLFLOW_POOL + MLFLOW_OVERFLOW)
+        return 2 * self.mlflow_instances[1] * per_instance
+
+    @model_validator(mode="after")
+    def _mlflow_fits_its_database(self) -> Self:
+        least, most = self.mlflow_instances
+        if least > most:
+            raise ValueError(f"mlflow_instances: least {least} is more than most {most}")
+        if self.mlflow_connections + RESERVED_CONNECTIONS > self.database_connections:
+            raise ValueError(
+                f"database_connections: {self.database_connections} is less than the {self.mlflow_connections} that "
+                f"MLflow may open and the {RESERVED_CONNECTIONS} that are kept for others"
             )
         return self
 

@@ -5,6 +5,22 @@ from typing import Any
 # Arguments whose values Terraform must not print.
 SENSITIVE: dict[str, frozenset[str]] = {
     "google_container_cluster": frozenset({"master_auth.client_key"}),
+    "google_certificate_manager_certificate": frozenset(
+        {
+            "self_managed.certificate_pem",
+            "self_managed.pem_private_key",
+            "self_managed.private_key_pem",
+        }
+    ),
+    "google_compute_backend_service": frozenset(
+        {
+            "iap.oauth2_client_secret",
+            "iap.oauth2_client_secret_sha256",
+            "security_settings.aws_v4_authentication.access_key",
+        }
+    ),
+    "google_sql_database_instance": frozenset({"replica_configuration.password", "root_password", "server_ca_cert"}),
+    "google_sql_user": frozenset({"password"}),
     "google_monitoring_notification_channel": frozenset(
         {"sensitive_labels.auth_token", "sensitive_labels.password", "sensitive_labels.service_key"}
     ),
@@ -19,6 +35,8 @@ ANSWERS: dict[str, dict[str, str]] = {
     "google_container_cluster": {"id": "projects/{project}/locations/{location}/clusters/{name}"},
     "google_kms_crypto_key": {"id": "{key_ring}/cryptoKeys/{name}"},
     "google_kms_key_ring": {"id": "projects/{project}/locations/{location}/keyRings/{name}"},
+    "google_secret_manager_secret": {"id": "projects/{project}/secrets/{secret_id}"},
+    "google_sql_database_instance": {"private_ip_address": "10.0.0.3"},
     "google_service_account": {
         "email": "{account_id}@{project}.iam.gserviceaccount.com",
         "member": "serviceAccount:{account_id}@{project}.iam.gserviceaccount.com",
@@ -36,5 +54,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
                 "ip_endpoints_config": [{"enabled": False}],
             }
         ]
+    },
+    "google_project": {"number": "123456789012"},
+    "kubernetes_service_v1": {
+        "metadata.0.annotations": {
+            "cloud.google.com/neg-status": '{"network_endpoint_groups":{"8080":"leadscoring"},'
+            '"zones":["europe-west1-b","europe-west1-c","europe-west1-d"]}'
+        }
     },
 }

@@ -1,0 +1,264 @@
+"""The front door: one address, one certificate, and the identity-aware proxy before the pods that score.
+
+The pods' network endpoint groups are made by the cluster and only referred to here: destroy this stack before the
+serving stack, or the groups stay behind.
+https://cloud.google.com/kubernetes-engine/docs/how-to/standalone-neg
+"""
+
+from typing import Any
+
+from infra.armor import front_door, health_only
+from infra.bindings import (
+    Backend,
+    BackendIap,
+    BackendLogs,
+    Certificate,
+    CertificateManaged,
+    CertificateMap,
+    CertificateMapEntry,
+    ConfigMap,
+    ConfigMapMetadata,
+    DnsAuthorization,
+    ForwardingRule,
+    GlobalAddress,
+    HealthCheck,
+    HealthCheckHttp,
+    HealthCheckLogs,
+    HttpProxy,
+    HttpsProxy,
+    IapMember,
+    Lifecycle,
+    Postcondition,
+    ProjectData,
+    ServiceData,
+    ServiceDataMetadata,
+    TerraformOutput,
+    TerraformStack,
+    TlsPolicy,
+    UrlHost,
+    UrlMap,
+    UrlMatcher,
+    UrlPath,
+    UrlRedirect,
+    UrlTest,
+)
+from infra.cluster_access import reach_cluster
+from infra.environment import Environment
+
+HEALTH_PATH = "/readyz"  # a verified model is loaded
+NEG_STATUS = "cloud.google.com/neg-status"
+# Less than the pods wait between leaving the groups and their end: preStop in service/deploy/deployment.yaml.
+DRAINING_SECONDS = 20
+ANSWER_SECONDS = 30
+
+
+class EdgeStack(TerraformStack):
+    """Load balancer, certificate, Cloud Armor, IAP. `health_path` alone is answered to anybody."""
+
+    health_path: str
+
+    def __init__(
+        self, scope: object, id: str, *, env: Environment, namespace: str, service: str, endpoint_groups: str
+    ) -> None:
+        """`namespace` and `service` name the Kubernetes Service, `endpoint_groups` the groups of its pods."""
+        super().__init__(scope, id)
+        self.health_path = HEALTH_PATH
+        reach_cluster(self, env)
+        zones = self._zones(env, namespace, service)
+        check = HealthCheck(
+            self,
+            "health_check",
+            name=env.name("scoring"),
+            check_interval_sec=5,
+            timeout_sec=3,
+            healthy_threshold=2,
+            unhealthy_threshold=2,
+            http_health_check=HealthCheckHttp(port_specification="USE_SERVING_PORT", request_path=HEALTH_PATH),
+            log_config=HealthCheckLogs(enable=True),
+        )
+
+        def backend(thing: str, policy: Any, *, iap: bool) -> Any:
+            made = Backend(
+                self,
+                thing,
+                name=env.name(thing),
+                load_balancing_scheme="EXTERNAL_MANAGED",
+                protocol="HTTP",
+                locality_lb_policy="LEAST_REQUEST",
+                session_affinity="NONE",
+                timeout_sec=ANSWER_SECONDS,
+                connection_draining_timeout_sec=DRAINING_SECONDS,
+                enable_cdn=False,
+                health_checks=[check.id],
+                security_policy=policy.id,
+                # The Google-managed OAuth client: the provider's own resources for one no longer function.
+                iap=BackendIap(enabled=iap),
+                log_config=BackendLogs(enable=True, sample_rate=1, optional_mode="EXCLUDE_ALL_OPTIONAL"),
+            )
+            group = f"projects/{env.project}/zones/${{backend.value}}/networkEndpointGroups/{endpoint_groups}"
+            content = {
+                "group": group,
+                "balancing_mode": "RATE",
+                "max_rate_per_endpoint": env.pod_requests_per_second,
+                "capacity_scaler": 1,
+            }
+            made.add_override("dynamic.backend", {"for_each": zones, "content": content})
+            return made
+
+        scoring = backend("scoring", front_door(self, env), iap=True)
+        health = backend("health", health_only(self, env, HEALTH_PATH), iap=False)
+        for number, caller in enumerate(env.callers):
+            IapMember(
+                self,
+                f"caller_{number}",
+                web_backend_service=scoring.name,
+                role="roles/iap.httpsResourceAccessor",
+                member=caller,
+            )
+        self._audience(env, scoring, namespace)
+        self._door(env, scoring, health)
+
+    def _zones(self, env: Environment, namespace: str, service: str) -> str:
+        """The zones in which there are pods, as the cluster says them."""
+        least = min(2, env.scoring_replicas[0])
+        found = ServiceData(
+            self,
+            "service",
+            metadata=ServiceDataMetadata(name=service, namespace=namespace),
+            lifecycle=Lifecycle(
+                postcondition=[
+                    Postcondition(
+                        condition=f"${{length({_zones('self')}) >= {least}}}",
+                        error_message=f"The pods of {namespace}/{service} are in fewer than {least} zones. Deploy the "
+                        f"serving stack first, and wait until its Service is annotated with {NEG_STATUS}.",
+                    )
+                ]
+            ),
+        )
+        return f"${{{_zones(found.fqn)}}}"
+
+    def _audience(self, env: Environment, scoring: Any, namespace: str) -> None:
+        """What the proxy's assertions are made out to, for the pods to check; they mount it.
+
+        https://cloud.google.com/iap/docs/signed-headers-howto#verifying_the_jwt_payload
+        """
+        number = ProjectData(self, "project", project_id=env.project).number
+        backend = scoring.get_string_attribute("generated_id")
+        ConfigMap(
+            self,
+            "audience",
+            metadata=ConfigMapMetadata(name="scoring-iap", namespace=namespace),
+            data={"audience": f"/projects/{number}/global/backendServices/{backend}"},
+        )
+
+    def _certificate(self, env: Environment) -> Any:
+        """A managed certificate, proven by a DNS record: it is there before traffic is, and renews by itself."""
+        kept = Lifecycle(prevent_destroy=True)
+        authorization = DnsAuthorization(
+            self,
+            "dns_authorization",
+            name=env.name("edge"),
+            location="global",
+            domain=env.domain,
+            type="FIXED_RECORD",
+            lifecycle=kept,
+        )
+        TerraformOutput(
+            self,
+            "certificate_record",
+            value=authorization.dns_resource_record,
+            description="The CNAME record that proves the domain to be yours.",
+        )
+        certificate = Certificate(
+            self,
+            "certificate",
+            name=env.name("edge"),
+            location="global",
+            scope="DEFAULT",
+            managed=CertificateManaged(domains=[env.domain], dns_authorizations=[authorization.id]),
+            lifecycle=kept,
+        )
+        map_ = CertificateMap(self, "certificates", name=env.name("edge"))
+        CertificateMapEntry(
+            self,
+            "certificate_of_domain",
+            name=env.name("edge"),
+            map=map_.name,
+            hostname=env.domain,
+            certificates=[certificate.id],
+        )
+        return map_.id
+
+    def _door(self, env: Environment, scoring: Any, health: Any) -> None:
+        address = GlobalAddress(
+            self,
+            "address",
+            name=env.name("edge"),
+            address_type="EXTERNAL",
+            ip_version="IPV4",
+            lifecycle=Lifecycle(prevent_destroy=True),
+        )
+        TerraformOutput(
+            self, "address_record", value=address.address, description=f"What {env.domain} must resolve to."
+        )
+        paths = UrlMap(
+            self,
+            "paths",
+            name=env.name("edge"),
+            default_service=scoring.id,
+            host_rule=[UrlHost(hosts=[env.domain], path_matcher="scoring")],
+            path_matcher=[
+                UrlMatcher(
+                    name="scoring",
+                    default_service=scoring.id,
+                    path_rule=[UrlPath(paths=[HEALTH_PATH], service=health.id)],
+                )
+            ],
+            # Google's API refuses a map that routes these otherwise.
+            test=[
+                UrlTest(host=env.domain, path=path, service=service.id)
+                for path, service in (
+                    (HEALTH_PATH, health),
+                    (f"{HEALTH_PATH}/x", scoring),
+                    ("/v1/score", scoring),
+                    ("/metrics", scoring),
+                )
+            ],
+        )
+        https = HttpsProxy(
+            self,
+            "https",
+            name=env.name("edge"),
+            url_map=paths.id,
+            certificate_map=f"//certificatemanager.googleapis.com/{self._certificate(env)}",
+            ssl_policy=TlsPolicy(self, "tls", name=env.name("edge"), profile="MODERN", min_tls_version="TLS_1_2").id,
+            quic_override="NONE",
+            tls_early_data="DISABLED",  # a replayed request would be scored twice
+            http_keep_alive_timeout_sec=610,
+        )
+        redirect = UrlMap(
+            self,
+            "redirect",
+            name=env.name("redirect"),
+            default_url_redirect=UrlRedirect(
+                https_redirect=True, redirect_response_code="PERMANENT_REDIRECT", strip_query=False
+            ),
+        )
+        http = HttpProxy(self, "http", name=env.name("redirect"), url_map=redirect.id, http_keep_alive_timeout_sec=610)
+        for thing, proxy, port in (("https", https, 443), ("http", http, 80)):
+            ForwardingRule(
+                self,
+                f"{thing}_rule",
+                name=env.name(thing),
+                ip_address=address.id,
+                ip_protocol="TCP",
+                port_range=str(port),
+                load_balancing_scheme="EXTERNAL_MANAGED",
+                network_tier="PREMIUM",
+                target=proxy.id,
+            )
+
+
+def _zones(service: str) -> str:
+    status = f'jsondecode({service}.metadata[0].annotations["{NEG_STATUS}"])'
+    return f"try(toset({status}.zones), toset([]))"
