@@ -205,6 +205,9 @@ def _faults(block: Block, config: Any) -> list[pb.Diagnostic]:
         if value is not None and attribute.get("computed") and not attribute.get("optional"):
             detail = f"Can't configure a value for {name!r}: it is decided when the configuration is applied."
             faults.append(_fault("Value for unconfigurable attribute", detail, steps))
+        if value is None and attribute.get("required"):  # written, but null: Terraform asks no more than that
+            detail = f'The argument "{name}" is required, but no definition was found.'
+            faults.append(_fault("Missing required argument", detail, steps))
         if enum and isinstance(value, str) and value not in (*enum, ""):
             faults.append(_fault(f"expected {name} to be one of {enum}, got {value}", "", steps))
         return value
