@@ -1,6 +1,7 @@
 """What the table of stateful types says, and what real Terraform makes of it."""
 
 import copy
+import re
 from typing import Any
 
 import pytest
@@ -22,15 +23,15 @@ def test_every_argument_in_the_table_is_one_of_the_provider(type_name: str) -> N
     known = {".".join(path) for path, _ in schema.attributes(block)} | {".".join(p) for p, _ in schema.blocks(block)}
     rules = STATEFUL[type_name]
     assert {*rules.replaces, *rules.in_place} <= known
-    assert not set(rules.replaces) & set(rules.in_place)
+    assert not rules.replaces & rules.in_place
     assert rules.protection is None or rules.protection in known
 
 
 @pytest.mark.parametrize("type_name", STATEFUL)
 def test_every_type_names_the_code_that_was_read(type_name: str) -> None:
-    file = type_name.removeprefix("google_")
-    assert STATEFUL[type_name].url.startswith("https://github.com/hashicorp/terraform-provider-google/blob/")
-    assert STATEFUL[type_name].url.endswith(f"/resource_{file}.go")
+    assert re.fullmatch(
+        rf"{stateful.CODE}/[0-9a-f]{{40}}/google/services/\w+/resource_\w+\.go", STATEFUL[type_name].url
+    )
 
 
 @pytest.mark.parametrize(
