@@ -58,7 +58,6 @@ from cdktf_cdktf_provider_google import (
     compute_url_map,
     container_cluster,
     data_google_container_cluster,
-    data_google_project,
     dns_managed_zone,
     dns_record_set,
     gke_backup_backup_plan,
@@ -268,7 +267,6 @@ HealthCheckLogs = compute_health_check.ComputeHealthCheckLogConfig
 HttpProxy = compute_target_http_proxy.ComputeTargetHttpProxy
 HttpsProxy = compute_target_https_proxy.ComputeTargetHttpsProxy
 IapMember = iap_web_backend_service_iam_member.IapWebBackendServiceIamMember
-ProjectData = data_google_project.DataGoogleProject
 TlsPolicy = compute_ssl_policy.ComputeSslPolicy
 UrlHost = compute_url_map.ComputeUrlMapHostRule
 UrlMap = compute_url_map.ComputeUrlMap

@@ -9,11 +9,17 @@ import sys
 from infra.bindings import App, GcsBackend, GoogleProvider
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
+from infra.releases import image
 from infra.stacks.alerting import AlertingStack
 from infra.stacks.cluster import ClusterStack
+from infra.stacks.database import DatabaseStack
+from infra.stacks.edge import EdgeStack
 from infra.stacks.foundation import FoundationStack
+from infra.stacks.lifecycle import LifecycleStack
 from infra.stacks.network import NetworkStack
+from infra.stacks.serving import ServingStack
 from infra.stacks.storage import StorageStack
+from infra.stacks.tracking import TrackingStack
 from monitoring import catalogue
 from service.settings import Settings
 
@@ -41,10 +47,69 @@ def build(app: App, env: Environment) -> None:
         jobs=foundation.jobs,
         mlflow=foundation.mlflow,
     )
+    serving = ServingStack(
+        app,
+        f"{env.id}-serving",
+        env=env,
+        image=image(env, "scoring"),
+        account=foundation.scoring,
+    )
+    serving.add_dependency(cluster)
+    serving.add_dependency(storage)  # the pods read and write the buckets by their constant names
+    edge = EdgeStack(
+        app,
+        f"{env.id}-edge",
+        env=env,
+        namespace=serving.namespace,
+        service=serving.service,
+        endpoint_groups=serving.endpoint_groups,
+    )
+    edge.add_dependency(serving)  # so it is destroyed before
+    database = DatabaseStack(
+        app,
+        f"{env.id}-database",
+        env=env,
+        image=image(env, "mlflow-server"),
+        network=network.network,
+        subnetwork=network.run,
+        client_tag=network.database_client,
+        mlflow=foundation.mlflow,
+        migrator=foundation.migrator,
+        password=foundation.migrator_password,
+        key=foundation.keys.get("database"),
+        run_key=foundation.keys.get("run"),
+    )
+    tracking = TrackingStack(
+        app,
+        f"{env.id}-tracking",
+        env=env,
+        image=image(env, "mlflow-server"),
+        network=network.network,
+        subnetwork=network.run,
+        client_tag=network.database_client,
+        account=foundation.mlflow,
+        jobs=foundation.jobs,
+        database_address=database.address,
+        database_user=database.server_user,
+        run_key=foundation.keys.get("run"),
+    )
+    tracking.add_dependency(storage)  # its artifacts' bucket must be there
+    lifecycle = LifecycleStack(
+        app,
+        f"{env.id}-lifecycle",
+        env=env,
+        image=image(env, "jobs"),
+        jobs=foundation.jobs,
+        network=network.network,
+        subnetwork=network.run,
+        tracking_url=tracking.url,
+        run_key=foundation.keys.get("run"),
+    )
+    lifecycle.add_dependency(tracking)
     alerting = AlertingStack(app, f"{env.id}-alerting", env=env, alerts=catalogue.alerts())
     alerting.add_dependency(foundation)  # its API must be on
 
-    for stack in (foundation, network, cluster, storage, alerting):
+    for stack in (foundation, network, cluster, storage, database, tracking, serving, edge, lifecycle, alerting):
         labels = {"environment": env.id, "managed_by": "terraform"}
         GoogleProvider(stack, "google", project=env.project, region=env.region, default_labels=labels)
         GcsBackend(stack, bucket=env.state_bucket, prefix=stack.node.id)

@@ -55,7 +55,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             }
         ]
     },
-    "google_project": {"number": "123456789012"},
     "kubernetes_service_v1": {
         "metadata.0.annotations": {
             "cloud.google.com/neg-status": '{"network_endpoint_groups":{"8080":"leadscoring"},'

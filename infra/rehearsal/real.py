@@ -9,10 +9,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from infra import releases
 from infra.rehearsal.isolation import state_prefix
 from infra.rehearsal.masking import mask
 from infra.rehearsal.server import REATTACH
-from infra.rehearsal.steps import Planned, Step, doing, silent
+from infra.rehearsal.steps import Planned, StackError, Step, doing, silent
 from infra.rehearsal.synthesis import Stack
 from infra.rehearsal.terraform import Terraform
 
@@ -33,6 +34,10 @@ REMEDIES = (
         # The gcs backend answers with an empty state where there is none yet.
         'does not have an attribute named "cross-stack-output',
         "A stack before this one is not deployed yet: deploy it first, its outputs are needed here.",
+    ),
+    (
+        "names no digest of",
+        "Build and push the images, and write their digests to that file. Deploy the stacks before this one first.",
     ),
     (
         "No value for required variable",
@@ -71,6 +76,9 @@ def remedy(said: str) -> str | None:
 
 
 def _plan(stack: Stack, terraform: Terraform, folder: Path, environ: Mapping[str, str], step: Step) -> Planned:
+    if missing := releases.unreleased(stack.config):
+        said = f"infra/releases.toml names no digest of {', '.join(missing)} for this environment"
+        raise StackError(stack.name, "looking up images", said)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "cdk.tf.json").write_text(json.dumps(stack.config))
     env = {**environ, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}

@@ -12,6 +12,12 @@ from infra.bindings import (
     RegistryDocker,
     RegistryIamMember,
     RegistryScanning,
+    Secret,
+    SecretEncryption,
+    SecretIamMember,
+    SecretPlaces,
+    SecretReplica,
+    SecretReplication,
     ServiceAccount,
     TerraformStack,
 )
@@ -62,7 +68,9 @@ class FoundationStack(TerraformStack):
     scoring: str
     jobs: str
     mlflow: str
+    migrator: str
     nodes: str
+    migrator_password: str  # the secret's id
     keys: dict[str, str]  # by use; one that is missing is Google's
 
     def __init__(self, scope: object, id: str, *, env: Environment) -> None:
@@ -88,6 +96,7 @@ class FoundationStack(TerraformStack):
         self.scoring = account("scoring", "Answers requests for scores.")
         self.jobs = account("jobs", "Evaluates, watches for drift, retrains, scores in batches.")
         self.mlflow = account("mlflow", "Runs the MLflow server.")
+        self.migrator = account("migrator", "Brings the schema of MLflow's database up to date.")
         self.nodes = account("nodes", "Runs the cluster's nodes: pulls images, writes their logs and metrics.")
 
         # Time series belong to a project: Cloud Monitoring has nothing narrower to grant on.
@@ -110,6 +119,18 @@ class FoundationStack(TerraformStack):
         )
 
         self.keys, granted = self._keys(env, apis)
+        # Their values are added by hand or by the bootstrap, and never pass through a state.
+        if env.pages:
+            self._secret(env, "pagerduty-key", apis, granted)
+        self.migrator_password = self._secret(env, "migrator-password", apis, granted)
+        SecretIamMember(
+            self,
+            "migrator_password_read",
+            secret_id=self.migrator_password,
+            role="roles/secretmanager.secretAccessor",
+            member=f"serviceAccount:{self.migrator}",
+        )
+
         images = Registry(
             self,
             "images",
@@ -132,6 +153,29 @@ class FoundationStack(TerraformStack):
             role="roles/artifactregistry.reader",
             member=f"serviceAccount:{self.nodes}",
         )
+
+    def _secret(self, env: Environment, thing: str, apis: list[ProjectService], granted: list[KeyIamMember]) -> str:
+        key = self.keys.get("secrets")
+        secret = Secret(
+            self,
+            thing.replace("-", "_"),
+            secret_id=env.name(thing),
+            deletion_protection=True,
+            version_destroy_ttl=f"{7 * 86_400}s",  # a destroyed version can come back for so long
+            replication=SecretReplication(
+                user_managed=SecretPlaces(
+                    replicas=[
+                        SecretReplica(
+                            location=env.region,
+                            customer_managed_encryption=SecretEncryption(kms_key_name=key) if key else None,
+                        )
+                    ]
+                )
+            ),
+            depends_on=[*apis, *granted],
+            lifecycle=Lifecycle(prevent_destroy=True),
+        )
+        return str(secret.id)
 
     def _keys(self, env: Environment, apis: list[ProjectService]) -> tuple[dict[str, str], list[KeyIamMember]]:
         """The keys' ids by use, and the grants without which nothing can be encrypted with them."""

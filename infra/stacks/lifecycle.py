@@ -41,8 +41,10 @@ class LifecycleStack(TerraformStack):
         network: str,
         subnetwork: str,
         tracking_url: str,
+        run_key: str | None,
     ) -> None:
-        """`image` ends with a digest, `jobs` is the e-mail address of the account that the jobs run as."""
+        """`image` ends with a digest, `jobs` is the e-mail address of the account that the jobs run
+        as, `run_key` the id of a Cloud KMS key."""
         super().__init__(scope, id)
         starter = ServiceAccount(
             self,
@@ -74,6 +76,7 @@ class LifecycleStack(TerraformStack):
                         service_account=jobs,
                         timeout=f"{hours * 3600}s",
                         max_retries=2,
+                        encryption_key=run_key,
                         execution_environment="EXECUTION_ENVIRONMENT_GEN2",
                         containers=[
                             JobContainer(

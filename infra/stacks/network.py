@@ -174,6 +174,7 @@ class NetworkStack(TerraformStack):
                 visibility="private",
                 private_visibility_config=DnsZoneVisibility(networks=[DnsZoneNetwork(network_url=self.network)]),
                 force_destroy=False,
+                lifecycle=KEPT,
             )
             for id, name, type_, answers in (
                 ("address", f"{canonical}.", "A", GOOGLE_APIS_ADDRESSES),

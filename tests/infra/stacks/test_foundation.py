@@ -17,7 +17,7 @@ def test_apis_stay_on_when_the_stack_is_destroyed(plans: Plans) -> None:
 def test_each_workload_has_an_identity_of_its_own(plans: Plans) -> None:
     accounts = planned(plans("prod")["foundation"], "google_service_account")
     assert {name: account["account_id"] for name, account in accounts.items()} == {
-        workload: f"acme-leads-prod-{workload}" for workload in ("scoring", "jobs", "mlflow", "nodes")
+        workload: f"acme-leads-prod-{workload}" for workload in ("scoring", "jobs", "mlflow", "migrator", "nodes")
     }
 
 
@@ -101,3 +101,24 @@ def test_keys_cannot_be_destroyed_by_mistake(stacks: Stacks) -> None:
 def test_nodes_can_pull_images_and_nothing_more_of_the_registry(plans: Plans) -> None:
     (grant,) = planned(plans("prod")["foundation"], "google_artifact_registry_repository_iam_member").values()
     assert (grant["role"], grant["repository"]) == ("roles/artifactregistry.reader", "acme-leads-prod-images")
+
+
+def test_secrets_stay_in_the_region_under_the_environments_key_and_their_values_are_in_no_state(plans: Plans) -> None:
+    plan = plans("prod")["foundation"]
+    assert not planned(plan, "google_secret_manager_secret_version")
+    secrets = planned(plan, "google_secret_manager_secret")
+    assert secrets.keys() == {"pagerduty_key", "migrator_password"}
+    for secret in secrets.values():
+        ((replica,),) = [places["replicas"] for places in secret["replication"][0]["user_managed"]]
+        assert replica["location"] == PROD.region
+        assert len(replica["customer_managed_encryption"]) == 1
+        assert secret["deletion_protection"] is True
+
+
+def test_each_secret_is_read_by_whom_it_is_for(plans: Plans) -> None:
+    (grant,) = planned(plans("prod")["foundation"], "google_secret_manager_secret_iam_member").values()
+    assert grant["role"] == "roles/secretmanager.secretAccessor"
+
+
+def test_an_environment_that_pages_nobody_keeps_no_key_of_pagerduty(plans: Plans) -> None:
+    assert planned(plans("dev")["foundation"], "google_secret_manager_secret").keys() == {"migrator_password"}

@@ -97,7 +97,7 @@ def test_the_databases_range_is_the_one_that_the_environment_names(plans: Plans)
     assert (range_["purpose"], range_["address_type"]) == ("VPC_PEERING", "INTERNAL")
 
 
-def test_network_subnets_addresses_and_peering_cannot_be_destroyed_by_mistake(stacks: Stacks) -> None:
+def test_network_subnets_addresses_peering_and_zones_cannot_be_destroyed_by_mistake(stacks: Stacks) -> None:
     (stack,) = (stack for stack in stacks("prod") if stack.name == "prod-network")
     for type_name in (
         "google_compute_network",
@@ -105,6 +105,7 @@ def test_network_subnets_addresses_and_peering_cannot_be_destroyed_by_mistake(st
         "google_compute_address",
         "google_compute_global_address",
         "google_service_networking_connection",
+        "google_dns_managed_zone",
     ):
         for resource in stack.config["resource"][type_name].values():
             assert resource["lifecycle"] == {"prevent_destroy": True}

@@ -1,0 +1,247 @@
+"""MLflow's database, reached from within alone, and the job that brings its schema up to date.
+
+Applying the job does not run it: a deploy does, before the server of the same image.
+"""
+
+from infra.bindings import (
+    Database,
+    DatabaseBackups,
+    DatabaseBackupsKept,
+    DatabaseFlag,
+    DatabaseInsights,
+    DatabaseInstance,
+    DatabaseMaintenance,
+    DatabaseNetwork,
+    DatabaseSettings,
+    DatabaseUser,
+    Job,
+    JobBinaryAuthorization,
+    JobContainer,
+    JobEnv,
+    JobExecution,
+    JobMount,
+    JobNetwork,
+    JobResources,
+    JobSecret,
+    JobSecretItem,
+    JobTask,
+    JobVolume,
+    JobVpc,
+    Lifecycle,
+    ProjectIamCondition,
+    ProjectIamMember,
+    TerraformStack,
+    TerraformVariable,
+)
+from infra.environment import Environment
+
+NAME = "mlflow"  # of the database within the instance
+OWNER = "migrator"  # the user that owns the schema
+PASSWORD_FILE = "/secrets/database/password"  # noqa: S105 - where it is, not what it is
+
+# https://cloud.google.com/sql/docs/postgres/flags
+FLAGS = {
+    "cloudsql.iam_authentication": "on",
+    "cloudsql.enable_pgaudit": "on",
+    "pgaudit.log": "ddl,role",  # who changed the schema or a grant; not the rows
+    "log_checkpoints": "on",
+    "log_connections": "on",
+    "log_disconnections": "on",
+    "log_lock_waits": "on",
+    "log_temp_files": "0",
+    "log_min_duration_statement": "-1",  # statements hold values: never in a log
+}
+
+
+class DatabaseStack(TerraformStack):
+    """Cloud SQL for PostgreSQL. The attributes are its private address and the user that the server logs in as."""
+
+    address: str
+    server_user: str
+
+    def __init__(
+        self,
+        scope: object,
+        id: str,
+        *,
+        env: Environment,
+        image: str,
+        network: str,
+        subnetwork: str,
+        client_tag: str,
+        mlflow: str,
+        migrator: str,
+        password: str,
+        key: str | None,
+        run_key: str | None,
+    ) -> None:
+        """`mlflow` and `migrator` are e-mail addresses, `password` a secret's id, keys are ids of Cloud KMS keys."""
+        super().__init__(scope, id)
+        instance = DatabaseInstance(
+            self,
+            "instance",
+            name=env.name("mlflow"),
+            region=env.region,
+            database_version="POSTGRES_17",
+            encryption_key_name=key,
+            deletion_protection=True,  # by Terraform; the one in the settings holds whoever asks
+            settings=self._settings(env, network),
+            lifecycle=Lifecycle(prevent_destroy=True),
+        )
+        self.address = str(instance.private_ip_address)
+        database = Database(
+            self,
+            "database",
+            name=NAME,
+            instance=instance.name,
+            charset="UTF8",
+            collation="en_US.UTF8",
+            deletion_policy="ABANDON",
+            lifecycle=Lifecycle(prevent_destroy=True),
+        )
+        owner = self._owner(env, str(instance.name))
+
+        # The server logs in with its account's token, and has the rights on rows that the migration grants it.
+        # The user's name: https://cloud.google.com/sql/docs/postgres/add-manage-iam-users
+        self.server_user = f"{env.name('mlflow')}@{env.project}.iam"
+        DatabaseUser(
+            self,
+            "server",
+            name=self.server_user,
+            instance=instance.name,
+            type="CLOUD_IAM_SERVICE_ACCOUNT",
+            deletion_policy="ABANDON",
+        )
+        # https://cloud.google.com/sql/docs/postgres/iam-conditions
+        ProjectIamMember(
+            self,
+            "server_login",
+            project=env.project,
+            role="roles/cloudsql.instanceUser",
+            member=f"serviceAccount:{mlflow}",
+            condition=ProjectIamCondition(
+                title="mlflow_database_only",
+                expression=f'resource.name == "projects/{env.project}/instances/{env.name("mlflow")}"'
+                ' && resource.service == "sqladmin.googleapis.com"',
+            ),
+        )
+
+        Job(
+            self,
+            "migrate",
+            name=env.name("migrate"),
+            location=env.region,
+            deletion_protection=False,  # it holds nothing
+            launch_stage="GA",
+            binary_authorization=JobBinaryAuthorization(use_default=True),
+            template=JobExecution(
+                task_count=1,
+                parallelism=1,
+                template=JobTask(
+                    service_account=migrator,
+                    timeout="1800s",
+                    max_retries=1,  # it takes a lock, and does nothing where nothing is to be done
+                    execution_environment="EXECUTION_ENVIRONMENT_GEN2",
+                    encryption_key=run_key,
+                    containers=[
+                        JobContainer(
+                            name="migrate",
+                            image=image,
+                            args=["migrate"],
+                            env=[
+                                JobEnv(name=f"TRACKING_{name}", value=value)
+                                for name, value in {
+                                    "DATABASE_HOST": self.address,
+                                    "DATABASE_NAME": NAME,
+                                    "DATABASE_USER": OWNER,
+                                    "DATABASE_PASSWORD_FILE": PASSWORD_FILE,
+                                    "SERVER_USER": self.server_user,
+                                }.items()
+                            ],
+                            volume_mounts=[JobMount(name="password", mount_path=PASSWORD_FILE.rpartition("/")[0])],
+                            resources=JobResources(limits={"cpu": "1", "memory": "1Gi"}),
+                        )
+                    ],
+                    volumes=[
+                        JobVolume(
+                            name="password",
+                            secret=JobSecret(
+                                secret=password,
+                                default_mode=0o444,
+                                items=[JobSecretItem(path=PASSWORD_FILE.rpartition("/")[2], version="latest")],
+                            ),
+                        )
+                    ],
+                    vpc_access=JobVpc(
+                        egress="ALL_TRAFFIC",
+                        network_interfaces=[JobNetwork(network=network, subnetwork=subnetwork, tags=[client_tag])],
+                    ),
+                ),
+            ),
+            depends_on=[database, owner],
+        )
+
+    def _settings(self, env: Environment, network: str) -> DatabaseSettings:
+        recovery = env.database_recovery_days
+        return DatabaseSettings(
+            edition="ENTERPRISE",
+            tier=env.database_tier,
+            availability_type="REGIONAL" if env.database_standby else "ZONAL",
+            activation_policy="ALWAYS",
+            deletion_protection_enabled=True,
+            retain_backups_on_delete=True,
+            disk_type="PD_SSD",
+            disk_size=10,
+            disk_autoresize=True,
+            disk_autoresize_limit=200,  # GB: a run-away writer is stopped before the budget is
+            connector_enforcement="NOT_REQUIRED",
+            ip_configuration=DatabaseNetwork(
+                ipv4_enabled=False,
+                private_network=network,
+                allocated_ip_range=env.name("peering"),
+                enable_private_path_for_google_cloud_services=False,
+                ssl_mode="ENCRYPTED_ONLY",
+                server_ca_mode="GOOGLE_MANAGED_INTERNAL_CA",
+            ),
+            backup_configuration=DatabaseBackups(
+                enabled=True,
+                start_time="01:00",
+                location=env.region,
+                point_in_time_recovery_enabled=recovery > 0,
+                transaction_log_retention_days=recovery or None,
+                backup_retention_settings=DatabaseBackupsKept(retained_backups=env.backup_days, retention_unit="COUNT"),
+            ),
+            maintenance_window=DatabaseMaintenance(day=7, hour=3, update_track="stable"),
+            insights_config=DatabaseInsights(
+                query_insights_enabled=True,
+                query_plans_per_minute=5,
+                query_string_length=1024,
+                record_application_tags=False,
+                record_client_address=False,
+            ),
+            database_flags=[
+                DatabaseFlag(name=name, value=value)
+                for name, value in (FLAGS | {"max_connections": str(env.database_connections)}).items()
+            ],
+        )
+
+    def _owner(self, env: Environment, instance: str) -> DatabaseUser:
+        """The schema's owner. With this provider version only a user with a password may create tables."""
+        password = TerraformVariable(
+            self,
+            "migrator_password",
+            type="string",
+            sensitive=True,
+            nullable=False,
+            description=f"The newest version of the secret {env.name('migrator-password')}.",
+        )
+        return DatabaseUser(
+            self,
+            "owner",
+            name=OWNER,
+            instance=instance,
+            type="BUILT_IN",
+            password_wo=password.string_value,  # write-only: no state holds it
+            password_wo_version=env.migrator_password_version,
+            deletion_policy="ABANDON",
+        )

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from infra import releases
+from infra.environments import DEV, ENVIRONMENTS, PROD
+from infra.rehearsal import real
+from infra.rehearsal.steps import StackError
+from infra.rehearsal.terraform import Terraform
+from tests.infra.conftest import Stacks, stack
+
+DIGEST = f"sha256:{'ab' * 32}"
+
+
+def test_an_image_is_named_by_registry_and_digest() -> None:
+    found = releases.image(PROD, "scoring", {"prod": {"scoring": DIGEST}})
+    assert found == f"europe-west1-docker.pkg.dev/acme-leads-prod/acme-leads-prod-images/scoring@{DIGEST}"
+
+
+def test_an_image_that_nobody_released_has_a_digest_that_no_image_has() -> None:
+    assert releases.image(DEV, "jobs", {"prod": {"jobs": DIGEST}}).endswith(f"/jobs@sha256:{'0' * 64}")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('[dev]\nscoring = "latest"', "dev"),
+        ('[dev]\nscoring = "sha256:AB"', "scoring"),
+        (f'[dev]\nscorer = "{DIGEST}"', "scorer"),
+        (f'scoring = "{DIGEST}"', "scoring"),
+    ],
+)
+def test_what_is_no_digest_of_a_known_image_is_refused_by_name(text: str, named: str, tmp_path: Path) -> None:
+    file = tmp_path / "releases.toml"
+    file.write_text(text)
+    with pytest.raises(ValidationError, match=named):
+        releases.load(file)
+
+
+def test_releases_are_of_environments_that_exist() -> None:
+    assert releases.load().keys() <= ENVIRONMENTS.keys()
+
+
+def test_a_real_plan_refuses_a_stack_with_an_image_that_nobody_released(engine: Terraform, tmp_path: Path) -> None:
+    image = releases.image(DEV, "mlflow-server", {})
+    other = stack(resource={"google_cloud_run_v2_service": {"s": {"template": {"containers": {"image": image}}}}})
+    with pytest.raises(StackError, match=r"releases.toml names no digest of mlflow-server") as failed:
+        real.plan([other], engine, folder=tmp_path, environ={})
+    assert "write their digests" in (real.remedy(failed.value.said) or "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_released_digests_are_in_the_stacks_and_every_image_is_of_the_environments_registry(
+    stacks: Stacks,
+) -> None:
+    for env in ENVIRONMENTS.values():
+        missing = {name for each in stacks(env.id) for name in releases.unreleased(each.config)}
+        assert missing == set(releases.IMAGES) - releases.load().get(env.id, {}).keys() or not missing
