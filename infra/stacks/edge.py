@@ -29,7 +29,6 @@ from infra.bindings import (
     IapMember,
     Lifecycle,
     Postcondition,
-    ProjectData,
     ServiceData,
     ServiceDataMetadata,
     TerraformOutput,
@@ -142,13 +141,12 @@ class EdgeStack(TerraformStack):
 
         https://cloud.google.com/iap/docs/signed-headers-howto#verifying_the_jwt_payload
         """
-        number = ProjectData(self, "project", project_id=env.project).number
         backend = scoring.get_string_attribute("generated_id")
         ConfigMap(
             self,
             "audience",
             metadata=ConfigMapMetadata(name="scoring-iap", namespace=namespace),
-            data={"audience": f"/projects/{number}/global/backendServices/{backend}"},
+            data={"audience": f"/projects/{env.project_number}/global/backendServices/{backend}"},
         )
 
     def _certificate(self, env: Environment) -> Any:

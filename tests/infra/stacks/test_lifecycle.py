@@ -1,0 +1,101 @@
+from typing import Any
+
+import pytest
+
+from infra.environments import ENVIRONMENTS, PROD
+from infra.rehearsal.masking import Plan
+from tests.infra.conftest import Plans, planned
+
+JOBS = {"evaluate", "drift", "retrain", "batch"}
+
+
+def tasks(plan: Plan) -> dict[str, dict[str, Any]]:
+    """What one task of each job is."""
+    return {name: job["template"][0]["template"][0] for name, job in planned(plan, "google_cloud_run_v2_job").items()}
+
+
+def references(plan: Plan, type_name: str, argument: str) -> dict[str, list[str]]:
+    """What an argument refers to, for each resource of a type."""
+    return {
+        resource["name"]: resource["expressions"][argument]["references"]
+        for resource in plan["configuration"]["root_module"]["resources"]
+        if resource["type"] == type_name
+    }
+
+
+def test_each_job_runs_its_module(plans: Plans) -> None:
+    found = tasks(plans("prod")["lifecycle"])
+    assert found.keys() == JOBS
+    for name, task in found.items():
+        (container,) = task["containers"]
+        assert container["command"] == ["python"]
+        assert container["args"][:2] == ["-m", f"service.lifecycle.{name}"]
+
+
+def test_a_job_runs_an_image_by_its_digest_from_this_environments_registry(plans: Plans) -> None:
+    for env in ENVIRONMENTS.values():
+        for task in tasks(plans(env.id)["lifecycle"]).values():
+            assert task["containers"][0]["image"].startswith(f"{env.images}/jobs@sha256:")
+
+
+def test_jobs_run_as_their_own_account_and_reach_mlflow_through_the_network(plans: Plans) -> None:
+    for task in tasks(plans("prod")["lifecycle"]).values():
+        assert task["service_account"] == "acme-leads-prod-jobs@acme-leads-prod.iam.gserviceaccount.com"
+        (access,) = task["vpc_access"]
+        assert access["egress"] == "ALL_TRAFFIC"
+        (interface,) = access["network_interfaces"]
+        assert interface["subnetwork"].endswith("/subnetworks/acme-leads-prod-run")
+
+
+def test_time_limit_and_retries_stand_on_the_job(plans: Plans) -> None:
+    hours = {"evaluate": 1, "drift": 1, "retrain": 6, "batch": 2}
+    for name, task in tasks(plans("prod")["lifecycle"]).items():
+        assert task["timeout"] == f"{hours[name] * 3600}s"
+        assert task["max_retries"] == 2
+
+
+def test_batch_is_sharded_as_the_environment_says_and_nothing_else_is(plans: Plans) -> None:
+    for env in ENVIRONMENTS.values():
+        jobs = planned(plans(env.id)["lifecycle"], "google_cloud_run_v2_job")
+        shards = {
+            name: (template["task_count"], template["parallelism"])
+            for name, job in jobs.items()
+            for template in job["template"]
+        }
+        assert shards == dict.fromkeys(JOBS - {"batch"}, (1, 1)) | {"batch": (env.batch_tasks, env.batch_parallelism)}
+
+
+@pytest.mark.parametrize("name", sorted(JOBS))
+def test_each_job_is_started_on_schedule_by_the_run_method(plans: Plans, name: str) -> None:
+    started = planned(plans("prod")["lifecycle"], "google_cloud_scheduler_job")[f"{name}_schedule"]
+    assert started["schedule"] == getattr(PROD, f"{name}_schedule")
+    assert started["time_zone"] == "Etc/UTC"
+    assert started["paused"] is False
+    (target,) = started["http_target"]
+    assert target["http_method"] == "POST"
+    assert target["uri"] == (
+        f"https://run.googleapis.com/v2/projects/acme-leads-prod/locations/europe-west1/jobs/acme-leads-prod-{name}:run"
+    )
+
+
+def test_the_starter_may_start_each_job_and_nothing_more(plans: Plans) -> None:
+    plan = plans("prod")["lifecycle"]
+    grants = planned(plan, "google_cloud_run_v2_job_iam_member")
+    assert {grant["name"] for grant in grants.values()} == {f"acme-leads-prod-{name}" for name in JOBS}
+    assert {grant["role"] for grant in grants.values()} == {"roles/run.invoker"}
+    starters = references(plan, "google_cloud_run_v2_job_iam_member", "member").values()
+    assert all("google_service_account.starter.email" in starter for starter in starters)
+    assert not planned(plan, "google_project_iam_member")
+
+
+def test_a_call_that_starts_a_job_carries_the_starters_token(plans: Plans) -> None:
+    plan = plans("prod")["lifecycle"]
+    for resource in plan["configuration"]["root_module"]["resources"]:
+        if resource["type"] == "google_cloud_scheduler_job":
+            (token,) = resource["expressions"]["http_target"][0]["oauth_token"]
+            assert "google_service_account.starter.email" in token["service_account_email"]["references"]
+
+
+def test_only_admitted_images_run_as_jobs(plans: Plans) -> None:
+    for job in planned(plans("prod")["lifecycle"], "google_cloud_run_v2_job").values():
+        assert [check["use_default"] for check in job["binary_authorization"]] == [True]
