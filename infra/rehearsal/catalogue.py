@@ -10,14 +10,15 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from infra.cdk import PACKAGES
 from infra.rehearsal import derive as derivation
 from infra.rehearsal import facts
 from infra.rehearsal.schema import Block, ProviderSchema, attributes
 
 BINDINGS = {
-    "registry.terraform.io/hashicorp/google": "cdktf_cdktf_provider_google",
-    "registry.terraform.io/hashicorp/kubernetes": "cdktf_cdktf_provider_kubernetes",
-    "registry.terraform.io/pagerduty/pagerduty": "cdktf_cdktf_provider_pagerduty",
+    "registry.terraform.io/hashicorp/google": PACKAGES["google"],
+    "registry.terraform.io/hashicorp/kubernetes": PACKAGES["kubernetes"],
+    "registry.terraform.io/pagerduty/pagerduty": PACKAGES["pagerduty"],
 }
 CACHE = Path(__file__).parents[2] / ".platform" / "schemas"
 
