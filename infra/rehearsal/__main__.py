@@ -10,12 +10,17 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
+from infra.policies import __main__ as policies
+from infra.policies.check import check
+from infra.policies.plan import PlanError
+from infra.policies.scanner import ScannerError
+from infra.policies.skips import SkipError
 from infra.rehearsal import real, report, terraform
 from infra.rehearsal.isolation import BackendError
 from infra.rehearsal.rehearse import rehearse, rehearse_change
-from infra.rehearsal.steps import Planned, StackError
-from infra.rehearsal.synthesis import Stack, synthesize, types
-from infra.review import addresses, guard, inventory
+from infra.rehearsal.steps import StackError
+from infra.rehearsal.synthesis import synthesize, types
+from infra.review import addresses, guard, inventory, sheet
 from infra.review.base import BaseError, stacks_at
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +33,7 @@ examples:
   scripts/plan prod --real   plan PROD on Google Cloud (credentials needed; changes nothing)
   scripts/plan prod --inventory        and write its inventories and the lock on its addresses anew
   scripts/plan prod --against main     what your commits change in what main has deployed
+  scripts/plan prod --against main --sheet   and write what a reviewer reads in a pull request
   scripts/plan prod --against main --allow 'prod-storage/google_storage_bucket.leads=moved to the EU, data copied'
 
 exit status: 0 done, 1 a stack failed or a stateful resource would be lost, 2 wrong use"""
@@ -53,6 +59,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("env", metavar="ENV", choices=list(ENVIRONMENTS), help=", ".join(ENVIRONMENTS))
     parser.add_argument("--real", action="store_true", help="real providers, real backend, your credentials")
     parser.add_argument("--inventory", action="store_true", help="write infra/inventories/ENV anew")
+    parser.add_argument("--sheet", action="store_true", help="write the review sheet, Markdown for a pull request")
     parser.add_argument("--against", metavar="REF", help="the commit that is deployed: plan what changes")
     parser.add_argument(
         "--allow",
@@ -100,8 +107,8 @@ def main(arguments: list[str]) -> int:
     report.show(console, planned)
     title = f"{kind} of {options.env}, Terraform {engine.version}"
     limits = None if options.real else report.LIMITS + report.examples(types(stacks, "data"))
-    name = f"{options.env}-real" if options.real else options.env
-    written = report.write(PLATFORM / "plans" / name, planned, title=title, limits=limits)
+    folder = PLATFORM / "plans" / f"{options.env}{'-real' if options.real else '-change' if options.against else ''}"
+    written = report.write(folder, planned, title=title, limits=limits)
     if limits:
         console.print(f"[yellow]{escape(limits)}[/]", highlight=False)
     console.print(f"Report and plans: {written.parent.relative_to(ROOT)}/")
@@ -112,13 +119,30 @@ def main(arguments: list[str]) -> int:
         console.print(f"Inventories: infra/inventories/{options.env}/")
     console.print(f"Order of deployment: {', '.join(stack.name for stack in stacks)}", soft_wrap=True)
     console.print(f"{len(planned)} stacks in {time.monotonic() - start:.1f} s")
-    return _guard(failures, planned, stacks, allowed, certain=options.real)
+    found = [*guard.findings(planned, certain=options.real), *guard.unprotected(stacks)]
+    if options.sheet:
+        text = sheet.render(
+            options.env,
+            planned,
+            against=options.against,
+            found=found,
+            allowed=allowed,
+            policies=_policies(folder, options.env),
+        )
+        (folder / "sheet.md").write_text(text)
+        console.print(f"Review sheet: {(folder / 'sheet.md').relative_to(ROOT)}")
+    return _judge(failures, found, allowed)
 
 
-def _guard(
-    failures: Console, planned: Sequence[Planned], stacks: Sequence[Stack], allowed: Mapping[str, str], *, certain: bool
-) -> int:
-    found = [*guard.findings(planned, certain=certain), *guard.unprotected(stacks)]
+def _policies(folder: Path, env: str) -> str:
+    """What the policies say of the plans in a folder, as Markdown."""
+    try:
+        return f"```text\n{policies.report(check(folder, env))}\n```"
+    except (PlanError, ScannerError, SkipError) as error:
+        return f"**Not run:** {error}"
+
+
+def _judge(failures: Console, found: Sequence[guard.Finding], allowed: Mapping[str, str]) -> int:
     try:
         refused = guard.refused(found, allowed)
     except guard.OverrideError as error:

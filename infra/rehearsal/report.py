@@ -163,11 +163,11 @@ def values(
     after, unknown = change.get("after") or change.get("before") or {}, change.get("after_unknown") or {}
     for name, path in MATTERS.get(resource["type"], otherwise).items():
         steps = path.split(".")
-        if any(map(_holds, _at(unknown, steps))):
+        if any(map(_holds, at(unknown, steps))):
             references = expressions(plan, resource["address"]).get(steps[0], {})
             named = references.get("references", []) if isinstance(references, dict) else []
             yield name, f"from {named[0]}" if named else "(known after apply)"
-        elif found := list(_at(after, steps)):
+        elif found := list(at(after, steps)):
             yield name, "; ".join(map(_text, found))
 
 
@@ -182,15 +182,16 @@ def _holds(unknown: Any) -> bool:
     return any(map(_holds, unknown)) if isinstance(unknown, list) else unknown is True
 
 
-def _at(value: Any, steps: Sequence[str]) -> Iterator[Any]:
+def at(value: Any, steps: Sequence[str]) -> Iterator[Any]:
+    """What is set at a path, where `*` stands for each element of a list."""
     if not steps:
         if value is not None:
             yield value
     elif steps[0] == "*" and isinstance(value, list):
         for element in value:
-            yield from _at(element, steps[1:])
+            yield from at(element, steps[1:])
     elif isinstance(value, dict):
-        yield from _at(value.get(steps[0]), steps[1:])
+        yield from at(value.get(steps[0]), steps[1:])
 
 
 def _text(value: Any) -> str:

@@ -1,0 +1,56 @@
+"""What the resources of a plan cost a month, as far as a small dated table of list prices goes."""
+
+import tomllib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_TABLE = tomllib.loads(Path(__file__).with_name("prices.toml").read_text())
+READ = _TABLE.pop("read")  # the day
+MISSING = "MISSING"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One entry of the table for the resources of its type."""
+
+    item: str
+    before: int
+    after: int
+    usd_before: float | None  # None: the price is missing
+    usd_after: float | None
+    source: str
+    leaves_out: str
+
+
+def estimate(before: Iterable[str], after: Iterable[str]) -> list[Line]:
+    """A line for each priced type among those of the resources before and after."""
+    old, new = Counter(before), Counter(after)
+    return [
+        Line(
+            item=price["item"],
+            before=old[type_name],
+            after=new[type_name],
+            usd_before=_usd(price, old[type_name]),
+            usd_after=_usd(price, new[type_name]),
+            source=price["source"],
+            leaves_out=price["leaves_out"],
+        )
+        for type_name, price in _TABLE.items()
+        if old[type_name] or new[type_name]
+    ]
+
+
+def unpriced(types: Iterable[str]) -> list[str]:
+    """The types that the table does not know: free, or not looked up."""
+    return sorted(set(types) - _TABLE.keys())
+
+
+def _usd(price: dict[str, float | int | str], count: int) -> float | None:
+    if count == 0:
+        return 0.0
+    if price["usd"] == MISSING:
+        return None
+    first = int(price.get("first", 0))
+    return float(price.get("first_usd", 0)) + float(price["usd"]) * max(0, count - first)
