@@ -72,6 +72,8 @@ from cdktf_cdktf_provider_google import (
     dns_managed_zone,
     dns_record_set,
     gke_backup_backup_plan,
+    iam_workload_identity_pool,
+    iam_workload_identity_pool_provider,
     iap_web_backend_service_iam_member,
     kms_crypto_key,
     kms_crypto_key_iam_member,
@@ -82,6 +84,7 @@ from cdktf_cdktf_provider_google import (
     logging_project_sink,
     monitoring_alert_policy,
     monitoring_notification_channel,
+    monitoring_uptime_check_config,
     project_iam_audit_config,
     project_iam_member,
     project_service,
@@ -311,6 +314,10 @@ UrlPath = compute_url_map.ComputeUrlMapPathMatcherPathRule
 UrlRedirect = compute_url_map.ComputeUrlMapDefaultUrlRedirect
 UrlTest = compute_url_map.ComputeUrlMapTest
 
+IdentityPool = iam_workload_identity_pool.IamWorkloadIdentityPool
+IdentityProvider = iam_workload_identity_pool_provider.IamWorkloadIdentityPoolProvider
+IdentityProviderOidc = iam_workload_identity_pool_provider.IamWorkloadIdentityPoolProviderOidc
+
 ClusterData = data_google_container_cluster.DataGoogleContainerCluster
 ConfigMap = config_map_v1.ConfigMapV1
 ConfigMapMetadata = config_map_v1.ConfigMapV1Metadata
@@ -330,4 +337,9 @@ AlertPolicy = monitoring_alert_policy.MonitoringAlertPolicy
 AlertPromql = monitoring_alert_policy.MonitoringAlertPolicyConditionsConditionPrometheusQueryLanguage
 AlertStrategy = monitoring_alert_policy.MonitoringAlertPolicyAlertStrategy
 NotificationChannel = monitoring_notification_channel.MonitoringNotificationChannel
+UptimeCheck = monitoring_uptime_check_config.MonitoringUptimeCheckConfig
+UptimeContent = monitoring_uptime_check_config.MonitoringUptimeCheckConfigContentMatchers
+UptimeHttp = monitoring_uptime_check_config.MonitoringUptimeCheckConfigHttpCheck
+UptimeResource = monitoring_uptime_check_config.MonitoringUptimeCheckConfigMonitoredResource
+UptimeStatus = monitoring_uptime_check_config.MonitoringUptimeCheckConfigHttpCheckAcceptedResponseStatusCodes
 NotificationSecrets = monitoring_notification_channel.MonitoringNotificationChannelSensitiveLabels

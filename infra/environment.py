@@ -16,6 +16,7 @@ Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s/]+\.[^\s/]+(/\S*[^\s/])?$")]
 Cron = Annotated[str, Field(pattern=r"^[\d*,/-]+( [\d*,/-]+){4}$")]  # minute, hour, day, month, day of the week; UTC
 SourceFile = Annotated[str, Field(pattern=r"^service/examples/[a-z0-9_]+\.toml$")]
+Number = Annotated[str, Field(pattern=r"^[0-9]{1,19}$")]
 Domain = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$", max_length=253)]
 Caller = Annotated[str, Field(pattern=r"^(group|serviceAccount):[^@\s]+@[^@\s]+\.[^@\s]+$")]
 
@@ -75,6 +76,10 @@ class Environment(BaseModel):
     project_number: Annotated[str, Field(pattern=r"^[0-9]{6,19}$")]  # gcloud projects describe PROJECT
     region: Region
 
+    billing_account: Annotated[str, Field(pattern=r"^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$")]
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]  # the billing account's; a budget has no other
+    monthly_budget: Annotated[int, Field(ge=1)]  # at half, nine tenths and all of it a mail is sent
+
     # Private address ranges, none within another: to change one replaces what lies in it.
     nodes_cidr: PrivateCidr
     pods_cidr: PrivateCidr
@@ -100,6 +105,7 @@ class Environment(BaseModel):
 
     pages: bool  # False: what would page somebody writes a mail instead
     ticket_email: Email
+    page_backup_email: Email | None = None  # is told of every page too, should PagerDuty not be reached
     runbooks_url: HttpsUrl  # the folder of monitoring/runbooks in your repository, as people open it
 
     # Days, in this order: leads and predictions live, lie overwritten or deleted but recoverable as a
@@ -108,6 +114,8 @@ class Environment(BaseModel):
     noncurrent_days: Annotated[int, Field(ge=1, le=90)] = 14
     soft_delete_days: Annotated[int, Field(ge=7, le=90)] = 7  # 7 to 90 is what Cloud Storage takes
     access_log_days: Annotated[int, Field(ge=30, le=3650)] = 400
+    log_days: Annotated[int, Field(ge=1, le=3650)] = 30  # as long as they cost nothing extra
+    audit_log_days: Annotated[int, Field(ge=30, le=3650)] = 400  # who read and wrote data
 
     scoring_replicas: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1, le=1000)]]  # least, most
     scoring_millicpus: Annotated[int, Field(ge=250, multiple_of=250)] = 500  # one pod's
@@ -118,6 +126,12 @@ class Environment(BaseModel):
     requests_per_minute: Annotated[int, Field(ge=10, le=100_000)] = 1_200  # from one address
     pod_requests_per_second: Annotated[int, Field(ge=1, le=10_000)] = 500  # what one pod gets before another zone does
     enforce_managed_rules: bool = False  # look at a week of previews first
+
+    # Numbers, for a name can be given up and taken: https://api.github.com/repos/OWNER/REPOSITORY says both.
+    github_repository_id: Number
+    github_owner_id: Number
+    github_branch: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")] = "main"
+    github_environment: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # protected by reviewers
 
     lead_source: SourceFile  # one deployment serves one; a second campaign is a second environment
     evaluate_schedule: Cron = "0 5 * * *"
@@ -140,6 +154,12 @@ class Environment(BaseModel):
                 f"personal_data_days: {self.personal_data_days} leaves no day to live beside "
                 f"noncurrent_days {self.noncurrent_days} and soft_delete_days {self.soft_delete_days}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_page_has_two_ways(self) -> Self:
+        if self.pages and not self.page_backup_email:
+            raise ValueError("page_backup_email: missing; where somebody is paged there are two ways to reach them")
         return self
 
     @model_validator(mode="after")

@@ -9,10 +9,11 @@ import sys
 from infra.bindings import App, GcsBackend, GoogleProvider
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
-from infra.releases import image
+from infra.releases import digests, image
 from infra.stacks.alerting import AlertingStack
 from infra.stacks.cluster import ClusterStack
 from infra.stacks.database import DatabaseStack
+from infra.stacks.delivery import DeliveryStack
 from infra.stacks.edge import EdgeStack
 from infra.stacks.foundation import FoundationStack
 from infra.stacks.lifecycle import LifecycleStack
@@ -26,7 +27,7 @@ from service.settings import Settings
 
 def build(app: App, env: Environment) -> None:
     """Add the stacks of `env` to `app`, each named `<environment>-<stack>`."""
-    foundation = FoundationStack(app, f"{env.id}-foundation", env=env)
+    foundation = FoundationStack(app, f"{env.id}-foundation", env=env, digests_in_use=digests(env))
     network = NetworkStack(app, f"{env.id}-network", env=env, pod_port=Settings.model_fields["port"].default)
     network.add_dependency(foundation)
     cluster = ClusterStack(
@@ -46,6 +47,7 @@ def build(app: App, env: Environment) -> None:
         scoring=foundation.scoring,
         jobs=foundation.jobs,
         mlflow=foundation.mlflow,
+        key=foundation.keys.get("storage"),
     )
     serving = ServingStack(
         app,
@@ -106,10 +108,15 @@ def build(app: App, env: Environment) -> None:
         run_key=foundation.keys.get("run"),
     )
     lifecycle.add_dependency(tracking)
-    alerting = AlertingStack(app, f"{env.id}-alerting", env=env, alerts=catalogue.alerts())
-    alerting.add_dependency(foundation)  # its API must be on
+    alerting = AlertingStack(
+        app, f"{env.id}-alerting", env=env, alerts=catalogue.alerts(), health_path=edge.health_path
+    )
+    alerting.add_dependency(edge)  # what is asked for must be there
+    delivery = DeliveryStack(app, f"{env.id}-delivery", env=env, alerting=f"{env.id}-alerting")
+    delivery.add_dependency(foundation)  # its APIs must be on
 
-    for stack in (foundation, network, cluster, storage, database, tracking, serving, edge, lifecycle, alerting):
+    stacks = (foundation, network, cluster, storage, database, tracking, serving, edge, lifecycle, alerting, delivery)
+    for stack in stacks:
         labels = {"environment": env.id, "managed_by": "terraform"}
         GoogleProvider(stack, "google", project=env.project, region=env.region, default_labels=labels)
         GcsBackend(stack, bucket=env.state_bucket, prefix=stack.node.id)

@@ -30,6 +30,11 @@ def image(env: Environment, name: Name, releases: Releases | None = None) -> str
     return f"{env.images}/{name}@{found.get(env.id, {}).get(name, PLACEHOLDER)}"
 
 
+def digests(env: Environment) -> list[str]:
+    """What has been released to `env`."""
+    return list(load().get(env.id, {}).values())
+
+
 def unreleased(config: Mapping[str, object]) -> list[str]:
     """The images that a stack runs and that nobody has released to its environment."""
     text = json.dumps(config)

@@ -1,16 +1,25 @@
-"""What everything else stands on: service APIs, one identity per workload, the image registry."""
+"""What everything else stands on: APIs, an identity for each workload, keys, secrets, logs, images, a budget."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from infra.bindings import (
-    Key,
-    KeyIamMember,
-    KeyRing,
-    KeyVersions,
+    Budget,
+    BudgetAmount,
+    BudgetFilter,
+    BudgetSum,
+    BudgetThreshold,
+    BudgetUpdates,
     Lifecycle,
+    NotificationChannel,
     ProjectIamMember,
     ProjectService,
     Registry,
+    RegistryCleanup,
+    RegistryCondition,
     RegistryDocker,
     RegistryIamMember,
+    RegistryNewest,
     RegistryScanning,
     Secret,
     SecretEncryption,
@@ -22,6 +31,8 @@ from infra.bindings import (
     TerraformStack,
 )
 from infra.environment import Environment
+from infra.keys import add_keys
+from infra.logs import add_logs
 
 APIS = (
     "artifactregistry.googleapis.com",
@@ -49,18 +60,6 @@ APIS = (
     "sts.googleapis.com",
 )
 
-# Who encrypts with each key: Google's own accounts in the project. https://cloud.google.com/iam/docs/service-agents
-# One that is not there yet is made by `gcloud beta services identity create`, which this provider version cannot.
-SECRETS_KEY = {"cluster": "container-engine-robot"}
-CUSTOMER_KEYS = {
-    "backup": "gcp-sa-gkebackup",
-    "database": "gcp-sa-cloud-sql",
-    "images": "gcp-sa-artifactregistry",
-    "run": "serverless-robot-prod",
-    "secrets": "gcp-sa-secretmanager",
-    "storage": "gs-project-accounts",
-}
-
 
 class FoundationStack(TerraformStack):
     """APIs, service accounts, keys, registry. The attributes are the accounts' e-mail addresses and the keys' ids."""
@@ -73,7 +72,7 @@ class FoundationStack(TerraformStack):
     migrator_password: str  # the secret's id
     keys: dict[str, str]  # by use; one that is missing is Google's
 
-    def __init__(self, scope: object, id: str, *, env: Environment) -> None:
+    def __init__(self, scope: object, id: str, *, env: Environment, digests_in_use: Collection[str]) -> None:
         super().__init__(scope, id)
         apis = [
             # Never switched off by a destroy: other things in the project may use the same API.
@@ -118,11 +117,11 @@ class FoundationStack(TerraformStack):
             member=f"serviceAccount:{self.nodes}",
         )
 
-        self.keys, granted = self._keys(env, apis)
+        self.keys, granted = add_keys(self, env, after=apis)
         # Their values are added by hand or by the bootstrap, and never pass through a state.
         if env.pages:
-            self._secret(env, "pagerduty-key", apis, granted)
-        self.migrator_password = self._secret(env, "migrator-password", apis, granted)
+            self._secret(env, "pagerduty-key", [*apis, *granted])
+        self.migrator_password = self._secret(env, "migrator-password", [*apis, *granted])
         SecretIamMember(
             self,
             "migrator_password_read",
@@ -131,6 +130,24 @@ class FoundationStack(TerraformStack):
             member=f"serviceAccount:{self.migrator}",
         )
 
+        self._images(env, digests_in_use, [*apis, *granted])
+        add_logs(self, env, poller=self.scoring, after=apis)
+        self._budget(env, apis)
+
+    def _images(self, env: Environment, digests_in_use: Collection[str], after: Sequence[Any]) -> None:
+        # A version that one policy keeps, no other deletes.
+        # https://cloud.google.com/artifact-registry/docs/repositories/cleanup-policy-overview
+        cleanup = [
+            RegistryCleanup(
+                id="untagged",
+                action="DELETE",
+                condition=RegistryCondition(tag_state="UNTAGGED", older_than=f"{30 * 86_400}s"),
+            ),
+            RegistryCleanup(id="newest", action="KEEP", most_recent_versions=RegistryNewest(keep_count=10)),
+        ]
+        if digests_in_use:
+            in_use = RegistryCondition(tag_state="ANY", version_name_prefixes=sorted(digests_in_use))
+            cleanup.append(RegistryCleanup(id="in-use", action="KEEP", condition=in_use))
         images = Registry(
             self,
             "images",
@@ -141,8 +158,10 @@ class FoundationStack(TerraformStack):
             description="Container images of lead scoring; a tag, once pushed, stays what it is.",
             docker_config=RegistryDocker(immutable_tags=True),
             vulnerability_scanning_config=RegistryScanning(enablement_config="INHERITED"),
+            cleanup_policies=cleanup,
+            cleanup_policy_dry_run=False,
             kms_key_name=self.keys.get("images"),
-            depends_on=[*apis, *granted],
+            depends_on=list(after),
             lifecycle=Lifecycle(prevent_destroy=True),
         )
         RegistryIamMember(
@@ -154,7 +173,44 @@ class FoundationStack(TerraformStack):
             member=f"serviceAccount:{self.nodes}",
         )
 
-    def _secret(self, env: Environment, thing: str, apis: list[ProjectService], granted: list[KeyIamMember]) -> str:
+    def _budget(self, env: Environment, apis: list[ProjectService]) -> None:
+        """Tells of costs; it stops nothing. A person who applies it needs USER_PROJECT_OVERRIDE=true:
+
+        https://registry.terraform.io/providers/hashicorp/google/latest/docs/resources/billing_budget
+        """
+        mail = NotificationChannel(
+            self,
+            "costs_mail",
+            type="email",
+            display_name=f"Lead scoring costs ({env.id})",
+            labels={"email_address": env.ticket_email},
+            enabled=True,
+            force_delete=False,
+            depends_on=apis,
+        )
+        spent, foreseen = "CURRENT_SPEND", "FORECASTED_SPEND"
+        Budget(
+            self,
+            "budget",
+            billing_account=env.billing_account,
+            display_name=f"Lead scoring ({env.id})",
+            amount=BudgetAmount(specified_amount=BudgetSum(currency_code=env.currency, units=str(env.monthly_budget))),
+            budget_filter=BudgetFilter(
+                projects=[f"projects/{env.project_number}"],
+                calendar_period="MONTH",
+                credit_types_treatment="INCLUDE_ALL_CREDITS",
+            ),
+            threshold_rules=[
+                BudgetThreshold(threshold_percent=part, spend_basis=basis)
+                for part, basis in ((0.5, spent), (0.9, spent), (1.0, spent), (1.0, foreseen))
+            ],
+            all_updates_rule=BudgetUpdates(
+                monitoring_notification_channels=[mail.name], disable_default_iam_recipients=False
+            ),
+            depends_on=apis,
+        )
+
+    def _secret(self, env: Environment, thing: str, after: Sequence[Any]) -> str:
         key = self.keys.get("secrets")
         secret = Secret(
             self,
@@ -172,42 +228,7 @@ class FoundationStack(TerraformStack):
                     ]
                 )
             ),
-            depends_on=[*apis, *granted],
+            depends_on=list(after),
             lifecycle=Lifecycle(prevent_destroy=True),
         )
         return str(secret.id)
-
-    def _keys(self, env: Environment, apis: list[ProjectService]) -> tuple[dict[str, str], list[KeyIamMember]]:
-        """The keys' ids by use, and the grants without which nothing can be encrypted with them."""
-        ring = KeyRing(
-            self,
-            "keys",
-            name=env.name("keys"),
-            location=env.region,
-            depends_on=apis,
-            lifecycle=Lifecycle(prevent_destroy=True),
-        )
-        keys, grants = {}, []
-        for use, agent in (SECRETS_KEY | (CUSTOMER_KEYS if env.customer_keys else {})).items():
-            key = Key(
-                self,
-                f"key_{use}",
-                name=use,
-                key_ring=ring.id,
-                purpose="ENCRYPT_DECRYPT",
-                rotation_period=f"{90 * 86_400}s",
-                destroy_scheduled_duration=f"{30 * 86_400}s",  # the days in which a destroyed version can come back
-                version_template=KeyVersions(algorithm="GOOGLE_SYMMETRIC_ENCRYPTION", protection_level="SOFTWARE"),
-                lifecycle=Lifecycle(prevent_destroy=True),
-            )
-            keys[use] = str(key.id)
-            grants.append(
-                KeyIamMember(
-                    self,
-                    f"key_{use}_agent",
-                    crypto_key_id=key.id,
-                    role="roles/cloudkms.cryptoKeyEncrypterDecrypter",
-                    member=f"serviceAccount:service-{env.project_number}@{agent}.iam.gserviceaccount.com",
-                )
-            )
-        return keys, grants

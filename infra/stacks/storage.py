@@ -7,6 +7,7 @@ from infra.bindings import (
     Bucket,
     BucketAction,
     BucketCondition,
+    BucketEncryption,
     BucketIamCondition,
     BucketIamMember,
     BucketLogging,
@@ -23,14 +24,18 @@ CREATE = "roles/storage.objectCreator"  # new objects only: it can neither repla
 CHANGE = "roles/storage.objectUser"
 
 POINTER = "champion.json"  # names the model that serves; service.model.bundle moves it
+BATCHES = "batch/"  # where the batch job puts its output
 
 
 class StorageStack(TerraformStack):
     """Five private buckets, granted on each bucket."""
 
-    def __init__(self, scope: object, id: str, *, env: Environment, scoring: str, jobs: str, mlflow: str) -> None:
-        """`scoring`, `jobs` and `mlflow` are e-mail addresses of service accounts."""
+    def __init__(
+        self, scope: object, id: str, *, env: Environment, scoring: str, jobs: str, mlflow: str, key: str | None
+    ) -> None:
+        """`scoring`, `jobs` and `mlflow` are e-mail addresses of service accounts, `key` a Cloud KMS key's id."""
         super().__init__(scope, id)
+        self._key = key
         logs = self._bucket(env, "access-logs", _delete_after(env.access_log_days))
         # Cloud Storage itself writes the usage logs, as this group.
         # https://cloud.google.com/storage/docs/access-logs#delivery
@@ -56,6 +61,15 @@ class StorageStack(TerraformStack):
         self._grant("leads_jobs_read", leads, f"serviceAccount:{jobs}", READ)
         self._grant("predictions_jobs_read", predictions, f"serviceAccount:{jobs}", READ)
 
+        # Batches of scores are added under a prefix of their own; records that the service wrote stay as they are.
+        batches = BucketIamCondition(
+            title="batches_only",
+            expression=f'resource.name.startsWith("projects/_/buckets/{predictions}/objects/{BATCHES}")',
+        )
+        self._grant("predictions_jobs_batch", predictions, f"serviceAccount:{jobs}", CHANGE, batches)
+
+        # MLflow's clients read and write artifacts themselves: a large one never passes through the server.
+        self._grant("artifacts_jobs_change", artifacts, f"serviceAccount:{jobs}", CHANGE)
         self._grant("artifacts_mlflow_change", artifacts, f"serviceAccount:{mlflow}", CHANGE)
 
     def _bucket(self, env: Environment, thing: str, *rules: BucketRule, logs: str | None = None) -> str:
@@ -81,6 +95,8 @@ class StorageStack(TerraformStack):
                     condition=BucketCondition(age=1),
                 ),
             ],
+            # Google's key for the access logs, which Cloud Storage itself delivers.
+            encryption=BucketEncryption(default_kms_key_name=self._key) if self._key and logs else None,
             logging=BucketLogging(log_bucket=logs, log_object_prefix=thing) if logs else None,
             lifecycle=Lifecycle(prevent_destroy=True),
         )

@@ -1,10 +1,15 @@
 import re
+from pathlib import Path
 
+import pytest
+
+from infra import keys
+from infra.bindings import App, GcsBackend, GoogleProvider
 from infra.environments import DEV, ENVIRONMENTS, PROD
 from infra.rehearsal.rehearse import rehearse
-from infra.rehearsal.synthesis import synthesize
+from infra.rehearsal.synthesis import read, synthesize
 from infra.rehearsal.terraform import Terraform
-from infra.stacks import foundation
+from infra.stacks.foundation import FoundationStack
 from tests.infra.conftest import Plans, Stacks, planned
 
 
@@ -65,16 +70,16 @@ def test_names_fit_the_clouds_limits_for_the_longest_prefix_and_id(engine: Terra
 
 
 def test_keys_rotate_and_only_googles_own_account_for_each_use_may_use_it(plans: Plans) -> None:
-    keys = planned(plans("prod")["foundation"], "google_kms_crypto_key")
-    assert {key["name"] for key in keys.values()} == {
+    made = planned(plans("prod")["foundation"], "google_kms_crypto_key")
+    assert {key["name"] for key in made.values()} == {
         *("backup", "cluster", "database", "images", "run", "secrets", "storage")
     }
-    for key in keys.values():
+    for key in made.values():
         assert key["rotation_period"] == "7776000s"
         assert key["destroy_scheduled_duration"] == "2592000s"
     grants = planned(plans("prod")["foundation"], "google_kms_crypto_key_iam_member")
     assert {name: grant["member"].partition("@")[2].partition(".")[0] for name, grant in grants.items()} == {
-        f"key_{use}_agent": agent for use, agent in (foundation.SECRETS_KEY | foundation.CUSTOMER_KEYS).items()
+        f"key_{use}_agent": agent for use, agent in (keys.SECRETS_KEY | keys.CUSTOMER_KEYS).items()
     }
     assert {grant["role"] for grant in grants.values()} == {"roles/cloudkms.cryptoKeyEncrypterDecrypter"}
 
@@ -122,3 +127,40 @@ def test_each_secret_is_read_by_whom_it_is_for(plans: Plans) -> None:
 
 def test_an_environment_that_pages_nobody_keeps_no_key_of_pagerduty(plans: Plans) -> None:
     assert planned(plans("dev")["foundation"], "google_secret_manager_secret").keys() == {"migrator_password"}
+
+
+def test_untagged_images_go_after_a_month_but_never_one_in_use_nor_the_newest(
+    engine: Terraform, tmp_path: Path
+) -> None:
+    digest = f"sha256:{'ab' * 32}"
+    app = App(outdir=str(tmp_path))
+    stack = FoundationStack(app, "prod-foundation", env=PROD, digests_in_use=[digest])
+    GoogleProvider(stack, "google", project=PROD.project, region=PROD.region)
+    GcsBackend(stack, bucket="states", prefix="prod-foundation")
+    app.synth()
+    (result,) = rehearse(read(tmp_path), engine)
+    (registry,) = planned(result.plan, "google_artifact_registry_repository").values()
+    assert registry["cleanup_policy_dry_run"] is False
+    policies = {policy["id"]: policy for policy in registry["cleanup_policies"]}
+    (untagged,), (in_use,) = policies["untagged"]["condition"], policies["in-use"]["condition"]
+    assert (policies["untagged"]["action"], untagged["tag_state"], untagged["older_than"]) == (
+        *("DELETE", "UNTAGGED", "2592000s"),
+    )
+    assert (policies["in-use"]["action"], in_use["version_name_prefixes"]) == ("KEEP", [digest])
+    assert (policies["newest"]["action"], policies["newest"]["most_recent_versions"][0]["keep_count"]) == ("KEEP", 10)
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_costs_are_told_at_half_at_nine_tenths_and_when_the_budget_is_or_will_be_spent(plans: Plans, env: str) -> None:
+    (budget,) = planned(plans(env)["foundation"], "google_billing_budget").values()
+    chosen = ENVIRONMENTS[env]
+    ((amount,),) = [budget["amount"][0]["specified_amount"]]
+    assert (amount["units"], amount["currency_code"]) == (str(chosen.monthly_budget), chosen.currency)
+    assert budget["budget_filter"][0]["projects"] == [f"projects/{chosen.project_number}"]
+    assert {(rule["threshold_percent"], rule["spend_basis"]) for rule in budget["threshold_rules"]} == {
+        (0.5, "CURRENT_SPEND"),
+        (0.9, "CURRENT_SPEND"),
+        (1, "CURRENT_SPEND"),
+        (1, "FORECASTED_SPEND"),
+    }
+    assert planned(plans(env)["foundation"], "google_monitoring_notification_channel").keys() == {"costs_mail"}

@@ -86,6 +86,8 @@ def test_each_workload_may_do_what_its_work_needs_and_no_more(plans: Plans) -> N
         ("models", "jobs", change, True),
         ("leads", "jobs", read, False),
         ("predictions", "jobs", read, False),
+        ("predictions", "jobs", change, True),
+        ("artifacts", "jobs", change, False),
         ("artifacts", "mlflow", change, False),
     }
 
@@ -96,3 +98,17 @@ def test_of_the_published_models_jobs_can_alter_only_the_pointer(plans: Plans) -
     pointer = f"projects/_/buckets/acme-leads-prod-models/objects/{bundle.POINTER}"
     assert condition["expression"] == f'resource.name == "{pointer}"'
     assert storage.POINTER == bundle.POINTER
+
+
+def test_of_the_predictions_jobs_can_alter_only_their_own_batches(plans: Plans) -> None:
+    grant = planned(plans("prod")["storage"], "google_storage_bucket_iam_member")["predictions_jobs_batch"]
+    (condition,) = grant["condition"]
+    prefix = "projects/_/buckets/acme-leads-prod-predictions/objects/batch/"
+    assert condition["expression"] == f'resource.name.startsWith("{prefix}")'
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_content_is_encrypted_with_the_environments_own_key_where_it_asks_for_one(plans: Plans, env: str) -> None:
+    for name, bucket in buckets(plans, env).items():
+        keys = [each["default_kms_key_name"].rpartition("/")[2] for each in bucket["encryption"]]
+        assert keys == (["storage"] if ENVIRONMENTS[env].customer_keys and name != "access_logs" else [])

@@ -1,0 +1,144 @@
+"""What is logged, for how long it is kept and what of it is counted.
+
+Metrics count what comes in, kept or excluded: https://cloud.google.com/logging/docs/logs-based-metrics
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from infra.bindings import (
+    AuditConfig,
+    AuditLog,
+    Lifecycle,
+    LogBucket,
+    LogExclusion,
+    LogMetric,
+    LogMetricDescriptor,
+    LogMetricLabel,
+    LogSink,
+    TerraformStack,
+)
+from infra.environment import Environment
+
+# Services whose reads and writes of data are on record; by default only changes of settings are.
+AUDITED = ("cloudkms", "cloudsql", "secretmanager", "storage")
+DATA_ACCESS = 'log_id("cloudaudit.googleapis.com/data_access")'
+
+# Not kept. Each is said elsewhere, or says that nothing is wrong.
+EXCLUSIONS = {
+    "data-access": (DATA_ACCESS, "Kept in the bucket for audits."),
+    "probes": (
+        'resource.type="http_load_balancer" AND httpRequest.status=200 AND httpRequest.requestUrl:"/healthz"',
+        "Uptime checks that were answered.",
+    ),
+    "system-pods": (
+        'resource.type="k8s_container" AND severity<WARNING'
+        ' AND resource.labels.namespace_name=("kube-system" OR "gmp-system" OR "gke-managed-system")',
+        "What GKE's own pods say while all is well.",
+    ),
+}
+
+# Name: filter, what it counts, label taken from the entry. In PromQL: logging_googleapis_com:user_<name>.
+METRICS: dict[str, tuple[str, str, dict[str, str]]] = {
+    "leadscoring_refused_bundles": (
+        'resource.type="k8s_container" AND severity=ERROR AND jsonPayload.logger="service.api.watcher"'
+        ' AND jsonPayload.message="bundle refused, the old model stays"',
+        "Published models that the scoring service would not serve.",
+        {"reason": "EXTRACT(jsonPayload.reason)"},
+    ),
+    "leadscoring_unhandled_errors": (
+        'resource.type=("k8s_container" OR "cloud_run_job" OR "cloud_run_revision") AND severity>=ERROR'
+        " AND jsonPayload.exception:*",
+        "Errors that nobody expected: a log entry with a traceback.",
+        {"logger": "EXTRACT(jsonPayload.logger)"},
+    ),
+    # Cloud Run itself says that an execution has failed, whatever the container managed to say.
+    "leadscoring_failed_jobs": (
+        'resource.type="cloud_run_job" AND log_id("cloudaudit.googleapis.com/system_event")'
+        ' AND protoPayload.methodName="/Jobs.RunJob" AND severity>=ERROR',
+        "Executions of jobs that failed after their retries.",
+        {"job": "EXTRACT(resource.labels.job_name)"},
+    ),
+}
+
+
+def add_logs(stack: TerraformStack, env: Environment, *, poller: str, after: Sequence[Any]) -> None:
+    """Audit logs, buckets, exclusions and metrics. `poller` reads the models every few seconds: not on record."""
+    for service in AUDITED:
+        AuditConfig(
+            stack,
+            f"audit_{service}",
+            project=env.project,
+            service=f"{service}.googleapis.com",
+            audit_log_config=[
+                AuditLog(log_type="ADMIN_READ"),
+                AuditLog(
+                    log_type="DATA_READ",
+                    exempted_members=[f"serviceAccount:{poller}"] if service == "storage" else None,
+                ),
+                AuditLog(log_type="DATA_WRITE"),
+            ],
+            depends_on=list(after),
+        )
+    LogBucket(
+        stack,
+        "logs_default",
+        project=env.project,
+        location="global",
+        bucket_id="_Default",
+        retention_days=env.log_days,
+        locked=False,
+        enable_analytics=False,
+        depends_on=list(after),
+        lifecycle=Lifecycle(prevent_destroy=True),
+    )
+    audit = LogBucket(
+        stack,
+        "logs_audit",
+        project=env.project,
+        location=env.region,
+        bucket_id=env.name("audit"),
+        description="Who read and wrote data.",
+        retention_days=env.audit_log_days,
+        locked=False,
+        enable_analytics=False,
+        depends_on=list(after),
+        lifecycle=Lifecycle(prevent_destroy=True),
+    )
+    LogSink(
+        stack,
+        "audit_sink",
+        name=env.name("audit"),
+        description="Data-access audit logs.",
+        destination=f"logging.googleapis.com/{audit.id}",
+        filter=DATA_ACCESS,
+        disabled=False,
+        unique_writer_identity=True,
+    )
+    for name, (filter_, why) in EXCLUSIONS.items():
+        LogExclusion(
+            stack,
+            f"exclude_{name}",
+            name=env.name(name),
+            description=why,
+            filter=filter_,
+            disabled=False,
+            depends_on=list(after),
+        )
+    for name, (filter_, counts, labels) in METRICS.items():
+        LogMetric(
+            stack,
+            name,
+            name=name,
+            description=counts,
+            filter=filter_,
+            disabled=False,
+            label_extractors=labels,
+            metric_descriptor=LogMetricDescriptor(
+                metric_kind="DELTA",
+                value_type="INT64",
+                unit="1",
+                labels=[LogMetricLabel(key=label, value_type="STRING") for label in labels],
+            ),
+            depends_on=list(after),
+        )
