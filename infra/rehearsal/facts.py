@@ -21,6 +21,7 @@ SENSITIVE: dict[str, frozenset[str]] = {
     ),
     "google_sql_database_instance": frozenset({"replica_configuration.password", "root_password", "server_ca_cert"}),
     "google_sql_user": frozenset({"password"}),
+    "google_monitoring_uptime_check_config": frozenset({"http_check.auth_info.password"}),
     "google_monitoring_notification_channel": frozenset(
         {"sensitive_labels.auth_token", "sensitive_labels.password", "sensitive_labels.service_key"}
     ),

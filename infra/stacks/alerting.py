@@ -1,4 +1,4 @@
-"""Who is told what: notification channels, and one policy for each alert of the catalogue.
+"""Who is told what: notification channels, one policy for each alert of the catalogue, a check from outside.
 
 Limits of a policy: https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.alertPolicies
 """
@@ -16,6 +16,11 @@ from infra.bindings import (
     NotificationSecrets,
     TerraformStack,
     TerraformVariable,
+    UptimeCheck,
+    UptimeContent,
+    UptimeHttp,
+    UptimeResource,
+    UptimeStatus,
 )
 from infra.environment import Environment
 from monitoring.alerts import Alert, Severity
@@ -29,24 +34,31 @@ def literal(text: str) -> str:
 
 
 class AlertingStack(TerraformStack):
-    """Pages go to PagerDuty where the environment pages, everything else by mail."""
+    """Pages go to PagerDuty, with a mail behind it, where the environment pages; everything else by mail."""
 
-    def __init__(self, scope: object, id: str, *, env: Environment, alerts: Iterable[Alert]) -> None:
+    def __init__(self, scope: object, id: str, *, env: Environment, alerts: Iterable[Alert], health_path: str) -> None:
+        """`health_path` is what the front door answers to anybody."""
         super().__init__(scope, id)
-        mail = NotificationChannel(
+        mail = self._mail("mail", f"Lead scoring tickets ({env.id})", env.ticket_email)
+        channels = {Severity.PAGE: [mail], Severity.TICKET: [mail]}
+        if env.pages:
+            backup = self._mail("page_backup", f"Lead scoring pages by mail ({env.id})", str(env.page_backup_email))
+            channels[Severity.PAGE] = [self._pagerduty(env), backup]
+        for alert in alerts:
+            self._policy(env, alert, channels[alert.severity])
+        self._uptime(env, health_path)
+
+    def _mail(self, id: str, name: str, address: str) -> str:
+        channel = NotificationChannel(
             self,
-            "mail",
+            id,
             type="email",
-            display_name=f"Lead scoring tickets ({env.id})",
-            labels={"email_address": env.ticket_email},
+            display_name=name,
+            labels={"email_address": address},
             enabled=True,
             force_delete=False,
         )
-        channels = {Severity.PAGE: mail.name, Severity.TICKET: mail.name}
-        if env.pages:
-            channels[Severity.PAGE] = self._pagerduty(env)
-        for alert in alerts:
-            self._policy(env, alert, channels[alert.severity])
+        return str(channel.name)
 
     def _pagerduty(self, env: Environment) -> str:
         # The value comes with TF_VAR_pagerduty_key; with this provider version the state holds it too.
@@ -69,7 +81,7 @@ class AlertingStack(TerraformStack):
         )
         return str(channel.name)
 
-    def _policy(self, env: Environment, alert: Alert, channel: str) -> None:
+    def _policy(self, env: Environment, alert: Alert, channels: list[str]) -> None:
         AlertPolicy(
             self,
             alert.name,
@@ -78,7 +90,7 @@ class AlertingStack(TerraformStack):
             enabled=True,
             severity=SEVERITY[alert.severity],
             user_labels={"environment": env.id, "severity": alert.severity.value},
-            notification_channels=[channel],
+            notification_channels=channels,
             conditions=[
                 AlertCondition(
                     display_name=alert.name,
@@ -101,4 +113,29 @@ class AlertingStack(TerraformStack):
                 content=literal(alert.summary),
                 links=[AlertLink(display_name="Runbook", url=f"{env.runbooks_url}/{alert.runbook}")],
             ),
+        )
+
+    def _uptime(self, env: Environment, path: str) -> None:
+        """Asks from four continents, as a caller would but for the sign-in, which a check cannot do."""
+        UptimeCheck(
+            self,
+            "front_door",
+            display_name=f"Lead scoring front door ({env.id})",
+            period="60s",
+            timeout="10s",
+            checker_type="STATIC_IP_CHECKERS",
+            selected_regions=["USA", "EUROPE", "SOUTH_AMERICA", "ASIA_PACIFIC"],
+            log_check_failures=True,
+            monitored_resource=UptimeResource(
+                type="uptime_url", labels={"project_id": env.project, "host": env.domain}
+            ),
+            http_check=UptimeHttp(
+                request_method="GET",
+                path=path,
+                port=443,
+                use_ssl=True,
+                validate_ssl=True,
+                accepted_response_status_codes=[UptimeStatus(status_class="STATUS_CLASS_2XX")],
+            ),
+            content_matchers=[UptimeContent(matcher="CONTAINS_STRING", content="ready")],
         )

@@ -44,6 +44,21 @@ def changed(**values: Any) -> Environment:
         ("soft_delete_days", 6),
         ("soft_delete_days", 91),
         ("access_log_days", 1),
+        ("scoring_replicas", (0, 2)),
+        ("scoring_replicas", (1, 1_001)),
+        ("scoring_millicpus", 300),
+        ("scoring_memory_mib", 256),
+        ("domain", "leads"),
+        ("domain", "https://leads.example.com"),
+        ("callers", ()),
+        ("callers", ("allUsers",)),
+        ("callers", ("user:somebody@example.com",)),
+        ("requests_per_minute", 0),
+        ("page_backup_email", "nobody"),
+        ("github_repository_id", "acme/leads"),
+        ("github_owner_id", "acme"),
+        ("github_branch", "-x"),
+        ("github_environment", "prod'"),
         ("lead_source", "/etc/leads.toml"),
         ("evaluate_schedule", "every day"),
         ("retrain_schedule", "0 7 * * MON"),
@@ -55,7 +70,7 @@ def changed(**values: Any) -> Environment:
 def test_a_value_that_the_cloud_would_refuse_is_refused_with_its_fields_name(field: str, value: object) -> None:
     with pytest.raises(ValidationError) as refused:
         changed(**{field: value})
-    assert [fault["loc"] for fault in refused.value.errors()] == [(field,)]
+    assert {fault["loc"][0] for fault in refused.value.errors()} == {field}
 
 
 def test_an_unknown_field_is_refused() -> None:
@@ -66,6 +81,16 @@ def test_an_unknown_field_is_refused() -> None:
 def test_personal_data_must_live_for_a_day_at_least() -> None:
     with pytest.raises(ValidationError, match="personal_data_days: 30 leaves no day to live beside noncurrent_days 23"):
         changed(personal_data_days=30, noncurrent_days=23, soft_delete_days=7)
+
+
+def test_pods_are_scaled_within_a_range() -> None:
+    with pytest.raises(ValidationError, match="scoring_replicas: least 3 is more than most 2"):
+        changed(scoring_replicas=(3, 2))
+
+
+def test_where_somebody_is_paged_there_are_two_ways_to_reach_them() -> None:
+    with pytest.raises(ValidationError, match="page_backup_email: missing"):
+        changed(pages=True)
 
 
 def test_batch_runs_no_more_tasks_at_once_than_it_has() -> None:

@@ -22,7 +22,8 @@ def test_what_a_stack_needs_is_deployed_before_it(stacks: Stacks) -> None:
         "prod-database": {"foundation", "network"},
         "prod-tracking": {"foundation", "network", "storage", "database"},
         "prod-lifecycle": {"foundation", "network", "tracking"},
-        "prod-alerting": {"foundation"},
+        "prod-alerting": {"edge"},
+        "prod-delivery": {"foundation"},
     }
 
 

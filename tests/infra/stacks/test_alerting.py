@@ -5,11 +5,12 @@ from typing import Any
 import yaml
 
 from infra.bindings import App, GcsBackend, GoogleProvider
-from infra.environments import DEV, PROD
+from infra.environments import DEV, ENVIRONMENTS, PROD
 from infra.rehearsal.masking import Plan
 from infra.rehearsal.rehearse import rehearse
 from infra.rehearsal.synthesis import read
 from infra.rehearsal.terraform import Terraform
+from infra.stacks import edge
 from infra.stacks.alerting import AlertingStack, literal
 from monitoring import catalogue, prometheus
 from monitoring.alerts import Alert, Severity
@@ -70,7 +71,7 @@ def test_an_expression_that_looks_like_a_terraform_template_arrives_as_it_was_wr
         runbook="odd.md",
     )
     app = App(outdir=str(tmp_path))
-    stack = AlertingStack(app, "dev-alerting", env=DEV, alerts=[alert])
+    stack = AlertingStack(app, "dev-alerting", env=DEV, alerts=[alert], health_path="/readyz")
     GoogleProvider(stack, "google", project=DEV.project)
     GcsBackend(stack, bucket="states", prefix="dev-alerting")
     app.synth()
@@ -85,9 +86,14 @@ def test_text_without_templates_is_left_alone() -> None:
     assert literal('up{a="b"} % 2 $1 {} %') == 'up{a="b"} % 2 $1 {} %'
 
 
-def test_pages_go_to_pagerduty_and_tickets_by_mail_where_the_environment_pages(plans: Plans) -> None:
+def test_pages_go_to_pagerduty_with_a_mail_behind_it_and_tickets_by_mail_where_the_environment_pages(
+    plans: Plans,
+) -> None:
     channels = {
-        Severity.PAGE: ["google_monitoring_notification_channel.pagerduty"],
+        Severity.PAGE: [
+            "google_monitoring_notification_channel.pagerduty",
+            "google_monitoring_notification_channel.page_backup",
+        ],
         Severity.TICKET: ["google_monitoring_notification_channel.mail"],
     }
     assert PROD.pages
@@ -126,3 +132,24 @@ def test_a_page_links_to_a_runbook_that_exists(plans: Plans) -> None:
         folder, _, name = link.rpartition("/")
         assert folder == PROD.runbooks_url
         assert (RUNBOOKS / name).is_file(), name
+
+
+def test_the_way_behind_pagerduty_is_another_mailbox_than_the_tickets(plans: Plans) -> None:
+    channels = planned(plans("prod")["alerting"], "google_monitoring_notification_channel")
+    mailboxes = {
+        name: channel["labels"].get("email_address") for name, channel in channels.items() if name != "pagerduty"
+    }
+    assert mailboxes == {"mail": PROD.ticket_email, "page_backup": PROD.page_backup_email}
+    assert PROD.ticket_email != PROD.page_backup_email
+
+
+def test_the_open_health_path_is_asked_for_from_outside_over_verified_tls(plans: Plans) -> None:
+    for env in ENVIRONMENTS.values():
+        (check,) = planned(plans(env.id)["alerting"], "google_monitoring_uptime_check_config").values()
+        (http,) = check["http_check"]
+        assert (http["path"], http["port"], http["request_method"]) == (edge.HEALTH_PATH, 443, "GET")
+        assert http["use_ssl"] is True
+        assert http["validate_ssl"] is True
+        (resource,) = check["monitored_resource"]
+        assert resource == {"type": "uptime_url", "labels": {"project_id": env.project, "host": env.domain}}
+        assert len(check["selected_regions"]) >= 3  # the API's least

@@ -1,0 +1,140 @@
+"""How CI gets in without a key: GitHub's own identity tokens, from one repository, for two accounts.
+
+The planner reads and changes nothing. The deployer is lent to jobs in the protected environment alone; what it may
+change it is granted by the project's owner, once, for an account that raises its own rights has all of them.
+https://cloud.google.com/iam/docs/workload-identity-federation-with-deployment-pipelines
+"""
+
+from infra.bindings import (
+    BucketIamCondition,
+    BucketIamMember,
+    IdentityPool,
+    IdentityProvider,
+    IdentityProviderOidc,
+    ProjectIamMember,
+    ServiceAccount,
+    ServiceAccountIamMember,
+    TerraformOutput,
+    TerraformStack,
+)
+from infra.environment import Environment
+
+ISSUER = "https://token.actions.githubusercontent.com"
+# What GitHub says of a job: https://docs.github.com/en/actions/reference/security/oidc#oidc-token-claims
+CLAIMS = {
+    "google.subject": "assertion.sub",
+    "attribute.repository_id": "assertion.repository_id",
+    "attribute.ref": "assertion.ref",
+    "attribute.environment": "has(assertion.environment) ? assertion.environment : ''",
+}
+
+# To compare the cloud with the state Terraform reads every resource, of each its settings and its grants.
+# https://cloud.google.com/iam/docs/roles-permissions
+VIEWERS = (
+    "roles/artifactregistry.reader",
+    "roles/binaryauthorization.policyViewer",
+    "roles/certificatemanager.viewer",
+    "roles/cloudkms.viewer",
+    "roles/cloudscheduler.viewer",
+    "roles/cloudsql.viewer",
+    "roles/compute.viewer",
+    "roles/container.viewer",  # the cluster and its objects, Secrets not among them
+    "roles/dns.reader",
+    "roles/gkebackup.viewer",
+    "roles/iam.securityReviewer",
+    "roles/iam.serviceAccountViewer",
+    "roles/iam.workloadIdentityPoolViewer",
+    "roles/logging.viewer",
+    "roles/monitoring.viewer",
+    "roles/run.viewer",
+    "roles/secretmanager.viewer",  # that secrets are there, not what they are
+    "roles/serviceusage.serviceUsageViewer",
+    "roles/storage.bucketViewer",  # that buckets are there, not what is in them
+)
+
+
+class DeliveryStack(TerraformStack):
+    """Identity pool, planner, deployer."""
+
+    def __init__(self, scope: object, id: str, *, env: Environment, alerting: str) -> None:
+        """`alerting` is the id of the stack whose state holds the PagerDuty key where the environment pages."""
+        super().__init__(scope, id)
+        pool = IdentityPool(
+            self,
+            "ci",
+            workload_identity_pool_id=env.name("ci"),
+            display_name=f"Lead scoring CI ({env.id})",
+            description="Jobs of the repository that this platform is deployed from.",
+            disabled=False,
+        )
+        path = f"projects/{env.project_number}/locations/global/workloadIdentityPools/{env.name('ci')}"
+        provider = IdentityProvider(
+            self,
+            "github",
+            workload_identity_pool_id=pool.workload_identity_pool_id,
+            workload_identity_pool_provider_id="github",
+            display_name="GitHub Actions",
+            disabled=False,
+            attribute_mapping=CLAIMS,
+            # By number: a name that is given up can be taken by somebody else.
+            attribute_condition=f"assertion.repository_id == '{env.github_repository_id}' "
+            f"&& assertion.repository_owner_id == '{env.github_owner_id}'",
+            oidc=IdentityProviderOidc(
+                issuer_uri=ISSUER, allowed_audiences=[f"https://iam.googleapis.com/{path}/providers/github"]
+            ),
+        )
+        TerraformOutput(self, "provider", value=provider.name, description="For google-github-actions/auth.")
+
+        callers = f"principalSet://iam.googleapis.com/{path}"
+        planner = self._account(env, "planner", "Compares what is deployed with what is configured.")
+        self._lend(planner, "planner", f"{callers}/attribute.ref/refs/heads/{env.github_branch}")
+        for role in VIEWERS:
+            ProjectIamMember(
+                self,
+                f"planner_{role.removeprefix('roles/').replace('.', '_')}",
+                project=env.project,
+                role=role,
+                member=f"serviceAccount:{planner.email}",
+            )
+        # The state that holds the key is the deployer's alone.
+        states = f"projects/_/buckets/{env.state_bucket}/objects/"
+        keyless = BucketIamCondition(
+            title="not_the_pagerduty_key", expression=f'!resource.name.startsWith("{states}{alerting}/")'
+        )
+        BucketIamMember(
+            self,
+            "planner_states",
+            bucket=env.state_bucket,
+            role="roles/storage.objectViewer",  # it plans with -lock=false, for a lock is an object
+            member=f"serviceAccount:{planner.email}",
+            condition=keyless if env.pages else None,
+        )
+
+        deployer = self._account(env, "deployer", "Applies plans that have been reviewed.")
+        self._lend(deployer, "deployer", f"{callers}/attribute.environment/{env.github_environment}")
+        BucketIamMember(
+            self,
+            "deployer_states",
+            bucket=env.state_bucket,
+            role="roles/storage.objectUser",
+            member=f"serviceAccount:{deployer.email}",
+        )
+
+    def _account(self, env: Environment, name: str, does: str) -> ServiceAccount:
+        return ServiceAccount(
+            self,
+            name,
+            account_id=env.name(name),
+            display_name=f"Lead scoring: {name} ({env.id})",
+            description=does,
+            disabled=False,
+        )
+
+    def _lend(self, account: ServiceAccount, name: str, callers: str) -> None:
+        ServiceAccountIamMember(
+            self,
+            f"{name}_ci",
+            service_account_id=account.name,
+            role="roles/iam.workloadIdentityUser",
+            member=callers,
+        )
