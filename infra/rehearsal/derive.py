@@ -154,8 +154,12 @@ class _Module:
                 block["block_types"][name] = NestedBlock(nesting_mode="list", max_items=1, block=nested)
         return block
 
-    def block(self, class_name: str) -> Block:
-        """The block that a resource's, data source's or struct's class stands for."""
+    def block(self, class_name: str, above: tuple[str, ...] = ()) -> Block:
+        """The block that a resource's, data source's or struct's class stands for.
+
+        A provider may repeat a block within itself some levels deep, which the bindings tell as one class that
+        holds itself: it is derived once.
+        """
         body = self.classes[class_name][1]
         struct = class_name.removesuffix("OutputReference")
         if struct == class_name:
@@ -169,7 +173,8 @@ class _Module:
             nested = _NESTED.search(getter)
             is_block, nesting = hcl.get(name, (True, "list"))
             if nested and computed == "false" and is_block:
-                block["block_types"][name] = self._nested(nested, nesting, required == "true")
+                if f"{nested.group(1)}OutputReference" not in (*above, class_name):
+                    block["block_types"][name] = self._nested(nested, nesting, required == "true", (*above, class_name))
                 continue
             attribute = Attribute(type=self._type(getter))
             if required == "true":
@@ -181,9 +186,9 @@ class _Module:
             block["attributes"][name] = _documented(attribute, documentation.get(name, ""))
         return block
 
-    def _nested(self, nested: re.Match[str], nesting: str, required: bool) -> NestedBlock:
+    def _nested(self, nested: re.Match[str], nesting: str, required: bool, above: tuple[str, ...]) -> NestedBlock:
         struct, kind, is_set = nested.groups()
-        block = self.block(f"{struct}OutputReference")
+        block = self.block(f"{struct}OutputReference", above)
         if nesting == "struct":
             return NestedBlock(nesting_mode="single", block=block)
         mode = "set" if nesting == "set" or is_set == "true" else "list"

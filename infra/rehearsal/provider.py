@@ -147,7 +147,7 @@ class Provider:
 
         def answer(attribute: Attribute, value: Any, steps: Steps) -> Any:
             if value is None and (path := ".".join(map(str, steps))) in examples:
-                return examples[path]
+                return settle(attribute["type"], examples[path], seed + repr(steps))
             unset = value is None and attribute.get("computed")
             return settle(attribute["type"], UNKNOWN if unset else value, seed + repr(steps))
 

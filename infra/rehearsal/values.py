@@ -67,7 +67,8 @@ def settle(type_: Type, value: Any, seed: str) -> Any:
         case "map", dict():
             return {key: settle(type_[1], element, f"{seed}.{key}") for key, element in value.items()}
         case "object", dict():
-            return {key: settle(type_[1][key], element, f"{seed}.{key}") for key, element in value.items()}
+            # An example answer names the fields that matter.
+            return {key: settle(field, value.get(key, UNKNOWN), f"{seed}.{key}") for key, field in type_[1].items()}
     return value
 
 
