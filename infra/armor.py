@@ -27,6 +27,7 @@ MANAGED_RULES = (
     "protocolattack-v33-stable",
     "scannerdetection-v33-stable",
 )
+KNOWN_EXPLOITS = "cve-canary"  # Log4Shell and its like: so narrow that they need no preview
 LAST = 2_147_483_647  # the priority of the rule that every policy must have
 EVERYBODY = ArmorMatch(versioned_expr="SRC_IPS_V1", config=ArmorMatchAddresses(src_ip_ranges=["*"]))
 HEALTH_PER_MINUTE = 60  # for each address: uptime checkers ask once a minute each
@@ -46,12 +47,15 @@ def front_door(stack: TerraformStack, env: Environment) -> ArmorPolicy:
         )
         for number, rule in enumerate(MANAGED_RULES)
     ]
-    return _policy(
-        stack,
-        "front_door",
-        env.name("front-door"),
-        [*managed, _at_most(env.requests_per_minute, EVERYBODY, 2_000)],
+    exploits = ArmorRule(
+        action="deny(403)",
+        priority=900,
+        preview=False,
+        description=KNOWN_EXPLOITS,
+        match=ArmorMatch(expr=ArmorExpression(expression=f"evaluatePreconfiguredWaf('{KNOWN_EXPLOITS}')")),
     )
+    limit = _at_most(env.requests_per_minute, EVERYBODY, 2_000)
+    return _policy(stack, "front_door", env.name("front-door"), [exploits, *managed, limit])
 
 
 def health_only(stack: TerraformStack, env: Environment, path: str) -> ArmorPolicy:

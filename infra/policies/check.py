@@ -15,12 +15,17 @@ from infra.policies.skips import Skip
 
 # Types that hold nothing to judge; any other type that no check judges fails.
 HARMLESS = {
+    "google_certificate_manager_certificate": "Google makes and renews it for the domain that its record proves",
+    "google_certificate_manager_certificate_map": "names certificates; the proxy that uses it is judged",
+    "google_certificate_manager_certificate_map_entry": "names certificates; the proxy that uses it is judged",
+    "google_certificate_manager_dns_authorization": "a record that proves a domain",
     "google_compute_address": "an address alone lets nobody in",
     "google_compute_global_address": "an address alone lets nobody in",
     "google_compute_health_check": "asks pods how they are",
     "google_compute_router": "a router without rules; its NAT is judged",
     "google_compute_url_map": "judged with the backends that it leads to",
     "google_dns_record_set": "judged with the zone that it stands in",
+    "google_iam_workload_identity_pool": "a pool lets nobody in; its provider is judged",
     "google_logging_metric": "counts log lines",
     "google_monitoring_dashboard": "a picture of what is measured",
     "google_service_networking_connection": "joins Google's network of private addresses to ours",

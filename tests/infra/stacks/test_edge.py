@@ -106,7 +106,8 @@ def test_the_open_backend_answers_get_of_the_health_path_so_often_and_forbids_th
 
 def test_callers_are_limited_and_managed_rules_begin_in_preview(plans: Plans) -> None:
     for env in ENVIRONMENTS.values():
-        *managed, throttle, rest = rules(plans, "front_door", env.id)
+        exploits, *managed, throttle, rest = rules(plans, "front_door", env.id)
+        assert (exploits["action"], exploits["preview"]) == ("deny(403)", False)
         assert len(managed) == 7
         for rule in managed:
             assert rule["preview"] is not env.enforce_managed_rules
