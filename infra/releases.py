@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,6 +33,12 @@ def image(env: Environment, name: Name, releases: Releases | None = None) -> str
 def digests(env: Environment) -> list[str]:
     """What has been released to `env`."""
     return list(load().get(env.id, {}).values())
+
+
+def notice(configs: Iterable[Mapping[str, object]]) -> str:
+    """A sentence on the images for which a placeholder stands, if there are any."""
+    missing = sorted({name for config in configs for name in unreleased(config)})
+    return f" Not released yet, a placeholder stands for the digest: {', '.join(missing)}." if missing else ""
 
 
 def unreleased(config: Mapping[str, object]) -> list[str]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
+from infra import releases
 from infra.policies import __main__ as policies
 from infra.policies.check import check
 from infra.policies.plan import PlanError
@@ -106,7 +107,8 @@ def main(arguments: list[str]) -> int:
 
     report.show(console, planned)
     title = f"{kind} of {options.env}, Terraform {engine.version}"
-    limits = None if options.real else report.LIMITS + report.examples(types(stacks, "data"))
+    placeholders = releases.notice(stack.config for stack in stacks)
+    limits = None if options.real else report.LIMITS + placeholders + report.examples(types(stacks, "data"))
     folder = PLATFORM / "plans" / f"{options.env}{'-real' if options.real else '-change' if options.against else ''}"
     written = report.write(folder, planned, title=title, limits=limits)
     if limits:

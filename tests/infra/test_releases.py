@@ -1,3 +1,5 @@
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -51,9 +53,17 @@ def test_a_real_plan_refuses_a_stack_with_an_image_that_nobody_released(engine: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_released_digests_are_in_the_stacks_and_every_image_is_of_the_environments_registry(
-    stacks: Stacks,
-) -> None:
+def test_a_rehearsal_says_for_which_images_a_placeholder_stands(stacks: Stacks) -> None:
+    missing = sorted(set(releases.IMAGES) - releases.load().get("dev", {}).keys())
+    said = releases.notice(each.config for each in stacks("dev"))
+    assert said == (f" Not released yet, a placeholder stands for the digest: {', '.join(missing)}." if missing else "")
+    assert releases.notice([]) == ""
+
+
+def test_every_image_is_named_by_a_digest_in_the_environments_own_registry(stacks: Stacks) -> None:
     for env in ENVIRONMENTS.values():
-        missing = {name for each in stacks(env.id) for name in releases.unreleased(each.config)}
-        assert missing == set(releases.IMAGES) - releases.load().get(env.id, {}).keys() or not missing
+        text = " ".join(json.dumps(each.config) for each in stacks(env.id))
+        images = set(re.findall(r'"image": "([^"]+)"', text))
+        assert {re.sub("@sha256:[0-9a-f]{64}$", "", image) for image in images} == {
+            f"{env.images}/{name}" for name in releases.IMAGES
+        }
