@@ -28,6 +28,7 @@ HARMLESS = {
     "google_iam_workload_identity_pool": "a pool lets nobody in; its provider is judged",
     "google_logging_metric": "counts log lines",
     "google_monitoring_dashboard": "a picture of what is measured",
+    "google_sql_database": "lies in the instance, which is judged",
     "google_service_networking_connection": "joins Google's network of private addresses to ours",
 }
 

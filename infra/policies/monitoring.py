@@ -46,6 +46,17 @@ def logs_kept(r: Resource) -> str | None:
     return None if days and days[0] >= 30 else f"retention_days is {days[0] if days else 'not set'}"
 
 
+@policy("exclusion-narrow", "google_logging_project_exclusion")
+def exclusion_narrow(r: Resource) -> str | None:
+    """What is not kept is named: by its log or what wrote it, and what."""
+    filter_ = r.written("filter")
+    return (
+        None
+        if any(name in filter_ for name in ("logName", "log_id(", "resource.type"))
+        else f"leaves out {filter_ or 'everything'}"
+    )
+
+
 @policy("audit-complete", "google_project_iam_audit_config")
 def audit_complete(r: Resource) -> str | None:
     """Who read and who wrote data is on record."""

@@ -54,7 +54,8 @@ def image_by_digest(r: Resource) -> str | None:
 def secret_by_reference(r: Resource) -> str | None:
     """A secret reaches a container by reference: a value would lie in state, plan and console."""
     for env in r.at(f"{_task(r)}.containers.env"):
-        if isinstance(env, dict) and env.get("value") and SECRET.search(env["name"]):
+        # ..._FILE says where a secret is mounted.
+        if isinstance(env, dict) and env.get("value") and SECRET.search(env["name"]) and env["name"][-5:] != "_FILE":
             return f"{env['name']} holds its value"
     return None
 
