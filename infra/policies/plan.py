@@ -8,7 +8,7 @@ from typing import Any, Final
 
 
 class Unknown:
-    """A value that is known only after apply: it comes from another resource, never from our own code."""
+    """A value that the stack takes from another resource, known only after apply."""
 
     def __repr__(self) -> str:
         return "(known after apply)"
@@ -33,8 +33,12 @@ class Resource:
     plan: "Plan"
 
     def at(self, path: str) -> list[Any]:
-        """Every value at a dotted path through all blocks and lists on the way; UNKNOWN for what is not known."""
-        return list(_at(self.values, self.unknown, path.split(".")))
+        """Every value at a dotted path through all blocks and lists on the way.
+
+        UNKNOWN for what the stack takes from elsewhere. What it has not written, so that the cloud will decide, is
+        not known before apply either: that is no value.
+        """
+        return list(_at(self.values, self.unknown, self.expressions, path.split(".")))
 
     def written(self, argument: str) -> str:
         """An argument as the stack wrote it, references and all: `serviceAccount:${google_...email}`."""
@@ -78,19 +82,30 @@ def read(file: Path) -> Plan:
     return plan
 
 
-def _at(value: Any, unknown: Any, steps: list[str]) -> Iterator[Any]:
+def _at(value: Any, unknown: Any, written: Any, steps: list[str]) -> Iterator[Any]:
     if unknown is True:
-        yield UNKNOWN
+        if written and written != {"constant_value": None}:
+            yield UNKNOWN
     elif isinstance(value, list):
         marks = unknown if isinstance(unknown, list) else []
         for index, element in enumerate(value):
-            yield from _at(element, marks[index] if index < len(marks) else None, steps)
+            yield from _at(element, marks[index] if index < len(marks) else None, _within(written, index), steps)
     elif not steps:
         if value is not None:
             yield value
     elif isinstance(value, dict):
         step, *rest = steps
-        yield from _at(value.get(step), unknown.get(step) if isinstance(unknown, dict) else None, rest)
+        inner = unknown.get(step) if isinstance(unknown, dict) else None
+        yield from _at(value.get(step), inner, _within(written, step), rest)
+
+
+def _within(written: Any, step: str | int) -> Any:
+    """What the configuration says of a part: blocks have parts of their own, an argument is one expression."""
+    if isinstance(written, list):  # a set's blocks are in another order than they are written: all of them count
+        return {name: inner for block in written for name, inner in block.items()}
+    if not isinstance(written, dict) or "references" in written or "constant_value" in written:
+        return written
+    return written if isinstance(step, int) else written.get(step)
 
 
 def _references(expressions: Any) -> set[str]:

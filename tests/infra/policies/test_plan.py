@@ -25,14 +25,25 @@ def test_a_value_is_found_through_blocks_and_lists(tmp_path: Path) -> None:
     assert resource.at("d") == resource.at("nothing") == []
 
 
-def test_what_is_known_only_after_apply_is_neither_absent_nor_anything_else(tmp_path: Path) -> None:
+def test_what_is_taken_from_elsewhere_is_unknown_and_what_is_left_to_the_cloud_is_no_value(tmp_path: Path) -> None:
     change = {
-        "after": {"l": ["x", None], "b": [{}]},
-        "after_unknown": {"l": [False, True], "b": [{"c": True}], "t": True},
+        "after": {"l": ["x", None], "b": [{}], "n": None},
+        "after_unknown": {"l": [False, True], "b": [{"c": True, "d": True}], "t": True, "n": True},
     }
-    (resource,) = written(tmp_path, {"change": change}).resources
+    taken = {"references": ["t.b.id", "t.b"]}
+    configured = {"address": "t.a", "expressions": {"l": taken, "b": [{"c": taken}], "n": {"constant_value": None}}}
+    (resource,) = written(tmp_path, {"change": change}, configured=(configured,)).resources
     assert resource.at("l") == ["x", UNKNOWN]
-    assert resource.at("b.c") == resource.at("t") == resource.at("t.deeper") == [UNKNOWN]
+    assert resource.at("b.c") == [UNKNOWN]
+    assert resource.at("b.d") == resource.at("t") == resource.at("t.deeper") == resource.at("n") == []
+
+
+def test_the_blocks_of_a_set_may_be_planned_in_another_order_than_they_are_written(tmp_path: Path) -> None:
+    change = {"after": {"s": [{"k": 1}, {"k": 2}]}, "after_unknown": {"s": [{"m": True}, {}]}}
+    blocks = [{"k": {"constant_value": 2}}, {"k": {"constant_value": 1}, "m": {"references": ["t.b"]}}]
+    configured = {"address": "t.a", "expressions": {"s": blocks}}
+    (resource,) = written(tmp_path, {"change": change}, configured=(configured,)).resources
+    assert resource.at("s.m") == [UNKNOWN]
 
 
 def test_of_an_unknown_argument_is_known_how_the_stack_wrote_it(tmp_path: Path) -> None:
