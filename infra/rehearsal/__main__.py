@@ -20,7 +20,7 @@ from infra.rehearsal import real, report, terraform
 from infra.rehearsal.isolation import BackendError
 from infra.rehearsal.rehearse import rehearse, rehearse_change
 from infra.rehearsal.steps import StackError
-from infra.rehearsal.synthesis import synthesize, types
+from infra.rehearsal.synthesis import readable, synthesize, types
 from infra.review import addresses, guard, inventory, sheet
 from infra.review.base import BaseError, stacks_at
 
@@ -59,6 +59,9 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("env", metavar="ENV", choices=list(ENVIRONMENTS), help=", ".join(ENVIRONMENTS))
     parser.add_argument("--real", action="store_true", help="real providers, real backend, your credentials")
+    parser.add_argument(
+        "--readable", action="store_true", help="with --real: leave out the stacks whose state holds a secret"
+    )
     parser.add_argument("--inventory", action="store_true", help="write infra/inventories/ENV anew")
     parser.add_argument("--sheet", action="store_true", help="write the review sheet, Markdown for a pull request")
     parser.add_argument("--against", metavar="REF", help="the commit that is deployed: plan what changes")
@@ -72,6 +75,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.real and (options.against or options.inventory):
         parser.error("--real plans what is deployed; --against and --inventory belong to a rehearsal")
+    if options.readable and not options.real:
+        parser.error("--readable goes with --real: a rehearsal reads no state that holds a secret")
     if options.inventory and options.against:
         parser.error("--inventory is of everything, --against of what changes")
     try:
@@ -85,6 +90,11 @@ def main(arguments: list[str]) -> int:
     console.print(f"{kind} of [bold]{options.env}[/] with Terraform {engine.version} ({engine.source})")
     with console.status("Synthesizing the stacks"):
         stacks = synthesize(ENVIRONMENTS[options.env])
+
+    if options.readable:
+        left_out = [stack.name for stack in stacks if stack not in readable(stacks)]
+        console.print(f"Left out, for its state holds a secret: {', '.join(left_out) or 'none'}")
+        stacks = readable(stacks)
 
     def step(stack: str, what: str, seconds: float) -> None:
         console.print(f"  [dim]{stack:<24}[/] {what:<12} {seconds:5.1f} s", highlight=False)

@@ -55,6 +55,28 @@ def read(folder: Path) -> tuple[Stack, ...]:
     )
 
 
+def readable(stacks: Iterable[Stack]) -> tuple[Stack, ...]:
+    """The stacks whose state the planner may read: it holds no secret.
+
+    A sensitive variable ends in the state, unless it goes to a write-only argument; these are called ..._wo.
+    """
+    return tuple(stack for stack in stacks if not any(_kept(stack.config, name) for name in sensitive(stack)))
+
+
+def sensitive(stack: Stack) -> frozenset[str]:
+    """The names of a stack's sensitive variables."""
+    variables = stack.config.get("variable", {})
+    return frozenset(name for name, variable in variables.items() if variable.get("sensitive"))
+
+
+def _kept(value: Any, variable: str) -> bool:
+    if isinstance(value, dict):
+        return any(_kept(inner, variable) for key, inner in value.items() if not key.endswith("_wo"))
+    if isinstance(value, list):
+        return any(_kept(inner, variable) for inner in value)
+    return isinstance(value, str) and f"var.{variable}" in value
+
+
 def types(stacks: Iterable[Stack], kind: Literal["resource", "data"]) -> frozenset[str]:
     """The resource types, or the data source types, in use."""
     return frozenset(type_name for stack in stacks for type_name in stack.config.get(kind, {}))
