@@ -50,6 +50,9 @@ def main() -> int:
         log_config=None,
         access_log=False,
         server_header=False,
+        # Longer than the load balancer keeps idle connections (600 s, fixed), so that it never reuses one that we
+        # are closing: https://cloud.google.com/load-balancing/docs/https#timeouts_and_retries
+        timeout_keep_alive=620,
         timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
     )
     for stop in (signal.SIGTERM, signal.SIGINT):
