@@ -102,18 +102,18 @@ class Provider:
         """The plan with placeholders for what was unknown."""
         planned = decode(request.planned_state)
         block = self.schema.resources[request.type_name]
-        if planned is None and self.protects and (held := self._held(request.type_name, decode(request.prior_state))):
+        if planned is None and (held := self._held(request)):
             return pb.ApplyResourceChange.Response(new_state=request.prior_state, diagnostics=[held])
         made = planned if planned is None else self._made(request.type_name, block, planned)
         return pb.ApplyResourceChange.Response(new_state=encode(made), legacy_type_system=True)
 
-    def _held(self, type_name: str, prior: dict[str, Any]) -> pb.Diagnostic | None:
+    def _held(self, request: Any) -> pb.Diagnostic | None:
         """The refusal to delete what its own state protects, in the provider's words."""
-        protection = stateful.PROTECTION.get(type_name)
+        protection = stateful.PROTECTION.get(request.type_name)
         # Not set is set: true is each one's default.
-        if protection is None or prior.get(protection) is False:
+        if not self.protects or protection is None or decode(request.prior_state).get(protection) is False:
             return None
-        said = f"cannot destroy {type_name} without setting {protection}=false and running `terraform apply`"
+        said = f"cannot destroy {request.type_name} without setting {protection}=false and running `terraform apply`"
         return pb.Diagnostic(severity=pb.Diagnostic.ERROR, summary=said)
 
     def _made(self, type_name: str, block: Block, planned: dict[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,8 @@ def examples(data_sources: Iterable[str]) -> str:
     )
 
 
+LATER = "(known after apply)"
+
 # The values that decide whether a plan is right, for the types in use; others show their name.
 MATTERS: dict[str, dict[str, str]] = {
     "google_artifact_registry_repository": {
@@ -270,7 +272,7 @@ def values(
         if any(map(_holds, at(unknown, steps))):
             references = expressions(plan, resource["address"]).get(steps[0], {})
             named = references.get("references", []) if isinstance(references, dict) else []
-            yield name, f"from {named[0]}" if named else "(known after apply)"
+            yield name, f"from {named[0]}" if named else LATER
         elif found := list(at(after, steps)):
             yield name, "; ".join(map(_text, found))
 

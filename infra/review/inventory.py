@@ -37,14 +37,21 @@ def text(planned: Planned) -> str:
 
 
 def _entry(name: str, shown: list[str]) -> list[str]:
-    """In one line if it fits, else a line for each value."""
+    """In one line if it fits, else a line for each value, and for each element of a long list."""
     line = f"- {name}: {', '.join(shown)}"
-    return [line] if len(line) <= _WIDTH else [f"- {name}", *(f"  - {value}" for value in shown)]
+    if len(line) <= _WIDTH:
+        return [line]
+    long = [value.replace("; ", "\n    - ") if len(value) > _WIDTH else value for value in shown]
+    return [f"- {name}", *(f"  - {value}" for value in long)]
 
 
 def values(plan: Plan, resource: dict[str, Any]) -> Iterator[str]:
     """Each value that matters with its name, as the plan has it; what the cloud decides is `(computed)`."""
-    for name, value in report.values(plan, resource, _set_in_code(plan, resource)):
+    arguments = report.expressions(plan, resource["address"])
+    otherwise = {name.replace("_", " "): name for name in sorted(arguments) if name not in _WORDS}
+    for name, value in report.values(plan, resource, otherwise):
+        if value == report.LATER:  # the cloud decides, the code does not
+            continue
         yield f"{name} {_MADE_UP.sub('(computed)', ' '.join(value.split()))}"
 
 
@@ -65,9 +72,3 @@ def stale(planned: Sequence[Planned], env: str, folder: Path = FOLDER) -> list[s
     now = {each.stack.removeprefix(f"{env}-"): text(each) for each in planned}
     then = {file.stem: file.read_text() for file in (folder / env).glob("*.md")}
     return sorted(stack for stack in now.keys() | then.keys() if now.get(stack) != then.get(stack))
-
-
-def _set_in_code(plan: Plan, resource: dict[str, Any]) -> dict[str, str]:
-    """The arguments to show of a type that is not in `report.MATTERS`: label and path."""
-    arguments = report.expressions(plan, resource["address"])
-    return {name.replace("_", " "): name for name in sorted(arguments) if name not in _WORDS}

@@ -7,7 +7,7 @@ import pytest
 
 from infra.environments import ENVIRONMENTS
 from infra.rehearsal import rehearse
-from infra.rehearsal.stateful import PROTECTION
+from infra.rehearsal.stateful import STATEFUL
 from infra.rehearsal.steps import StackError, silent
 from infra.rehearsal.synthesis import Stack
 from infra.rehearsal.terraform import Terraform
@@ -129,12 +129,19 @@ def test_the_provider_refuses_to_delete_what_the_code_no_longer_mentions(engine:
         bare_apply(BASE, head(DATABASE, "d"), engine)
 
 
-def test_every_stack_refuses_to_lose_what_it_holds(stacks: Stacks, engine: Terraform) -> None:
+def test_our_cluster_and_our_database_refuse_to_go_with_the_code_that_made_them(
+    stacks: Stacks, engine: Terraform
+) -> None:
     def emptied(each: Stack) -> Stack:
         """The stack as a bare destroy sees it: nothing is left of the code but the protections in the state."""
         return Stack(each.name, {k: v for k, v in each.config.items() if k not in ("resource", "output")}, each.needs)
 
-    holding = [each for each in stacks("prod") if any(PROTECTION.get(t) for t in each.config.get("resource", {}))]
+    holding = [
+        each
+        for each in stacks("prod")
+        if any(known.protection and type_name in each.config["resource"] for type_name, known in STATEFUL.items())
+    ]
+    assert {each.name for each in holding} == {"prod-cluster", "prod-database"}
     with rehearse._stage(stacks("prod"), engine, None, silent, print) as run:
         for each in stacks("prod"):
             run(each).deploy()

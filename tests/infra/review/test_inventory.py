@@ -9,7 +9,7 @@ from infra.environments import ENVIRONMENTS
 from infra.rehearsal import report
 from infra.rehearsal.steps import Planned
 from infra.review import inventory
-from tests.infra.conftest import PLANTED_KEY
+from tests.infra.conftest import PLANTED_KEY, Stacks
 
 Rehearsed = Callable[[str], list[Planned]]
 
@@ -57,13 +57,18 @@ def test_no_inventory_holds_a_secret_or_a_made_up_value(rehearsed: Rehearsed, en
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
-def test_every_value_that_matters_is_set_in_code_and_not_left_to_the_provider(rehearsed: Rehearsed, env: str) -> None:
+def test_every_value_that_matters_is_set_in_code_and_not_left_to_the_provider(
+    rehearsed: Rehearsed, stacks: Stacks, env: str
+) -> None:
     left = []
-    for each in rehearsed(env):
+    for each, stack in zip(rehearsed(env), stacks(env), strict=True):
         for resource in each.plan["resource_changes"]:
+            if resource["mode"] != "managed":
+                continue
             paths = report.MATTERS.get(resource["type"], {})
-            arguments = report.expressions(each.plan, resource["address"])
-            shown = {name for name, _ in report.values(each.plan, resource)}
+            config = stack.config["resource"][resource["type"]][resource["name"]]
+            arguments = config.keys() | config.get("dynamic", {}).keys()
+            shown = {name for name, value in report.values(each.plan, resource) if value != report.LATER}
             left += [
                 f"{resource['address']}: {path}"
                 for name, path in paths.items()
