@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 # The modules of policies add what they hold to POLICIES.
-from infra.policies import data, edge, identity, monitoring, scanner, skips, workloads  # noqa: F401
+from infra.policies import cluster, data, edge, identity, monitoring, scanner, skips, workloads  # noqa: F401
 from infra.policies.plan import Plan, PlanError, read
 from infra.policies.policy import POLICIES
 from infra.policies.scanner import Outcome
