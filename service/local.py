@@ -168,8 +168,8 @@ def _digest(toml: Path, source: Any) -> str:
     digest = hashlib.sha256(toml.read_bytes())
     if source.path is not None:
         with contextlib.suppress(OSError):  # the training says it better
-            state = source.file.stat()
-            digest.update(f"{source.file}:{state.st_size}:{state.st_mtime_ns}".encode())
+            state = Path(source.location).stat()
+            digest.update(f"{source.location}:{state.st_size}:{state.st_mtime_ns}".encode())
     return digest.hexdigest()
 
 

@@ -52,7 +52,7 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
 
     Raises SourceError naming file, row and column, and the remedy.
     """
-    table = _sample_table(source.sample) if source.sample else read_table(source.file, source.delimiter)
+    table = _sample_table(source.sample) if source.sample else read_table(source.location, source.delimiter)
     _check_columns(source, table, schema)
     target = _target(source, table)
     times = read_column(table, source.time_column).times(source.time_format) if source.time_column else None

@@ -28,7 +28,9 @@ class SourceError(Exception):
 
 
 class Source(BaseModel):
-    """A lead source as written. `file` is where its leads are; a source with a `sample` generates them."""
+    """A lead source as written. A source with a `sample` generates its leads.
+
+    An outcome is final `maturity_days` after the lead was scored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,6 +52,7 @@ class Source(BaseModel):
     missing_in: dict[str, tuple[Marker, ...]] = {}
     kinds: dict[str, Kind] = {}
 
+    maturity_days: Annotated[float, Field(ge=0, le=3650)] = 30
     metric: Metric
     metric_reason: Text | None = None
     agreed_by: Text | None = None
@@ -101,8 +104,11 @@ class Source(BaseModel):
         return self.rows_in_time_order or self.time_column is not None
 
     @property
-    def file(self) -> Path:
-        """The file with the leads, `${VAR}` expanded. Raises SourceError naming a variable that is not set."""
+    def location(self) -> str:
+        """Where the file with the leads is, `${VAR}` expanded: a local path or gs://bucket/object.
+
+        Raises SourceError naming a variable that is not set.
+        """
         if self.path is None:
             raise SourceError(f"source {self.name!r} generates its leads and has no file")
         if unset := [v for v in re.findall(r"\$\{(\w+)\}", self.path) if v not in os.environ]:
@@ -110,7 +116,8 @@ class Source(BaseModel):
                 f"source {self.name!r}: path needs the environment variable {unset[0]}, which is not set; "
                 f"say: export {unset[0]}=/where/your/file/is"
             )
-        return self._folder / re.sub(r"\$\{(\w+)\}", lambda v: os.environ[v[1]], self.path)
+        path = re.sub(r"\$\{(\w+)\}", lambda v: os.environ[v[1]], self.path)
+        return path if path.startswith("gs://") else str(self._folder / path)
 
 
 def load_source(toml: Path) -> Source:

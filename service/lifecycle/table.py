@@ -17,6 +17,7 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from service.lifecycle.source import SourceError
+from service.storage import StorageError, open_storage
 
 DELIMITERS = ",;\t|"
 SNIFFED_ROWS = 20
@@ -36,12 +37,16 @@ class Table:
         return self.first_row + index
 
 
-def read_table(path: Path, delimiter: str | None = None) -> Table:
-    """Read the whole file; its delimiter is told from the header unless given. Raises SourceError."""
-    try:
-        stored = path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
+def read_table(location: Path | str, delimiter: str | None = None) -> Table:
+    """Read a whole file or `gs://bucket/object`. Raises SourceError."""
+    return parse_table(str(location), _stored(str(location)), delimiter)
+
+
+def parse_table(path: str, stored: bytes, delimiter: str | None = None) -> Table:
+    """The table in these bytes, as stored at `path`; the delimiter is told from the header unless given.
+
+    Raises SourceError.
+    """
     data = stored
     if stored.startswith(b"\x1f\x8b"):
         try:
@@ -54,17 +59,32 @@ def read_table(path: Path, delimiter: str | None = None) -> Table:
         raise SourceError(f"{path}: holds no leads")
     if twice := sorted({n for n in cells.column_names if cells.column_names.count(n) > 1}):
         raise SourceError(f"{path}: the column {twice[0]!r} is there twice; rename one")
-    return Table(str(path), cells, first_row, hashlib.sha256(stored).hexdigest())
+    return Table(path, cells, first_row, hashlib.sha256(stored).hexdigest())
 
 
-def _read_parquet(path: Path, data: bytes, _: str | None) -> pa.Table:
+def _stored(location: str) -> bytes:
+    folder, _, name = location.rpartition("/") if location.startswith("gs://") else ("", "", "")
+    try:
+        if not folder:
+            return Path(location).read_bytes()
+        found = open_storage(folder).read(name)
+    except OSError as error:
+        raise SourceError(f"{location}: cannot be read: {error.strerror}") from error
+    except (StorageError, ValueError) as error:
+        raise SourceError(f"{location}: {error}") from error
+    if found is None:
+        raise SourceError(f"{location}: there is no such object")
+    return found.data
+
+
+def _read_parquet(path: str, data: bytes, _: str | None) -> pa.Table:
     try:
         return parquet.read_table(pa.BufferReader(data))
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"{path}: is a broken Parquet file: {error}") from error
 
 
-def _read_csv(path: Path, data: bytes, delimiter: str | None) -> pa.Table:
+def _read_csv(path: str, data: bytes, delimiter: str | None) -> pa.Table:
     data = data.removeprefix(b"\xef\xbb\xbf")
     if not data.strip():
         raise SourceError(f"{path}: is empty")
@@ -117,7 +137,7 @@ def _header(text: str, delimiter: str) -> list[str]:
         return []
 
 
-def _sniff(path: Path, text: str) -> str:
+def _sniff(path: str, text: str) -> str:
     """The delimiter that cuts all of the first rows like the header, if any does; else the header's commonest."""
 
     def quality(delimiter: str) -> tuple[bool, int]:

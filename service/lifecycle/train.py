@@ -4,8 +4,6 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +15,7 @@ from service import tracking
 from service.lifecycle import export, selection
 from service.lifecycle.card import choice_rows, figure_rows, model_card, spoken
 from service.lifecycle.figures import bands
+from service.lifecycle.job import shown_progress
 from service.lifecycle.leads import Leads, load
 from service.lifecycle.plots import plots
 from service.lifecycle.selection import Progress, Selection, TooFewOutcomes
@@ -157,16 +156,6 @@ def _git_commit() -> str | None:
     except OSError:
         return None
     return answer.stdout.strip() or None
-
-
-@contextmanager
-def shown_progress(console: Console) -> Iterator[Progress]:
-    """What is being done: one changing line with a spinner on a terminal, a line each elsewhere."""
-    if not console.is_terminal:
-        yield lambda doing: console.print(doing, highlight=False)
-        return
-    with console.status("starting") as status:
-        yield status.update
 
 
 def main(arguments: list[str] | None = None) -> int:

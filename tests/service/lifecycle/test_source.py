@@ -66,7 +66,7 @@ def test_a_complete_source_is_read_as_written(tmp_path: Path) -> None:
     source = load_source(written(tmp_path, COMPLETE))
     assert (source.metric, source.agreed_on, source.economics.contact_cost) == ("profit", date(2025, 1, 31), 5)
     assert source.economics.contacts_per_1000_leads == 1000
-    assert source.file == tmp_path / "leads.csv"
+    assert source.location == str(tmp_path / "leads.csv")
     assert not source.in_time_order
 
 
@@ -75,10 +75,10 @@ def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
 ) -> None:
     source = load_source(written(tmp_path, COMPLETE.replace("leads.csv", "${CRM_EXPORT}/leads.csv")))
     monkeypatch.setenv("CRM_EXPORT", "/exports")
-    assert source.file == Path("/exports/leads.csv")
+    assert source.location == "/exports/leads.csv"
     monkeypatch.delenv("CRM_EXPORT")
     with pytest.raises(SourceError, match=r"environment variable CRM_EXPORT, which is not set.*export CRM_EXPORT="):
-        source.file  # noqa: B018
+        source.location  # noqa: B018
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,122 @@
+"""What became of the models: evaluations, drift checks and decisions. The jobs write it, the service's page reads it.
+
+One create-only object an entry, `history/<kind>/<time>-<digest>.json` in the models' storage, named after its time and
+content: what is written twice is there once.
+"""
+
+import contextlib
+import hashlib
+from datetime import datetime
+from typing import Literal, TypeVar
+
+import msgspec
+
+from service.storage import Conflict, Storage
+
+PREFIX = "history/"
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A figure and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class BandOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one band's leads."""
+
+    band: str
+    leads: int
+    converted: int
+    contacted: int
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="evaluation"):
+    """How the served model did on leads whose outcome is final, scored in [since, until).
+
+    `figures` and `benchmark` go by `service.lifecycle.figures.NAMES`; `complete` is None where the service's own count
+    of records could not be asked; `business` holds contacts, revenue, cost, profit and roi; `changes` are sentences.
+    """
+
+    time: datetime
+    since: datetime
+    until: datetime
+    model_version: str
+    leads: int
+    without_outcome: int
+    complete: bool | None
+    missing_records: float
+    figures: dict[str, Estimate]
+    benchmark: dict[str, float]
+    bands: tuple[BandOutcome, ...]
+    business: dict[str, float]
+    changes: tuple[str, ...]
+    mlflow_run_id: str
+
+
+class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
+    """One feature's distance from training: the test's statistic and corrected p-value, and how much it matters."""
+
+    feature: str
+    distance: float
+    p_value: float
+    influence: float
+    drifted: bool
+    missing: float
+    missing_in_training: float
+    unseen: float
+
+
+class DriftCheck(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="drift"):
+    """How the leads scored in [since, until) compare with those trained on; `expected` figures need no outcomes."""
+
+    time: datetime
+    since: datetime
+    until: datetime
+    model_version: str
+    leads: int
+    found: bool
+    features: tuple[FeatureDrift, ...]
+    expected: dict[str, Estimate]
+    benchmark: dict[str, float]
+    reasons: tuple[str, ...]
+    mlflow_run_id: str
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="decision"):
+    """What was decided, by whom and why. `version` is the model decided on, `before` the one served until then."""
+
+    time: datetime
+    action: Literal["promoted", "refused", "kept", "rolled_back"]
+    trigger: Literal["schedule", "drift", "calibration", "hand"]
+    version: str | None
+    before: str | None
+    author: str
+    reason: str
+    figures: dict[str, Estimate] = {}
+    mlflow_run_id: str | None = None
+
+
+Entry = Evaluation | DriftCheck | Decision
+FOLDERS: dict[type[Entry], str] = {Evaluation: "evaluations", DriftCheck: "drift", Decision: "decisions"}
+_DECODER = msgspec.json.Decoder(Entry)
+One = TypeVar("One", Evaluation, DriftCheck, Decision)
+
+
+def append(models: Storage, entry: Entry) -> str:
+    """Write the entry; return its key. Writing the same entry again changes nothing. Raises StorageError."""
+    data = msgspec.json.encode(entry)
+    digest = hashlib.sha256(data).hexdigest()[:8]
+    key = f"{PREFIX}{FOLDERS[type(entry)]}/{entry.time:%Y%m%dT%H%M%S.%fZ}-{digest}.json"
+    with contextlib.suppress(Conflict):  # its name holds a digest of its content
+        models.create(key, data)
+    return key
+
+
+def latest(models: Storage, kind: type[One], count: int = 1) -> list[One]:
+    """The newest entries of a kind, oldest first. Raises StorageError, and msgspec.DecodeError on a broken entry."""
+    keys = list(models.keys(f"{PREFIX}{FOLDERS[kind]}/"))[-count:]
+    stored = [found for key in keys if (found := models.read(key))]
+    return [entry for each in stored if isinstance(entry := _DECODER.decode(each.data), kind)]

@@ -1,0 +1,125 @@
+"""What the jobs of the closed loop share: their command line, exit status, and the figures about the run itself."""
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from service import tracking
+from service.lifecycle.publish import Gauge, publish
+from service.lifecycle.source import Source, SourceError, load_source
+from service.model.bundle import BundleRefused
+from service.records import RecordError
+from service.storage import Storage, StorageError, open_storage
+
+Progress = Callable[[str], None]
+
+EXIT = "exit status: 0 done, 1 it failed or was refused, 2 wrong use or an unusable lead source"
+
+OPTIONS = {
+    "models": ("LEADSCORING_MODELS_URL", "folder or gs://bucket/prefix of the model bundles"),
+    "predictions": ("LEADSCORING_PREDICTIONS_URL", "folder or gs://bucket/prefix of the prediction records"),
+    "leads": ("LEADSCORING_LEADS_URL", "folder or gs://bucket/prefix that holds outcomes/, batch/ and quarantine/"),
+    "tracking": ("MLFLOW_TRACKING_URI", "the MLflow server"),
+}
+
+
+class JobFailed(Exception):
+    """The job could not do its work; the message says what happened, where, and what to do next."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What a job of the loop works on. `now` is given on the command line or the clock's."""
+
+    source: Source
+    models: Storage
+    predictions: Storage
+    leads: Storage
+    tracking: str
+    now: datetime
+    tell: Progress
+
+
+Work = Callable[[Loop, argparse.Namespace], Sequence[Gauge]]
+
+
+def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """The command line that all jobs of the loop have; a job adds its own options."""
+    made = argparse.ArgumentParser(
+        prog=f"python -m service.lifecycle.{name}",
+        description=description,
+        epilog=f"examples:\n{examples}\n{EXIT}\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--source", type=Path, required=True, metavar="FILE.toml", help="the lead source")
+    for option, (variable, meaning) in OPTIONS.items():
+        made.add_argument(
+            f"--{option}", metavar="URL", default=os.environ.get(variable), help=f"{meaning} (default: ${variable})"
+        )
+    made.add_argument(
+        "--metrics",
+        metavar="TARGET",
+        default=os.environ.get("LEADSCORING_METRICS"),
+        help="where figures go: projects/ID for Cloud Monitoring, or a local folder (default: $LEADSCORING_METRICS)",
+    )
+    made.add_argument("--now", type=_time, metavar="TIME", help="work as if it were this time, ISO 8601 (default: now)")
+    return made
+
+
+def run(name: str, options: argparse.ArgumentParser, work: Work, arguments: Sequence[str] | None = None) -> int:
+    """Parse, work, publish the figures that the work returns and those about the run; return the exit status."""
+    given = options.parse_args(arguments)
+    if missing := [f"--{option}" for option in OPTIONS if not getattr(given, option)]:
+        options.error(f"give {', '.join(missing)}")
+    console = Console(stderr=True)
+    started, clock = datetime.now(UTC), time.monotonic()
+    try:
+        source = load_source(given.source)
+        models, predictions, leads = (open_storage(url) for url in (given.models, given.predictions, given.leads))
+    except (SourceError, ValueError) as error:
+        return _failed(console, error, 2)
+    code, gauges = 1, [Gauge("leadscoring_job_last_start_timestamp_seconds", started.timestamp())]
+    with shown_progress(console) as tell:
+        try:
+            gauges += work(Loop(source, models, predictions, leads, given.tracking, given.now or started, tell), given)
+            code = 0
+        except SourceError as error:
+            code = _failed(console, error, 2)
+        except (JobFailed, tracking.TrackingError, BundleRefused, StorageError, RecordError) as error:
+            code = _failed(console, error, 1)
+        finally:
+            outcome = "failure" if code else "success"
+            gauges += [
+                Gauge(f"leadscoring_job_last_{outcome}_timestamp_seconds", time.time()),
+                Gauge("leadscoring_job_duration_seconds", time.monotonic() - clock),
+            ]
+            if given.metrics:
+                publish(given.metrics, name, gauges)
+    return code
+
+
+@contextmanager
+def shown_progress(console: Console) -> Iterator[Progress]:
+    """What is being done: one changing line with a spinner on a terminal, a line each elsewhere."""
+    if not console.is_terminal:
+        yield lambda doing: console.print(doing, markup=False, highlight=False)
+        return
+    with console.status("starting") as status:
+        yield status.update
+
+
+def _failed(console: Console, error: Exception, code: int) -> int:
+    console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+    return code
+
+
+def _time(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
