@@ -60,6 +60,7 @@ def test_every_path_that_is_named_exists() -> None:
 
 
 @pytest.mark.skipif("BANK_MARKETING_CSV" not in os.environ, reason="BANK_MARKETING_CSV names no file of real leads")
+@pytest.mark.slow
 def test_the_figures_are_those_of_the_command() -> None:
     assert FIGURES in COMMANDS
     shown = subprocess.run(

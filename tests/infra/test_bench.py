@@ -20,6 +20,7 @@ def test_a_bar_is_met_or_missed(seconds: float, megabytes: float, passed: bool) 
     assert result(seconds, megabytes).passed is passed
 
 
+@pytest.mark.slow
 def test_both_forms_are_really_run_and_their_memory_seen() -> None:
     measured = bench.measure("dev", runs=1)
     assert measured.memory_ratio <= bench.MEMORY_BAR

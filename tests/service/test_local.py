@@ -115,6 +115,7 @@ def test_the_requests_of_the_readme_are_answered(first: Up) -> None:
         assert "leadscoring_" in answer or "model_version" in answer or "threshold" in answer
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_all_that_was_started_and_a_second_start_needs_no_training(first: Up, folder: Path) -> None:
     assert first.group() != []
     assert first.ctrl_c() == 0
@@ -169,6 +170,7 @@ def test_a_source_s_path_may_be_relative_to_where_one_stands(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif("BANK_MARKETING_CSV" not in os.environ, reason="BANK_MARKETING_CSV names no file of real leads")
+@pytest.mark.slow
 def test_real_leads_come_up_too(tmp_path: Path) -> None:
     up = Up(tmp_path, ROOT / "service/examples/bank_marketing.toml")
     try:

@@ -113,6 +113,7 @@ def test_a_provider_without_a_stand_in_is_not_fetched_from_anywhere(engine: Terr
     assert "no-other-providers" in said
 
 
+@pytest.mark.slow
 def test_a_rehearsal_needs_no_network(tmp_path: Path) -> None:
     alone = ["unshare", "--map-root-user", "--net"]
     if not shutil.which("unshare") or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:

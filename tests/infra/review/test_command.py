@@ -37,6 +37,7 @@ def run(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, cwd=repository, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_change_that_would_replace_buckets_is_refused_and_each_is_named(repository: Path) -> None:
     done = run(repository, "--against", "HEAD", "--sheet")
     assert done.returncode == 1, done.stdout
@@ -48,6 +49,7 @@ def test_a_change_that_would_replace_buckets_is_refused_and_each_is_named(reposi
     assert "- dev-storage: replace `google_storage_bucket.leads`" in sheet
 
 
+@pytest.mark.slow
 def test_overrides_with_a_name_and_a_reason_let_it_pass_and_are_shown(repository: Path) -> None:
     allow = [f"--allow=dev-storage/google_storage_bucket.{name}=no data in DEV yet" for name in BUCKETS]
     done = run(repository, "--against", "HEAD", *allow)

@@ -112,6 +112,7 @@ def test_a_threshold_that_asks_for_too_many_contacts_earns_what_the_team_can_mak
 
 
 @pytest.mark.skipif("BANK_MARKETING_CSV" not in os.environ, reason="BANK_MARKETING_CSV is not set")
+@pytest.mark.slow
 def test_on_the_bank_data_the_best_candidate_reaches_the_published_bars() -> None:
     source = load_source(EXAMPLES / "bank_marketing.toml")
     best = cross_validate(load(source), source.economics)["gradient_boosting"]

@@ -101,6 +101,7 @@ def test_a_training_is_recorded_published_served_and_crowned(mlflow_url: str, tm
     assert served(tmp_path) == again.manifest.version
 
 
+@pytest.mark.slow
 def test_stopped_anywhere_nothing_unrecorded_or_half_written_is_served(mlflow_url: str, tmp_path: Path) -> None:
     """Stopped before the bundle is written, halfway, before the pointer, and before the alias; then let through."""
     stops: list[dict[str, str]] = [
