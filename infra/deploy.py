@@ -5,7 +5,6 @@ applied exactly as planned before the next one, which may need what it has made.
 deployed and touches nothing after.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -14,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from infra import releases
+from infra.command import Refused, ask, attempt
 from infra.environments import ENVIRONMENTS
-from infra.rehearsal import real, report, terraform
+from infra.rehearsal import report
 from infra.rehearsal.masking import mask
-from infra.rehearsal.server import REATTACH
 from infra.rehearsal.steps import Planned, StackError, Step, doing
 from infra.rehearsal.synthesis import Stack, synthesize
 from infra.rehearsal.terraform import Terraform
@@ -30,13 +29,6 @@ examples:
   scripts/deploy prod --allow 'prod-database/google_sql_database_instance.instance=a smaller disk, data restored'
 
 exit status: 0 done, 1 refused or failed, 2 wrong use"""
-
-
-class Refused(Exception):
-    """The guard stands before a stack. Holds its findings."""
-
-    def __init__(self, findings: Sequence[guard.Finding]) -> None:
-        super().__init__("\n".join(f"REFUSED: {finding.name} {finding.says}" for finding in findings))
 
 
 def deploy(
@@ -75,52 +67,20 @@ def deploy(
 def run(stacks: Sequence[Stack], allowed: Mapping[str, str], *, folder: Path, environ: Mapping[str, str]) -> int:
     """Deploy the stacks in this order; returns the exit status."""
 
-    def step(stack: str, what: str, seconds: float) -> None:
-        print(f"  {stack:<24} {what:<12} {seconds:5.1f} s", flush=True)
+    def work(engine: Terraform, variables: Mapping[str, str], step: Step) -> None:
+        for stack in stacks:
+            done = deploy(stack, engine, allowed, folder=folder, environ=variables, step=step)
+            print(f"{stack.name}: {done}", flush=True)
 
-    env = {**environ, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
-    engine = terraform.find()
-    for stack in stacks:
-        try:
-            done = deploy(stack, engine, allowed, folder=folder, environ=env, step=step)
-        except Refused as refusal:
-            print(f"{refusal}\nIf that is meant: --allow 'STACK/ADDRESS=REASON' for each of them", file=sys.stderr)
-            return 1
-        except (StackError, guard.OverrideError) as error:
-            print(f"{error}", file=sys.stderr)
-            if remedy := real.remedy(str(error)):
-                print(f"What to do: {remedy}", file=sys.stderr)
-            return 1
-        print(f"{stack.name}: {done}", flush=True)
-    return 0
+    return attempt(work, environ)
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/deploy",
-        description="Deploy an environment: real providers, real state, your credentials.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("env", metavar="ENV", choices=list(ENVIRONMENTS), help=", ".join(ENVIRONMENTS))
-    parser.add_argument(
-        "--allow",
-        metavar="STACK/ADDRESS=REASON",
-        action="append",
-        default=[],
-        help="let this stateful resource be replaced, destroyed or unprotected",
-    )
-    options = parser.parse_args(arguments)
-    try:
-        allowed = guard.overrides(options.allow)
-    except guard.OverrideError as error:
-        parser.error(str(error))
-    if REATTACH in os.environ:
-        print(f"{REATTACH} is set: Terraform would not use the real providers. Unset it.", file=sys.stderr)
-        return 1
-    stacks = synthesize(ENVIRONMENTS[options.env])
-    return run(stacks, allowed, folder=FOLDER / options.env, environ=os.environ)
+    description = "Deploy an environment: real providers, real state, your credentials."
+    allow = "let this stateful resource be replaced, destroyed or unprotected"
+    env, allowed = ask("deploy", description, EXAMPLES, allow, arguments)
+    return run(synthesize(ENVIRONMENTS[env]), allowed, folder=FOLDER / env, environ=os.environ)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 `python -m infra.destroy ENV`, which people type as `scripts/destroy`.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -11,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.command import Refused, ask, attempt
 from infra.environments import ENVIRONMENTS
-from infra.rehearsal import isolation, real, terraform
-from infra.rehearsal.server import REATTACH
+from infra.rehearsal import isolation
 from infra.rehearsal.stateful import PROTECTION, STATEFUL
-from infra.rehearsal.steps import StackError, Step, doing
+from infra.rehearsal.steps import Step, doing
 from infra.rehearsal.synthesis import Config, Stack, synthesize
 from infra.rehearsal.terraform import Terraform
 from infra.review import guard
@@ -86,56 +85,24 @@ def _write(folder: Path, config: Config) -> None:
 def run(stacks: Sequence[Stack], allowed: Mapping[str, str], *, folder: Path, environ: Mapping[str, str]) -> int:
     """Look, ask the guard, destroy; returns the exit status."""
 
-    def step(stack: str, what: str, seconds: float) -> None:
-        print(f"  {stack:<24} {what:<12} {seconds:5.1f} s")
-
-    engine = terraform.find()
-    env = {**environ, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
-    try:
-        deployed = look(stacks, engine, folder=folder, environ=env, step=step)
+    def work(engine: Terraform, variables: Mapping[str, str], step: Step) -> None:
+        deployed = look(stacks, engine, folder=folder, environ=variables, step=step)
         found = held(deployed)
         if refused := guard.refused(found, allowed):
-            for finding in refused:
-                print(f"REFUSED: {finding.name} {finding.says}", file=sys.stderr)
-            print("If that is meant: --allow 'STACK/ADDRESS=REASON' for each of them", file=sys.stderr)
-            return 1
+            raise Refused(refused)
         for finding in found:
             print(f"allowed ({allowed[finding.name]}): {finding.name} {finding.says}")
-        destroy(deployed, engine, environ=env, step=step)
-    except (StackError, guard.OverrideError) as error:
-        print(f"{error}", file=sys.stderr)
-        if remedy := real.remedy(str(error)):
-            print(f"What to do: {remedy}", file=sys.stderr)
-        return 1
-    return 0
+        destroy(deployed, engine, environ=variables, step=step)
+
+    return attempt(work, environ)
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/destroy",
-        description="Take an environment away: real providers, real state, your credentials.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("env", metavar="ENV", choices=list(ENVIRONMENTS), help=", ".join(ENVIRONMENTS))
-    parser.add_argument(
-        "--allow",
-        metavar="STACK/ADDRESS=REASON",
-        action="append",
-        default=[],
-        help="a stateful resource that goes too, and why",
-    )
-    options = parser.parse_args(arguments)
-    try:
-        allowed = guard.overrides(options.allow)
-    except guard.OverrideError as error:
-        parser.error(str(error))
-    if REATTACH in os.environ:
-        print(f"{REATTACH} is set: Terraform would not use the real providers. Unset it.", file=sys.stderr)
-        return 1
-    stacks = synthesize(ENVIRONMENTS[options.env])
-    return run(stacks, allowed, folder=FOLDER / options.env, environ=os.environ)
+    description = "Take an environment away: real providers, real state, your credentials."
+    allow = "a stateful resource that goes too, and why"
+    env, allowed = ask("destroy", description, EXAMPLES, allow, arguments)
+    return run(synthesize(ENVIRONMENTS[env]), allowed, folder=FOLDER / env, environ=os.environ)
 
 
 if __name__ == "__main__":

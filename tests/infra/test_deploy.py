@@ -81,7 +81,9 @@ def test_what_terraform_refuses_is_shown_and_ends_the_deploy(
 
 def test_stand_ins_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv(REATTACH, "{}")
-    assert deploy.main(["dev"]) == 1
+    with pytest.raises(SystemExit) as ended:
+        deploy.main(["dev"])
+    assert ended.value.code == 1
     assert "would not use the real providers" in capsys.readouterr().err
 
 

@@ -102,7 +102,9 @@ def test_an_override_for_what_is_not_deployed_is_refused(
 
 def test_stand_ins_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv(REATTACH, "{}")
-    assert destroy.main(["dev"]) == 1
+    with pytest.raises(SystemExit) as ended:
+        destroy.main(["dev"])
+    assert ended.value.code == 1
     assert "would not use the real providers" in capsys.readouterr().err
 
 
