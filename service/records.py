@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import zlib
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -39,7 +40,14 @@ _DECODER = msgspec.json.Decoder(PredictionRecord[dict[str, Value]])
 
 
 class RecordError(ValueError):
-    """A line that is no prediction record; the message names object, line and field."""
+    """A line that is no prediction record; the message names object, line and field.
+
+    `line` counts from 1 and is 0 for the whole object; `text` is what stands there.
+    """
+
+    def __init__(self, name: str, line: int, reason: str, text: str = "") -> None:
+        super().__init__(f"{name}{f', line {line}' if line else ''}: {reason}")
+        self.line, self.reason, self.text = line, reason, text
 
 
 def to_lines(records: Iterable[PredictionRecord[Inputs]]) -> bytes:
@@ -66,17 +74,30 @@ def object_key(segment: str) -> str:
 
 def read_object(data: bytes, name: str = "object") -> list[PredictionRecord[dict[str, Value]]]:
     """The records of one object. Raises RecordError."""
+    whole, broken = sift_object(data, name)
+    for error in broken:
+        raise error
+    return whole
+
+
+def sift_object(data: bytes, name: str) -> tuple[list[PredictionRecord[dict[str, Value]]], list[RecordError]]:
+    """The records of one object, and what in it is none."""
     try:
-        lines = gzip.decompress(data).splitlines()
-    except (OSError, EOFError) as error:
-        raise RecordError(f"{name}: not a whole gzip file ({error})") from error
-    records = []
+        lines = gzip.decompress(data).split(b"\n")
+    except (OSError, EOFError, zlib.error) as error:
+        return [], [RecordError(name, 0, f"not a whole gzip file ({error})")]
+    records, broken = [], []
     for number, line in enumerate(lines, 1):
+        if not line and number == len(lines):
+            continue  # after the last newline
         try:
             record = _DECODER.decode(line)
-        except msgspec.DecodeError as error:
-            raise RecordError(f"{name}, line {number}: {error}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            broken.append(RecordError(name, number, str(error), line.decode(errors="replace")))
+            continue
         if record.record_version > RECORD_VERSION:
-            raise RecordError(f"{name}, line {number}: record version {record.record_version} is newer than this code")
-        records.append(record)
-    return records
+            reason = f"record version {record.record_version} is newer than this code"
+            broken.append(RecordError(name, number, reason, line.decode()))
+        else:
+            records.append(record)
+    return records, broken

@@ -130,7 +130,8 @@ class Folder:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """See Storage."""
-        files = (p for p in self.root.rglob("*") if p.is_file() and not p.name.startswith("."))
+        folder = self.root / prefix.rpartition("/")[0]
+        files = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
         yield from sorted(k for p in files if (k := p.relative_to(self.root).as_posix()).startswith(prefix))
 
 

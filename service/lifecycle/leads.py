@@ -141,8 +141,8 @@ def _target(source: Source, table: Table) -> npt.NDArray[np.int8]:
             f"{column.where(int(missing.argmax()))}: the outcome is missing ({missing.sum()} of {len(missing)}); "
             "leave out leads without an outcome yet, or write what an empty cell stands for"
         )
-    positive = _same(source.positive)
-    outcomes = list(dict.fromkeys(_same(value) for value in column.values))
+    positive = meaning(source.positive)
+    outcomes = list(dict.fromkeys(meaning(value) for value in column.values))
     others = [outcome for outcome in outcomes if outcome != positive]
     if positive not in outcomes:
         raise SourceError(
@@ -150,13 +150,13 @@ def _target(source: Source, table: Table) -> npt.NDArray[np.int8]:
             f"it holds {', '.join(repr(str(v)) for v in column.values[:5])}"
         )
     if len(others) > 1:
-        third = next(code for code, value in enumerate(column.values) if _same(value) == others[1])
+        third = next(code for code, value in enumerate(column.values) if meaning(value) == others[1])
         column.refuse(third, f"is a third outcome, beside {source.positive!r} and {others[0]!r}")
-    converted = np.array([_same(value) == positive for value in column.values], dtype=np.int8)
+    converted = np.array([meaning(value) == positive for value in column.values], dtype=np.int8)
     return converted[column.codes]
 
 
-def _same(value: object) -> object:
+def meaning(value: object) -> object:
     """Equal for values that mean the same outcome however file and TOML write them: 1, "1", 1.0; true, "TRUE"."""
     text = str(value).strip()
     try:

@@ -1,13 +1,17 @@
 """What became of the scored leads: outcomes arrive late and in pieces, as files of the CRM's below `outcomes/`."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from service.lifecycle.leads import meaning
+from service.lifecycle.quarantine import Rejected
 from service.lifecycle.source import Source, SourceError
 from service.lifecycle.table import Table, parse_table
 from service.lifecycle.window import Scored
@@ -15,16 +19,6 @@ from service.storage import Storage
 
 PREFIX = "outcomes/"
 ID_COLUMN = "lead_id"
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A row that was set aside: where it stands, and why."""
-
-    file: str
-    row: int
-    column: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -38,36 +32,60 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class Judged:
-    """Scored leads whose outcome is final, `target` 1 where one converted. `without_outcome` of that age have none."""
+    """Scored leads whose outcome is final, `target` 1 where one converted. `without_outcome` of that age have none.
+
+    `not_scored` counts outcomes of leads that are not among the scored ones: of another time, or unknown.
+    """
 
     scored: Scored
     target: npt.NDArray[np.int8]
     without_outcome: int
+    not_scored: int
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A lead and what the file says of it."""
+
+    lead: str
+    says: object
+    at: Rejected
 
 
 def read_outcomes(source: Source, leads: Storage) -> Outcomes:
     """All outcomes below `outcomes/`, CSV or Parquet; of two for one lead the one in the later file (by name) holds.
 
-    Files have the source's id column (or `lead_id`, where it names none) and its target column. A row that cannot be
-    used is rejected, the others count. Raises SourceError for a file that is not what it should be, and StorageError.
+    Files have the source's id column (or `lead_id`, where it names none) and its target column. A row, or a whole file,
+    that cannot be used is rejected and the others count: a row without lead or outcome, two outcomes for a lead in one
+    file, and what is neither the source's positive value nor the one that most others say. Raises StorageError.
     """
-    converted: dict[str, bool] = {}
-    corrected, rejected = 0, []
+    files: list[list[_Row]] = []
+    rejected: list[Rejected] = []
     for key in leads.keys(PREFIX):
-        if (stored := leads.read(key)) is None:
-            continue
-        table = parse_table(f"{leads.url}/{key}", stored.data, source.delimiter)
-        found: dict[str, set[bool]] = {}
-        for lead, outcome, bad in _rows(source, table):
-            if bad:
-                rejected.append(bad)
+        if stored := leads.read(key):
+            origin = f"{leads.url}/{key}"
+            try:
+                files.append(list(_rows(source, parse_table(origin, stored.data, source.delimiter), rejected)))
+            except SourceError as error:
+                rejected.append(Rejected(file=origin, row=0, column="", reason=str(error).removeprefix(f"{origin}: ")))
+    positive = meaning(source.positive)
+    others = Counter(row.says for rows in files for row in rows if row.says != positive)
+    negative = others.most_common(1)[0][0] if others else None
+    converted: dict[str, bool] = {}
+    corrected = 0
+    for rows in files:
+        said: dict[str, list[_Row]] = {}
+        for row in rows:
+            if row.says in (positive, negative):
+                said.setdefault(row.lead, []).append(row)
             else:
-                found.setdefault(lead, set()).add(outcome)
-        for lead, said in found.items():
-            if len(said) > 1:
-                rejected.append(Rejected(table.origin, 0, source.target_column, f"{lead!r} has two outcomes"))
+                rejected.append(_because(row, f"says {row.says!r}, neither {source.positive!r} nor {negative!r}"))
+        for lead, each in said.items():
+            if len({row.says for row in each}) > 1:
+                places = ", ".join(str(row.at.row) for row in each)
+                rejected += [_because(row, f"the lead has two outcomes in this file, rows {places}") for row in each]
                 continue
-            (now,) = said
+            now = each[0].says == positive
             corrected += converted.get(lead, now) != now
             converted[lead] = now
     return Outcomes(converted, corrected, tuple(rejected))
@@ -79,10 +97,10 @@ def judge(scored: Scored, outcomes: Outcomes, now: datetime, maturity: timedelta
     known = scored.table["lead_id"].isin(outcomes.converted.keys())
     kept = scored.select(ripe & known)
     target = np.array([outcomes.converted[lead] for lead in kept.table["lead_id"]], dtype=np.int8)
-    return Judged(kept, target, int((ripe & ~known).sum()))
+    return Judged(kept, target, int((ripe & ~known).sum()), len(outcomes.converted) - int(known.sum()))
 
 
-def _rows(source: Source, table: Table) -> Iterator[tuple[str, bool, Rejected | None]]:
+def _rows(source: Source, table: Table, rejected: list[Rejected]) -> Iterator[_Row]:
     id_column = source.id_column or ID_COLUMN
     for column in (id_column, source.target_column):
         if column not in table.cells.column_names:
@@ -91,22 +109,26 @@ def _rows(source: Source, table: Table) -> Iterator[tuple[str, bool, Rejected | 
             )
     ids, targets = (table.cells[column].to_pylist() for column in (id_column, source.target_column))
     for index, (lead, said) in enumerate(zip(ids, targets, strict=True)):
-        reason = column = ""
-        if lead is None or not str(lead).strip():
-            column, reason = id_column, "no lead is named"
-        elif said is None or not str(said).strip():
-            column, reason = source.target_column, "the lead has no outcome"
-        bad = Rejected(table.origin, table.row(index), column, reason) if reason else None
-        yield str(lead).strip(), _same(said, source.positive), bad
+        # A column of whole numbers with a gap is one of floats in Parquet.
+        name = _text(int(lead) if isinstance(lead, float) and lead.is_integer() else lead)
+        at = Rejected(
+            file=table.origin,
+            row=table.row(index),
+            column=source.target_column if name else id_column,
+            reason="no lead is named" if not name else "the lead has no outcome",
+            lead_id=name,
+            content=f"{id_column}={_text(lead)} {source.target_column}={_text(said)}",
+        )
+        if name and _text(said):
+            yield _Row(name, meaning(said), at)
+        else:
+            rejected.append(at)
 
 
-def _same(said: object, positive: str | bool | float) -> bool:
-    """Whether the cell says the positive value, however it is written: true and True, 1 and 1.0."""
-    if isinstance(positive, bool):
-        return str(said).strip().lower() == str(positive).lower()
-    if isinstance(positive, str):
-        return str(said).strip() == positive
-    try:
-        return float(str(said)) == positive
-    except ValueError:
-        return False
+def _because(row: _Row, reason: str) -> Rejected:
+    return msgspec.structs.replace(row.at, reason=reason)
+
+
+def _text(cell: object) -> str:
+    """As written; "" for a cell that is empty in one of the ways that CSV and Parquet know."""
+    return "" if cell is None or cell != cell else str(cell).strip()

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 
 from service import records
+from service.lifecycle.quarantine import Rejected
 from service.model.schema import LeadSchema, Value
 from service.records import PredictionRecord
 from service.storage import Storage
@@ -24,13 +25,14 @@ class Scored:
     """Scored leads, oldest first: `table` has COLUMNS, `inputs` the features as received, one dict a row of it.
 
     Each lead is there once, with the score it was given first: that is the one that people acted on. `records` counts
-    all, `repeated` those of leads scored again.
+    all, `repeated` those of leads scored again; `broken` are objects and lines that hold none.
     """
 
     table: pd.DataFrame
     inputs: list[dict[str, Value]]
     records: int
     repeated: int
+    broken: tuple[Rejected, ...] = ()
 
     def __len__(self) -> int:
         return len(self.table)
@@ -38,23 +40,23 @@ class Scored:
     def select(self, rows: pd.Series) -> "Scored":
         """Those of the leads for which this mask holds."""
         kept = np.flatnonzero(rows.to_numpy())
-        inputs = [self.inputs[i] for i in kept]
-        return Scored(self.table.iloc[kept].reset_index(drop=True), inputs, self.records, self.repeated)
+        table, inputs = self.table.iloc[kept].reset_index(drop=True), [self.inputs[i] for i in kept]
+        return replace(self, table=table, inputs=inputs)
 
 
 def read_scored(predictions: Storage, since: datetime, until: datetime) -> Scored:
-    """The leads scored in [since, until). Raises StorageError, and RecordError naming object and line."""
-    found = [
-        record
-        for key in _keys(predictions, since, until)
-        if (stored := predictions.read(key))
-        for record in records.read_object(stored.data, f"{predictions.url}/{key}")
-        if since <= record.time < until
-    ]
-    return as_scored(found)
+    """The leads scored in [since, until). What is broken is in `broken`, to be set aside. Raises StorageError."""
+    found, broken = [], []
+    for key in _keys(predictions, since, until):
+        if stored := predictions.read(key):
+            whole, errors = records.sift_object(stored.data, key)
+            found += [record for record in whole if since <= record.time < until]
+            file = f"{predictions.url}/{key}"
+            broken += [Rejected(file=file, row=e.line, column="", reason=e.reason, content=e.text) for e in errors]
+    return as_scored(found, broken)
 
 
-def as_scored(found: Sequence[PredictionRecord[dict[str, Value]]]) -> Scored:
+def as_scored(found: Sequence[PredictionRecord[dict[str, Value]]], broken: Sequence[Rejected] = ()) -> Scored:
     """The leads of these records."""
     # A retried request has a record of its own; the earliest is the score that was acted on.
     ordered = sorted(found, key=lambda r: (r.time, r.request_id))
@@ -64,7 +66,7 @@ def as_scored(found: Sequence[PredictionRecord[dict[str, Value]]]) -> Scored:
     kept = list(first.values())
     table = pd.DataFrame({name: [getattr(r, name) for r in kept] for name in COLUMNS}, columns=list(COLUMNS))
     table["time"] = pd.to_datetime(table["time"], utc=True)
-    return Scored(table, [r.inputs for r in kept], len(found), len(found) - len(kept))
+    return Scored(table, [r.inputs for r in kept], len(found), len(found) - len(kept), tuple(broken))
 
 
 def prepare(schema: LeadSchema, inputs: Sequence[dict[str, Value]]) -> pd.DataFrame:
