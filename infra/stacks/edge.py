@@ -12,13 +12,8 @@ from infra.bindings import (
     Backend,
     BackendIap,
     BackendLogs,
-    Certificate,
-    CertificateManaged,
-    CertificateMap,
-    CertificateMapEntry,
     ConfigMap,
     ConfigMapMetadata,
-    DnsAuthorization,
     ForwardingRule,
     GlobalAddress,
     HealthCheck,
@@ -41,6 +36,7 @@ from infra.bindings import (
     UrlRedirect,
     UrlTest,
 )
+from infra.certificate import add_certificate
 from infra.cluster_access import reach_cluster
 from infra.environment import Environment
 
@@ -149,44 +145,6 @@ class EdgeStack(TerraformStack):
             data={"audience": f"/projects/{env.project_number}/global/backendServices/{backend}"},
         )
 
-    def _certificate(self, env: Environment) -> Any:
-        """A managed certificate, proven by a DNS record: it is there before traffic is, and renews by itself."""
-        kept = Lifecycle(prevent_destroy=True)
-        authorization = DnsAuthorization(
-            self,
-            "dns_authorization",
-            name=env.name("edge"),
-            location="global",
-            domain=env.domain,
-            type="FIXED_RECORD",
-            lifecycle=kept,
-        )
-        TerraformOutput(
-            self,
-            "certificate_record",
-            value=authorization.dns_resource_record,
-            description="The CNAME record that proves the domain to be yours.",
-        )
-        certificate = Certificate(
-            self,
-            "certificate",
-            name=env.name("edge"),
-            location="global",
-            scope="DEFAULT",
-            managed=CertificateManaged(domains=[env.domain], dns_authorizations=[authorization.id]),
-            lifecycle=kept,
-        )
-        map_ = CertificateMap(self, "certificates", name=env.name("edge"))
-        CertificateMapEntry(
-            self,
-            "certificate_of_domain",
-            name=env.name("edge"),
-            map=map_.name,
-            hostname=env.domain,
-            certificates=[certificate.id],
-        )
-        return map_.id
-
     def _door(self, env: Environment, scoring: Any, health: Any) -> None:
         address = GlobalAddress(
             self,
@@ -228,7 +186,7 @@ class EdgeStack(TerraformStack):
             "https",
             name=env.name("edge"),
             url_map=paths.id,
-            certificate_map=f"//certificatemanager.googleapis.com/{self._certificate(env)}",
+            certificate_map=f"//certificatemanager.googleapis.com/{add_certificate(self, env)}",
             ssl_policy=TlsPolicy(self, "tls", name=env.name("edge"), profile="MODERN", min_tls_version="TLS_1_2").id,
             quic_override="NONE",
             tls_early_data="DISABLED",  # a replayed request would be scored twice
