@@ -28,7 +28,8 @@ def test_an_entry_is_read_as_it_was_written(tmp_path: Path) -> None:
     key = history.append(models, decision())
     assert key.startswith("history/decisions/20260301T000000")
     assert history.latest(models, Decision) == [decision()]
-    assert history.latest(models, Evaluation) == history.latest(models, DriftCheck) == []
+    assert history.latest(models, Evaluation) == []
+    assert history.latest(models, DriftCheck) == []
 
 
 def test_what_is_written_twice_is_there_once_and_another_entry_of_that_time_is_not_lost(tmp_path: Path) -> None:

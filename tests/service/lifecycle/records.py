@@ -31,8 +31,8 @@ def upload(predictions: Storage, found: Iterable[PredictionRecord[Any]], name: s
     for each in found:
         hours.setdefault(f"{each.time:%Y%m%dT%H}", []).append(each)
     keys = []
-    for each in hours.values():
-        opened = min(r.time for r in each) - timedelta(minutes=late)
+    for hour in hours.values():
+        opened = min(r.time for r in hour) - timedelta(minutes=late)
         keys.append(records.object_key(f"{opened:%Y%m%dT%H%M%SZ}-{name}"))
-        predictions.create(keys[-1], records.to_object(records.to_lines(each)))
+        predictions.create(keys[-1], records.to_object(records.to_lines(hour)))
     return keys

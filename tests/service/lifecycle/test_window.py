@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 
 from service.lifecycle.window import as_scored, prepare, read_scored
+from service.model.schema import Value
 from service.records import to_lines, to_object
 from service.storage import open_storage
 from tests.service.forge import SCHEMA
@@ -62,7 +63,7 @@ def test_an_empty_window_is_an_empty_table(tmp_path: Path) -> None:
 
 
 def test_inputs_are_prepared_as_a_file_s_columns_are() -> None:
-    rows = [
+    rows: list[dict[str, Value]] = [
         {"visits": 7, "days.since contact": 999, "opted_in": True, "industry": "unknown", "region": "north", "new": 1},
         {"opted_in": None, "industry": "retail"},
     ]
