@@ -17,6 +17,7 @@ from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
 from google.cloud.exceptions import GoogleCloudError
 
+from infra import owner
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
 
@@ -25,6 +26,7 @@ NONCURRENT_DAYS = 90  # an older version of a state is for undoing, not for hist
 EXAMPLES = """\
 examples:
   scripts/bootstrap dev --dry-run     say what it would look at and make; asks Google nothing
+  scripts/bootstrap dev --owner       print what the project's owner runs once: roles, Google's own accounts
   scripts/bootstrap dev               check DEV's project, and make the bucket of its Terraform states
 
 exit status: 0 done, 1 a check failed, 2 wrong use"""
@@ -164,8 +166,12 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("env", metavar="ENV", choices=list(ENVIRONMENTS), help=", ".join(ENVIRONMENTS))
     parser.add_argument("--dry-run", action="store_true", help="only say what it would do")
+    parser.add_argument("--owner", action="store_true", help="only print the commands of the project's owner")
     options = parser.parse_args(arguments)
     env = ENVIRONMENTS[options.env]
+    if options.owner:
+        print("\n".join(owner.commands(env)))
+        return 0
     if options.dry_run:
         print("\n".join(f"would {step}" for step in plan(env)))
         return 0

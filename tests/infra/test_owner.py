@@ -1,0 +1,49 @@
+"""What the project's owner is asked to run."""
+
+import shlex
+
+import pytest
+
+from infra import bootstrap, owner
+from infra.environments import DEV, PROD
+from infra.keys import CUSTOMER_KEYS, SECRETS_KEY
+
+
+def lines(env_commands: list[str]) -> list[list[str]]:
+    return [shlex.split(line) for line in env_commands if not line.startswith("#")]
+
+
+def test_every_command_is_one_of_gclouds_and_names_the_project_or_the_billing_account() -> None:
+    for words in lines(owner.commands(PROD)):
+        assert words[0] == "gcloud"
+        assert PROD.project in words or PROD.billing_account in words
+
+
+def test_every_account_that_encrypts_is_made_before_it_is_granted_a_key() -> None:
+    agents = {*SECRETS_KEY.values(), *CUSTOMER_KEYS.values()} - {"gs-project-accounts"}
+    assert agents == set(owner.SERVICES)
+    made = [words[words.index("--service") + 1] for words in lines(owner.commands(PROD)) if "--service" in words]
+    assert sorted(made) == sorted(owner.SERVICES.values())
+
+
+def test_without_keys_of_our_own_only_the_cluster_needs_its_account() -> None:
+    made = [words for words in lines(owner.commands(DEV)) if "--service" in words]
+    assert [words[words.index("--service") + 1] for words in made] == ["container.googleapis.com"]
+
+
+def test_the_deployer_gets_each_role_once_and_none_that_holds_all_others() -> None:
+    assert len(owner.DEPLOYER) == len(set(owner.DEPLOYER))
+    assert not {"roles/owner", "roles/editor"} & set(owner.DEPLOYER)
+    granted = [words[words.index("--role") + 1] for words in lines(owner.commands(DEV)) if "--role" in words]
+    assert granted == [*owner.DEPLOYER, "roles/billing.costsManager"]
+
+
+def test_the_roles_cover_what_bootstrap_asks_a_deployer_for() -> None:
+    services = {permission.split(".")[0] for permission in bootstrap.PERMISSIONS}
+    named = {role.removeprefix("roles/").split(".")[0] for role in owner.DEPLOYER}
+    assert services <= named
+
+
+def test_bootstrap_prints_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bootstrap.main(["dev", "--owner"]) == 0
+    assert capsys.readouterr().out.splitlines() == owner.commands(DEV)
