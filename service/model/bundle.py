@@ -59,7 +59,12 @@ class Economics(_Document):
 
 
 class Provenance(_Document):
-    """Where the model comes from."""
+    """Where the model comes from.
+
+    It has seen (was trained, chosen or judged on) the first `seen_rows` of the source's own leads, and of those with a
+    time none later than `seen_until`. `champion` is the version that it was compared with before it was promoted, and
+    `compared` that comparison's figures as value, low and high end of the 95 % interval.
+    """
 
     source: str
     data_sha256: str
@@ -68,6 +73,10 @@ class Provenance(_Document):
     candidate: str
     git_commit: str | None
     mlflow_run_id: str
+    seen_rows: int | None = None
+    seen_until: datetime | None = None
+    champion: str | None = None
+    compared: dict[str, tuple[FiniteFloat, FiniteFloat, FiniteFloat]] = {}
 
 
 class Manifest(_Document):

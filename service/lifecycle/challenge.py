@@ -1,0 +1,113 @@
+"""A challenger, trained and judged against the champion on the most recent leads that neither has seen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
+
+from service.lifecycle import gate
+from service.lifecycle.candidates import candidates
+from service.lifecycle.export import as_received
+from service.lifecycle.figures import Scores, Target, choose_threshold, figures
+from service.lifecycle.gate import Contender, Rules, Verdict
+from service.lifecycle.leads import Leads
+from service.lifecycle.matured import Matured, select
+from service.lifecycle.selection import Rows, Selection, Split, choices
+from service.lifecycle.source import Source
+from service.model.bundle import Bundle
+
+MOST = 4_000
+"""Leads to judge by, at most: more would be taken from those that the challenger learns what is new from."""
+
+
+class Fitted(NamedTuple):
+    """A candidate's name, and its pipeline, fitted."""
+
+    candidate: str
+    pipeline: Pipeline
+
+
+Fit = Callable[[Leads], Fitted]
+"""The source's recipe: leads with outcomes, oldest first, to a fitted model."""
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """`chosen` is the challenger as it was judged; None where there were too few leads to judge by."""
+
+    verdict: Verdict
+    chosen: Selection | None
+
+
+def challenge(matured: Matured, champion: Bundle, source: Source, fit: Fit, rules: Rules | None = None) -> Challenge:
+    """Train a challenger on the leads before the window, and compare both models on the window."""
+    rules = rules or Rules()
+    leads = matured.leads
+    unseen = np.flatnonzero(matured.unseen(champion.manifest.provenance))
+    rows = window(leads.target, unseen, rules)
+    if rows is None:
+        return Challenge(Verdict(None, str(gate.too_small(leads.target[unseen], rules)), {}), None)
+    before = np.arange(rows[0])
+    fitted = fit(select(leads, before))
+    frame, target = leads.frame.iloc[rows], leads.target[rows]
+    scores: Scores = fitted.pipeline.predict_proba(frame)[:, 1]
+    threshold = choose_threshold(scores, source.economics)
+    verdict = gate.decide(
+        target,
+        Contender(score(champion, frame), champion.manifest.threshold),
+        Contender(scores, threshold),
+        source.metric,
+        source.economics,
+        gate.segments(leads.schema, frame, target, rules),
+        rules,
+    )
+    chosen = Selection(
+        fitted.candidate,
+        fitted.pipeline,
+        Split(before, rows, f"the most recent {len(rows):,} that the champion had not seen"),
+        target,
+        scores,
+        threshold,
+        {fitted.candidate: figures(target, scores, threshold, source.economics)},
+        {},
+        tuple(choices(target, scores, threshold, source.economics)),
+    )
+    return Challenge(verdict, chosen)
+
+
+def window(target: Target, unseen: Rows, rules: Rules) -> Rows | None:
+    """The more recent half of the leads that the champion has not seen: from the rest the challenger learns.
+
+    At most MOST, and as many as the rules ask for, of each outcome too; None where there are not that many.
+    """
+    converted = np.cumsum(target[unseen][::-1])
+    others = np.arange(1, len(unseen) + 1) - converted
+    enough = np.flatnonzero((converted >= rules.outcomes) & (others >= rules.outcomes))
+    if not len(enough) or len(unseen) < rules.leads:
+        return None
+    size = max(min(len(unseen) // 2, MOST), rules.leads, int(enough[0]) + 1)
+    return unseen[-size:]
+
+
+def score(champion: Bundle, frame: pd.DataFrame) -> Scores:
+    """The bundle's scores of prepared leads, the service's way from JSON to score."""
+    schema = champion.manifest.lead_schema
+    leads = [as_received(schema, row) for row in frame.to_dict("records")]
+    return np.array(champion.engine.score(champion.engine.parse(msgspec.json.encode(leads))))
+
+
+def candidate(name: str) -> Fit:
+    """The recipe that fits this candidate on all leads alike."""
+
+    def fit(leads: Leads) -> Fitted:
+        pipeline = candidates(leads.schema, leads.frame)[name]
+        with threadpool_limits(limits=1):
+            pipeline.fit(leads.frame, leads.target)
+        return Fitted(name, pipeline)
+
+    return fit
