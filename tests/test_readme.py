@@ -29,6 +29,16 @@ RUN_ELSEWHERE = {
     "scripts/plan dev": "infra/rehearsal/test_command.py::",
     "scripts/plan prod": "infra/rehearsal/test_command.py::",
     ".venv/bin/python -m monitoring.proof": "monitoring/test_proof.py::test_alerts_behave_as_told",
+    "scripts/bootstrap dev --dry-run": "infra/test_bootstrap.py::test_a_dry_run_says_everything_and_asks_nobody",
+    "scripts/bootstrap dev --owner": "infra/test_owner.py::test_bootstrap_prints_them",
+    "scripts/deploy --help": "test_layout.py::test_every_script_explains_itself_with_examples",
+    "scripts/plan prod && scripts/env policy && .venv/bin/python -m infra.policies prod": "infra/policies/test_check.py"
+    "::test_the_command_counts_what_ran_and_its_exit_status_says_what_came_of_it",
+    ".venv/bin/python -m infra.policies.proof": "infra/policies/test_proof.py"
+    "::test_every_risk_that_is_brought_into_our_stacks_is_refused",
+    "scripts/bench synth": "infra/test_bench.py::test_both_forms_are_really_run_and_their_memory_seen",
+    "scripts/pin-actions --check": "infra/test_workflows.py"
+    "::test_a_pin_that_is_not_what_its_tag_is_fails_and_is_put_right",
     "docker build": "containers/test_scoring_image.py::",
     # whoever reads this is running it
     "scripts/test": "test_layout.py::test_every_script_explains_itself_with_examples",
