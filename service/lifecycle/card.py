@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from service.lifecycle.figures import NAMES
 from service.lifecycle.leads import Leads
 from service.lifecycle.selection import Selection
-from service.lifecycle.source import Source
+from service.lifecycle.source import Recipe, Source
 from service.model.bundle import Manifest
 
 CHOSEN = "the one chosen"
@@ -35,7 +35,7 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
         f"of 1,000 leads. On the held-out leads that is {seen['contacts']:.0f} contacts and a profit of "
         f"{seen['profit']:,.0f} per 1,000 leads.",
         f"The candidates were compared by **{source.metric}**: {source.metric_reason or 'no reason was stated.'} "
-        f"Agreed by: {agreed}.",
+        f"Agreed by: {agreed}." + _recipe(source.recipe),
         "What each metric alone would have chosen on the held-out leads, and the profit lost by that against the "
         "chosen threshold, per 1,000 leads; profit is earned with no more contacts than the team can make:",
         _table(*choice_rows(selection)),
@@ -69,6 +69,13 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
         ),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _recipe(recipe: Recipe) -> str:
+    named = f" The recipe names {spoken(recipe.candidate)}." if recipe.candidate != "best" else ""
+    if recipe.half_life_leads is None:
+        return named
+    return f"{named} A lead counted half as much as one that is {recipe.half_life_leads:,.0f} leads younger."
 
 
 def figure_rows(selection: Selection) -> tuple[list[str], list[list[str]]]:

@@ -1,4 +1,4 @@
-"""Which candidate is served: the best by the source's metric on leads that none of them has seen."""
+"""Which candidate is served: the recipe's, or the best by the source's metric on leads that none of them has seen."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from service.lifecycle.candidates import candidates
 from service.lifecycle.figures import Scores, Target, capacity_limit, choose_threshold, figures
 from service.lifecycle.leads import Leads
-from service.lifecycle.source import Metric
+from service.lifecycle.source import Metric, Recipe
 from service.model.bundle import Economics
 
 Rows = npt.NDArray[np.intp]
@@ -99,9 +99,14 @@ def split(leads: Leads, share: float = HELD_OUT, seed: int = 0) -> Split:
 
 
 def select(
-    leads: Leads, metric: Metric, economics: Economics, seed: int = 0, tell: Progress = lambda _: None
+    leads: Leads,
+    metric: Metric,
+    economics: Economics,
+    recipe: Recipe,
+    seed: int = 0,
+    tell: Progress = lambda _: None,
 ) -> Selection:
-    """Fit every candidate on the training leads and choose by the metric on the held-out ones.
+    """Fit every candidate on the training leads; the recipe names one, or the metric decides on the held-out leads.
 
     A metric that needs a threshold is taken at the one that the economics imply for the candidate's own scores. The
     chosen model is not fitted again, so that the held-out figures are those of the very model that is served.
@@ -112,27 +117,30 @@ def select(
     scores = {}
     for name, pipeline in fitted.items():
         tell(f"fitting {name} on {len(parts.train):,} leads")
-        scores[name] = fit(pipeline, leads.frame.iloc[parts.train], leads.target[parts.train], unseen)
+        scores[name] = fit(pipeline, leads.frame.iloc[parts.train], leads.target[parts.train], unseen, recipe)
     thresholds = {name: choose_threshold(s, economics) for name, s in scores.items()}
     held_out = {name: figures(target, s, thresholds[name], economics) for name, s in scores.items()}
-    best = max(held_out, key=lambda name: held_out[name][metric])
+    chosen = max(held_out, key=lambda name: held_out[name][metric]) if recipe.candidate == "best" else recipe.candidate
     return Selection(
-        best,
-        fitted[best],
+        chosen,
+        fitted[chosen],
         parts,
         target,
-        scores[best],
-        thresholds[best],
+        scores[chosen],
+        thresholds[chosen],
         held_out,
         cross_validate(leads, economics, seed, tell),
-        tuple(choices(target, scores[best], thresholds[best], economics)),
+        tuple(choices(target, scores[chosen], thresholds[chosen], economics)),
     )
 
 
 def cross_validate(
     leads: Leads, economics: Economics, seed: int = 0, tell: Progress = lambda _: None
 ) -> dict[str, dict[str, float]]:
-    """Each candidate's figures over all leads: the mean of five stratified, shuffled folds, which ignore time."""
+    """Each candidate's figures over all leads: the mean of five stratified, shuffled folds.
+
+    They ignore time, and with it the recipe's weights.
+    """
     folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(leads.frame, leads.target))
     means = {}
     for name, pipeline in candidates(leads.schema, leads.frame, seed).items():
@@ -145,16 +153,28 @@ def cross_validate(
     return means
 
 
-def fit(pipeline: Pipeline, frame: pd.DataFrame, target: Target, unseen: pd.DataFrame) -> Scores:
-    """Fit the pipeline in place and score the unseen leads.
+def fit(
+    pipeline: Pipeline, frame: pd.DataFrame, target: Target, unseen: pd.DataFrame, recipe: Recipe | None = None
+) -> Scores:
+    """Fit the pipeline in place, on leads oldest first, weighted as the recipe says; score the unseen leads.
 
     One thread: the trees' OpenMP threads wait for each other actively, and on two cores shared with another busy
     process that took 89 s for 3 s of work.
     """
+    weights = recency(len(target), recipe.half_life_leads) if recipe and recipe.half_life_leads else None
     with threadpool_limits(limits=1):
-        pipeline.fit(frame, target)
+        pipeline.fit(frame, target, model__sample_weight=weights)
         scores: Scores = pipeline.predict_proba(unseen)[:, 1]
     return scores
+
+
+def recency(count: int, half_life: float) -> Scores:
+    """Weights of so many leads, oldest first, that halve with each half-life (in leads) of age; their mean is 1.
+
+    So the penalty of a regression weighs as much against them as without weights.
+    """
+    weights: Scores = 0.5 ** (np.arange(count)[::-1] / half_life)
+    return weights / float(weights.mean())
 
 
 def choices(target: Target, scores: Scores, threshold: float, economics: Economics) -> Iterator[Choice]:

@@ -27,6 +27,19 @@ class SourceError(Exception):
     """The lead source cannot be used; the message names file and key, or file, row and column, and the remedy."""
 
 
+class Recipe(BaseModel):
+    """How a model is made of leads, at the first training and at each after it.
+
+    `candidate` "best" is the best by the source's metric on the held-out leads. With `half_life_leads` a lead counts
+    half as much as one that is so many leads younger; without it all count alike.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    candidate: Literal["best", "logistic_regression", "gradient_boosting"] = "best"
+    half_life_leads: Annotated[float, Field(ge=100, le=1e9)] | None = None
+
+
 class Source(BaseModel):
     """A lead source as written. A source with a `sample` generates its leads.
 
@@ -58,6 +71,7 @@ class Source(BaseModel):
     agreed_by: Text | None = None
     agreed_on: date | None = None
     economics: Economics
+    recipe: Recipe = Recipe()
 
     _folder: Path = PrivateAttr(default=Path())
 
@@ -87,6 +101,9 @@ class Source(BaseModel):
             *(f"{b}: {c!r} is already the {a}" for i, (a, c) in enumerate(named) for b, d in named[i + 1 :] if c == d),
             "time_column: give it or rows_in_time_order, not both"
             if self.time_column and self.rows_in_time_order
+            else None,
+            "recipe.half_life_leads: needs a time order; give time_column, or say rows_in_time_order = true"
+            if self.recipe.half_life_leads and not self.in_time_order
             else None,
             "time_format: needs a time_column" if self.time_format and not self.time_column else None,
             f"economics.contact_cost: {cost:g} must be less than conversion_value ({value:g}), or no contact pays"
@@ -144,6 +161,7 @@ def _explain(error: dict[str, Any]) -> str:
             tables: dict[tuple[object, ...], type[BaseModel]] = {
                 (): Source,
                 ("economics",): Economics,
+                ("recipe",): Recipe,
                 ("sample",): Sample,
             }
             known = tables.get(tuple(parents))

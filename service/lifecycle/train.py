@@ -55,7 +55,7 @@ def train(source: Source, models: Storage, tracking_uri: str, tell: Progress = l
     with tracking.tracked_run(tracking_uri, source.name, {"source": source.name}) as run:
         tell(f"reading the leads of {source.name}")
         leads = load(source, served_schema(source, models, pointed[0]) if pointed else None)
-        chosen = selection.select(leads, source.metric, source.economics, tell=tell)
+        chosen = selection.select(leads, source.metric, source.economics, source.recipe, tell=tell)
         tell("comparing ONNX Runtime with scikit-learn")
         unseen = leads.frame.iloc[chosen.split.held_out]
         exported = export.to_onnx(chosen.pipeline)
@@ -124,6 +124,7 @@ def _parameters(source: Source, chosen: Selection, manifest: Manifest) -> dict[s
     return {
         **stated,
         **source.economics.model_dump(),
+        **{f"recipe.{name}": value for name, value in source.recipe},
         **{f"model.{name}": value for name, value in model.items() if not hasattr(value, "get_params")},
         "candidate": chosen.candidate,
         "split": chosen.split.how,
@@ -192,7 +193,7 @@ def main(arguments: list[str] | None = None) -> int:
             if given.figures:
                 tell(f"reading the leads of {source.name}")
                 leads = load(source)
-                chosen = selection.select(leads, source.metric, source.economics, tell=tell)
+                chosen = selection.select(leads, source.metric, source.economics, source.recipe, tell=tell)
             else:
                 trained = train(source, open_storage(given.models), given.tracking, tell)
                 leads, chosen = trained.leads, trained.selection

@@ -4,6 +4,7 @@ import dataclasses
 import os
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from service.lifecycle.candidates import candidates
 from service.lifecycle.figures import NAMES, figures
 from service.lifecycle.leads import Leads, load
 from service.lifecycle.sample import Sample
-from service.lifecycle.selection import Selection, TooFewOutcomes, choices, cross_validate, fit, select, split
-from service.lifecycle.source import Metric, Source, load_source
+from service.lifecycle.selection import Selection, TooFewOutcomes, choices, cross_validate, fit, recency, select, split
+from service.lifecycle.source import Metric, Recipe, Source, load_source
 from service.model.bundle import Economics
 
 EXAMPLES = Path(__file__).parents[3] / "service" / "examples"
@@ -30,7 +31,7 @@ def sample(rows: int, seed: int = 1) -> tuple[Source, Leads]:
 @cache
 def selected(metric: Metric) -> tuple[Leads, Selection]:
     _, leads = sample(700, seed=6)  # of these leads one candidate ranks better and the other earns more
-    return leads, select(leads, metric, MONEY)
+    return leads, select(leads, metric, MONEY, Recipe())
 
 
 def test_the_most_recent_leads_are_held_out_where_time_is_known() -> None:
@@ -66,6 +67,41 @@ def test_the_metric_decides_which_candidate_is_chosen() -> None:
     for metric, selection in chosen.items():
         others = [figures[metric] for figures in selection.held_out.values()]
         assert selection.held_out[selection.candidate][metric] == max(others)
+
+
+def test_a_candidate_that_the_recipe_names_is_chosen_whatever_the_metric_says() -> None:
+    leads, by_profit = selected("profit")
+    (other,) = set(by_profit.held_out) - {by_profit.candidate}
+    chosen = select(leads, "profit", MONEY, Recipe(candidate=other))
+    assert chosen.candidate == other
+    assert chosen.held_out == by_profit.held_out
+
+
+def test_with_a_half_life_a_model_follows_the_youngest_leads() -> None:
+    _, leads = sample(1000)
+    turned = np.where(np.arange(1000) < 700, leads.target, 1 - leads.target)
+    pipelines = candidates(leads.schema, leads.frame)
+    for pipeline in pipelines.values():
+        alike, youngest = (
+            fit(clone(pipeline), leads.frame, turned, leads.frame, recipe).mean()
+            for recipe in (Recipe(), Recipe(half_life_leads=100))
+        )
+        assert alike < 0.4
+        assert youngest > 0.6
+
+
+def test_a_weight_halves_with_each_half_life() -> None:
+    weights = recency(201, 100)
+    assert weights[[0, 100, 200]] / weights[200] == pytest.approx([0.25, 0.5, 1])
+    assert weights.mean() == pytest.approx(1)
+
+
+def test_a_recipe_can_name_every_candidate() -> None:
+    _, leads = sample(100)
+    assert set(get_args(Recipe.model_fields["candidate"].annotation)) == {
+        "best",
+        *candidates(leads.schema, leads.frame),
+    }
 
 
 def test_the_figures_are_those_of_the_model_that_is_served_and_it_never_saw_the_held_out_leads() -> None:

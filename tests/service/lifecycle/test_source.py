@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.lifecycle.source import Source, SourceError, load_source
+from service.lifecycle.source import Recipe, Source, SourceError, load_source
 
 EXAMPLES = Path(__file__).parents[3] / "service" / "examples"
 
@@ -51,7 +51,14 @@ def test_the_template_with_every_optional_key_uncommented_is_valid_but_for_the_s
     tmp_path: Path,
 ) -> None:
     lines = (EXAMPLES / "crm_template.toml").read_text().splitlines()
-    keys = (*Source.model_fields, "contacts_per_1000_leads", "days_since_last_contact", "postal_code", "[")
+    keys = (
+        *Source.model_fields,
+        *Recipe.model_fields,
+        "contacts_per_1000_leads",
+        "days_since_last_contact",
+        "postal_code",
+        "[",
+    )
     full = "\n".join(
         li[2:] if li.startswith("# ") and li[2:].startswith(keys) and ("=" in li or "[" in li) else li for li in lines
     )
@@ -60,6 +67,7 @@ def test_the_template_with_every_optional_key_uncommented_is_valid_but_for_the_s
     source = load_source(written(tmp_path, full.replace("rows_in_time_order = true", "")))
     assert source.kinds == {"postal_code": "category"}
     assert source.economics.contacts_per_1000_leads == 250
+    assert source.recipe == Recipe(candidate="logistic_regression", half_life_leads=20_000)
 
 
 def test_a_complete_source_is_read_as_written(tmp_path: Path) -> None:
@@ -68,6 +76,7 @@ def test_a_complete_source_is_read_as_written(tmp_path: Path) -> None:
     assert source.economics.contacts_per_1000_leads == 1000
     assert source.location == str(tmp_path / "leads.csv")
     assert not source.in_time_order
+    assert source.recipe == Recipe(candidate="best", half_life_leads=None)
 
 
 def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
@@ -113,6 +122,22 @@ def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
         ('positive = "yes"', 'positive = "yes"\ntime_format = "%Y"', "time_format: needs a time_column"),
         ("[economics]", "[kinds]\nwon = 'number'\n[economics]", "target_column: 'won' is no input"),
         ("[economics]", "[kinds]\nage = 'integer'\n[economics]", "kinds.age: Input should be 'number', 'boolean' or"),
+        (
+            "[economics]",
+            "[recipe]\ncandidat = 'best'\n[economics]",
+            "recipe.candidat: unknown key; did you mean 'candidate'?",
+        ),
+        ("[economics]", "[recipe]\ncandidate = 'svm'\n[economics]", "recipe.candidate: Input should be"),
+        (
+            "[economics]",
+            "[recipe]\nhalf_life_leads = 9\n[economics]",
+            "recipe.half_life_leads: Input should be greater",
+        ),
+        (
+            "[economics]",
+            "[recipe]\nhalf_life_leads = 4000\n[economics]",
+            "recipe.half_life_leads: needs a time order",
+        ),
         ('name = "crm"', 'name = "My CRM"', "name: String should match pattern"),
         ('name = "crm"', "name = ", "is not valid TOML"),
     ],
