@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from service import tracking
-from service.lifecycle.publish import Gauge, publish
+from service.lifecycle.publish import Gauge, PublishFailed, publish
 from service.lifecycle.source import Source, SourceError, load_source
 from service.model.bundle import BundleRefused
 from service.records import RecordError
@@ -67,7 +67,7 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
         "--metrics",
         metavar="TARGET",
         default=os.environ.get("LEADSCORING_METRICS"),
-        help="where figures go: projects/ID for Cloud Monitoring, or a local folder (default: $LEADSCORING_METRICS)",
+        help="where figures go: a local folder, or projects/ID for Cloud Monitoring (default: $LEADSCORING_METRICS)",
     )
     made.add_argument("--now", type=_time, metavar="TIME", help="work as if it were this time, ISO 8601 (default: now)")
     return made
@@ -101,8 +101,16 @@ def run(name: str, options: argparse.ArgumentParser, work: Work, arguments: Sequ
                 Gauge("leadscoring_job_duration_seconds", time.monotonic() - clock),
             ]
             if given.metrics:
-                publish(given.metrics, name, gauges)
+                code = _publish(given.metrics, name, gauges, models, console) or code
     return code
+
+
+def _publish(target: str, name: str, gauges: Sequence[Gauge], models: Storage, console: Console) -> int:
+    try:
+        publish(target, name, gauges, models)
+    except (PublishFailed, StorageError) as error:
+        return _failed(console, error, 1)
+    return 0
 
 
 @contextmanager

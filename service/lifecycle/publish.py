@@ -1,11 +1,24 @@
-"""Figures of the jobs, under one name in Prometheus and in Cloud Monitoring; `monitoring` writes alerts on these."""
+"""Figures of the jobs, under one name in Prometheus and in Cloud Monitoring; `monitoring` writes alerts on these.
 
+What a job published last is kept as `figures/<job>/<time>.json` in the models' storage, and what a run does not say
+anew is published again with it: neither a failed run nor one that could not get its figures out makes them vanish.
+"""
+
+import contextlib
 import os
 import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from service.storage import Conflict, Storage, StorageError
+
+PREFIX = "figures/"
 
 NAMES = {
     "leadscoring_job_last_start_timestamp_seconds": "When the job was last started.",
@@ -54,16 +67,50 @@ class Gauge:
             raise ValueError(f"{self.name}: add it to service/lifecycle/publish.py, with its meaning")
 
 
-def publish(target: str, job: str, gauges: Sequence[Gauge]) -> None:
-    """Make the gauges known: in a local folder as `<job>.prom` for Prometheus.
+class PublishFailed(Exception):
+    """The figures did not go out; the message says where to, why, and what becomes of them."""
 
-    The file is replaced whole, so that a reader never sees half of it.
+
+def publish(target: str, job: str, gauges: Sequence[Gauge], models: Storage) -> None:
+    """Make the gauges known: as time series of `projects/ID[/locations/REGION]`, or in a local folder as `<job>.prom`.
+
+    The file is replaced whole, so that a reader never sees half of it. Raises PublishFailed and StorageError.
     """
-    folder = Path(target)
-    folder.mkdir(parents=True, exist_ok=True)
+    storage_failed: StorageError | None = None
+    try:
+        said = {gauge.name for gauge in gauges}
+        gauges = [*gauges, *(gauge for gauge in _kept(models, job) if gauge.name not in said)]
+        with contextlib.suppress(Conflict):  # another run of this very microsecond
+            models.create(f"{PREFIX}{job}/{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.json", msgspec.json.encode(gauges))
+    except StorageError as error:  # that the storage fails is the very thing to make known
+        storage_failed = error
+    if target.startswith("projects/"):
+        # Imported here: it takes a second that a local run need not wait for.
+        from service.lifecycle import cloud
+
+        cloud.write(target, job, gauges)
+    else:
+        _write_file(Path(target), job, gauges)
+    if storage_failed:
+        raise storage_failed
+
+
+def _write_file(folder: Path, job: str, gauges: Sequence[Gauge]) -> None:
     draft = folder / f".{job}-{uuid.uuid4().hex}"
-    draft.write_text(as_text(job, gauges))
-    os.replace(draft, folder / f"{job}.prom")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        draft.write_text(as_text(job, gauges))
+        os.replace(draft, folder / f"{job}.prom")
+    except OSError as error:
+        raise PublishFailed(f"--metrics {folder}: {error.strerror}") from error
+
+
+def _kept(models: Storage, job: str) -> list[Gauge]:
+    """What the job published last. Names that are no longer known are left out."""
+    keys = list(models.keys(f"{PREFIX}{job}/"))
+    stored = models.read(keys[-1]) if keys else None
+    kept = msgspec.json.decode(stored.data, type=list[dict[str, Any]]) if stored else []
+    return [Gauge(**gauge) for gauge in kept if gauge["name"] in NAMES]
 
 
 def as_text(job: str, gauges: Sequence[Gauge]) -> str:
