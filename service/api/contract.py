@@ -5,21 +5,20 @@ the pydantic model describes the API in /docs and, once a request was refused, n
 holds that both accept the same requests.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from service.api.problem import FieldError, Problem
 from service.model.bundle import Bundle
+from service.model.decide import Decision
 from service.model.schema import MAX_NUMBER, MAX_TEXT, Kind
 
 MAX_ID = 200
 """Characters of a lead id."""
 MAX_ERRORS = 100
 """Offending fields that an answer names; a body can hold a million."""
-
-Decision = Literal["contact", "skip"]
 
 
 class LeadScore(msgspec.Struct, frozen=True):

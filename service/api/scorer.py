@@ -10,8 +10,9 @@ import msgspec
 from pydantic import BaseModel
 
 from service.api import contract
-from service.api.contract import Decision, LeadScore, ScoreResponse
+from service.api.contract import LeadScore, ScoreResponse
 from service.model.bundle import Bundle
+from service.model.decide import Decider, Decision
 from service.records import PredictionRecord, to_lines
 
 _encode = msgspec.json.Encoder().encode
@@ -32,8 +33,7 @@ class Scorer:
         self.bundle, self.loaded_at = bundle, datetime.now(UTC)
         self._max_leads = max_leads
         self._decode = contract.decoder(bundle.engine.features, max_leads).decode
-        self._threshold = bundle.manifest.threshold
-        self._bands = [(band.min_score, band.name) for band in bundle.manifest.bands]
+        self._decider = Decider(bundle.manifest)
 
     @cached_property
     def request_model(self) -> type[BaseModel]:
@@ -48,8 +48,9 @@ class Scorer:
             raise contract.refusal(self.request_model, body, error) from None
         scores = self.bundle.engine.score([lead.features for lead in leads])
         version, now = self.bundle.version, datetime.now(UTC)
+        decision, band = self._decider.decision, self._decider.band
         answers = [
-            LeadScore(lead.lead_id or f"{request_id}-{i}", score, self.decision(score), self.band(score), version)
+            LeadScore(lead.lead_id or f"{request_id}-{i}", score, decision(score), band(score), version)
             for i, (lead, score) in enumerate(zip(leads, scores, strict=True))
         ]
         latency_ms = round((time.perf_counter() - started) * 1e3, 3)
@@ -73,17 +74,6 @@ class Scorer:
             lines,
             {"contact": contacts, "skip": len(answers) - contacts},
         )
-
-    def decision(self, score: float) -> Decision:
-        """Whether the economics say that contacting the lead pays."""
-        return "contact" if score >= self._threshold else "skip"
-
-    def band(self, score: float) -> str:
-        """The first band whose least score is reached; the last one takes the rest."""
-        for least, name in self._bands:
-            if score >= least:
-                return name
-        return self._bands[-1][1]
 
 
 def new_request_id() -> str:
