@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service import tracking
-from service.lifecycle import export, selection
+from service.lifecycle import export, reference, selection
 from service.lifecycle.card import choice_rows, figure_rows, model_card, spoken
 from service.lifecycle.figures import bands
 from service.lifecycle.job import shown_progress
@@ -63,12 +63,13 @@ def train(source: Source, models: Storage, tracking_uri: str, tell: Progress = l
         golden = export.golden(chosen.pipeline, leads.schema, unseen)
         manifest = _manifest(source, leads, chosen, exported, run.id)
         card = model_card(source, leads, chosen, manifest)
+        seen = reference.describe(leads.schema, leads.frame, unseen, chosen.scores, chosen.target, chosen.threshold)
         tell(f"recording the run at {tracking_uri}")
         run.log(_parameters(source, chosen, manifest), _metrics(chosen))
         run.attach({bundle.CARD: card}, plots(chosen.target, chosen.scores, chosen.threshold, source.economics))
         registered = run.register(source.name, chosen.pipeline, leads.frame)
     tell(f"publishing {manifest.version} to {models.url}")
-    sums = bundle.publish(models, manifest, exported.onnx, golden, card)
+    sums = bundle.publish(models, manifest, exported.onnx, golden, card, seen)
     reason = f"trained on {source.name}; held-out {source.metric} {manifest.benchmark[source.metric]:.4f}"
     pointer = Pointer(
         version=manifest.version,
@@ -198,10 +199,10 @@ def main(arguments: list[str] | None = None) -> int:
                 trained = train(source, open_storage(given.models), given.tracking, tell)
                 leads, chosen = trained.leads, trained.selection
     except (SourceError, ValueError) as error:
-        console.print(str(error), style="red", markup=False, highlight=False)
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except (TooFewOutcomes, export.ParityError, tracking.TrackingError, BundleRefused, StorageError) as error:
-        console.print(str(error), style="red", markup=False, highlight=False)
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
     _show(out, source, leads, chosen)
     if not given.figures:

@@ -13,17 +13,19 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 
 from service.model.engine import Encoding, Engine
+from service.model.reference import Reference
 from service.model.schema import LeadSchema, Value
 from service.storage import Storage
 
 POINTER = "champion.json"
 TOLERANCE = 1e-5
 """How far a score may be from scikit-learn's, at export and at every load."""
-MODEL, MANIFEST, GOLDEN, CARD, SUMS = (
+MODEL, MANIFEST, GOLDEN, CARD, REFERENCE, SUMS = (
     "model.onnx",
     "bundle.json",
     "golden.json",
     "MODEL_CARD.md",
+    "reference.json",
     "SHA256SUMS",
 )
 
@@ -125,6 +127,7 @@ class Bundle:
     manifest: Manifest
     engine: Engine
     card: str
+    reference: Reference
 
     @property
     def version(self) -> str:
@@ -137,7 +140,9 @@ def new_version(onnx: bytes, now: datetime | None = None) -> str:
     return f"{now or datetime.now(UTC):%Y%m%dT%H%M%SZ}-{hashlib.sha256(onnx).hexdigest()[:8]}"
 
 
-def publish(models: Storage, manifest: Manifest, onnx: bytes, golden: list[Golden], card: str) -> str:
+def publish(
+    models: Storage, manifest: Manifest, onnx: bytes, golden: list[Golden], card: str, reference: Reference
+) -> str:
     """Write the bundle; return the digest of its sums, for the pointer. Nothing is served by this alone.
 
     Raises Conflict where the version exists, and BundleRefused where its scores are wrong.
@@ -147,6 +152,7 @@ def publish(models: Storage, manifest: Manifest, onnx: bytes, golden: list[Golde
         MANIFEST: manifest.model_dump_json(indent=1).encode(),
         GOLDEN: GOLDEN_ROWS.dump_json(golden, indent=1),
         CARD: card.encode(),
+        REFERENCE: reference.model_dump_json().encode(),
     }
     _verified(files)
     for name, data in files.items():
@@ -178,7 +184,7 @@ def load(models: Storage, pointer: Pointer, threads: int = 1) -> Bundle:
     if _digest(sums) != pointer.sums_sha256:
         raise BundleRefused("tampered", f"{pointer.version}: {SUMS} is not the one that was published")
     expected = dict(reversed(line) for line in re.findall(r"^([0-9a-f]{64})  (\S+)$", sums.decode(), re.M))
-    if set(expected) != {MODEL, MANIFEST, GOLDEN, CARD}:
+    if set(expected) != {MODEL, MANIFEST, GOLDEN, CARD, REFERENCE}:
         raise BundleRefused("malformed", f"{pointer.version}: {SUMS} lists {', '.join(sorted(expected)) or 'nothing'}")
     files = {name: _fetch(models, pointer.version, name) for name in expected}
     for name, digest in expected.items():
@@ -201,6 +207,7 @@ def _verified(files: dict[str, bytes], threads: int = 1) -> Bundle:
     try:
         manifest = Manifest.model_validate_json(files[MANIFEST])
         golden = GOLDEN_ROWS.validate_json(files[GOLDEN])
+        reference = Reference.model_validate_json(files[REFERENCE])
         engine = Engine(files[MODEL], manifest.encoding, manifest.lead_schema, threads)
         scores = engine.score(engine.parse(_features_json(golden)))
     except ValidationError as error:
@@ -212,7 +219,7 @@ def _verified(files: dict[str, bytes], threads: int = 1) -> Bundle:
     worst = max(_distance(score, row.score) for score, row in zip(scores, golden, strict=True))
     if worst > TOLERANCE:
         raise BundleRefused("wrong_scores", f"{manifest.version}: a golden row is off by {worst:.2g}")
-    return Bundle(manifest, engine, files[CARD].decode())
+    return Bundle(manifest, engine, files[CARD].decode(), reference)
 
 
 def _distance(score: float, expected: float) -> float:

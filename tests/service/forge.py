@@ -8,6 +8,7 @@ from sklearn.pipeline import Pipeline
 
 from service.lifecycle.candidates import candidates
 from service.lifecycle.export import Exported, golden, to_onnx
+from service.lifecycle.reference import describe
 from service.model.bundle import (
     Band,
     Economics,
@@ -19,6 +20,7 @@ from service.model.bundle import (
     publish,
     read_pointer,
 )
+from service.model.reference import Reference
 from service.model.schema import Feature, LeadSchema
 from service.storage import Storage
 
@@ -58,6 +60,12 @@ def train(name: str = "logistic_regression", seed: int = 0) -> tuple[Pipeline, p
     return pipeline, frame
 
 
+def reference(pipeline: Pipeline, seed: int = 0) -> Reference:
+    """The reference of a test's model, made of the rows that it was fitted on."""
+    frame, outcome = rows(seed=seed)
+    return describe(SCHEMA, frame, frame, pipeline.predict_proba(frame)[:, 1], outcome.astype(np.int8), 0.4)
+
+
 def manifest(exported: Exported, schema: LeadSchema = SCHEMA, version: str | None = None) -> Manifest:
     """What bundle.json of a test's bundle says."""
     return Manifest(
@@ -88,7 +96,9 @@ def release(
     pipeline, frame = train(seed=seed)
     exported = to_onnx(pipeline)
     described = manifest(exported, schema, version)
-    sums = publish(models, described, exported.onnx, golden(pipeline, SCHEMA, frame), "# Card")
+    sums = publish(
+        models, described, exported.onnx, golden(pipeline, SCHEMA, frame), "# Card", reference(pipeline, seed)
+    )
     return point(models, described.version, sums, new_schema)
 
 

@@ -18,8 +18,10 @@ MAX_LEADS = 3
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    exported = to_onnx(forge.train()[0])
-    return Bundle(forge.manifest(exported), Engine(exported.onnx, exported.encoding, forge.SCHEMA), "")
+    pipeline, _ = forge.train()
+    exported = to_onnx(pipeline)
+    engine = Engine(exported.onnx, exported.encoding, forge.SCHEMA)
+    return Bundle(forge.manifest(exported), engine, "", forge.reference(pipeline))
 
 
 def accepted(bundle: Bundle, text: bytes) -> tuple[bool, bool]:

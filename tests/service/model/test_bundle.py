@@ -70,7 +70,7 @@ def test_the_pointer_moves_only_from_where_it_was_read(models: Storage) -> None:
         move_pointer(models, pointer.model_copy(update={"reason": "second"}), pointed[1])
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "bundle.json", "golden.json", "MODEL_CARD.md"])
+@pytest.mark.parametrize("name", ["model.onnx", "bundle.json", "golden.json", "MODEL_CARD.md", "reference.json"])
 def test_a_file_that_was_changed_is_refused(models: Storage, tmp_path: Path, name: str) -> None:
     pointer = forge.release(models)
     data = (tmp_path / "models" / pointer.version / name).read_bytes()
@@ -104,8 +104,9 @@ def test_a_model_that_scores_wrongly_is_not_published(models: Storage) -> None:
     pipeline, frame = forge.train()
     other, _ = forge.train(seed=9)
     exported = to_onnx(pipeline)
+    wrong = golden(other, forge.SCHEMA, frame)
     with pytest.raises(BundleRefused) as refused:
-        publish(models, forge.manifest(exported), exported.onnx, golden(other, forge.SCHEMA, frame), "")
+        publish(models, forge.manifest(exported), exported.onnx, wrong, "", forge.reference(pipeline))
     assert refused.value.reason == "wrong_scores"
     assert list(models.keys("")) == []
 
@@ -127,7 +128,7 @@ def test_a_malformed_bundle_is_not_published(models: Storage, broken: dict[str, 
     exported = to_onnx(pipeline)
     parts = {"onnx": exported.onnx, "golden": golden(pipeline, forge.SCHEMA, frame), **broken}
     with pytest.raises(BundleRefused) as refused:
-        publish(models, forge.manifest(exported), card="", **parts)  # type: ignore[arg-type]
+        publish(models, forge.manifest(exported), card="", reference=forge.reference(pipeline), **parts)  # type: ignore[arg-type]
     assert refused.value.reason == "malformed"
 
 
