@@ -15,6 +15,9 @@ from service.storage import Conflict, Storage
 
 PREFIX = "history/"
 
+Move = Literal["promoted", "rolled_back"]
+Trigger = Literal["schedule", "drift", "calibration", "hand"]
+
 
 class Estimate(msgspec.Struct, frozen=True):
     """A figure and its 95 % interval."""
@@ -89,8 +92,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
     """What was decided, by whom and why. `version` is the model decided on, `before` the one served until then."""
 
     time: datetime
-    action: Literal["promoted", "refused", "kept", "rolled_back"]
-    trigger: Literal["schedule", "drift", "calibration", "hand"]
+    action: Move | Literal["refused", "kept"]
+    trigger: Trigger
     version: str | None
     before: str | None
     author: str

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 import mlflow.sklearn
+import msgspec
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -20,6 +21,8 @@ from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, Schema, TensorSpec
 from sklearn.pipeline import Pipeline
+
+from service.history import Decision
 
 ALIAS = "champion"
 ANSWER_S = 10
@@ -58,6 +61,10 @@ class Run:
         batch = [Metric(name, value, timestamp=now, step=0) for name, value in metrics.items()]
         stated = [Param(name, str(value)[:MAX_PARAM]) for name, value in params.items()]
         self.client.log_batch(self.id, metrics=batch, params=stated)
+
+    def note(self, tags: Mapping[str, str]) -> None:
+        """Tag the run: what was decided, why, and the like."""
+        self.client.log_batch(self.id, tags=[RunTag(name, value[:MAX_PARAM]) for name, value in tags.items()])
 
     def attach(self, texts: Mapping[str, str], plots: Mapping[str, Figure]) -> None:
         """Keep texts and plots (as PNG) beside the figures, by file name."""
@@ -117,10 +124,38 @@ def tracked_run(uri: str, experiment: str, tags: Mapping[str, str]) -> Iterator[
     client.set_terminated(run.id)
 
 
-def crown(uri: str, name: str, model_version: str) -> None:
-    """Give the alias `champion` to this version, and thereby take it from the one before."""
+def end_abandoned(uri: str, experiment: str, tags: Mapping[str, str]) -> None:
+    """Mark runs with these tags that still count as running as killed: only for who knows that none of them lives."""
+    client = _connect(uri)
     try:
-        _connect(uri).set_registered_model_alias(name, ALIAS, model_version)
+        if found := client.get_experiment_by_name(experiment):
+            asked = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+            running = client.search_runs([found.experiment_id], f"attributes.status = 'RUNNING' and {asked}")
+            for run in running:
+                client.set_terminated(run.info.run_id, "KILLED")
+    except MlflowException as error:
+        raise TrackingError(f"MLflow at {uri} cannot end abandoned runs: {error}") from error
+
+
+def follow(uri: str, name: str, run_id: str, decision: Decision) -> None:
+    """Give the alias `champion` to the version that came of this run, and note there the decision that was taken.
+
+    The alias is thereby taken from the one before. Changes nothing where it is so already. Raises TrackingError.
+    """
+    client = _connect(uri)
+    try:
+        found = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+        if not found:
+            raise TrackingError(
+                f"MLflow at {uri} knows no version of {name!r} from the run {run_id}, whose model is served; was its "
+                f"database restored or replaced? The alias {ALIAS!r} stays where it is"
+            )
+        version = found[0]
+        if str(client.get_registered_model(name).aliases.get(ALIAS)) != str(version.version):
+            client.set_registered_model_alias(name, ALIAS, version.version)
+        note = f"decision.{decision.time:%Y%m%dT%H%M%S.%fZ}"
+        if note not in version.tags:
+            client.set_model_version_tag(name, version.version, note, msgspec.json.encode(decision).decode())
     except MlflowException as error:
         raise TrackingError(f"MLflow at {uri} refused the alias {ALIAS!r}: {error}") from error
 

@@ -9,6 +9,8 @@ from service.lifecycle.source import Recipe, Source
 from service.model.bundle import Manifest
 
 CHOSEN = "the one chosen"
+NOT_REFITTED = "The served model is the very one that was judged: it was not fitted again with the held-out leads."
+REFITTED = "The served model was fitted again on all of them after that; figures and threshold are of the one judged."
 
 
 def model_card(source: Source, leads: Leads, selection: Selection, manifest: Manifest) -> str:
@@ -22,8 +24,8 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
         f"is `{source.positive}`). A {spoken(selection.candidate)} model, served on ONNX Runtime.",
         "## Trained on",
         f"{len(parts.train):,} of {at.rows:,} leads, of which {leads.target[parts.train].mean():.1%} converted; judged "
-        f"on {len(parts.held_out):,} held-out ones, {parts.how}, of which {selection.target.mean():.1%} converted. The "
-        "served model is the very one that was judged: it was not fitted again with the held-out leads.",
+        f"on {len(parts.held_out):,} held-out ones, {parts.how}, of which {selection.target.mean():.1%} converted. "
+        + (REFITTED if selection.refitted else NOT_REFITTED),
         _table(
             ["feature", "kind", "values that mean missing"],
             [(f.name, f.kind, ", ".join(map(str, f.missing))) for f in manifest.lead_schema.features],
@@ -79,10 +81,11 @@ def _recipe(recipe: Recipe) -> str:
 
 
 def figure_rows(selection: Selection) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: a figure a row, each candidate held out and cross-validated."""
+    """Header and rows: a figure a row, each candidate held out and, where it was, cross-validated."""
     names = list(selection.held_out)
-    header = ["figure", *(f"{spoken(n)}, {how}" for n in names for how in ("held out", "5-fold"))]
-    both = [figures[n] for n in names for figures in (selection.held_out, selection.cross_validated)]
+    shown = [("held out", selection.held_out), ("5-fold", selection.cross_validated)]
+    header = ["figure", *(f"{spoken(n)}, {how}" for n in names for how, figures in shown if figures)]
+    both = [figures[n] for n in names for _, figures in shown if figures]
     return header, [[name, *(number(name, figures[name]) for figures in both)] for name in (*NAMES, "contacts")]
 
 

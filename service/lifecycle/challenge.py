@@ -1,14 +1,14 @@
 """A challenger, trained and judged against the champion on the most recent leads that neither has seen."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from threadpoolctl import threadpool_limits
 
 from service.lifecycle import gate
 from service.lifecycle.candidates import candidates
@@ -17,7 +17,7 @@ from service.lifecycle.figures import Scores, Target, choose_threshold, figures
 from service.lifecycle.gate import Contender, Rules, Verdict
 from service.lifecycle.leads import Leads
 from service.lifecycle.matured import Matured, select
-from service.lifecycle.selection import Rows, Selection, Split, choices
+from service.lifecycle.selection import Rows, Selection, Split, choices, fit, split
 from service.lifecycle.source import Source
 from service.model.bundle import Bundle
 
@@ -44,7 +44,9 @@ class Challenge:
     chosen: Selection | None
 
 
-def challenge(matured: Matured, champion: Bundle, source: Source, fit: Fit, rules: Rules | None = None) -> Challenge:
+def challenge(
+    matured: Matured, champion: Bundle, source: Source, recipe: Fit | None = None, rules: Rules | None = None
+) -> Challenge:
     """Train a challenger on the leads before the window, and compare both models on the window."""
     rules = rules or Rules()
     leads = matured.leads
@@ -53,7 +55,7 @@ def challenge(matured: Matured, champion: Bundle, source: Source, fit: Fit, rule
     if rows is None:
         return Challenge(Verdict(None, str(gate.too_small(leads.target[unseen], rules)), {}), None)
     before = np.arange(rows[0])
-    fitted = fit(select(leads, before))
+    fitted = (recipe or by_recipe(source))(select(leads, before))
     frame, target = leads.frame.iloc[rows], leads.target[rows]
     scores: Scores = fitted.pipeline.predict_proba(frame)[:, 1]
     threshold = choose_threshold(scores, source.economics)
@@ -101,13 +103,29 @@ def score(champion: Bundle, frame: pd.DataFrame) -> Scores:
     return np.array(champion.engine.score(champion.engine.parse(msgspec.json.encode(leads))))
 
 
-def candidate(name: str) -> Fit:
-    """The recipe that fits this candidate on all leads alike."""
+def by_recipe(source: Source) -> Fit:
+    """The source's recipe. "best" is the better candidate on the most recent of the leads, then fitted on all."""
 
-    def fit(leads: Leads) -> Fitted:
-        pipeline = candidates(leads.schema, leads.frame)[name]
-        with threadpool_limits(limits=1):
-            pipeline.fit(leads.frame, leads.target)
-        return Fitted(name, pipeline)
+    def fit_by(leads: Leads) -> Fitted:
+        models, name = candidates(leads.schema, leads.frame), str(source.recipe.candidate)
+        if name == "best":
+            parts = split(leads)
+            train, rest = select(leads, parts.train), select(leads, parts.held_out)
+            reached = {}
+            for each, pipeline in models.items():
+                scores = fit(clone(pipeline), train.frame, train.target, rest.frame, source.recipe)
+                threshold = choose_threshold(scores, source.economics)
+                reached[each] = figures(rest.target, scores, threshold, source.economics)[source.metric]
+            name = max(reached, key=lambda each: reached[each])
+        fit(models[name], leads.frame, leads.target, leads.frame.iloc[:1], source.recipe)
+        return Fitted(name, models[name])
 
-    return fit
+    return fit_by
+
+
+def refit(matured: Matured, chosen: Selection, source: Source) -> Selection:
+    """The same candidate, fitted on all leads, the window too; figures and threshold stay those of the challenger."""
+    leads = matured.leads
+    pipeline = candidates(leads.schema, leads.frame)[chosen.candidate]
+    fit(pipeline, leads.frame, leads.target, leads.frame.iloc[:1], source.recipe)
+    return replace(chosen, pipeline=pipeline, refitted=True)

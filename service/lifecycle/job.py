@@ -13,6 +13,7 @@ from rich.console import Console
 
 from service import tracking
 from service.lifecycle.publish import Gauge, PublishFailed, publish
+from service.lifecycle.repair import repair
 from service.lifecycle.source import Source, SourceError, load_source
 from service.model.bundle import BundleRefused
 from service.records import RecordError
@@ -88,6 +89,7 @@ def run(name: str, options: argparse.ArgumentParser, work: Work, arguments: Sequ
     code, gauges = 1, [Gauge("leadscoring_job_last_start_timestamp_seconds", started.timestamp())]
     with shown_progress(console) as tell:
         try:
+            _repair(models, given.tracking, tell)
             gauges += work(Loop(source, models, predictions, leads, given.tracking, given.now or started, tell), given)
             code = 0
         except SourceError as error:
@@ -103,6 +105,14 @@ def run(name: str, options: argparse.ArgumentParser, work: Work, arguments: Sequ
             if given.metrics:
                 code = _publish(given.metrics, name, gauges, models, console) or code
     return code
+
+
+def _repair(models: Storage, uri: str, tell: Progress) -> None:
+    """What a promotion that was stopped left to be done; the job's own work says what of it fails for good."""
+    try:
+        repair(models, uri)
+    except (tracking.TrackingError, BundleRefused, StorageError) as error:
+        tell(f"audit record and alias of what is served could not be checked: {error}")
 
 
 def _publish(target: str, name: str, gauges: Sequence[Gauge], models: Storage, console: Console) -> int:

@@ -4,6 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +13,19 @@ import pandas as pd
 from service import records
 from service.lifecycle.leads import Leads, load
 from service.lifecycle.outcomes import Judged, judge, read_outcomes
+from service.lifecycle.quarantine import set_aside
 from service.lifecycle.source import Source
 from service.lifecycle.window import prepare, read_scored
 from service.model.bundle import Provenance
 from service.model.schema import LeadSchema
 from service.storage import Storage
+
+
+class Seen(NamedTuple):
+    """What a model that was trained on some leads states: `seen_rows` and `seen_until` of its provenance."""
+
+    rows: int
+    until: datetime | None
 
 
 @dataclass(frozen=True)
@@ -42,17 +51,22 @@ class Matured:
         later = timed if until is None else np.asarray(self.leads.times > pd.Timestamp(until))
         return np.where(timed, later, further)
 
-    def seen(self) -> tuple[int, datetime | None]:
-        """What a model that is trained on them states as `seen_rows` and `seen_until`."""
+    @classmethod
+    def whole(cls, own: Leads) -> "Matured":
+        """The source's own leads alone."""
+        return cls(own, np.ones(len(own.target), dtype=bool))
+
+    def seen(self) -> Seen:
+        """What a model has seen that is trained on them."""
         times = self.leads.times
         timed = None if times is None else times[times.notna()]
-        return int(self.own.sum()), None if timed is None or not len(timed) else timed.max().to_pydatetime()
+        return Seen(int(self.own.sum()), None if timed is None or not len(timed) else timed.max().to_pydatetime())
 
 
 def matured(source: Source, schema: LeadSchema, predictions: Storage, leads: Storage, now: datetime) -> Matured:
-    """All leads with an outcome that is final now, under the served schema.
+    """All leads with an outcome that is final now, under the served schema; what cannot be used is set aside.
 
-    Raises SourceError, StorageError and RecordError, each naming file or object, and row or line.
+    Raises SourceError naming file, row and column, and StorageError.
     """
     maturity = timedelta(days=source.maturity_days)
     own = load(source, schema)
@@ -61,7 +75,10 @@ def matured(source: Source, schema: LeadSchema, predictions: Storage, leads: Sto
     oldest = first_scored(predictions)
     if oldest is None:
         return join(own, None)
-    return join(own, judge(read_scored(predictions, oldest, now), read_outcomes(source, leads), now, maturity))
+    scored, outcomes = read_scored(predictions, oldest, now), read_outcomes(source, leads)
+    set_aside(leads, "predictions", scored.broken)
+    set_aside(leads, "outcomes", outcomes.rejected)
+    return join(own, judge(scored, outcomes, now, maturity))
 
 
 def join(own: Leads, judged: Judged | None) -> Matured:
@@ -71,7 +88,7 @@ def join(own: Leads, judged: Judged | None) -> Matured:
         new = ~judged.scored.table["lead_id"].isin(known)
         judged = replace(judged, scored=judged.scored.select(new), target=judged.target[new.to_numpy()])
     if judged is None or not len(judged.scored):
-        return Matured(own, np.ones(len(own.target), dtype=bool))
+        return Matured.whole(own)
     table = judged.scored.table
     frame = pd.concat([own.frame, prepare(own.schema, judged.scored.inputs)], ignore_index=True)
     target = np.concatenate([own.target, judged.target])

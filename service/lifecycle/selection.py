@@ -60,6 +60,7 @@ class Choice:
 class Selection:
     """The chosen model, fitted on the training leads alone, and what it and the others showed.
 
+    A `refitted` one was then fitted again on all leads; what it showed is what it did before.
     `held_out` and `cross_validated` hold figures by candidate; `scores` are the chosen one's, of the held-out leads.
     """
 
@@ -72,6 +73,7 @@ class Selection:
     held_out: dict[str, dict[str, float]]
     cross_validated: dict[str, dict[str, float]]
     choices: tuple[Choice, ...]
+    refitted: bool = False
 
 
 def split(leads: Leads, share: float = HELD_OUT, seed: int = 0) -> Split:

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,16 +11,16 @@ from rich.console import Console
 from rich.table import Table
 
 from service import tracking
-from service.lifecycle import export, reference, selection
-from service.lifecycle.card import choice_rows, figure_rows, model_card, spoken
-from service.lifecycle.figures import bands
+from service.lifecycle import export, release, selection
+from service.lifecycle.card import choice_rows, figure_rows, spoken
 from service.lifecycle.job import shown_progress
 from service.lifecycle.leads import Leads, load
-from service.lifecycle.plots import plots
+from service.lifecycle.matured import Matured
+from service.lifecycle.repair import repair
 from service.lifecycle.selection import Progress, Selection, TooFewOutcomes
 from service.lifecycle.source import Source, SourceError, load_source
 from service.model import bundle
-from service.model.bundle import BundleRefused, Manifest, Pointer, Provenance
+from service.model.bundle import BundleRefused, Manifest, Pointer
 from service.model.schema import LeadSchema
 from service.storage import Storage, StorageError, open_storage
 
@@ -48,8 +47,8 @@ def train(source: Source, models: Storage, tracking_uri: str, tell: Progress = l
     """Train, record, publish, serve.
 
     In this order, so that wherever it stops, what is served is a verified and recorded model: MLflow run and registered
-    version, the immutable bundle, the pointer, and last the alias. Raises SourceError, TooFewOutcomes, ParityError,
-    TrackingError, BundleRefused and StorageError (Conflict: another training moved the pointer meanwhile).
+    version, the immutable bundle, the pointer, and last audit record and alias. Raises SourceError, TooFewOutcomes,
+    ParityError, TrackingError, BundleRefused and StorageError (Conflict: another training moved the pointer meanwhile).
     """
     pointed = bundle.read_pointer(models)
     with tracking.tracked_run(tracking_uri, source.name, {"source": source.name}) as run:
@@ -57,29 +56,21 @@ def train(source: Source, models: Storage, tracking_uri: str, tell: Progress = l
         leads = load(source, served_schema(source, models, pointed[0]) if pointed else None)
         chosen = selection.select(leads, source.metric, source.economics, source.recipe, tell=tell)
         tell("comparing ONNX Runtime with scikit-learn")
-        unseen = leads.frame.iloc[chosen.split.held_out]
-        exported = export.to_onnx(chosen.pipeline)
-        export.check_parity(chosen.pipeline, exported, leads.schema, unseen)
-        golden = export.golden(chosen.pipeline, leads.schema, unseen)
-        manifest = _manifest(source, leads, chosen, exported, run.id)
-        card = model_card(source, leads, chosen, manifest)
-        seen = reference.describe(leads.schema, leads.frame, unseen, chosen.scores, chosen.target, chosen.threshold)
+        ready = release.prepare(source, leads, chosen, Matured.whole(leads).seen(), run.id, datetime.now(UTC))
         tell(f"recording the run at {tracking_uri}")
-        run.log(_parameters(source, chosen, manifest), _metrics(chosen))
-        run.attach({bundle.CARD: card}, plots(chosen.target, chosen.scores, chosen.threshold, source.economics))
-        registered = run.register(source.name, chosen.pipeline, leads.frame)
+        registered = release.record(ready, source, leads, chosen, run)
+    manifest = ready.manifest
     tell(f"publishing {manifest.version} to {models.url}")
-    sums = bundle.publish(models, manifest, exported.onnx, golden, card, seen)
-    reason = f"trained on {source.name}; held-out {source.metric} {manifest.benchmark[source.metric]:.4f}"
     pointer = Pointer(
         version=manifest.version,
-        sums_sha256=sums,
+        sums_sha256=release.publish(models, ready),
         moved_at=datetime.now(UTC),
         moved_by="service.lifecycle.train",
-        reason=reason,
+        reason=f"trained on {source.name}; held-out {source.metric} {manifest.benchmark[source.metric]:.4f}",
+        before=pointed[0].version if pointed else None,
     )
     bundle.move_pointer(models, pointer, pointed[1] if pointed else None)
-    tracking.crown(tracking_uri, source.name, registered)
+    repair(models, tracking_uri)
     return Trained(manifest, leads, chosen, registered)
 
 
@@ -92,72 +83,6 @@ def served_schema(source: Source, models: Storage, pointer: Pointer) -> LeadSche
             f"{source.name!r} would refuse; give this source a place of its own with --models"
         )
     return served.lead_schema
-
-
-def _manifest(source: Source, leads: Leads, chosen: Selection, exported: export.Exported, run_id: str) -> Manifest:
-    now = datetime.now(UTC)
-    return Manifest(
-        version=bundle.new_version(exported.onnx, now),
-        lead_schema=leads.schema,
-        encoding=exported.encoding,
-        threshold=chosen.threshold,
-        bands=bands(chosen.scores),
-        metric=source.metric,
-        benchmark=chosen.held_out[chosen.candidate],
-        economics=source.economics,
-        provenance=Provenance(
-            source=source.name,
-            data_sha256=leads.sha256,
-            rows=len(leads.target),
-            trained_at=now,
-            candidate=chosen.candidate,
-            git_commit=_git_commit(),
-            mlflow_run_id=run_id,
-        ),
-    )
-
-
-def _parameters(source: Source, chosen: Selection, manifest: Manifest) -> dict[str, object]:
-    stated = source.model_dump(
-        mode="json", include={"metric", "metric_reason", "agreed_by", "agreed_on", "target_column"}
-    )
-    model = chosen.pipeline.named_steps["model"].get_params()
-    return {
-        **stated,
-        **source.economics.model_dump(),
-        **{f"recipe.{name}": value for name, value in source.recipe},
-        **{f"model.{name}": value for name, value in model.items() if not hasattr(value, "get_params")},
-        "candidate": chosen.candidate,
-        "split": chosen.split.how,
-        "threshold": chosen.threshold,
-        "features": ", ".join(f"{f.name}: {f.kind}" for f in manifest.lead_schema.features),
-        "bundle_version": manifest.version,
-        "rows": manifest.provenance.rows,
-        "data_sha256": manifest.provenance.data_sha256,
-        "git_commit": manifest.provenance.git_commit,
-    }
-
-
-def _metrics(chosen: Selection) -> dict[str, float]:
-    """The served model's figures under plain names, all candidates' under their own."""
-    every = {"held_out": chosen.held_out, "cross_validated": chosen.cross_validated}
-    metrics = {
-        f"{name}.{how}.{figure}": value
-        for how, candidates in every.items()
-        for name, figures in candidates.items()
-        for figure, value in figures.items()
-    }
-    return metrics | chosen.held_out[chosen.candidate]
-
-
-def _git_commit() -> str | None:
-    """The commit that this code was checked out at; None in an image, or where git is not installed."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return None
-    return answer.stdout.strip() or None
 
 
 def main(arguments: list[str] | None = None) -> int:

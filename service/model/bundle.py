@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 
+from service.history import Move, Trigger
 from service.model.engine import Encoding, Engine
 from service.model.reference import Reference
 from service.model.schema import LeadSchema, Value
-from service.storage import Storage
+from service.storage import Conflict, Storage
 
 POINTER = "champion.json"
 TOLERANCE = 1e-5
@@ -106,7 +107,8 @@ class Golden(_Document):
 class Pointer(_Document):
     """champion.json: which version is served, the digest of its sums, and who moved it when and why.
 
-    `new_schema` says that a person accepted a schema that may refuse today's callers.
+    `new_schema` says that a person accepted a schema that may refuse today's callers. `before` is the version served
+    until then. With the bundle it holds all that the decision's audit record says.
     """
 
     version: str
@@ -115,6 +117,9 @@ class Pointer(_Document):
     moved_by: str
     reason: str
     new_schema: bool = False
+    action: Move = "promoted"
+    trigger: Trigger = "hand"
+    before: str | None = None
 
 
 GOLDEN_ROWS = TypeAdapter(list[Golden])
@@ -175,7 +180,20 @@ def read_pointer(models: Storage) -> tuple[Pointer, str] | None:
 
 def move_pointer(models: Storage, pointer: Pointer, generation: str | None) -> str:
     """Serve another version, unless the pointer was moved since it was read: then Conflict is raised."""
-    return models.swap(POINTER, pointer.model_dump_json(indent=1).encode(), generation)
+    data = pointer.model_dump_json(indent=1).encode()
+    try:
+        return models.swap(POINTER, data, generation)
+    except Conflict:
+        # A client whose answer was lost tries again by itself, and conflicts with its own write.
+        stored = models.read(POINTER)
+        if stored is None or stored.data != data:
+            raise
+        return stored.generation
+
+
+def published_sums(models: Storage, version: str) -> str:
+    """The digest of a published bundle's sums, for a pointer. Raises BundleRefused where there is no such bundle."""
+    return _digest(_fetch(models, version, SUMS))
 
 
 def load(models: Storage, pointer: Pointer, threads: int = 1) -> Bundle:

@@ -1,19 +1,21 @@
 """Trainings are recorded in a real MLflow server, quietly, and a model comes back from it as it went in."""
 
+import json
 import time
+from datetime import UTC, datetime
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from service.history import Decision
 from service.lifecycle.candidates import MAX_CATEGORIES, candidates
 from service.lifecycle.selection import fit
 from service.model.schema import Feature, LeadSchema
-from service.tracking import ALIAS, TrackingError, crown, tracked_run
+from service.tracking import ALIAS, TrackingError, end_abandoned, follow, tracked_run
 from tests.conftest import free_port
 
 SCHEMA = LeadSchema(
@@ -31,6 +33,15 @@ FRAME = pd.DataFrame(
         "ok": np.where(DRAW.random(400) < 0.1, np.nan, DRAW.integers(0, 2, 400)),
     }
 )
+DECISION = Decision(
+    time=datetime(2026, 11, 23, 9, tzinfo=UTC),
+    action="promoted",
+    trigger="hand",
+    version="v1",
+    before=None,
+    author="ann",
+    reason="a test",
+)
 TARGET = (DRAW.random(400) < 0.3).astype(np.int8)
 
 
@@ -46,7 +57,7 @@ def test_every_candidate_comes_back_from_the_registry_with_the_same_scores(
         run.log({"candidate": candidate, "note": "x" * 9_000}, {"roc_auc": 0.8, f"{candidate}.held_out.profit": -3.5})
         run.attach({"MODEL_CARD.md": "# Card"}, {"roc.png": picture})
         version = run.register("crm", pipeline, FRAME)
-    crown(mlflow_url, "crm", version)
+    follow(mlflow_url, "crm", run.id, DECISION)
     assert capfd.readouterr() == ("", "")
 
     client = MlflowClient(mlflow_url)
@@ -57,6 +68,7 @@ def test_every_candidate_comes_back_from_the_registry_with_the_same_scores(
     assert {file.path for file in client.list_artifacts(run.id)} == {"MODEL_CARD.md", "roc.png"}
     champion = client.get_model_version_by_alias("crm", ALIAS)
     assert (champion.version, champion.run_id) == (version, run.id)
+    assert json.loads(champion.tags["decision.20261123T090000.000000Z"])["author"] == "ann"
     loaded = mlflow.sklearn.load_model(f"models:/crm@{ALIAS}")
     assert np.array_equal(loaded.predict_proba(FRAME), pipeline.predict_proba(FRAME))
 
@@ -85,13 +97,33 @@ def test_a_run_that_raises_is_marked_failed_with_the_reason(mlflow_url: str) -> 
 def test_what_the_server_refuses_becomes_an_error_that_names_it(mlflow_url: str) -> None:
     with pytest.raises(TrackingError, match=f"MLflow at {mlflow_url} refused"), tracked_run(mlflow_url, "x", {}) as run:
         run.log({}, {"not a % name": 1.0})
-    with pytest.raises(TrackingError, match="refused the alias 'champion'") as refused:
-        crown(mlflow_url, "never-registered", "1")
-    assert isinstance(refused.value.__cause__, MlflowException)
+    with pytest.raises(TrackingError, match="knows no version of 'never-registered' from the run 0"):
+        follow(mlflow_url, "never-registered", "0", DECISION)
+
+
+def test_the_alias_goes_back_and_forth_with_what_is_served(mlflow_url: str) -> None:
+    pipeline = candidates(SCHEMA, FRAME)["logistic_regression"].fit(FRAME, TARGET)
+    made = []
+    for _ in range(2):
+        with tracked_run(mlflow_url, "two", {}) as run:
+            made.append((run.id, run.register("two", pipeline, FRAME)))
+    client = MlflowClient(mlflow_url)
+    for run_id, version in (*made, made[0], made[0]):
+        follow(mlflow_url, "two", run_id, DECISION)
+        assert client.get_model_version_by_alias("two", ALIAS).version == version
+
+
+def test_a_run_whose_program_was_killed_is_ended_and_no_other(mlflow_url: str) -> None:
+    client = MlflowClient(mlflow_url)
+    experiment = client.create_experiment("abandoned")
+    mine, other = (client.create_run(experiment, tags={"job": job}).info.run_id for job in ("retrain", "evaluate"))
+    end_abandoned(mlflow_url, "abandoned", {"job": "retrain"})
+    end_abandoned(mlflow_url, "no such experiment", {"job": "retrain"})
+    assert [client.get_run(id).info.status for id in (mine, other)] == ["KILLED", "RUNNING"]
 
 
 def test_a_server_that_is_not_there_is_said_at_once() -> None:
     started = time.monotonic()
     with pytest.raises(TrackingError, match=r"does not answer .*; scripts/up starts one"):
-        crown(f"http://127.0.0.1:{free_port()}", "crm", "1")
+        follow(f"http://127.0.0.1:{free_port()}", "crm", "0", DECISION)
     assert time.monotonic() - started < 5

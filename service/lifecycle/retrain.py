@@ -1,0 +1,227 @@
+"""A challenger on all matured leads, and the gate: `python -m service.lifecycle.retrain`.
+
+One at a time, by a lease. Whatever is decided, also that nothing is due, is recorded in MLflow and in the bucket.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from itertools import takewhile
+from typing import Literal, get_args
+
+import numpy as np
+from rich.console import Console
+
+from service import history, tracking
+from service.history import Decision, DriftCheck, Estimate, Trigger
+from service.lifecycle import job, lease, release
+from service.lifecycle.challenge import challenge, refit, score, window
+from service.lifecycle.export import ParityError
+from service.lifecycle.gate import Rules, miscalibration
+from service.lifecycle.job import JobFailed, Loop
+from service.lifecycle.matured import Matured, matured
+from service.lifecycle.publish import Gauge
+from service.lifecycle.release import Release
+from service.lifecycle.repair import repair
+from service.lifecycle.selection import TooFewOutcomes
+from service.model import bundle
+from service.model.bundle import Bundle, Pointer
+from service.tracking import Run
+
+AUTHOR = "service.lifecycle.retrain"
+COOL_DOWN = timedelta(days=3)
+LOOK_BACK = 50
+"""Decisions read to find the last retraining."""
+
+EXAMPLES = """  python -m service.lifecycle.retrain --source crm.toml --models gs://models --leads gs://leads \\
+      --predictions gs://predictions --tracking http://127.0.0.1:5000
+  python -m service.lifecycle.retrain --source crm.toml --trigger drift            only if drift was found
+  python -m service.lifecycle.retrain --source crm.toml --trigger hand --force     however short ago the last one was
+"""
+
+
+def retrain(
+    loop: Loop,
+    trigger: Trigger = "schedule",
+    force: bool = False,
+    cool_down: timedelta = COOL_DOWN,
+    rules: Rules | None = None,
+    lease_seconds: float = lease.SECONDS,
+) -> Decision:
+    """Decide whether a retraining is due, train a challenger, and serve it if it passes the gate.
+
+    In an order that leaves a verified and recorded model served wherever it stops: MLflow run and registered version,
+    bundle, pointer, and last audit record and alias, which `repair` does as well. `force` skips trigger and cool-down,
+    never the gate. Raises JobFailed (another one is at work; nothing is served yet), SourceError, TrackingError,
+    BundleRefused and StorageError (Conflict: somebody else moved the pointer meanwhile).
+    """
+    with lease.hold(loop.models, "retrain", loop.tell, lease_seconds) as held:
+        pointed = bundle.read_pointer(loop.models)
+        if pointed is None:
+            raise JobFailed(f"{loop.models.url} serves nothing yet; train first: python -m service.lifecycle.train")
+        pointer, generation = pointed
+        champion = bundle.load(loop.models, pointer)
+        if champion.manifest.provenance.source != loop.source.name:
+            raise JobFailed(
+                f"{loop.models.url} serves leads of the source {champion.manifest.provenance.source!r}, not of "
+                f"{loop.source.name!r}; give this source a place of its own with --models"
+            )
+        tags = {"source": loop.source.name, "job": "retrain"}
+        tracking.end_abandoned(loop.tracking, loop.source.name, tags)
+        with tracking.tracked_run(loop.tracking, loop.source.name, tags | {"trigger": trigger}) as run:
+            attempt = _Attempt(loop, trigger, champion, rules or Rules(), run)
+            idle = None if force else _resting(loop, pointer, cool_down) or _no_drift(loop, pointer, trigger)
+            decision, ready = (attempt.decided("kept", idle), None) if idle else attempt.make(force)
+            run.note({"decision": "passed the gate" if ready else decision.action, "reason": decision.reason})
+            run.log({}, {f"compared.{name}": estimate.value for name, estimate in decision.figures.items()})
+        if ready is None:
+            history.append(loop.models, decision)
+            return decision
+        loop.tell(f"publishing {ready.manifest.version} to {loop.models.url}")
+        moved = Pointer(
+            version=ready.manifest.version,
+            sums_sha256=release.publish(loop.models, ready),
+            moved_at=loop.now,
+            moved_by=AUTHOR,
+            reason=decision.reason,
+            trigger=trigger,
+            before=champion.version,
+        )
+        held.check()
+        bundle.move_pointer(loop.models, moved, generation)
+        repair(loop.models, loop.tracking)
+        return decision
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One retraining, from the leads to a decision."""
+
+    loop: Loop
+    trigger: Trigger
+    champion: Bundle
+    rules: Rules
+    run: Run
+
+    def make(self, force: bool) -> tuple[Decision, Release | None]:
+        """Train, compare, and where the challenger passed fit again, check and record what is to be served."""
+        loop, source = self.loop, self.loop.source
+        loop.tell("reading the leads with final outcomes")
+        every = matured(source, self.champion.manifest.lead_schema, loop.predictions, loop.leads, loop.now)
+        if self.trigger == "calibration" and not force and (idle := self._calibrated(every)):
+            return self.decided("kept", idle), None
+        loop.tell("training a challenger, and comparing it with the champion")
+        self.run.log({f"gate.{name}": value for name, value in asdict(self.rules).items()}, {})
+        try:
+            tried = challenge(every, self.champion, source, rules=self.rules)
+            verdict = tried.verdict
+            if tried.chosen is None or not verdict.promote:
+                return self.decided("refused", verdict.reason, verdict.figures), None
+            loop.tell("it is better; fitting it again on all leads")
+            chosen = refit(every, tried.chosen, source)
+            seen, was = every.seen(), self.champion.version
+            ready = release.prepare(source, every.leads, chosen, seen, self.run.id, loop.now, was, verdict.figures)
+        except (TooFewOutcomes, ParityError) as error:
+            return self.decided("refused", str(error)), None
+        loop.tell(f"recording the run at {loop.tracking}")
+        release.record(ready, source, every.leads, chosen, self.run)
+        return self.decided("promoted", verdict.reason, verdict.figures, ready.manifest.version), ready
+
+    def decided(
+        self,
+        action: Literal["promoted", "refused", "kept"],
+        reason: str,
+        figures: dict[str, Estimate] | None = None,
+        version: str | None = None,
+    ) -> Decision:
+        """The audit record."""
+        return Decision(
+            time=self.loop.now,
+            action=action,
+            trigger=self.trigger,
+            version=version,
+            before=self.champion.version,
+            author=AUTHOR,
+            reason=reason,
+            figures=figures or {},
+            mlflow_run_id=self.run.id,
+        )
+
+    def _calibrated(self, every: Matured) -> str | None:
+        """Why the champion's calibration is no reason to retrain."""
+        target = every.leads.target
+        rows = window(target, np.flatnonzero(every.unseen(self.champion.manifest.provenance)), self.rules)
+        if rows is None:
+            return "too few leads that the champion has not seen to tell whether it is calibrated"
+        scores = score(self.champion, every.leads.frame.iloc[rows])
+        return None if miscalibration(target[rows], scores, self.rules) else "the champion is calibrated within noise"
+
+
+def _resting(loop: Loop, pointer: Pointer, cool_down: timedelta) -> str | None:
+    """Why it is too early after the last retraining, or after the model served was put there."""
+    decisions = history.latest(loop.models, Decision, LOOK_BACK)
+    tried = [d.time for d in decisions if d.author == AUTHOR and d.action in ("promoted", "refused")]
+    last = max([pointer.moved_at, *tried])
+    if loop.now - last >= cool_down:
+        return None
+    return f"last retrained or promoted at {last:%Y-%m-%d %H:%M} UTC; the next is due {last + cool_down:%Y-%m-%d %H:%M}"
+
+
+def _no_drift(loop: Loop, pointer: Pointer, trigger: Trigger) -> str | None:
+    """Why drift is no reason to retrain, where it is asked about."""
+    if trigger != "drift":
+        return None
+    checks = history.latest(loop.models, DriftCheck)
+    found = [c for c in checks if c.found and c.model_version == pointer.version and c.time > pointer.moved_at]
+    return None if found else f"the last drift check found none since {pointer.version} is served"
+
+
+def _gauges(loop: Loop) -> list[Gauge]:
+    """What monitoring is told about the served model and the challengers."""
+    gauges = []
+    if pointed := bundle.read_pointer(loop.models):
+        trained = bundle.load(loop.models, pointed[0]).manifest.provenance.trained_at
+        gauges += [
+            Gauge("leadscoring_champion_trained_timestamp_seconds", trained.timestamp()),
+            Gauge("leadscoring_champion_promoted_timestamp_seconds", pointed[0].moved_at.timestamp()),
+        ]
+    decisions = [d.action for d in history.latest(loop.models, Decision, LOOK_BACK) if d.action != "kept"]
+    refused = list(takewhile(lambda action: action == "refused", reversed(decisions)))
+    return [*gauges, Gauge("leadscoring_challenger_refused_in_a_row", len(refused))]
+
+
+def _work(loop: Loop, given: argparse.Namespace) -> list[Gauge]:
+    decision = retrain(loop, given.trigger, given.force, timedelta(days=given.cool_down))
+    said = f"{decision.action}: {decision.version or decision.before}: {decision.reason}"
+    Console().print(said, markup=False, highlight=False, soft_wrap=True)
+    return _gauges(loop)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status, 0 also where the challenger was refused."""
+    options = job.parser(
+        "retrain", "Train a challenger on all matured leads; serve it if it passes the gate.", EXAMPLES
+    )
+    options.add_argument(
+        "--trigger",
+        choices=get_args(Trigger),
+        default="schedule",
+        help="why; drift and calibration retrain only where they were found (default: %(default)s)",
+    )
+    options.add_argument(
+        "--force", action="store_true", help="without asking trigger and cool-down; never past the gate"
+    )
+    options.add_argument(
+        "--cool-down",
+        type=float,
+        metavar="DAYS",
+        default=COOL_DOWN / timedelta(days=1),
+        help="least time since the last retraining or promotion (default: %(default)g)",
+    )
+    return job.run("retrain", options, _work, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
