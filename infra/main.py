@@ -22,6 +22,7 @@ from infra.stacks.serving import ServingStack
 from infra.stacks.storage import StorageStack
 from infra.stacks.tracking import TrackingStack
 from monitoring import catalogue
+from monitoring.platform import Platform
 from service.settings import Settings
 
 
@@ -109,7 +110,11 @@ def build(app: App, env: Environment) -> None:
     )
     lifecycle.add_dependency(tracking)
     alerting = AlertingStack(
-        app, f"{env.id}-alerting", env=env, alerts=catalogue.alerts(), health_path=edge.health_path
+        app,
+        f"{env.id}-alerting",
+        env=env,
+        alerts=catalogue.alerts(Platform(jobs=lifecycle.scheduled, database_connections=env.database_connections)),
+        health_path=edge.health_path,
     )
     alerting.add_dependency(edge)  # what is asked for must be there
     delivery = DeliveryStack(app, f"{env.id}-delivery", env=env, alerting=f"{env.id}-alerting")

@@ -22,3 +22,4 @@ class Alert:
     severity: Severity
     summary: str  # one sentence: what is wrong, for whom
     runbook: str  # file name below monitoring/runbooks/
+    panel: str  # title of the dashboard panel that shows it

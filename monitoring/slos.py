@@ -6,7 +6,7 @@ alone spends a given share of the whole period's budget.
 https://sre.google/workbook/alerting-on-slos/#6-multiwindow-multi-burn-rate-alerts
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
 
@@ -52,6 +52,9 @@ BURN_WINDOWS = (
     ),
 )
 
+# Where nobody is woken: the same windows without the fastest, which asks for a hurry that a ticket has not.
+TICKET_WINDOWS = tuple(replace(window, severity=Severity.TICKET) for window in BURN_WINDOWS[1:])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slo:
@@ -69,6 +72,7 @@ class Slo:
     minimum_bad: int  # bad events in the long window below which nobody is told, however bad the ratio
     symptom: str  # what the users of the service notice, begins the alerts' summaries
     runbook: str
+    panel: str  # title of the dashboard panel that shows it
     windows: tuple[BurnWindow, ...] = BURN_WINDOWS
 
     def __post_init__(self) -> None:
@@ -126,6 +130,7 @@ class Slo:
                 f"{number(self.factor(window))} times too fast."
             ),
             runbook=self.runbook,
+            panel=self.panel,
         )
 
     def _ratio(self, window: str) -> str:

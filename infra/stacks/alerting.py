@@ -23,6 +23,7 @@ from infra.bindings import (
     UptimeStatus,
 )
 from infra.environment import Environment
+from monitoring import limits
 from monitoring.alerts import Alert, Severity
 
 SEVERITY = {Severity.PAGE: "CRITICAL", Severity.TICKET: "WARNING"}
@@ -37,7 +38,10 @@ class AlertingStack(TerraformStack):
     """Pages go to PagerDuty, with a mail behind it, where the environment pages; everything else by mail."""
 
     def __init__(self, scope: object, id: str, *, env: Environment, alerts: Iterable[Alert], health_path: str) -> None:
-        """`health_path` is what the front door answers to anybody."""
+        """`health_path` is what the front door answers to anybody. Raises LimitExceeded for an alert that Cloud
+        Monitoring would not take."""
+        alerts = tuple(alerts)
+        limits.check(alerts)
         super().__init__(scope, id)
         mail = self._mail("mail", f"Lead scoring tickets ({env.id})", env.ticket_email)
         channels = {Severity.PAGE: [mail], Severity.TICKET: [mail]}
@@ -97,7 +101,7 @@ class AlertingStack(TerraformStack):
                     condition_prometheus_query_language=AlertPromql(
                         query=literal(alert.expr),
                         duration=f"{alert.hold.total_seconds():.0f}s",
-                        evaluation_interval="60s",  # Google's own metrics come in steps of 60 s
+                        evaluation_interval=f"{limits.evaluation_interval(alert).total_seconds():.0f}s",
                         rule_group="leadscoring",
                         alert_rule=alert.name,
                         # A policy must be there before the first request writes the first metric.

@@ -5,6 +5,8 @@ be run twice without harm. Its deadline and retries are the call's alone: those 
 https://cloud.google.com/run/docs/execute/jobs-on-schedule
 """
 
+from datetime import timedelta
+
 from infra.bindings import (
     Job,
     JobBinaryAuthorization,
@@ -23,6 +25,7 @@ from infra.bindings import (
     TerraformStack,
 )
 from infra.environment import JOB_CPUS, Environment
+from monitoring import platform
 
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -54,6 +57,7 @@ class LifecycleStack(TerraformStack):
             description="Starts jobs on schedule, and can do nothing else.",
         )
         models, predictions = f"gs://{env.name('models')}", f"gs://{env.name('predictions')}"
+        scheduled: list[platform.Job] = []
         loop = ("--source", env.lead_source, "--models", models, "--tracking", tracking_url)
         records = ("--predictions", predictions)
         files = ("--models", models, "--input", f"gs://{env.name('leads')}/batch", "--out", f"{predictions}/batch")
@@ -61,6 +65,7 @@ class LifecycleStack(TerraformStack):
         def job(
             name: str, schedule: str, hours: int, arguments: tuple[str, ...], tasks: int = 1, at_once: int = 1
         ) -> None:
+            scheduled.append(platform.Job(name, schedule, timedelta(hours=hours)))
             made = Job(
                 self,
                 name,
@@ -133,3 +138,4 @@ class LifecycleStack(TerraformStack):
         job("drift", env.drift_schedule, 1, (*loop, *records))
         job("retrain", env.retrain_schedule, 6, (*loop, *records))
         job("batch", env.batch_schedule, 2, files, tasks=env.batch_tasks, at_once=env.batch_parallelism)
+        self.scheduled = tuple(scheduled)

@@ -5,13 +5,13 @@ Exit codes: 0 all cases hold, 1 one does not, 2 there is no promtool.
 
 import sys
 
-from monitoring import catalogue
+from monitoring.catalogue import promises
 from monitoring.proof import CASES, promtool
 
 
 def main() -> int:
     """Run every case and say what came out."""
-    alerts = catalogue.alerts()
+    alerts = promises.AVAILABILITY.alerts()
     try:
         report = promtool.failures(alerts, CASES)
     except FileNotFoundError as error:

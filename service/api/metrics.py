@@ -1,13 +1,15 @@
 """Every metric that the service exports, in one place; `monitoring` writes alerts on these names."""
 
+from typing import get_args
+
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+
+from service.model.bundle import Refusal
+from service.model.decide import Decision
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 REQUESTS = Counter("leadscoring_requests", "HTTP requests answered.", ["route", "method", "status"])
-for status in (200, 500, 503):
-    # From the start at 0: a counter that appears with its first error shows PromQL no growth by it.
-    REQUESTS.labels("/v1/score", "POST", status)
 DURATION = Histogram(
     "leadscoring_request_duration_seconds",
     "Time from the request's first byte to its answer's last.",
@@ -25,3 +27,12 @@ SPOOL_BYTES = Gauge("leadscoring_spool_bytes", "Bytes of records that wait for u
 RECORDS_WRITTEN = Counter("leadscoring_records_written", "Prediction records put into the spool.")
 RECORDS_UPLOADED = Counter("leadscoring_records_uploaded", "Prediction records uploaded.")
 UPLOAD_FAILURES = Counter("leadscoring_upload_failures", "Uploads of records that failed and are tried again.")
+
+# From the start at 0: a counter that appears with its first event shows PromQL no growth by it.
+for status in (200, 500, 503):
+    REQUESTS.labels("/v1/score", "POST", status)
+DURATION.labels("/v1/score")
+for decision in get_args(Decision):
+    LEADS.labels(decision)
+for reason in get_args(Refusal):
+    REFUSED.labels(reason)

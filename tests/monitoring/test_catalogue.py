@@ -7,15 +7,20 @@ from pathlib import Path
 import pytest
 
 import monitoring
+from infra.environment import Environment
+from infra.environments import ENVIRONMENTS
 from monitoring import catalogue
 from monitoring.alerts import Alert, Severity
+from monitoring.catalogue import model, promises, records
+from monitoring.platform import Job, Platform
 from monitoring.promql import duration, metric_names, number
 from monitoring.slos import Slo
+from service.settings import Settings
 
 RUNBOOKS = Path(monitoring.__file__).parent / "runbooks"
 CHAPTERS = ["What it means", "Who suffers", "Look first", "Stop the bleeding", "Fix", "Verify", "Escalate"]
 ALERTS = catalogue.alerts()
-SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+SLOS = promises.slos(Platform())
 
 each_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 
@@ -25,18 +30,26 @@ def test_no_two_alerts_share_a_name() -> None:
 
 
 @each_alert
-def test_a_name_is_a_camel_case_sentence(alert: Alert) -> None:
+def test_an_alert_says_in_one_sentence_what_is_wrong_and_where_to_look(alert: Alert) -> None:
     assert re.fullmatch(r"(?:[A-Z][a-z0-9]+){2,}", alert.name)
+    assert re.fullmatch(r"[A-Z][^.]+(?:\.\d[^.]*)*\.", alert.summary), alert.summary
+    assert alert.panel
+    assert alert.hold % timedelta(minutes=1) == timedelta(0)
 
 
 @each_alert
 def test_a_runbook_has_the_fixed_chapters_and_names_its_alert(alert: Alert) -> None:
     text = (RUNBOOKS / alert.runbook).read_text()
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == CHAPTERS
-    assert alert.name in text
+    ends = "|".join(re.findall(r"\.\.\.(\w+)", text)) or "-"
+    assert alert.name in text or re.search(rf"(?:{ends})$", alert.name)
 
 
-@pytest.mark.parametrize("slo", catalogue.SLOS, ids=lambda slo: slo.name)
+def test_every_runbook_belongs_to_an_alert() -> None:
+    assert {path.name for path in RUNBOOKS.iterdir()} == {alert.runbook for alert in ALERTS}
+
+
+@pytest.mark.parametrize("slo", SLOS, ids=lambda slo: slo.name)
 def test_a_runbook_states_the_thresholds_that_are_in_force(slo: Slo) -> None:
     text = (RUNBOOKS / slo.runbook).read_text()
     for window in slo.windows:
@@ -50,18 +63,69 @@ def test_a_runbook_states_the_thresholds_that_are_in_force(slo: Slo) -> None:
 @each_alert
 def test_a_runbook_speaks_of_the_metrics_that_its_alert_reads(alert: Alert) -> None:
     text = (RUNBOOKS / alert.runbook).read_text()
-    assert metric_names(alert.expr) <= set(re.findall(r"\bleadscoring_\w+", text))
+    named = set(re.findall(r"\b(?:leadscoring_\w+|kube_\w+|\w+_(?:googleapis_com|io):\w+)", text))
+    assert metric_names(alert.expr) <= named
+
+
+@pytest.mark.parametrize("runbook", sorted(RUNBOOKS.iterdir()), ids=lambda path: path.name)
+def test_what_a_runbook_points_to_is_there(runbook: Path) -> None:
+    text = runbook.read_text()
+    for other in re.findall(r"\b([a-z-]+\.md)\b", text):
+        assert (RUNBOOKS / other).is_file(), other
+    for field in re.findall(r"`Environment\.(\w+)`", text):
+        assert field in Environment.model_fields, field
+    for script in re.findall(r"`(scripts/\w+)`", text):
+        assert (RUNBOOKS.parents[1] / script).is_file(), script
+    for alert in re.findall(r"`([A-Z][a-z]+[A-Z][A-Za-z]+)`", text):
+        if not alert.startswith(("Burn", "Failed", "Image")):
+            assert alert in {each.name for each in ALERTS}, alert
+
+
+def test_an_environment_that_says_nothing_else_has_the_default_jobs_and_database() -> None:
+    fields = Environment.model_fields
+    assert {job.name: job.schedule for job in Platform().jobs} == {
+        name.removesuffix("_schedule"): fields[name].default for name in fields if name.endswith("_schedule")
+    }
+    assert Platform().database_connections == fields["database_connections"].default
+
+
+def test_every_job_has_its_three_alerts_and_a_deadline_from_its_cron_line() -> None:
+    hourly = catalogue.alerts(Platform(jobs=(Job("evaluate", "30 * * * *", timedelta(minutes=20)),)))
+    late = {alert.name: alert for alert in hourly}["EvaluateLate"]
+    assert "[80m]" in late.expr
+    assert "time() - 4800" in late.expr
+    assert {alert.name for alert in ALERTS} - {alert.name for alert in hourly} == {
+        *(f"{job}{what}" for job in ("Drift", "Retrain", "Batch") for what in ("Late", "Failing", "NearTimeout")),
+        "DriftOnTimeBurnSteady",
+    }
 
 
 @pytest.mark.parametrize(
-    "alert", [alert for alert in ALERTS if alert.severity is Severity.PAGE], ids=lambda alert: alert.name
+    ("line", "gap"),
+    [("0 5 * * *", 24), ("0 7 * * 1", 168), ("0 6 * * 1-5", 72), ("0 8,20 * * *", 12), ("0 0 1 * *", 31 * 24)],
 )
-def test_no_page_looks_back_further_than_cloud_monitoring_surely_can(alert: Alert) -> None:
-    # 25 h: https://docs.cloud.google.com/monitoring/alerts/using-promql
-    spans = re.findall(r"(?:\[|offset )(\d+)([dhms])", alert.expr)
-    assert spans
-    assert max(int(count) * SECONDS[unit] for count, unit in spans) <= timedelta(hours=25).total_seconds()
+def test_the_longest_gap_of_a_cron_line_counts(line: str, gap: int) -> None:
+    assert Job("any", line, timedelta(hours=1)).gap == timedelta(hours=gap)
 
 
-def test_metrics_of_the_service_are_read() -> None:
-    assert catalogue.metric_names() == {"leadscoring_requests_total"}
+def test_the_spool_is_half_full_at_half_of_what_the_service_takes() -> None:
+    assert Settings.model_fields["spool_max_bytes"].default == records.SPOOL_BYTES
+
+
+def test_the_oldest_model_is_older_than_a_missed_retraining() -> None:
+    gaps = [job.gap for env in ENVIRONMENTS.values() for job in [Job("retrain", env.retrain_schedule, timedelta(0))]]
+    assert 2 * max(gaps) < model.OLDEST_MODEL
+
+
+def test_only_what_harms_callers_now_wakes_anybody() -> None:
+    assert {alert.name for alert in ALERTS if alert.severity is Severity.PAGE} == {
+        "ScoringAvailabilityBurnFast",
+        "ScoringAvailabilityBurnSlow",
+        "ScoringLatencyBurnFast",
+        "ScoringLatencyBurnSlow",
+        "ScoringPodsHalfGone",
+        "FrontDoorDown",
+        "FrontDoorFailsBeforePods",
+        "SpoolHalfFull",
+        "ServiceMetricsAbsent",
+    }

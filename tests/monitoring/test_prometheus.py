@@ -19,6 +19,7 @@ ALERT = Alert(
     severity=Severity.TICKET,
     summary="Records of scored leads: soon lost.",
     runbook="spool.md",
+    panel="Spool",
 )
 
 

@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from monitoring import catalogue
 from monitoring.alerts import Alert
+from monitoring.catalogue import promises
 from monitoring.proof import CASES, promtool
 from monitoring.proof.cases import STEP, Case, Firing, counter
 
-ALERTS = catalogue.alerts()
+ALERTS = promises.AVAILABILITY.alerts()
 
 needs_promtool = pytest.mark.skipif(
     not shutil.which("promtool"), reason="no promtool: scripts/install-system brings it"

@@ -20,6 +20,7 @@ SLO = Slo(
     minimum_bad=7,
     symptom="Nobody can pay",
     runbook="checkout.md",
+    panel="Checkout",
 )
 
 windows = st.sampled_from(BURN_WINDOWS)

@@ -14,6 +14,7 @@ from infra.stacks import edge
 from infra.stacks.alerting import AlertingStack, literal
 from monitoring import catalogue, prometheus
 from monitoring.alerts import Alert, Severity
+from monitoring.platform import Job, Platform
 from tests.infra.conftest import Plans, planned
 
 RUNBOOKS = Path(__file__).parents[3] / "monitoring" / "runbooks"
@@ -21,6 +22,25 @@ RUNBOOKS = Path(__file__).parents[3] / "monitoring" / "runbooks"
 
 def policies(plan: Plan) -> dict[str, dict[str, Any]]:
     return planned(plan, "google_monitoring_alert_policy")
+
+
+def alerts(plans: Plans, env: str) -> tuple[Alert, ...]:
+    """The catalogue for what the environment's plans schedule."""
+    lifecycle, database = plans(env)["lifecycle"], plans(env)["database"]
+    starts = planned(lifecycle, "google_cloud_scheduler_job")
+    jobs = tuple(
+        Job(name, starts[f"{name}_schedule"]["schedule"], timedelta(seconds=int(seconds.removesuffix("s"))))
+        for name, job in planned(lifecycle, "google_cloud_run_v2_job").items()
+        for seconds in [job["template"][0]["template"][0]["timeout"]]
+    )
+    order = [job.name for job in Platform().jobs]
+    (instance,) = planned(database, "google_sql_database_instance").values()
+    (most,) = (
+        int(flag["value"]) for flag in instance["settings"][0]["database_flags"] if flag["name"] == "max_connections"
+    )
+    return catalogue.alerts(
+        Platform(jobs=tuple(sorted(jobs, key=lambda job: order.index(job.name))), database_connections=most)
+    )
 
 
 def promql(policy: dict[str, Any]) -> dict[str, Any]:
@@ -44,11 +64,11 @@ def told(plan: Plan) -> dict[str, list[str]]:
 def test_every_alert_is_a_policy_with_the_very_expression(plans: Plans) -> None:
     for env in ("dev", "staging", "prod"):
         queries = {name: promql(policy)["query"] for name, policy in policies(plans(env)["alerting"]).items()}
-        assert queries == {alert.name: alert.expr for alert in catalogue.alerts()}
+        assert queries == {alert.name: alert.expr for alert in alerts(plans, env)}
 
 
 def test_policies_and_the_prometheus_rule_file_say_the_same(plans: Plans) -> None:
-    (group,) = yaml.safe_load(prometheus.rules(catalogue.alerts()))["groups"]
+    (group,) = yaml.safe_load(prometheus.rules(alerts(plans, "prod")))["groups"]
     rules = {rule["alert"]: rule for rule in group["rules"]}
     queries = {name: promql(policy) for name, policy in policies(plans("prod")["alerting"]).items()}
     assert queries.keys() == rules.keys()
@@ -69,6 +89,7 @@ def test_an_expression_that_looks_like_a_terraform_template_arrives_as_it_was_wr
         severity=Severity.TICKET,
         summary="Cost of ${x} %{y}",
         runbook="odd.md",
+        panel="Odd",
     )
     app = App(outdir=str(tmp_path))
     stack = AlertingStack(app, "dev-alerting", env=DEV, alerts=[alert], health_path="/readyz")
@@ -79,6 +100,7 @@ def test_an_expression_that_looks_like_a_terraform_template_arrives_as_it_was_wr
     policy = policies(result.plan)["Odd"]
     assert promql(policy)["query"] == expr
     assert promql(policy)["duration"] == "300s"
+    assert promql(policy)["evaluation_interval"] == "60s"
     assert policy["documentation"][0]["content"] == "Cost of ${x} %{y}"
 
 
@@ -97,7 +119,7 @@ def test_pages_go_to_pagerduty_with_a_mail_behind_it_and_tickets_by_mail_where_t
         Severity.TICKET: ["google_monitoring_notification_channel.mail"],
     }
     assert PROD.pages
-    assert told(plans("prod")["alerting"]) == {alert.name: channels[alert.severity] for alert in catalogue.alerts()}
+    assert told(plans("prod")["alerting"]) == {alert.name: channels[alert.severity] for alert in alerts(plans, "prod")}
 
 
 def test_nothing_pages_outside_production(plans: Plans) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from monitoring import catalogue
 from service.model.bundle import Pointer, load, read_pointer
 from service.model.schema import Feature, LeadSchema
 from service.storage import open_storage
@@ -381,12 +380,6 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         ended = _run(**urls, LEADSCORING_PORT=str(port))
     assert ended.returncode == 1
     assert f"127.0.0.1:{port} is taken by another program" in ended.stderr
-
-
-def test_every_metric_that_an_alert_reads_is_exported(server: Server) -> None:
-    server.score({"features": {}})
-    exported = {line.split("{")[0].split(" ")[0] for line in server.http.get("/metrics").text.splitlines()}
-    assert catalogue.metric_names() <= exported
 
 
 def _pointer(server: Server) -> Pointer:

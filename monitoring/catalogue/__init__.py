@@ -1,0 +1,28 @@
+"""Every SLO and every alert. Policies, rule files, dashboards and proofs are all made from this list."""
+
+from monitoring import promql
+from monitoring.alerts import Alert
+from monitoring.catalogue import front_door, jobs, model, pods, promises, quality, records, telemetry, tracking
+from monitoring.platform import Platform
+
+DEFAULT = Platform()
+
+
+def alerts(platform: Platform = DEFAULT) -> tuple[Alert, ...]:
+    """Every alert of an environment, in the order in which people read them."""
+    return (
+        *(alert for slo in promises.slos(platform) for alert in slo.alerts()),
+        *pods.ALERTS,
+        *front_door.ALERTS,
+        *model.ALERTS,
+        *records.ALERTS,
+        *quality.ALERTS,
+        *jobs.alerts(platform.jobs),
+        *tracking.alerts(platform.database_connections),
+        *telemetry.ALERTS,
+    )
+
+
+def metric_names(platform: Platform = DEFAULT) -> frozenset[str]:
+    """Every metric that some alert reads: each must be exported by something that runs."""
+    return frozenset(name for alert in alerts(platform) for name in promql.metric_names(alert.expr))

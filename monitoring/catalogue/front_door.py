@@ -1,0 +1,73 @@
+"""The way in: what callers meet before a pod sees them, and the network's way out."""
+
+from datetime import timedelta
+from functools import partial
+
+from monitoring.alerts import Alert, Severity
+
+ticket = partial(Alert, severity=Severity.TICKET, runbook="front-door.md", panel="Front door")
+page = partial(Alert, severity=Severity.PAGE, runbook="front-door.md", panel="Front door")
+MINUTE = timedelta(minutes=1)
+BALANCER = 'loadbalancing_googleapis_com:https_request_count{monitored_resource="https_lb_rule"'
+BLOCKED = 'sum(increase(networksecurity_googleapis_com:https_request_count{blocked="true"}[15m]))'
+FAILED = f'sum(increase({BALANCER},response_code_class="500"}}[15m]))'
+LATENCIES = 'loadbalancing_googleapis_com:https_total_latencies_bucket{monitored_resource="https_lb_rule"}'
+CHECKED = 'monitoring_googleapis_com:uptime_check_check_passed{monitored_resource="uptime_url"}'
+PER_POD = 'increase(leadscoring_requests_total{route="/v1/score"}[30m])'
+
+ALERTS = (
+    page(
+        name="FrontDoorDown",
+        expr=f"count(max by (checker_location) (max_over_time({CHECKED}[5m])) == 0) >= 2",
+        hold=2 * MINUTE,
+        summary="The service cannot be reached from two or more regions of the world, and callers get no answer.",
+    ),
+    page(
+        name="FrontDoorFailsBeforePods",
+        expr=(
+            f'{FAILED} - (sum(increase(leadscoring_requests_total{{status=~"5.."}}[15m])) or vector(0)) >= 20\n'
+            f"and\n{FAILED} / sum(increase({BALANCER}}}[15m])) > 0.05"
+        ),
+        hold=3 * MINUTE,
+        summary="The load balancer answers callers with 5xx that no pod gave: their requests never arrive.",
+    ),
+    ticket(
+        name="FrontDoorSlow",
+        expr=(
+            f"histogram_quantile(0.99, sum by (le) (increase({LATENCIES}[30m]))) > 2000\n"
+            f"and\nsum(increase({BALANCER}}}[30m])) >= 100"
+        ),
+        hold=15 * MINUTE,
+        summary="One in a hundred callers waits more than two seconds for the load balancer's last byte.",
+    ),
+    ticket(
+        name="PodsUnknownToLoadBalancer",
+        expr=f"sum by (instance) ({PER_POD}) == 0\nand on ()\nsum({PER_POD}) > 1000",
+        hold=15 * MINUTE,
+        summary="A pod runs and gets no request while others do: the load balancer does not know its zone.",
+    ),
+    ticket(
+        name="CertificateExpiresSoon",
+        expr=(
+            "min(monitoring_googleapis_com:uptime_check_time_until_ssl_cert_expires"
+            '{monitored_resource="uptime_url"}) < 14'
+        ),
+        hold=60 * MINUTE,
+        summary="The certificate expires in less than 14 days and was not renewed; callers will refuse to connect.",
+    ),
+    ticket(
+        name="CallersBlocked",
+        expr=(
+            f"{BLOCKED} > 500\nand\n"
+            f"{BLOCKED} / sum(increase(networksecurity_googleapis_com:https_request_count[15m])) > 0.2"
+        ),
+        hold=5 * MINUTE,
+        summary="Cloud Armor blocks over a fifth of all requests: an attack, or callers that a rule mistakes for one.",
+    ),
+    ticket(
+        name="NatExhausted",
+        expr="max(max_over_time(router_googleapis_com:nat_nat_allocation_failed[15m])) > 0",
+        hold=5 * MINUTE,
+        summary="The network's way out has no addresses left, and jobs do not reach the CRM.",
+    ),
+)

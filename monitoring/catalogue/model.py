@@ -1,0 +1,55 @@
+"""The model in service: is it the one that was promoted, in every pod, and not too old?"""
+
+from datetime import timedelta
+from functools import partial
+
+from monitoring.alerts import Alert, Severity
+
+ticket = partial(Alert, severity=Severity.TICKET, runbook="model.md")
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+OLDEST_MODEL = 45 * DAY
+POINTER_READ = "leadscoring_pointer_last_success_timestamp_seconds"
+
+ALERTS = (
+    ticket(
+        name="ModelPointerUnread",
+        expr=f"max(time() - {POINTER_READ}) > 600",
+        hold=5 * MINUTE,
+        summary="A pod could not read the model pointer for ten minutes: no promotion or roll-back reaches it.",
+        panel="Age of the pointer's last reading",
+    ),
+    ticket(
+        name="ModelMovedNotLoaded",
+        expr=(
+            "min(leadscoring_model_loaded_timestamp_seconds > 0)"
+            " < max(max_over_time(leadscoring_champion_promoted_timestamp_seconds[25h]))"
+        ),
+        hold=15 * MINUTE,
+        summary="A model was promoted and some pod still scores with the one before: sales get two opinions.",
+        panel="Model versions",
+    ),
+    ticket(
+        name="ModelBundleRefused",
+        expr="sum by (reason) (increase(leadscoring_bundle_refused_total[1h])) > 0",
+        hold=0 * MINUTE,
+        summary="The newest model was refused as not good, and the old one keeps scoring the leads.",
+        panel="Model versions",
+    ),
+    ticket(
+        name="ModelTooOld",
+        expr=(
+            "time() - max(max_over_time(leadscoring_champion_trained_timestamp_seconds[25h]))"
+            f" > {OLDEST_MODEL.total_seconds():.0f}"
+        ),
+        hold=60 * MINUTE,
+        summary="The served model was trained more than 45 days ago, and sales work by an old picture of their leads.",
+        panel="Model versions",
+    ),
+    ticket(
+        name="PodsDisagreeOnModel",
+        expr="count(count by (version) (leadscoring_model_info == 1)) > 1",
+        hold=15 * MINUTE,
+        summary="Pods have served different models for 15 minutes: the same lead gets two scores.",
+        panel="Model versions",
+    ),
+)

@@ -1,0 +1,91 @@
+"""How good the scores are: daily figures of the jobs, read back as far as a day and a late hour."""
+
+from datetime import timedelta
+from functools import partial
+
+from monitoring.alerts import Alert, Severity
+
+ticket = partial(Alert, severity=Severity.TICKET, runbook="model-quality.md", hold=timedelta(0))
+
+
+def newest(name: str, job: str, labels: str = "", by: str = "") -> str:
+    """The largest of a figure's newest values of the day: each run of a job may be a series of its own."""
+    grouped = f" by ({by}) " if by else ""
+    return f'max{grouped}(last_over_time(leadscoring_{name}{{job="{job}"{labels}}}[25h]))'
+
+
+AUC, CALIBRATION = ',figure="roc_auc"', ',figure="calibration_error"'
+PANEL = "Model quality"
+LEADS_TO_JUDGE_BY = 50
+
+ALERTS = (
+    ticket(
+        name="RankingBelowBenchmark",
+        expr=(
+            f"{newest('evaluation_figure_high', 'evaluate', AUC)} < {newest('evaluation_benchmark', 'evaluate', AUC)}"
+        ),
+        summary="The served model ranks leads worse than at training, beyond chance: sales call the wrong ones first.",
+        panel=PANEL,
+    ),
+    ticket(
+        name="CalibrationBelowBenchmark",
+        expr=(
+            f"{newest('evaluation_figure_low', 'evaluate', CALIBRATION)}"
+            f" > {newest('evaluation_benchmark', 'evaluate', CALIBRATION)} + 0.05"
+        ),
+        summary="Scores are further from what converts than at training, beyond chance: contacts no longer pay.",
+        panel=PANEL,
+    ),
+    ticket(
+        name="ExpectedRankingBelowFloor",
+        expr=(
+            f"{newest('expected_figure_high', 'drift', AUC)} < 0.95 * {newest('evaluation_benchmark', 'evaluate', AUC)}"
+        ),
+        summary="Today's leads let expect a ranking far below training's, weeks before their outcomes can show it.",
+        panel=PANEL,
+    ),
+    ticket(
+        name="TooFewOutcomes",
+        expr=f"{newest('evaluation_leads', 'evaluate')} < {LEADS_TO_JUDGE_BY}",
+        summary="Too few leads have a final outcome to judge the model by: the CRM's outcomes stopped coming.",
+        panel=PANEL,
+    ),
+    ticket(
+        name="ContactsCostMoreThanTheyEarn",
+        expr=f"{newest('business_roi_ratio', 'evaluate')} < 0",
+        summary="The contacts that the model asked for cost more than they earned.",
+        panel="Business",
+    ),
+    ticket(
+        name="LeadsDrifted",
+        expr=f"{newest('drift_found', 'drift')} > 0",
+        summary="Leads, scores or decisions differ from training beyond chance: the model meets a world it never saw.",
+        panel="Drift",
+    ),
+    ticket(
+        name="ScoresShifted",
+        expr=(
+            f"{newest('drift_score_distance', 'drift')} > 0.2\nand on ()\n{newest('drift_score_shifted', 'drift')} > 0"
+        ),
+        summary="The scores are far from those at training: thresholds and bands no longer mean what they say.",
+        panel="Drift",
+    ),
+    ticket(
+        name="UnseenValues",
+        expr=f"{newest('feature_unseen_ratio', 'drift', by='feature')} > 0.05",
+        summary="More than one lead in twenty has a value that training never saw: a field of the CRM changed.",
+        panel="Drift",
+    ),
+    ticket(
+        name="ValuesMissing",
+        expr=f"{newest('feature_missing_excess_ratio', 'drift', by='feature')} > 0.1",
+        summary="A field is empty in ten more leads of a hundred than at training: an export or a form broke.",
+        panel="Drift",
+    ),
+    ticket(
+        name="ChallengersRefused",
+        expr=f"{newest('challenger_refused_in_a_row', 'retrain')} >= 3",
+        summary="Three new models in a row were refused: retraining no longer helps and somebody must look why.",
+        panel="Model versions",
+    ),
+)

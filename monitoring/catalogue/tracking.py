@@ -1,0 +1,97 @@
+"""MLflow and its database. Serving never depends on them, so nobody is woken."""
+
+from datetime import timedelta
+from functools import partial
+
+from monitoring.alerts import Alert, Severity
+
+ticket = partial(Alert, severity=Severity.TICKET, runbook="mlflow.md")
+MINUTE = timedelta(minutes=1)
+REVISION = 'monitored_resource="cloud_run_revision"'
+DATABASE = 'monitored_resource="cloudsql_database"'
+
+
+def requests(status: str) -> str:
+    """MLflow's answers of the last half hour with this class of status."""
+    return f'sum(increase(run_googleapis_com:request_count{{{REVISION},response_code_class="{status}"}}[30m]))'
+
+
+def distribution(name: str) -> str:
+    """Half an hour of one of Cloud Run's distributions, in buckets."""
+    return f"sum by (le) (increase(run_googleapis_com:{name}_bucket{{{REVISION}}}[30m]))"
+
+
+def database(name: str, minutes: int) -> str:
+    """The mean of a share of the database's machine over so many minutes."""
+    return f"max(avg_over_time(cloudsql_googleapis_com:database_{name}_utilization{{{DATABASE}}}[{minutes}m]))"
+
+
+def alerts(database_connections: int) -> tuple[Alert, ...]:
+    """All alerts; `database_connections` is what the database takes at most."""
+    return (
+        ticket(
+            name="MlflowDown",
+            # No traffic is no series, and MLflow may scale to nothing: it is down when it answers 5xx alone.
+            expr=f"{requests('5xx')} > 5\nunless\n{requests('2xx')} > 0",
+            hold=5 * MINUTE,
+            summary="MLflow answers nothing but 5xx: jobs cannot record their runs and retraining fails.",
+            panel="MLflow's requests",
+        ),
+        ticket(
+            name="MlflowSlow",
+            expr=(
+                f"histogram_quantile(0.95, {distribution('request_latencies')}) > 5000\nand\n{requests('2xx')} >= 20"
+            ),
+            hold=15 * MINUTE,
+            summary="One in twenty of MLflow's requests takes over five seconds; jobs take longer and people wait.",
+            panel="MLflow's latency",
+        ),
+        ticket(
+            name="MlflowMemoryNearLimit",
+            expr=f"histogram_quantile(0.99, {distribution('container_memory_utilizations')}) > 0.9",
+            hold=15 * MINUTE,
+            summary="MLflow uses more than 90 % of its memory and will be killed at the limit, with what jobs send it.",
+            panel="MLflow's machine",
+        ),
+        ticket(
+            name="DatabaseDown",
+            expr=(
+                f'max(max_over_time(cloudsql_googleapis_com:database_instance_state{{{DATABASE},state="RUNNING"}}[5m]))'
+                " < 1"
+            ),
+            hold=10 * MINUTE,
+            summary="MLflow's database is not running: no run can be recorded or read.",
+            panel="MLflow's database",
+        ),
+        ticket(
+            name="DatabaseConnectionsNearLimit",
+            expr=(
+                f"sum(cloudsql_googleapis_com:database_postgresql_num_backends{{{DATABASE}}})"
+                f" > {round(0.8 * database_connections)}"
+            ),
+            hold=10 * MINUTE,
+            summary="Four fifths of the database's connections are taken; when all are, MLflow fails.",
+            panel="MLflow's database",
+        ),
+        ticket(
+            name="DatabaseCpuHigh",
+            expr=f"{database('cpu', 30)} > 0.9",
+            hold=15 * MINUTE,
+            summary="MLflow's database has used more than 90 % of its CPU for most of an hour and slows every job.",
+            panel="MLflow's database",
+        ),
+        ticket(
+            name="DatabaseMemoryHigh",
+            expr=f"{database('memory', 30)} > 0.92",
+            hold=15 * MINUTE,
+            summary="MLflow's database uses more than 92 % of its memory; at its end all connections break.",
+            panel="MLflow's database",
+        ),
+        ticket(
+            name="DatabaseDiskNearlyFull",
+            expr=f"{database('disk', 15)} > 0.85",
+            hold=30 * MINUTE,
+            summary="The database's disk is 85 % full; a full one stops MLflow until it is enlarged.",
+            panel="MLflow's database",
+        ),
+    )

@@ -1,0 +1,141 @@
+"""Google's own metrics that alerts read: what they are, how often they come, how late, and where that was read.
+
+The name in PromQL is the metric's own with `:` for its first `/` and `_` for every other special character; a
+distribution is read by its `_bucket`: https://cloud.google.com/monitoring/promql#metric_names
+DELTA and CUMULATIVE are counters to PromQL, a BOOL is 0 or 1.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a sample says, in the words of Cloud Monitoring's own lists."""
+
+    GAUGE = "GAUGE"
+    DELTA = "DELTA"
+    CUMULATIVE = "CUMULATIVE"
+    DISTRIBUTION = "DELTA, DISTRIBUTION"
+
+
+class Read(StrEnum):
+    """Where name, labels and times were read before they were written here."""
+
+    LIST = "Google's list of metrics"
+    USE = "alert policies that others run; check kind, labels and delay in a first project"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. `delay` is how long after sampling a value may stay invisible, beyond which it would be late."""
+
+    name: str  # in PromQL, without _bucket
+    kind: Kind
+    labels: tuple[str, ...]  # of the metric, and of the resource those that alerts use
+    sampling: timedelta
+    delay: timedelta
+    source: str
+    read: Read = Read.LIST
+
+
+KUBERNETES = "https://cloud.google.com/monitoring/api/metrics_kubernetes"
+KUBE_STATE = "https://cloud.google.com/kubernetes-engine/docs/how-to/kube-state-metrics"
+GCP = "https://cloud.google.com/monitoring/api/metrics_gcp"
+LOAD_BALANCING = "https://cloud.google.com/load-balancing/docs/metrics"
+SQL = "https://cloud.google.com/sql/docs/postgres/admin-api/metrics"
+NAT = "https://cloud.google.com/nat/docs/monitoring"
+
+
+def _seconds(count: int) -> timedelta:
+    return timedelta(seconds=count)
+
+
+def _container(name: str, kind: Kind, delay: int, *labels: str) -> Metric:
+    resource = ("monitored_resource", "container_name", "pod_name")
+    return Metric(f"kubernetes_io:container_{name}", kind, resource + labels, _seconds(60), _seconds(delay), KUBERNETES)
+
+
+def _state(name: str, *labels: str) -> Metric:
+    # No delay is given: these are scraped, as the service's own metrics are.
+    return Metric(f"kube_{name}", Kind.GAUGE, labels, _seconds(30), _seconds(0), KUBE_STATE)
+
+
+def _sql(name: str, *labels: str, read: Read = Read.LIST) -> Metric:
+    labels = ("monitored_resource", *labels)
+    return Metric(
+        f"cloudsql_googleapis_com:database_{name}", Kind.GAUGE, labels, _seconds(60), _seconds(165), SQL, read
+    )
+
+
+def _run(name: str, kind: Kind, *labels: str) -> Metric:
+    labels = ("monitored_resource", *labels)
+    return Metric(f"run_googleapis_com:{name}", kind, labels, _seconds(60), _seconds(120), GCP, Read.USE)
+
+
+def _uptime(name: str, *labels: str) -> Metric:
+    labels = ("monitored_resource", *labels)
+    return Metric(
+        f"monitoring_googleapis_com:uptime_check_{name}",
+        Kind.GAUGE,
+        labels,
+        _seconds(60),
+        _seconds(240),
+        GCP,
+        Read.USE,
+    )
+
+
+METRICS = (
+    _container("restart_count", Kind.CUMULATIVE, 120),
+    _container("memory_limit_utilization", Kind.GAUGE, 120, "memory_type"),
+    _container("cpu_limit_utilization", Kind.GAUGE, 240),
+    _state("deployment_spec_replicas", "deployment"),
+    _state("deployment_status_replicas_available", "deployment"),
+    _state("pod_status_unschedulable", "pod", "uid"),
+    _state("horizontalpodautoscaler_spec_max_replicas", "horizontalpodautoscaler"),
+    _state("horizontalpodautoscaler_status_current_replicas", "horizontalpodautoscaler"),
+    Metric(
+        "loadbalancing_googleapis_com:https_request_count",
+        Kind.DELTA,
+        ("monitored_resource", "response_code", "response_code_class"),
+        _seconds(60),
+        _seconds(210),
+        LOAD_BALANCING,
+    ),
+    Metric(
+        "loadbalancing_googleapis_com:https_total_latencies",
+        Kind.DISTRIBUTION,
+        ("monitored_resource", "response_code_class", "le"),
+        _seconds(60),
+        _seconds(210),
+        LOAD_BALANCING,
+    ),
+    Metric(
+        "networksecurity_googleapis_com:https_request_count",
+        Kind.DELTA,
+        ("blocked",),
+        _seconds(60),
+        _seconds(240),
+        GCP,
+        Read.USE,
+    ),
+    Metric("router_googleapis_com:nat_nat_allocation_failed", Kind.GAUGE, (), _seconds(60), _seconds(120), NAT),
+    _uptime("check_passed", "checker_location", "check_id"),
+    _uptime("time_until_ssl_cert_expires", "checker_location", "check_id"),
+    _run("request_count", Kind.DELTA, "response_code_class", "service_name"),
+    _run("request_latencies", Kind.DISTRIBUTION, "response_code_class", "service_name", "le"),
+    _run("container_memory_utilizations", Kind.DISTRIBUTION, "service_name", "le"),
+    _run("job_completed_execution_count", Kind.DELTA, "job_name", "result"),
+    _sql("instance_state", "state"),
+    _sql("cpu_utilization"),
+    _sql("memory_utilization"),
+    _sql("disk_utilization"),
+    _sql("postgresql_num_backends", "database", read=Read.USE),
+)
+UNVERIFIED = tuple(metric for metric in METRICS if metric.read is not Read.LIST)
+
+
+def of(series: str) -> Metric | None:
+    """The metric that a series' name belongs to; None for one of ours."""
+    return next((metric for metric in METRICS if series in (metric.name, f"{metric.name}_bucket")), None)

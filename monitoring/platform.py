@@ -1,0 +1,43 @@
+"""What the catalogue must know of an environment: its jobs, and how many connections its database takes."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
+
+from cronsim import CronSim
+
+HOUR = timedelta(hours=1)
+_RUNS_LOOKED_AT = 1_000  # of a daily job nearly three years: the longest gap of any line that a person writes
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A scheduled job: when its cron line starts it (UTC), and how long one attempt may take."""
+
+    name: str
+    schedule: str
+    timeout: timedelta
+
+    @property
+    def gap(self) -> timedelta:
+        """The longest time between two starts. Raises cronsim.CronSimError for what is no cron line."""
+        starts = islice(CronSim(self.schedule, datetime(2026, 1, 1, tzinfo=UTC)), _RUNS_LOOKED_AT)
+        return max(later - earlier for earlier, later in pairwise(starts))
+
+    @property
+    def deadline(self) -> timedelta:
+        """How old the last success may be: the next start's success is due then."""
+        return self.gap + self.timeout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """An environment as alerts see it. The defaults are those of an environment that says nothing else."""
+
+    jobs: tuple[Job, ...] = (
+        Job("evaluate", "0 5 * * *", 1 * HOUR),
+        Job("drift", "0 6 * * *", 1 * HOUR),
+        Job("retrain", "0 7 * * 1", 6 * HOUR),
+        Job("batch", "0 3 * * *", 2 * HOUR),
+    )
+    database_connections: int = 100  # that the database takes, max_connections

@@ -1,0 +1,87 @@
+"""Every metric that an alert reads is exported by something, with the labels that the alert asks for."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import promql_parser
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from monitoring import catalogue, google
+from monitoring.alerts import Alert
+from monitoring.limits import SHORTEST_RANGE
+from monitoring.promql import metric_names
+from service.lifecycle import publish
+from service.storage import open_storage
+from tests.service import forge
+from tests.service.api.server import Server
+
+ALERTS = catalogue.alerts()
+JOBS_LABELS = {"job", "figure", "feature", "band"}  # service.lifecycle.publish.Gauge
+each_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+
+
+def selectors(expr: str) -> Iterator[promql_parser.VectorSelector]:
+    found: list[promql_parser.VectorSelector] = []
+
+    def visit(node: promql_parser.Expr) -> None:
+        if isinstance(node, promql_parser.VectorSelector):
+            found.append(node)
+
+    promql_parser.walk(promql_parser.parse(expr), visit)
+    yield from found
+
+
+@pytest.fixture(scope="module")
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """The labels of every series that the real service exports, by name, after a lead was scored."""
+    root = tmp_path_factory.mktemp("service")
+    forge.release(open_storage(str(root / "store")), version="v1")
+    running = Server(root)
+    try:
+        running.score({"features": forge.LEAD})
+        text = running.http.get("/metrics").text
+    finally:
+        running.stop()
+    labels: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels.setdefault(sample.name, set()).update(sample.labels)
+    return labels
+
+
+def test_the_selectors_are_those_of_a_real_parser() -> None:
+    for alert in ALERTS:
+        assert {selector.name for selector in selectors(alert.expr)} == metric_names(alert.expr), alert.name
+
+
+@each_alert
+def test_what_an_alert_reads_is_exported_with_the_labels_it_asks_for(
+    alert: Alert, scraped: dict[str, set[str]]
+) -> None:
+    for selector in selectors(alert.expr):
+        name, asked = str(selector.name), {matcher.name for matcher in selector.matchers.matchers}
+        if known := google.of(name):
+            assert asked <= set(known.labels), name
+        elif name in publish.NAMES:
+            assert asked <= JOBS_LABELS, name
+        else:
+            assert name in scraped, f"nothing exports {name}"
+            assert asked <= scraped[name], name
+
+
+def test_a_metric_that_nothing_exports_is_noticed(scraped: dict[str, set[str]]) -> None:
+    name = "leadscoring_request_total"  # without its s
+    assert name not in scraped
+    assert name not in publish.NAMES
+    assert google.of(name) is None
+
+
+def test_every_google_metric_on_the_list_is_read_and_has_its_source() -> None:
+    read = {name for alert in ALERTS for name in metric_names(alert.expr)}
+    for metric in google.METRICS:
+        assert metric.name in read or f"{metric.name}_bucket" in read, f"{metric.name} is read by no alert"
+        assert metric.source.startswith("https://cloud.google.com/")
+        assert timedelta(0) < metric.sampling <= timedelta(minutes=1)
+        assert metric.delay < SHORTEST_RANGE, "a range would hold no sample of it"
+    assert len(google.UNVERIFIED) == 8
