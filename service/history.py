@@ -6,7 +6,7 @@ content: what is written twice is there once.
 
 import contextlib
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
 import msgspec
@@ -36,11 +36,22 @@ class BandOutcome(msgspec.Struct, frozen=True, kw_only=True):
     contacted: int
 
 
+class VersionOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """One model version on the leads that it scored; no figures where these were too few or too one-sided."""
+
+    version: str
+    leads: int
+    converted: int
+    figures: dict[str, Estimate]
+
+
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="evaluation"):
     """How the served model did on leads whose outcome is final, scored in [since, until).
 
     `figures` and `benchmark` go by `service.lifecycle.figures.NAMES`; `complete` is None where the service's own count
-    of records could not be asked; `business` holds contacts, revenue, cost, profit and roi; `changes` are sentences.
+    of records could not be asked; `changes` are sentences. `business` holds contacts, revenue, cost, profit and roi of
+    the decisions, and those of as many contacts at random (`random_...`) and of contacting everyone (`all_...`).
+    `versions` are all that were served in the window, newest first.
     """
 
     time: datetime
@@ -57,6 +68,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     business: dict[str, float]
     changes: tuple[str, ...]
     mlflow_run_id: str
+    versions: tuple[VersionOutcome, ...] = ()
 
 
 class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,10 +124,18 @@ def append(models: Storage, entry: Entry) -> str:
     """Write the entry; return its key. Writing the same entry again changes nothing. Raises StorageError."""
     data = msgspec.json.encode(entry)
     digest = hashlib.sha256(data).hexdigest()[:8]
-    key = f"{PREFIX}{FOLDERS[type(entry)]}/{entry.time:%Y%m%dT%H%M%S.%fZ}-{digest}.json"
+    key = f"{PREFIX}{FOLDERS[type(entry)]}/{_stamp(entry.time)}-{digest}.json"
     with contextlib.suppress(Conflict):  # its name holds a digest of its content
         models.create(key, data)
     return key
+
+
+def at(models: Storage, kind: type[One], time: datetime) -> One | None:
+    """The entry of this kind and very time. Raises StorageError, and msgspec.DecodeError on a broken entry."""
+    for key in models.keys(f"{PREFIX}{FOLDERS[kind]}/{_stamp(time)}-"):
+        if (stored := models.read(key)) and isinstance(entry := _DECODER.decode(stored.data), kind):
+            return entry
+    return None
 
 
 def latest(models: Storage, kind: type[One], count: int = 1) -> list[One]:
@@ -123,3 +143,7 @@ def latest(models: Storage, kind: type[One], count: int = 1) -> list[One]:
     keys = list(models.keys(f"{PREFIX}{FOLDERS[kind]}/"))[-count:]
     stored = [found for key in keys if (found := models.read(key))]
     return [entry for each in stored if isinstance(entry := _DECODER.decode(each.data), kind)]
+
+
+def _stamp(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"

@@ -35,9 +35,16 @@ class JobFailed(Exception):
     """The job could not do its work; the message says what happened, where, and what to do next."""
 
 
+def _note(line: str) -> None:
+    Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 @dataclass(frozen=True)
 class Loop:
-    """What a job of the loop works on. `now` is given on the command line or the clock's."""
+    """What a job of the loop works on. `now` is given on the command line or the clock's.
+
+    `tell` says what is being done, which the next line may replace; `note` says what has to stay on the screen.
+    """
 
     source: Source
     models: Storage
@@ -46,6 +53,7 @@ class Loop:
     tracking: str
     now: datetime
     tell: Progress
+    note: Progress = _note
 
 
 Work = Callable[[Loop, argparse.Namespace], Sequence[Gauge]]
@@ -127,7 +135,7 @@ def _publish(target: str, name: str, gauges: Sequence[Gauge], models: Storage, c
 def shown_progress(console: Console) -> Iterator[Progress]:
     """What is being done: one changing line with a spinner on a terminal, a line each elsewhere."""
     if not console.is_terminal:
-        yield lambda doing: console.print(doing, markup=False, highlight=False)
+        yield lambda doing: console.print(doing, markup=False, highlight=False, soft_wrap=True)
         return
     with console.status("starting") as status:
         yield status.update

@@ -1,4 +1,4 @@
-"""Four pictures of a held-out set: ROC curve, calibration, lift, and profit by threshold."""
+"""Four pictures of a scored set: ROC curve, calibration, lift, and profit by threshold."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,22 +8,28 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from service.lifecycle.figures import Scores, Target, calibration_bins
 from service.model.bundle import Economics
 
-BLUE, GREY, RED = "#1f5fa8", "#8a8f98", "#b3261e"
+BLUE, GREY, RED = "#2f7cc4", "#8a8f98", "#d0453d"
+"""They can be told from white and from black: the reports have both backgrounds."""
 
 
-def plots(target: Target, scores: Scores, threshold: float, economics: Economics) -> dict[str, Figure]:
-    """The pictures by file name. They belong to no window and no global state."""
-    return {
-        "roc.png": roc(target, scores, threshold),
-        "calibration.png": calibration(target, scores),
-        "lift.png": lift_by_contacts(target, scores, threshold),
-        "profit.png": profit_by_threshold(target, scores, threshold, economics),
+def plots(
+    target: Target, scores: Scores, threshold: float, economics: Economics, of: str = "the held-out leads"
+) -> dict[str, Figure]:
+    """The pictures by file name, titled as those `of` these leads. They belong to no window and no global state."""
+    drawn = {
+        "ROC": roc(target, scores, threshold),
+        "Calibration": calibration(target, scores),
+        "Lift": lift_by_contacts(target, scores, threshold),
+        "Profit": profit_by_threshold(target, scores, threshold, economics),
     }
+    for name, figure in drawn.items():
+        figure.axes[0].set_title(f"{name} on {of}")
+    return {f"{name.lower()}.png": figure for name, figure in drawn.items()}
 
 
 def roc(target: Target, scores: Scores, threshold: float) -> Figure:
     """The ROC curve with the chosen threshold marked."""
-    figure, axes = _axes("Share of others contacted", "Share of conversions contacted")
+    figure, axes = labelled_axes("Share of others contacted", "Share of conversions contacted")
     false_rate, true_rate, _ = roc_curve(target, scores)
     axes.plot(false_rate, true_rate, color=BLUE, label=f"model, area {roc_auc_score(target, scores):.3f}")
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="at random, area 0.5")
@@ -31,27 +37,27 @@ def roc(target: Target, scores: Scores, threshold: float) -> Figure:
     axes.plot(
         contacted[target == 0].mean(), contacted[target == 1].mean(), "o", color=RED, label=f"threshold {threshold:.3f}"
     )
-    axes.set(xlim=(0, 1), ylim=(0, 1.01), title="ROC on the held-out leads")
+    axes.set(xlim=(0, 1), ylim=(0, 1.01))
     axes.legend(loc="lower right")
     return figure
 
 
 def calibration(target: Target, scores: Scores) -> Figure:
     """Conversion rate by score in ten equal-count bins, with 95 % intervals (normal approximation)."""
-    figure, axes = _axes("Mean score", "Share that converted")
+    figure, axes = labelled_axes("Mean score", "Share that converted")
     mean, rate, count = calibration_bins(target, scores)
     interval = 1.96 * np.sqrt(rate * (1 - rate) / count)
     axes.errorbar(mean, rate, interval, fmt="o-", color=BLUE, capsize=3, label="ten bins of equally many leads")
     top = 1.1 * float(max(mean.max(), (rate + interval).max()))
     axes.plot([0, top], [0, top], color=GREY, linestyle="--", label="perfectly calibrated")
-    axes.set(xlim=(0, top), ylim=(0, top), title="Calibration on the held-out leads")
+    axes.set(xlim=(0, top), ylim=(0, top))
     axes.legend(loc="upper left")
     return figure
 
 
 def lift_by_contacts(target: Target, scores: Scores, threshold: float) -> Figure:
     """How many times more conversions than at random, by the share contacted from the best."""
-    figure, axes = _axes("Share of leads contacted, best first", "Lift over calling at random")
+    figure, axes = labelled_axes("Share of leads contacted, best first", "Lift over calling at random")
     hits = np.cumsum(target[np.argsort(-scores, kind="stable")])
     share = np.arange(1, len(target) + 1) / len(target)
     lift = hits / len(target) / share / target.mean()
@@ -60,14 +66,14 @@ def lift_by_contacts(target: Target, scores: Scores, threshold: float) -> Figure
     axes.axhline(1, color=GREY, linestyle="--", label="at random")
     chosen = float((scores >= threshold).mean())
     axes.axvline(chosen, color=RED, linewidth=1, label=f"at the threshold: {chosen:.0%} contacted")
-    axes.set(xlim=(0, 1), ylim=(0, None), title="Lift on the held-out leads")
+    axes.set(xlim=(0, 1), ylim=(0, None))
     axes.legend(loc="upper right")
     return figure
 
 
 def profit_by_threshold(target: Target, scores: Scores, threshold: float, economics: Economics) -> Figure:
     """Profit per 1,000 leads by threshold; grey where the team could not make the contacts."""
-    figure, axes = _axes("Threshold", "Profit per 1,000 leads")
+    figure, axes = labelled_axes("Threshold", "Profit per 1,000 leads")
     order = np.argsort(-scores, kind="stable")
     contacts = np.arange(1, len(target) + 1)
     earned = economics.conversion_value * np.cumsum(target[order]) - economics.contact_cost * contacts
@@ -77,13 +83,13 @@ def profit_by_threshold(target: Target, scores: Scores, threshold: float, econom
     if not feasible.all():
         axes.plot(cuts[~feasible], profit[~feasible], color=GREY, label="more contacts than the team can make")
     axes.axvline(threshold, color=RED, linewidth=1, label=f"chosen: {threshold:.3f}")
-    axes.axhline(0, color="black", linewidth=0.6)
-    axes.set(title="Profit on the held-out leads")
+    axes.axhline(0, color=GREY, linewidth=0.6)
     axes.legend()
     return figure
 
 
-def _axes(x: str, y: str) -> tuple[Figure, Axes]:
+def labelled_axes(x: str, y: str) -> tuple[Figure, Axes]:
+    """An empty picture in the common style."""
     figure = Figure(figsize=(6, 4.5), dpi=110, layout="constrained")
     axes = figure.subplots()
     axes.set(xlabel=x, ylabel=y)

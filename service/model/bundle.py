@@ -214,6 +214,17 @@ def load(models: Storage, pointer: Pointer, threads: int = 1) -> Bundle:
     return bundle
 
 
+def read_manifest(models: Storage, version: str) -> Manifest:
+    """What bundle.json of a published version says. Raises BundleRefused, or StorageError if out of reach."""
+    data, sums = _fetch(models, version, MANIFEST), _fetch(models, version, SUMS)
+    if f"{_digest(data)}  {MANIFEST}" not in sums.decode().splitlines():
+        raise BundleRefused("tampered", f"{version}: {MANIFEST} does not have its published sum")
+    try:
+        return Manifest.model_validate_json(data)
+    except ValidationError as error:
+        raise BundleRefused("malformed", f"{version}: {_first(error)}") from error
+
+
 def check_compatible(new: Bundle, served: Bundle) -> None:
     """Raise BundleRefused if a lead that is valid for the served model could be refused by the new one."""
     if reasons := list(new.manifest.lead_schema.refusals_of(served.manifest.lead_schema)):

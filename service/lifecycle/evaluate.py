@@ -1,0 +1,268 @@
+"""How the served models did on leads whose outcome is final: `python -m service.lifecycle.evaluate`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from rich.console import Console
+from rich.table import Table
+
+from service import history, tracking
+from service.history import Evaluation, VersionOutcome
+from service.lifecycle import compare, completeness
+from service.lifecycle.card import number, spoken
+from service.lifecycle.completeness import Completeness
+from service.lifecycle.figures import NAMES
+from service.lifecycle.job import JobFailed, Loop, parser, run
+from service.lifecycle.judgement import Judgement, judge_version
+from service.lifecycle.outcomes import Judged, judge, read_outcomes
+from service.lifecycle.publish import Gauge
+from service.lifecycle.quarantine import Rejected, set_aside
+from service.lifecycle.report import report
+from service.lifecycle.selection import HELD_OUT
+from service.lifecycle.window import read_scored
+from service.model import bundle
+from service.model.bundle import Pointer
+
+EXAMPLES = """  python -m service.lifecycle.evaluate --source crm.toml --models models --predictions predictions \\
+      --leads leads --tracking http://127.0.0.1:5000
+  ... --counter http://127.0.0.1:8080/metrics     first compare the records with one service's own counter
+  ... --days 7 --now 2026-03-01                   another window, another day
+"""
+REMEMBERED = 60
+"""Earlier evaluations that are looked at."""
+
+
+def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
+    """Judge every version served in the window; keep the champion's figures as history, run and gauges.
+
+    In this order: quarantine, MLflow run with the report, and last the history's entry, so that what the service shows
+    is always backed by a report. An evaluation of this very time that is there already is not made again.
+    """
+    if history.at(loop.models, Evaluation, loop.now):
+        loop.note(f"evaluated already at {loop.now:%Y-%m-%d %H:%M:%S} UTC; nothing to do")
+        return []
+    until = loop.now - timedelta(days=loop.source.maturity_days)
+    since = until - timedelta(days=options.days)
+    pointed = bundle.read_pointer(loop.models)
+    if pointed is None:
+        raise JobFailed(f"{loop.models.url} serves no model; train one first")
+    pointer = pointed[0]
+    loop.tell(f"reading the leads scored from {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC")
+    scored = read_scored(loop.predictions, since, until)
+    compared = _completeness(loop, options.counter, since, until)
+    outcomes = read_outcomes(loop.source, loop.leads)
+    _quarantine(loop, scored.broken, outcomes.rejected)
+    # What was scored in the window is ripe; until itself is not in it.
+    judged = judge(scored, outcomes, loop.now, timedelta(days=loop.source.maturity_days))
+    loop.note(
+        f"{len(scored):,} leads scored ({scored.repeated:,} scored again), {len(judged.scored):,} with an outcome; "
+        f"{judged.not_scored:,} outcomes are of leads that were not scored in this time"
+    )
+    every = _by_version(loop, judged, pointer.version)
+    headline, notes = _headline(every, pointer)
+    others = [each for each in every if each is not headline]
+    earlier = [e for e in history.latest(loop.models, Evaluation, REMEMBERED) if e.time < loop.now]
+    with tracking.tracked_run(loop.tracking, loop.source.name, _tags(loop, headline)) as mlflow:
+        entry = Evaluation(
+            time=loop.now,
+            since=since,
+            until=until,
+            model_version=headline.manifest.version,
+            leads=headline.whole.leads,
+            without_outcome=judged.without_outcome,
+            complete=None if compared is None else compared.complete,
+            missing_records=compared.missing if compared else 0.0,
+            figures=headline.whole.figures,
+            benchmark=headline.manifest.benchmark,
+            bands=headline.band_outcomes(),
+            business=headline.business,
+            changes=(*notes, *_changes(headline, since, earlier)),
+            mlflow_run_id=mlflow.id,
+            versions=tuple(_outcome(each) for each in (headline, *others)),
+        )
+        loop.tell(f"recording the run at {loop.tracking}")
+        mlflow.log(_parameters(entry, options), _metrics(entry, headline))
+        mlflow.attach({"report.html": report(headline, entry, earlier, others)}, {})
+    history.append(loop.models, entry)
+    _show(entry)
+    return _gauges(entry, headline, pointer)
+
+
+def _completeness(loop: Loop, counter: str | None, since: datetime, until: datetime) -> Completeness | None:
+    if counter is None:
+        loop.note("whether all records are there is not compared: --counter names no counter")
+        return None
+    compared = completeness.check(counter, since, until, lambda a, b: read_scored(loop.predictions, a, b).records)
+    if compared is None:
+        loop.note(f"whether all records are there cannot be told: {counter} knows no counter of that time")
+    else:
+        verdict = "complete" if compared.complete else "INCOMPLETE"
+        loop.note(f"{compared.found:,} of {compared.written:,.0f} records written are there: {verdict}")
+    return compared
+
+
+def _quarantine(loop: Loop, broken: Sequence[Rejected], rejected: Sequence[Rejected]) -> None:
+    keys = [*set_aside(loop.leads, "predictions", broken), *set_aside(loop.leads, "outcomes", rejected)]
+    for row in [*broken, *rejected][:5]:
+        loop.note(str(row))
+    if keys:
+        loop.note(f"{len(broken) + len(rejected):,} rows were set aside, in {loop.leads.url}: {', '.join(keys)}")
+
+
+def _by_version(loop: Loop, judged: Judged, champion: str) -> list[Judgement]:
+    """All versions of the window and the champion, newest first."""
+    seen = judged.scored.table["model_version"]
+    found = []
+    for version in sorted({champion, *seen}, reverse=True):
+        rows = seen == version
+        loop.tell(f"judging {version} on {int(rows.sum()):,} leads")
+        own = Judged(judged.scored.select(rows), judged.target[rows.to_numpy()], 0, 0)
+        found.append(judge_version(bundle.read_manifest(loop.models, version), own))
+    return found
+
+
+def _headline(every: Sequence[Judgement], pointer: Pointer) -> tuple[Judgement, list[str]]:
+    """The champion; where it is too young to be judged, the newest version that is not. Raises JobFailed."""
+    champion = next(each for each in every if each.manifest.version == pointer.version)
+    if champion.too_few is None:
+        return champion, []
+    for each in every:
+        if each.too_few is None:
+            return each, [
+                f"{pointer.version} is in service since {pointer.moved_at:%Y-%m-%d %H:%M} UTC and has "
+                f"{champion.whole.leads} leads with a final outcome: this is about {each.manifest.version}"
+            ]
+    reasons = "; ".join(each.too_few for each in every if each.too_few)
+    raise JobFailed(f"nothing to evaluate: {reasons}. Wait for outcomes, or look further back with --days")
+
+
+def _changes(headline: Judgement, since: datetime, earlier: Sequence[Evaluation]) -> list[str]:
+    figures, manifest = headline.whole.figures, headline.manifest
+    held_out = max(1, round(HELD_OUT * manifest.provenance.rows))
+    changes = compare.against_benchmark(figures, manifest.benchmark, headline.whole.leads, held_out)
+    # Of overlapping windows most leads are the same: their difference says little.
+    if apart := [e for e in earlier if e.until <= since]:
+        when = f"with {apart[-1].model_version} until {apart[-1].until:%Y-%m-%d}"
+        changes += compare.against_earlier(figures, apart[-1].figures, when)
+    return changes
+
+
+def _outcome(judged: Judgement) -> VersionOutcome:
+    whole = judged.whole
+    return VersionOutcome(
+        version=judged.manifest.version, leads=whole.leads, converted=whole.converted, figures=whole.figures
+    )
+
+
+def _tags(loop: Loop, headline: Judgement) -> dict[str, str]:
+    return {
+        "source": loop.source.name,
+        "job": "evaluate",
+        "evaluated": loop.now.isoformat(),
+        "bundle_version": headline.manifest.version,
+    }
+
+
+def _parameters(entry: Evaluation, options: argparse.Namespace) -> dict[str, object]:
+    shown = ("since", "until", "model_version", "complete", "changes")
+    return {name: getattr(entry, name) for name in shown} | {"days": options.days}
+
+
+def _metrics(entry: Evaluation, headline: Judgement) -> dict[str, float]:
+    metrics = {name: estimate.value for name, estimate in entry.figures.items()}
+    metrics |= {f"{n}.{end}": getattr(e, end) for n, e in entry.figures.items() for end in ("low", "high")}
+    metrics |= {f"business.{name}": value for name, value in entry.business.items()}
+    metrics |= {f"latency_ms.p{p}": ms for p, ms in headline.latency_ms.items()}
+    metrics |= {f"{v.version}.{n}": e.value for v in entry.versions for n, e in v.figures.items()}
+    return metrics | {
+        "leads": entry.leads,
+        "without_outcome": entry.without_outcome,
+        "missing_records": entry.missing_records,
+        "mean_score": headline.whole.mean_score,
+        "near_threshold": headline.near_threshold,
+    }
+
+
+def _gauges(entry: Evaluation, headline: Judgement, pointer: Pointer) -> list[Gauge]:
+    def named(end: str, values: dict[str, float]) -> list[Gauge]:
+        return [Gauge(f"leadscoring_evaluation_{end}", value, {"figure": name}) for name, value in values.items()]
+
+    figures = entry.figures.items()
+    business = {name: entry.business[name] for name in ("contacts", "revenue", "cost")}
+    return [
+        *named("figure", {name: e.value for name, e in figures}),
+        *named("figure_low", {name: e.low for name, e in figures}),
+        *named("figure_high", {name: e.high for name, e in figures}),
+        *named("benchmark", {name: entry.benchmark[name] for name in NAMES if name in entry.benchmark}),
+        Gauge("leadscoring_evaluation_leads", entry.leads),
+        *([] if entry.complete is None else [_missing(entry)]),
+        Gauge("leadscoring_evaluation_mean_score", headline.whole.mean_score),
+        Gauge("leadscoring_evaluation_near_threshold_ratio", headline.near_threshold),
+        *(
+            Gauge("leadscoring_conversion_ratio", b.converted / b.leads, {"band": b.band})
+            for b in entry.bands
+            if b.leads
+        ),
+        *(Gauge(f"leadscoring_business_{name}", value) for name, value in business.items()),
+        Gauge("leadscoring_business_roi_ratio", entry.business["roi"]),
+        Gauge("leadscoring_champion_promoted_timestamp_seconds", pointer.moved_at.timestamp()),
+    ]
+
+
+def _missing(entry: Evaluation) -> Gauge:
+    return Gauge("leadscoring_evaluation_records_missing_ratio", entry.missing_records)
+
+
+def _show(entry: Evaluation) -> None:
+    table = Table("figure", "value", "95 % interval", "at training")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, e in entry.figures.items():
+        then = entry.benchmark.get(name)
+        interval = f"{number(name, e.low)} to {number(name, e.high)}"
+        table.add_row(spoken(name), number(name, e.value), interval, "" if then is None else number(name, then))
+    out = Console(highlight=False)
+    out.print(f"{entry.model_version} on {entry.leads:,} leads, {entry.since:%Y-%m-%d} to {entry.until:%Y-%m-%d}")
+    out.print(table)
+    worth = entry.business
+    out.print(
+        f"{worth['contacts']:,.0f} contacts brought {worth['profit']:,.0f} "
+        f"(as many at random {worth['random_profit']:,.0f}, everyone {worth['all_profit']:,.0f})"
+    )
+    for change in entry.changes or ("nothing changed beyond noise",):
+        out.print(f"  {change}", markup=False, soft_wrap=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    options = parser(
+        "evaluate",
+        "Judge the served models on leads whose outcome is final: figures with intervals, what the contacts earned, "
+        "what changed beyond noise; a report in MLflow, an entry in the history, gauges.",
+        EXAMPLES,
+    )
+    options.add_argument(
+        "--days",
+        type=_days,
+        default=28.0,
+        help="days of scored leads, up to those whose outcome is final (default: 28)",
+    )
+    options.add_argument(
+        "--counter",
+        metavar="URL",
+        help="the service's own count of records: its /metrics page, or the base of a Prometheus query API",
+    )
+    return run("evaluate", options, evaluate, arguments)
+
+
+def _days(text: str) -> float:
+    days = float(text)
+    if not 0 < days <= 3650:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 3650")
+    return days
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,223 @@
+import gzip
+import re
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow.tracking import MlflowClient
+
+from service import history
+from service.history import Evaluation
+from service.lifecycle.evaluate import main
+from service.lifecycle.figures import NAMES, figures
+from service.lifecycle.window import read_scored
+from service.model import bundle
+from tests.service import forge
+from tests.service.lifecycle.records import NOON
+from tests.service.lifecycle.test_completeness import Api, samples
+from tests.service.lifecycle.world import World, days, shifted
+
+pytestmark = pytest.mark.xdist_group("mlflow")
+RIPE = NOON - days(31)
+
+
+def evaluated(world: World) -> list[Evaluation]:
+    return history.latest(world.models, Evaluation, 99)
+
+
+def scored_world(root: Path, name: str, count: int = 800) -> tuple[World, dict[str, bool]]:
+    world = World(root, name)
+    pointer = forge.release(world.models)
+    return world, world.score(pointer, RIPE - days(5), RIPE, count)
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def runs(mlflow_url: str, name: str) -> list[str]:
+    client = MlflowClient(mlflow_url)
+    found = client.get_experiment_by_name(name)
+    return [run.info.run_id for run in client.search_runs([found.experiment_id])] if found else []
+
+
+def test_the_champion_is_judged_recorded_and_exported(tmp_path: Path, mlflow_url: str) -> None:
+    world, outcomes = scored_world(tmp_path, "judged")
+    world.tell(outcomes, share=0.75)
+    metrics = tmp_path / "figures"
+    assert main(world.options(mlflow_url, NOON, "--metrics", str(metrics))) == 0
+
+    (entry,) = evaluated(world)
+    assert (entry.leads, entry.without_outcome) == (600, 200)
+    assert (entry.since, entry.until) == (NOON - days(58), NOON - days(30))
+    assert entry.complete is None
+    told = list(outcomes)[:600]
+    stored = read_scored(world.predictions, NOON - days(90), NOON).table.set_index("lead_id").loc[told]
+    manifest = bundle.read_manifest(world.models, entry.model_version)
+    target = np.array([outcomes[lead] for lead in told], dtype=np.int8)
+    scores = stored["score"].to_numpy(dtype=np.float64)
+    wanted = figures(target, scores, manifest.threshold, manifest.economics)
+    assert {name: e.value for name, e in entry.figures.items()} == {name: wanted[name] for name in NAMES}
+
+    contacts = [lead for lead, decision in stored["decision"].items() if decision == "contact"]
+    won = sum(outcomes[str(lead)] for lead in contacts)
+    assert entry.business["contacts"] == len(contacts)
+    assert entry.business["profit"] == 100 * won - 10 * len(contacts)
+    assert entry.business["random_revenue"] == pytest.approx(100 * target.mean() * len(contacts))
+    assert entry.business["all_roi"] == pytest.approx((100 * target.sum() - 6000) / 6000)
+    assert sum(b.leads for b in entry.bands) == 600
+    assert sum(b.converted for b in entry.bands) == target.sum()
+
+    run = MlflowClient(mlflow_url).get_run(entry.mlflow_run_id)
+    assert run.data.metrics["roc_auc"] == entry.figures["roc_auc"].value
+    assert run.data.tags["job"] == "evaluate"
+    text = (metrics / "evaluate.prom").read_text()
+    assert (
+        f'leadscoring_evaluation_figure{{job="evaluate",figure="roc_auc"}} {entry.figures["roc_auc"].value!r}' in text
+    )
+    assert 'leadscoring_evaluation_leads{job="evaluate"} 600' in text
+    assert "records_missing" not in text
+
+
+def test_the_report_needs_no_network_names_no_lead_and_escapes_what_leads_say(tmp_path: Path, mlflow_url: str) -> None:
+    world, outcomes = scored_world(tmp_path, "reported")
+    world.tell(outcomes)
+    for file in sorted((tmp_path / "predictions").rglob("*.gz")):
+        lines = gzip.decompress(file.read_bytes()).replace(b'"retail"', b'"<script>alert(1)</script>"')
+        file.write_bytes(gzip.compress(lines))
+    assert main(world.options(mlflow_url, NOON)) == 0
+    (entry,) = evaluated(world)
+    file = MlflowClient(mlflow_url).download_artifacts(entry.mlflow_run_id, "report.html", str(tmp_path))
+    html = Path(file).read_text()
+    assert "&lt;script&gt;alert(1)" in html
+    assert "<script" not in html
+    assert not re.search(r"L-1-\d{5}", html)
+    assert not re.search(r'(src|href|srcset)="(?!data:)', html)
+    assert html.count('<img src="data:image/png;base64,') == 6
+    assert "prefers-color-scheme: dark" in html
+
+
+def test_a_second_run_changes_nothing(tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    world, outcomes = scored_world(tmp_path, "twice")
+    world.tell({**outcomes, "": True})  # a row to set aside
+    assert main(world.options(mlflow_url, NOON)) == 0
+    before = everything(tmp_path), runs(mlflow_url, "twice")
+    assert len(before[1]) == 1
+    assert main(world.options(mlflow_url, NOON)) == 0
+    assert (everything(tmp_path), runs(mlflow_url, "twice")) == before
+    assert "evaluated already" in capsys.readouterr().err
+
+
+def test_bad_rows_are_set_aside_and_named(tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    world, outcomes = scored_world(tmp_path, "quarantined")
+    world.tell(outcomes, "a.csv")
+    world.leads.create("outcomes/b.csv", b"lead_id,won\nL-1-00001,\nstranger,no\n")
+    world.leads.create("outcomes/c.csv", b"\x1f\x8bnonsense")
+    folder = next((tmp_path / "predictions").rglob("*.gz")).parent
+    (folder / "broken.jsonl.gz").write_bytes(b"broken")
+    assert main(world.options(mlflow_url, NOON)) == 0
+    shown = capsys.readouterr().err
+    assert "outcomes/b.csv, row 2, won: the lead has no outcome" in shown
+    assert "broken.jsonl.gz: not a whole gzip file" in shown
+    assert "1 outcomes are of leads that were not scored" in shown
+    kinds = sorted(key.split("/")[1] for key in world.leads.keys("quarantine/"))
+    assert kinds == ["outcomes", "outcomes", "predictions"]
+    assert evaluated(world)[0].leads == 800
+
+
+@pytest.mark.parametrize(
+    ("share", "converted", "reason"),
+    [(0.1, None, "80 leads"), (1.0, False, "of which 0 converted"), (0.0, None, "0 leads")],
+)
+def test_too_few_leads_or_one_sided_ones_are_a_clear_line_and_no_entry(
+    share: float,
+    converted: bool | None,
+    reason: str,
+    tmp_path: Path,
+    mlflow_url: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world, outcomes = scored_world(tmp_path, f"few-{int(10 * share)}")
+    if share:
+        world.tell(outcomes if converted is None else dict.fromkeys(outcomes, converted), share=share)
+    assert main(world.options(mlflow_url, NOON)) == 1
+    assert reason in capsys.readouterr().err
+    assert evaluated(world) == []
+    assert runs(mlflow_url, f"few-{int(10 * share)}") == []
+
+
+def test_without_a_model_there_is_nothing_to_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(World(tmp_path).options("http://127.0.0.1:9", NOON)) == 1
+    assert "serves no model" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_every_version_is_judged_on_its_own_leads_and_a_young_champion_gives_way(
+    tmp_path: Path, mlflow_url: str
+) -> None:
+    world = World(tmp_path, "versions")
+    old = forge.release(world.models, seed=0, version="20260101T000000Z-old")
+    first = world.score(old, RIPE - days(8), RIPE - days(4), 300, seed=1)
+    new = forge.release(world.models, seed=5, version="20260102T000000Z-new")
+    second = world.score(new, RIPE - days(4), RIPE, 400, seed=2)
+    world.tell(first | second)
+    assert main(world.options(mlflow_url, NOON)) == 0
+    forge.release(world.models, seed=6, version="20260103T000000Z-young")
+    assert main(world.options(mlflow_url, NOON + days(1))) == 0
+    settled, unsettled = evaluated(world)
+    assert (settled.model_version, settled.leads) == (new.version, 400)
+    assert [(v.version, v.leads) for v in settled.versions] == [(new.version, 400), (old.version, 300)]
+    assert settled.versions[0].figures == settled.figures
+    assert unsettled.model_version == new.version
+    assert "this is about" in unsettled.changes[0]
+
+
+@pytest.mark.slow
+def test_changes_beyond_noise_are_said(tmp_path: Path, mlflow_url: str) -> None:
+    world, outcomes = scored_world(tmp_path, "changed")
+    world.tell(outcomes)
+    world.tell(shifted(outcomes, 0.3), "later.csv")
+    assert main(world.options(mlflow_url, NOON)) == 0
+    (entry,) = evaluated(world)
+    assert any(
+        re.match(r"roc auc is worse than at training, beyond noise: 0\.\d+, it was 0\.8000", c) for c in entry.changes
+    )
+
+
+@pytest.mark.slow
+def test_windows_apart_are_compared(tmp_path: Path, mlflow_url: str) -> None:
+    world = World(tmp_path, "apart")
+    pointer = forge.release(world.models)
+    good = world.score(pointer, RIPE - days(5), RIPE, 800, seed=1)
+    bad = world.score(pointer, RIPE + days(5), RIPE + days(9), 800, seed=2)
+    world.tell(good | shifted(bad, 0.3))
+    for later in (0, 10):
+        assert main(world.options(mlflow_url, NOON + days(later), "--days", "7")) == 0
+    before, after = evaluated(world)
+    earlier = f"with {pointer.version} until {before.until:%Y-%m-%d}"
+    assert any(c.startswith(f"brier is worse than {earlier}") for c in after.changes)
+    assert not any("until" in c for c in before.changes)
+
+
+@pytest.mark.slow
+def test_missing_records_mark_the_evaluation_as_incomplete(
+    tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, outcomes = scored_world(tmp_path, "incomplete")
+    world.tell(outcomes)
+    api = Api()
+    start: datetime = RIPE - days(6)
+    api.series["pod"] = [*samples(start, 60 * 24, 0), *samples(start + days(1), 400, 2), *samples(RIPE, 30, 0, 800)]
+    try:
+        assert main(world.options(mlflow_url, NOON, "--counter", api.url)) == 0
+        api.series["pod"] = [(at, value * 1.01) for at, value in api.series["pod"]]
+        assert main(world.options(mlflow_url, NOON + days(1), "--counter", api.url)) == 0
+    finally:
+        api.server.shutdown()
+        api.server.server_close()
+    whole, lacking = evaluated(world)
+    assert (whole.complete, whole.missing_records) == (True, 0)
+    assert lacking.complete is False
+    assert lacking.missing_records == pytest.approx(0.01 / 1.01)
+    assert "INCOMPLETE" in capsys.readouterr().err
