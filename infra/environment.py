@@ -56,7 +56,8 @@ PublicCidr = Annotated[str, AfterValidator(_range), AfterValidator(_public)]
 # https://cloud.google.com/sql/docs/postgres/instance-settings#machine-type-2ndgen
 DatabaseTier = Annotated[str, Field(pattern=r"^db-(f1-micro|g1-small|custom-(1|[1-9]?[02468])-[1-9][0-9]{3,5})$")]
 
-# Connections of MLflow: each worker keeps an engine for runs and one for the registry, each engine a pool.
+# Connections of MLflow: each worker keeps an engine for runs and one for the registry, each engine a pool; and asks
+# for readiness with one more.
 MLFLOW_ENGINES, MLFLOW_POOL, MLFLOW_OVERFLOW = 2, 2, 3
 # For none of its workers: 3 that PostgreSQL keeps for superusers, 2 of a migration, 5 for people and Google's agents.
 RESERVED_CONNECTIONS = 10
@@ -183,7 +184,7 @@ class Environment(BaseModel):
     @property
     def mlflow_connections(self) -> int:
         """The most that MLflow opens: all pools full, and twice that while a new revision takes over."""
-        per_instance = self.mlflow_workers * MLFLOW_ENGINES * (MLFLOW_POOL + MLFLOW_OVERFLOW)
+        per_instance = self.mlflow_workers * (MLFLOW_ENGINES * (MLFLOW_POOL + MLFLOW_OVERFLOW) + 1)
         return 2 * self.mlflow_instances[1] * per_instance
 
     @model_validator(mode="after")

@@ -15,7 +15,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param, RunTag
-from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
+from mlflow.environment_variables import (
+    MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT,
+    MLFLOW_GCS_DOWNLOAD_CHUNK_SIZE,
+    MLFLOW_GCS_UPLOAD_CHUNK_SIZE,
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES,
+    MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
@@ -23,11 +29,22 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 from sklearn.pipeline import Pipeline
 
 from service.history import Decision
+from service.tracking_identity import identify_to
 
 ALIAS = "champion"
 ANSWER_S = 10
 RETRIES = 3
 """Of a request, waiting 2, 4 and 8 s; MLflow's own 7 keep a person waiting for minutes after the server died."""
+
+TRANSFER = {
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES: RETRIES,
+    # Artifacts go to the bucket and come from it in pieces (bytes, a multiple of 256 KiB), of which one is in memory
+    # and may take that many seconds: https://cloud.google.com/storage/docs/performing-resumable-uploads
+    MLFLOW_GCS_UPLOAD_CHUNK_SIZE: 16 * 1024**2,
+    MLFLOW_GCS_DOWNLOAD_CHUNK_SIZE: 16 * 1024**2,
+    MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT: 300,
+}
+"""What MLflow is told unless its variables say otherwise."""
 
 REQUIREMENTS = ("scikit-learn", "pandas", "numpy")
 TRUSTED = [
@@ -171,7 +188,9 @@ def _connect(uri: str) -> MlflowClient:
             raise TrackingError(f"MLflow at {uri} does not answer ({error}); scripts/up starts one") from error
     # Advice about git and requirements is for people who call MLflow themselves; errors still come through.
     MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)
-    if not MLFLOW_HTTP_REQUEST_MAX_RETRIES.is_set():
-        MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(RETRIES)
+    for setting, value in TRANSFER.items():
+        if not setting.is_set():
+            setting.set(value)
+    identify_to(uri)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     return MlflowClient(uri)

@@ -64,7 +64,6 @@ class TrackingStack(TerraformStack):
             "TRACKING_WORKERS": str(env.mlflow_workers),
             "TRACKING_POOL_SIZE": str(MLFLOW_POOL),
             "TRACKING_MAX_OVERFLOW": str(MLFLOW_OVERFLOW),
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         }
         service = Service(
             self,

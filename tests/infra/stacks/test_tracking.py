@@ -6,7 +6,10 @@ from pydantic import ValidationError
 from infra import releases
 from infra.environment import Environment
 from infra.environments import DEV, ENVIRONMENTS, PROD
+from infra.stacks import database, tracking
 from tests.infra.conftest import Plans, planned
+from tracking_server.login import uri
+from tracking_server.settings import Migration, Server, mlflow_environment, refuse_unsafe
 
 
 def only(block: list[dict[str, Any]]) -> dict[str, Any]:
@@ -76,11 +79,32 @@ def test_what_the_container_is_told_opens_no_more_connections_than_were_reckoned
     told = variables(plans, env)
     pool = int(told["TRACKING_POOL_SIZE"]) + int(told["TRACKING_MAX_OVERFLOW"])
     engines = 2  # runs, registry
+    readiness = 1
     instances = only(template(plans, env)["scaling"])["max_instance_count"]
     roll_out = 2  # old and new revision
-    opened = pool * engines * int(told["TRACKING_WORKERS"]) * instances * roll_out
+    opened = (pool * engines + readiness) * int(told["TRACKING_WORKERS"]) * instances * roll_out
     assert opened == ENVIRONMENTS[env].mlflow_connections
     assert opened + 10 <= ENVIRONMENTS[env].database_connections
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_the_image_accepts_what_the_stacks_tell_it(plans: Plans, env: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = planned(plans(env)["database"], "google_cloud_run_v2_job")["migrate"]
+    container = only(only(only(job["template"])["template"])["containers"])
+    told = {each["name"]: each.get("value") or "10.0.0.3" for each in container["env"]}  # the address comes later
+    with monkeypatch.context() as patch:
+        for name, value in told.items():
+            patch.setenv(name, value)
+        assert str(Migration().database_password_file) == database.PASSWORD_FILE
+        refuse_unsafe(told, {})
+    assert only(template(plans, env)["containers"])["args"] == ["serve"]
+    for name, value in (variables(plans, env) | {"K_SERVICE": "as Cloud Run sets it"}).items():
+        monkeypatch.setenv(name, value)
+    settings = Server()
+    refuse_unsafe(variables(plans, env), mlflow_environment(settings, uri(settings)))
+    assert settings.port == tracking.PORT
+    chosen = ENVIRONMENTS[env]
+    assert 2 * chosen.mlflow_instances[1] * settings.connections == chosen.mlflow_connections
 
 
 @pytest.mark.parametrize(
@@ -88,10 +112,10 @@ def test_what_the_container_is_told_opens_no_more_connections_than_were_reckoned
     [
         (
             {"mlflow_instances": (0, 3)},
-            "database_connections: 100 is less than the 120 that MLflow may open and the 10",
+            "database_connections: 100 is less than the 132 that MLflow may open and the 10",
         ),
-        ({"mlflow_workers": 4}, "database_connections: 100 is less than the 160"),
-        ({"database_connections": 89}, "database_connections: 89 is less than the 80"),
+        ({"mlflow_workers": 4}, "database_connections: 100 is less than the 176"),
+        ({"database_connections": 97}, "database_connections: 97 is less than the 88"),
         ({"mlflow_instances": (2, 1)}, "mlflow_instances: least 2 is more than most 1"),
         ({"database_tier": "db-custom-3-8192"}, "database_tier"),
         ({"database_recovery_days": 8}, "database_recovery_days"),

@@ -1,0 +1,1 @@
+"""MLflow as a server: PostgreSQL for runs and models, a bucket that clients reach themselves for artifacts."""
