@@ -6,12 +6,16 @@ it is a compare-and-swap. Objects written by `create` are never overwritten.
 
 import fcntl
 import hashlib
+import io
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple, Protocol
+
+CHUNK = 8 << 20
+"""Bytes of an object being streamed that are held at once, and sent in one request."""
 
 TIMEOUT_S, RETRY_S = 10.0, 30.0
 """Seconds that one request to the bucket may take, and for how long the client tries again by itself."""
@@ -29,6 +33,14 @@ class Stored(NamedTuple):
     """One object as read: its bytes, and the generation to swap against."""
 
     data: bytes
+    generation: str
+
+
+class Opened(NamedTuple):
+    """One state of an object, to be read in parts: a seekable file without a buffer, its size and generation."""
+
+    file: io.RawIOBase
+    size: int
     generation: str
 
 
@@ -50,6 +62,21 @@ class Storage(Protocol):
 
         Raises Conflict when it has changed meanwhile.
         """
+
+    def open(self, key: str) -> Opened | None:
+        """The object as it is now, to be read in parts, or None where there is none. Close the file.
+
+        What is read belongs to this one generation; where it was replaced meanwhile, reading may raise StorageError.
+        """
+
+    def writing(self, key: str, generation: str | None) -> AbstractContextManager[IO[bytes]]:
+        """`swap` for what is too large for the memory: the object appears whole when the block ends without an error.
+
+        Where the block raises, or the process dies in it, all stays as it was. Raises Conflict.
+        """
+
+    def delete(self, key: str, generation: str) -> None:
+        """Remove the object read at `generation`. Raises Conflict when it has changed meanwhile."""
 
     def keys(self, prefix: str) -> Iterator[str]:
         """All keys that start with the prefix, sorted."""
@@ -80,23 +107,6 @@ class Folder:
             raise ValueError(f"illegal key {key!r}")
         return self.root.joinpath(*parts)
 
-    @contextmanager
-    def _draft(self, path: Path, data: bytes) -> Iterator[Path]:
-        """A temporary file beside `path` with the data on the disk, so that a rename or link is all or nothing."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.parent / f".draft-{uuid.uuid4().hex}"
-            try:
-                with draft.open("xb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                yield draft
-            finally:
-                draft.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageError(f"cannot write {path}: {error.strerror}") from error
-
     def read(self, key: str) -> Stored | None:
         """See Storage."""
         path = self._path(key)
@@ -108,25 +118,80 @@ class Folder:
             raise StorageError(f"cannot read {path}: {error.strerror}") from error
         return Stored(data, hashlib.sha256(data).hexdigest())
 
-    def create(self, key: str, data: bytes) -> None:
+    def open(self, key: str) -> Opened | None:
         """See Storage."""
         path = self._path(key)
-        with self._draft(path, data) as draft:
-            try:
-                os.link(draft, path)
-            except FileExistsError:
-                raise Conflict(f"{path} exists already") from None
+        try:
+            file = io.FileIO(path)
+            generation = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
+            file.seek(0)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(f"cannot read {path}: {error.strerror}") from error
+        return Opened(file, size, generation)
+
+    def create(self, key: str, data: bytes) -> None:
+        """See Storage."""
+        with self.writing(key, None) as file:
+            file.write(data)
 
     def swap(self, key: str, data: bytes, generation: str | None) -> str:
         """See Storage."""
-        path = self._path(key)
-        with self._draft(path, data) as draft, open(path.parent / ".lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            stored = self.read(key)
-            if (stored and stored.generation) != generation:
-                raise Conflict(f"{path} was changed by someone else")
-            os.rename(draft, path)
+        with self.writing(key, generation) as file:
+            file.write(data)
         return hashlib.sha256(data).hexdigest()
+
+    @contextmanager
+    def writing(self, key: str, generation: str | None) -> Iterator[IO[bytes]]:
+        """See Storage. A temporary file beside the object, on the disk before a rename or link puts it in place."""
+        path = self._path(key)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.parent / f".draft-{uuid.uuid4().hex}"
+            try:
+                with draft.open("xb") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                if generation is None:
+                    self._link(draft, path)
+                else:
+                    with self._unchanged(key, generation):
+                        os.rename(draft, path)
+            finally:
+                draft.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot write {path}: {error.strerror}") from error
+
+    def delete(self, key: str, generation: str) -> None:
+        """See Storage."""
+        path = self._path(key)
+        try:
+            with self._unchanged(key, generation):
+                path.unlink()
+        except OSError as error:
+            raise StorageError(f"cannot delete {path}: {error.strerror}") from error
+
+    def _link(self, draft: Path, path: Path) -> None:
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            raise Conflict(f"{path} exists already") from None
+
+    @contextmanager
+    def _unchanged(self, key: str, generation: str) -> Iterator[None]:
+        """Keeps others from changing the object as long as the block lasts. Raises Conflict where one has already."""
+        path = self._path(key)
+        with open(path.parent / ".lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            opened = self.open(key)
+            if opened:
+                opened.file.close()
+            if opened is None or opened.generation != generation:
+                raise Conflict(f"{path} was changed by someone else")
+            yield
 
     def keys(self, prefix: str) -> Iterator[str]:
         """See Storage."""
@@ -172,6 +237,50 @@ class Bucket:
         """See Storage."""
         return self._write(key, data, int(generation or 0))
 
+    def open(self, key: str) -> Opened | None:
+        """See Storage."""
+        with self._errors("read", key):
+            blob = self._bucket.get_blob(self._prefix + key, **self._patience)
+        if blob is None:
+            return None
+        generation = str(blob.generation)
+        pinned = self._bucket.blob(blob.name, generation=blob.generation)
+
+        def part(start: int, end: int) -> bytes:
+            with self._errors("read", key):
+                return bytes(pinned.download_as_bytes(start=start, end=end, checksum=None, **self._patience))
+
+        return Opened(_Parts(part, blob.size), blob.size, generation)
+
+    @contextmanager
+    def writing(self, key: str, generation: str | None) -> Iterator[IO[bytes]]:
+        """See Storage. A resumable upload, which makes no object before its end.
+
+        https://cloud.google.com/storage/docs/resumable-uploads
+        """
+        blob = self._bucket.blob(self._prefix + key)
+        with self._errors("write", key):
+            file = blob.open(
+                "wb", chunk_size=CHUNK, ignore_flush=True, if_generation_match=int(generation or 0), **self._patience
+            )
+            try:
+                yield file
+                file.close()
+            except BaseException:
+                with suppress(Exception):  # the upload ends by itself after a week
+                    file.terminate()
+                raise
+
+    def delete(self, key: str, generation: str) -> None:
+        """See Storage."""
+        from google.api_core.exceptions import NotFound
+
+        with self._errors("delete", key):
+            try:
+                self._bucket.blob(self._prefix + key).delete(if_generation_match=int(generation), **self._patience)
+            except NotFound as error:
+                raise Conflict(f"{self.url}/{key} was deleted by someone else") from error
+
     def _write(self, key: str, data: bytes, generation: int) -> str:
         blob = self._bucket.blob(self._prefix + key)
         with self._errors("write", key):
@@ -196,3 +305,34 @@ class Bucket:
             raise Conflict(f"{self.url}/{key} was changed by someone else") from error
         except (GoogleAPIError, GoogleAuthError, RequestException) as error:
             raise StorageError(f"cannot {verb} {self.url}/{key}: {error}") from error
+
+
+class _Parts(io.RawIOBase):
+    """A seekable file whose bytes are fetched as they are read, one request a read."""
+
+    def __init__(self, part: Callable[[int, int], bytes], size: int) -> None:
+        """`part` gives the bytes from its first argument to its second, that one included."""
+        self._part, self._size, self._at = part, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        count = min(len(buffer), max(0, self._size - self._at))
+        if count:
+            data = self._part(self._at, self._at + count - 1)
+            if len(data) != count:
+                raise StorageError(f"{len(data)} bytes came where {count} were asked for")
+            buffer[:count] = data
+            self._at += count
+        return count

@@ -13,10 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from service.api.problem import FieldError, Problem
 from service.model.bundle import Bundle
 from service.model.decide import Decision
-from service.model.schema import MAX_NUMBER, MAX_TEXT, Kind
+from service.model.schema import MAX_ID, MAX_NUMBER, MAX_TEXT, Kind
 
-MAX_ID = 200
-"""Characters of a lead id."""
 MAX_ERRORS = 100
 """Offending fields that an answer names; a body can hold a million."""
 

@@ -60,7 +60,7 @@ class Column:
 
     def prepare(self, kind: Kind) -> npt.NDArray[Any]:
         """The cells as the model takes them. Raises SourceError naming the first cell that is not of this kind."""
-        convert = {"number": self.number, "boolean": _boolean, "category": _text}[kind]
+        convert = {"number": self.number, "boolean": as_boolean, "category": as_text}[kind]
         prepared: list[Any] = [convert(value) for value in self.values]
         if None in prepared:
             self.refuse(prepared.index(None), f"is no {kind}" if kind != "category" else "is no text that can be sent")
@@ -79,14 +79,8 @@ class Column:
         return pd.DatetimeIndex(parsed)[self.codes]
 
     def number(self, value: Any) -> float | None:
-        """The value as the nearest float64, or None if it is no finite number that a caller could send."""
-        if isinstance(value, str):
-            text = value.replace(self.decimal, ".") if "." not in value else value
-            number = float(text) if NUMBER.fullmatch(text) else np.nan
-        else:
-            numeric = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-            number = float(value) if numeric else np.nan
-        return number if abs(number) <= MAX_NUMBER else None
+        """See `as_number`."""
+        return as_number(value, self.decimal)
 
     def where(self, index: int) -> str:
         """File, row and column, for messages."""
@@ -97,13 +91,37 @@ class Column:
         raise SourceError(f"{self.where(int((self.codes == code).argmax()))}: {str(self.values[code])[:40]!r} {reason}")
 
     def _kind_of(self, value: Any) -> Found:
-        if _boolean(value) is not None:
+        if as_boolean(value) is not None:
             return "boolean"
         if isinstance(value, datetime | date) or (isinstance(value, str) and DATE.fullmatch(value)):
             return "time"
         if isinstance(value, int | float | Decimal) or self.number(value) is not None:
             return "number"
         return "category" if isinstance(value, str) else "nested"
+
+
+def as_number(value: Any, decimal: str = ".") -> float | None:
+    """The value as the nearest float64, or None if it is no finite number that a caller could send."""
+    if isinstance(value, str):
+        text = value.replace(decimal, ".") if "." not in value else value
+        number = float(text) if NUMBER.fullmatch(text) else np.nan
+    else:
+        numeric = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+        number = float(value) if numeric else np.nan
+    return number if abs(number) <= MAX_NUMBER else None
+
+
+def as_boolean(value: Any) -> bool | None:
+    """The value as true or false, or None if it is neither."""
+    return value if isinstance(value, bool) else BOOLEANS.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+def as_text(value: Any) -> str | None:
+    """The value as text, a whole number without ".0", or None if it is longer than a caller could send."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = str(value)
+    return text if len(text) <= MAX_TEXT else None
 
 
 def read_column(table: Table, name: str, missing: Collection[str | float] = (), decimal: str = ".") -> Column:
@@ -135,7 +153,7 @@ def missing_of(kind: Kind, missing: Collection[str | float]) -> tuple[float | st
     """Those of the values meaning "missing" that a caller could send in a field of this kind."""
     if kind == "number":
         return tuple(dict.fromkeys(_numbers(missing)))
-    return tuple(dict.fromkeys(str(_text(m)) for m in missing)) if kind == "category" else ()
+    return tuple(dict.fromkeys(str(as_text(m)) for m in missing)) if kind == "category" else ()
 
 
 def _codes(encoded: pa.DictionaryArray) -> npt.NDArray[np.int64]:
@@ -147,14 +165,3 @@ def _numbers(missing: Collection[str | float]) -> Iterator[float]:
     for marker in missing:
         if not isinstance(marker, str) or NUMBER.fullmatch(marker):
             yield float(marker)
-
-
-def _boolean(value: Any) -> bool | None:
-    return value if isinstance(value, bool) else BOOLEANS.get(value.strip().lower()) if isinstance(value, str) else None
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    text = str(value)
-    return text if len(text) <= MAX_TEXT else None

@@ -98,8 +98,8 @@ def _read_csv(path: str, data: bytes, delimiter: str | None) -> pa.Table:
         raise SourceError(
             f"{path}, row {row}: is not UTF-8; convert it, for instance: iconv -f WINDOWS-1252 -t UTF-8 < in > out"
         ) from error
-    delimiter = delimiter or _sniff(path, text)
-    header = _header(text, delimiter)
+    delimiter = delimiter or sniff(path, text)
+    header = header_of(text, delimiter)
     if "" in header:
         raise SourceError(f"{path}, row 1: column {header.index('') + 1} has no name; name it or take it out")
     ragged: list[arrow_csv.InvalidRow] = []
@@ -130,18 +130,22 @@ def _read_csv(path: str, data: bytes, delimiter: str | None) -> pa.Table:
     return table
 
 
-def _header(text: str, delimiter: str) -> list[str]:
+def header_of(text: str, delimiter: str) -> list[str]:
+    """Names of the columns in a CSV text's first row; none where its quotes make no sense."""
     try:
         return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error:  # a quote that never ends
         return []
 
 
-def _sniff(path: str, text: str) -> str:
-    """The delimiter that cuts all of the first rows like the header, if any does; else the header's commonest."""
+def sniff(path: str, text: str) -> str:
+    """The delimiter that cuts all of the first rows like the header, if any does; else the header's commonest.
+
+    Raises SourceError where there is none.
+    """
 
     def quality(delimiter: str) -> tuple[bool, int]:
-        width = len(_header(text, delimiter))
+        width = len(header_of(text, delimiter))
         try:
             rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
             regular = all(len(row) == width for row in islice(filter(None, rows), SNIFFED_ROWS))

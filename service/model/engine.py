@@ -41,6 +41,9 @@ class Encoding(BaseModel):
 class Engine:
     """A model ready to score. Safe to use from several threads.
 
+    `absent` lists, by column of the matrix, the numbers that mean "missing". `categories` has, for each, its position
+    in the schema, the column of each of its values (None: missing), and that of all other values, if there is one.
+
     Raises ValueError when the encoding does not fit the schema, and ONNX Runtime's own errors when the graph
     cannot be loaded.
     """
@@ -53,13 +56,13 @@ class Engine:
             raise ValueError(f"the encoding names features that the schema lacks: {sorted(unknown)}")
         self._numbers = [position[name] for name in encoding.numbers]
         self._width = encoding.width
-        self._absent = [
+        self.absent: list[tuple[int, float]] = [
             (column, value)
             for column, name in enumerate(encoding.numbers)
             for value in schema.features[position[name]].missing
             if not isinstance(value, str)
         ]
-        self._categories: list[tuple[int, dict[str | None, int], int | None]] = []
+        self.categories: list[tuple[int, dict[str | None, int], int | None]] = []
         for name, category in encoding.categories.items():
             columns: dict[str | None, int] = dict(category.columns.items())
             # "" is how training writes a missing category; it may be rare, or not have occurred at all.
@@ -67,7 +70,7 @@ class Engine:
             for value in (None, "", *schema.features[position[name]].missing):
                 if missing is not None and (value is None or isinstance(value, str)):
                     columns[value] = missing
-            self._categories.append((position[name], columns, category.other))
+            self.categories.append((position[name], columns, category.other))
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -87,10 +90,10 @@ class Engine:
             matrix[:, : len(self._numbers)] = np.array(
                 [[row[i] for i in self._numbers] for row in rows], dtype=np.float64
             )
-            for column, value in self._absent:
+            for column, value in self.absent:
                 numbers = matrix[:, column]
                 numbers[numbers == value] = np.nan
-        for i, columns, other in self._categories:
+        for i, columns, other in self.categories:
             for number, row in enumerate(rows):
                 hot = columns.get(row[i], other)
                 if hot is not None:
@@ -99,5 +102,9 @@ class Engine:
 
     def score(self, leads: Sequence[msgspec.Struct]) -> list[float]:
         """The probability of conversion for each lead, between 0 and 1."""
-        scores: Matrix = self._session.run(["score"], {"leads": self.encode(leads)})[0]
-        return scores.tolist()  # type: ignore[no-any-return]
+        return self.score_matrix(self.encode(leads)).tolist()  # type: ignore[no-any-return]
+
+    def score_matrix(self, matrix: Matrix) -> Matrix:
+        """The same for leads that are encoded already; one score a row."""
+        scores: Matrix = self._session.run(["score"], {"leads": matrix})[0]
+        return scores

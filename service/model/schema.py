@@ -11,8 +11,8 @@ Value = float | bool | str | None
 MAX_NUMBER = 1e100
 """Largest magnitude of a number; beyond it, sums of weighted numbers could overflow into scores that are none."""
 
-MAX_TEXT = 1_000
-"""Characters of a category's value or a lead id; longer ones are refused at the edge."""
+MAX_TEXT, MAX_ID = 1_000, 200
+"""Characters of a category's value, and of a lead id; longer ones are refused at the edge."""
 
 
 class Feature(BaseModel):
