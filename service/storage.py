@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 CHUNK = 8 << 20
 """Bytes of an object being streamed that are held at once, and sent in one request."""
@@ -34,6 +34,10 @@ class Stored(NamedTuple):
 
     data: bytes
     generation: str
+
+
+Writable = io.RawIOBase | io.BufferedIOBase
+"""A file that bytes are written to."""
 
 
 class Opened(NamedTuple):
@@ -69,7 +73,7 @@ class Storage(Protocol):
         What is read belongs to this one generation; where it was replaced meanwhile, reading may raise StorageError.
         """
 
-    def writing(self, key: str, generation: str | None) -> AbstractContextManager[IO[bytes]]:
+    def writing(self, key: str, generation: str | None) -> AbstractContextManager[Writable]:
         """`swap` for what is too large for the memory: the object appears whole when the block ends without an error.
 
         Where the block raises, or the process dies in it, all stays as it was. Raises Conflict.
@@ -144,7 +148,7 @@ class Folder:
         return hashlib.sha256(data).hexdigest()
 
     @contextmanager
-    def writing(self, key: str, generation: str | None) -> Iterator[IO[bytes]]:
+    def writing(self, key: str, generation: str | None) -> Iterator[Writable]:
         """See Storage. A temporary file beside the object, on the disk before a rename or link puts it in place."""
         path = self._path(key)
         try:
@@ -253,23 +257,19 @@ class Bucket:
         return Opened(_Parts(part, blob.size), blob.size, generation)
 
     @contextmanager
-    def writing(self, key: str, generation: str | None) -> Iterator[IO[bytes]]:
-        """See Storage. A resumable upload, which makes no object before its end.
+    def writing(self, key: str, generation: str | None) -> Iterator[Writable]:
+        """See Storage. Beyond CHUNK a resumable upload, which makes no object before its end.
 
         https://cloud.google.com/storage/docs/resumable-uploads
         """
         blob = self._bucket.blob(self._prefix + key)
+        condition: dict[str, Any] = {"if_generation_match": int(generation or 0), **self._patience}
+        head = io.BytesIO()
         with self._errors("write", key):
-            file = blob.open(
-                "wb", chunk_size=CHUNK, ignore_flush=True, if_generation_match=int(generation or 0), **self._patience
-            )
-            try:
+            with _Spill(head, lambda: blob.open("wb", chunk_size=CHUNK, ignore_flush=True, **condition)) as file:
                 yield file
-                file.close()
-            except BaseException:
-                with suppress(Exception):  # the upload ends by itself after a week
-                    file.terminate()
-                raise
+            if file.spilled is None:
+                blob.upload_from_string(head.getvalue(), **condition)
 
     def delete(self, key: str, generation: str) -> None:
         """See Storage."""
@@ -305,6 +305,32 @@ class Bucket:
             raise Conflict(f"{self.url}/{key} was changed by someone else") from error
         except (GoogleAPIError, GoogleAuthError, RequestException) as error:
             raise StorageError(f"cannot {verb} {self.url}/{key}: {error}") from error
+
+
+class _Spill(io.RawIOBase):
+    """What is written goes to `head`, and, as soon as it is more than CHUNK, all of it to what `opened` gives."""
+
+    def __init__(self, head: io.BytesIO, opened: Callable[[], Any]) -> None:
+        self._head, self._opened = head, opened
+        self.spilled: Any = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        if self.spilled is None and self._head.tell() + len(data) > CHUNK:
+            self.spilled = self._opened()
+            self.spilled.write(self._head.getvalue())
+        return int((self._head if self.spilled is None else self.spilled).write(data))
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        if self.spilled is None:
+            return
+        if kind is None:
+            self.spilled.close()
+        else:
+            with suppress(Exception):  # an upload that is not finished ends by itself after a week
+                self.spilled.terminate()
 
 
 class _Parts(io.RawIOBase):

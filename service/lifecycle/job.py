@@ -11,9 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from service import tracking
 from service.lifecycle.publish import Gauge, PublishFailed, publish
-from service.lifecycle.repair import repair
 from service.lifecycle.source import Source, SourceError, load_source
 from service.model.bundle import BundleRefused
 from service.records import RecordError
@@ -72,54 +70,89 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
         made.add_argument(
             f"--{option}", metavar="URL", default=os.environ.get(variable), help=f"{meaning} (default: ${variable})"
         )
-    made.add_argument(
+    add_metrics(made)
+    made.add_argument("--now", type=_time, metavar="TIME", help="work as if it were this time, ISO 8601 (default: now)")
+    return made
+
+
+def add_metrics(parser: argparse.ArgumentParser) -> None:
+    """The option --metrics."""
+    parser.add_argument(
         "--metrics",
         metavar="TARGET",
         default=os.environ.get("LEADSCORING_METRICS"),
         help="where figures go: a local folder, or projects/ID for Cloud Monitoring (default: $LEADSCORING_METRICS)",
     )
-    made.add_argument("--now", type=_time, metavar="TIME", help="work as if it were this time, ISO 8601 (default: now)")
-    return made
 
 
 def run(name: str, options: argparse.ArgumentParser, work: Work, arguments: Sequence[str] | None = None) -> int:
     """Parse, work, publish the figures that the work returns and those about the run; return the exit status."""
+    # Imported here: MLflow takes two seconds, which the jobs that do not use it need not wait for.
+    from service.tracking import TrackingError
+
     given = options.parse_args(arguments)
     if missing := [f"--{option}" for option in OPTIONS if not getattr(given, option)]:
         options.error(f"give {', '.join(missing)}")
-    console = Console(stderr=True)
-    started, clock = datetime.now(UTC), time.monotonic()
     try:
         source = load_source(given.source)
         models, predictions, leads = (open_storage(url) for url in (given.models, given.predictions, given.leads))
     except (SourceError, ValueError) as error:
-        return _failed(console, error, 2)
+        return failed(Console(stderr=True), error, 2)
+    now = given.now or datetime.now(UTC)
+
+    def repaired(tell: Progress) -> Sequence[Gauge]:
+        _repair(models, given.tracking, tell)
+        return work(Loop(source, models, predictions, leads, given.tracking, now, tell), given)
+
+    return supervise(name, given.metrics, models, repaired, failures=(TrackingError, *FAILURES))
+
+
+FAILURES: tuple[type[Exception], ...] = (JobFailed, BundleRefused, StorageError, RecordError)
+"""What a job expects to fail with; each says what happened and what to do."""
+
+
+def supervise(
+    name: str,
+    metrics: str | None,
+    models: Storage,
+    work: Callable[[Progress], Sequence[Gauge]],
+    always: bool = True,
+    failures: tuple[type[Exception], ...] = FAILURES,
+) -> int:
+    """Work, and publish to `metrics` the figures that the work returns and those about the run; return the exit status.
+
+    Without `always` only a failure is published: of a job's many tasks one alone speaks of success.
+    """
+    console = Console(stderr=True)
+    started, clock = datetime.now(UTC), time.monotonic()
     code, gauges = 1, [Gauge("leadscoring_job_last_start_timestamp_seconds", started.timestamp())]
     with shown_progress(console) as tell:
         try:
-            _repair(models, given.tracking, tell)
-            gauges += work(Loop(source, models, predictions, leads, given.tracking, given.now or started, tell), given)
+            gauges += work(tell)
             code = 0
         except SourceError as error:
-            code = _failed(console, error, 2)
-        except (JobFailed, tracking.TrackingError, BundleRefused, StorageError, RecordError) as error:
-            code = _failed(console, error, 1)
+            code = failed(console, error, 2)
+        except failures as error:
+            code = failed(console, error, 1)
         finally:
             outcome = "failure" if code else "success"
             gauges += [
                 Gauge(f"leadscoring_job_last_{outcome}_timestamp_seconds", time.time()),
                 Gauge("leadscoring_job_duration_seconds", time.monotonic() - clock),
             ]
-            if given.metrics:
-                code = _publish(given.metrics, name, gauges, models, console) or code
+            if metrics and (always or code):
+                code = _publish(metrics, name, gauges, models, console) or code
     return code
 
 
 def _repair(models: Storage, uri: str, tell: Progress) -> None:
     """What a promotion that was stopped left to be done; the job's own work says what of it fails for good."""
+    from service.lifecycle.repair import repair
+    from service.tracking import TrackingError
+
     try:
         repair(models, uri)
-    except (tracking.TrackingError, BundleRefused, StorageError) as error:
+    except (TrackingError, BundleRefused, StorageError) as error:
         tell(f"audit record and alias of what is served could not be checked: {error}")
 
 
@@ -127,7 +160,7 @@ def _publish(target: str, name: str, gauges: Sequence[Gauge], models: Storage, c
     try:
         publish(target, name, gauges, models)
     except (PublishFailed, StorageError) as error:
-        return _failed(console, error, 1)
+        return failed(console, error, 1)
     return 0
 
 
@@ -141,7 +174,8 @@ def shown_progress(console: Console) -> Iterator[Progress]:
         yield status.update
 
 
-def _failed(console: Console, error: Exception, code: int) -> int:
+def failed(console: Console, error: Exception, code: int) -> int:
+    """Say what happened; return the exit status."""
     console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
     return code
 

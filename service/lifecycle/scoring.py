@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -22,6 +22,7 @@ from service.lifecycle.quarantine import Rejected
 from service.lifecycle.stream import Batch, LeadFile
 from service.model.bundle import Bundle
 from service.model.engine import Matrix
+from service.storage import Writable
 
 Format = Literal["csv", "parquet"]
 OPEN_ROWS = 131_072
@@ -60,7 +61,7 @@ def score_file(
     leads: LeadFile,
     encoder: Encoder,
     bundle: Bundle,
-    out: IO[bytes],
+    out: Writable,
     quarantine: Put,
     form: Format,
     threads: int,
@@ -96,8 +97,8 @@ def score_file(
 
 
 @contextmanager
-def quarantine_to(opened: Callable[[], AbstractContextManager[IO[bytes]]]) -> Iterator[Put]:
-    """Writes rows that were set aside as `service.lifecycle.quarantine` does, to a file opened for the first of them."""
+def quarantine_to(opened: Callable[[], AbstractContextManager[Writable]]) -> Iterator[Put]:
+    """Writes rows that were set aside, as `service.lifecycle.quarantine` does, to a file opened for the first one."""
     encode = msgspec.json.Encoder().encode_lines
     with ExitStack() as closing:
         lines: gzip.GzipFile | None = None
@@ -147,7 +148,7 @@ def _score(origin: str, batch: Batch, encoder: Encoder, bundle: Bundle) -> tuple
 
 
 @contextmanager
-def _writer(out: IO[bytes], form: Format) -> Iterator[Callable[[pa.RecordBatch], None]]:
+def _writer(out: Writable, form: Format) -> Iterator[Callable[[pa.RecordBatch], None]]:
     gathered: list[pa.RecordBatch] = []
     if form == "csv":
         plain = pa.schema([(f.name, getattr(f.type, "value_type", f.type)) for f in OUTPUT])

@@ -1,8 +1,10 @@
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from service.storage import Conflict, Storage, StorageError, open_storage
 
@@ -112,3 +114,93 @@ def test_a_failed_write_leaves_no_draft(tmp_path: Path) -> None:
     with pytest.raises(Conflict):
         storage.create("key", b"2")
     assert [p.name for p in tmp_path.iterdir()] == ["key"]
+
+
+def test_an_object_can_be_read_in_parts(storage: Storage) -> None:
+    storage.create("leads.csv", bytes(range(200)))
+    opened = storage.open("leads.csv")
+    stored = storage.read("leads.csv")
+    assert opened is not None
+    assert stored is not None
+    assert (opened.size, opened.generation) == (200, stored.generation)
+    with opened.file as file:
+        assert file.read(10) == bytes(range(10))
+        assert file.seek(-5, os.SEEK_END) == 195
+        assert file.read(100) == bytes(range(195, 200))
+        assert file.read(1) == b""
+        file.seek(50)
+        assert file.read(2) == b"23"
+    assert storage.open("nothing") is None
+
+
+@pytest.mark.parametrize("size", [0, 10, 20_000_000])
+def test_what_is_written_in_parts_appears_whole(storage: Storage, size: int) -> None:
+    with storage.writing("large", None) as file:
+        for start in range(0, size, 3_000_000):
+            file.write(b"x" * min(3_000_000, size - start))
+        assert storage.read("large") is None
+    stored = storage.read("large")
+    assert stored is not None
+    assert stored.data == b"x" * size
+
+
+def test_an_object_whose_writing_failed_stays_as_it_was(storage: Storage) -> None:
+    generation = storage.swap("kept", b"before", None)
+
+    def fail(key: str, generation: str | None) -> None:
+        with storage.writing(key, generation) as file:
+            file.write(b"y" * 9_000_000)
+            raise KeyError("in the middle")
+
+    for key, state in (("kept", generation), ("new", None)):
+        with pytest.raises(KeyError):
+            fail(key, state)
+    assert storage.read("kept") == (b"before", generation)
+    assert list(storage.keys("")) == ["kept"]
+
+
+def test_writing_in_parts_needs_the_generation_that_was_read(storage: Storage) -> None:
+    first = storage.swap("object", b"1", None)
+    with storage.writing("object", first) as file:
+        file.write(b"2")
+    for stale in (first, None):
+        with pytest.raises(Conflict), storage.writing("object", stale) as file:
+            file.write(b"3")
+    stored = storage.read("object")
+    assert stored is not None
+    assert stored.data == b"2"
+
+
+def test_a_large_upload_asks_for_the_generation_that_was_read(gcs_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server sees to it; the one that stands in for it here ignores the condition of large uploads."""
+    sent: list[str] = []
+    real = requests.Session.request
+
+    def spy(self: requests.Session, method: str, url: str, **options: Any) -> Any:
+        sent.append(f"{method} {url}")
+        return real(self, method, url, **options)
+
+    monkeypatch.setattr(requests.Session, "request", spy)
+    with open_storage(gcs_url).writing("large", "17") as file:
+        file.write(b"x" * 9_000_000)
+    (start,) = (each for each in sent if "POST" in each)
+    assert "uploadType=resumable" in start
+    assert "ifGenerationMatch=17" in start
+
+
+def test_a_deleted_object_is_gone(storage: Storage) -> None:
+    generation = storage.swap("folder/object", b"1", None)
+    storage.delete("folder/object", generation)
+    assert storage.read("folder/object") is None
+    with pytest.raises(Conflict):
+        storage.delete("folder/object", generation)
+
+
+def test_a_changed_file_is_not_deleted(tmp_path: Path) -> None:
+    """Of a bucket the server sees to that; the one that stands in for it here ignores the condition."""
+    storage = open_storage(str(tmp_path))
+    generation = storage.swap("object", b"1", None)
+    storage.swap("object", b"2", generation)
+    with pytest.raises(Conflict):
+        storage.delete("object", generation)
+    assert storage.read("object") is not None

@@ -1,0 +1,230 @@
+"""Score files of leads: `python -m service.lifecycle.batch`.
+
+Each file below --input gives one object below --out, named after the file, the model's version and the file's state:
+`campaign/may.csv` gives `campaign/may.csv.<version>.<state>.csv`. It appears whole or not at all, and what is there is
+skipped, so that a job may be killed anywhere and started again. Rows that cannot be scored are in
+`quarantine/campaign/may.csv.<version>.<state>.jsonl.gz`, which is complete before the scores appear.
+
+As tasks of a Cloud Run job, each takes its share of the files: the container contract sets CLOUD_RUN_TASK_INDEX and
+CLOUD_RUN_TASK_COUNT, https://cloud.google.com/run/docs/container-contract#jobs-env-vars
+"""
+
+import argparse
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from service.lifecycle import job
+from service.lifecycle.encode import Encoder, Form, form_of
+from service.lifecycle.job import JobFailed, Progress
+from service.lifecycle.publish import Gauge
+from service.lifecycle.scoring import Counts, Format, quarantine_to, score_file
+from service.lifecycle.source import SourceError, load_source
+from service.lifecycle.stream import LeadFile
+from service.model import bundle
+from service.model.bundle import Bundle
+from service.storage import Conflict, Opened, Storage, Writable, open_storage
+
+QUARANTINE = "quarantine/"
+STATE = 16
+"""Characters of a file's generation (in a folder: of its digest) that its output's name carries."""
+
+EXAMPLES = """examples:
+  python -m service.lifecycle.batch --models models --input leads/batch --out predictions/batch
+  python -m service.lifecycle.batch --source crm.toml --models gs://acme-models --input gs://acme-leads/batch \\
+      --out gs://acme-predictions/batch
+  python -m service.lifecycle.batch ... --id-column customer --format csv --threads 4
+
+The rows: lead_id, score, decision, band, model_version, in the order of the file. scripts/score scores a single file.
+
+exit status: 0 done, 1 a file or the whole job was refused, 2 wrong use or an unusable lead source
+"""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a task works on: the model, how files are written, and its share of them."""
+
+    bundle: Bundle
+    form: Form
+    leads: Storage
+    out: Storage
+    as_format: Format | None
+    threads: int
+    task: int = 0
+    tasks: int = 1
+    tell: Progress = lambda _: None
+    say: Callable[[str], None] = print
+
+    def mine(self) -> Iterator[str]:
+        """This task's files. By a digest of the name: a file that comes while tasks start moves no other file."""
+        for key in self.leads.keys(""):
+            if not key.endswith("/") and int(hashlib.sha256(key.encode()).hexdigest(), 16) % self.tasks == self.task:
+                yield key
+
+
+def run(batch: Batch) -> Counts:
+    """Score the task's files that have not been scored; return the sums. Raises JobFailed naming the refused files."""
+    total, refused, skipped = Counts(), [], 0
+    done = frozenset(batch.out.keys(""))
+    for key in batch.mine():
+        batch.tell(f"scoring {batch.leads.url}/{key}")
+        try:
+            counts = score_object(batch, key, done)
+        except SourceError as error:
+            refused.append(str(error))
+            continue
+        if counts is None:
+            skipped += 1
+            continue
+        total.scored, total.contacts = total.scored + counts.scored, total.contacts + counts.contacts
+        total.set_aside += counts.set_aside
+    batch.say(
+        f"{total.scored:,} leads scored by {batch.bundle.version}, {total.contacts:,} to contact; "
+        f"{total.set_aside:,} rows set aside, {len(refused)} files refused, {skipped} scored before"
+    )
+    if refused:
+        raise JobFailed("\n".join(["not scored; correct or remove these files, the others are done:", *refused]))
+    return total
+
+
+def score_object(batch: Batch, key: str, done: Collection[str] = ()) -> Counts | None:
+    """Score one file; None where that is among what is `done`. Raises SourceError for a file that cannot be scored."""
+    origin = f"{batch.leads.url}/{key}"
+    opened = batch.leads.open(key)
+    if opened is None:
+        return None  # deleted since it was listed
+    name = f"{key}.{batch.bundle.version}.{opened.generation[:STATE]}"
+    with opened.file:
+        if {f"{name}.parquet", f"{name}.csv"} & set(done):
+            return None
+        try:
+            counts = _score(batch, origin, opened, name)
+        except Conflict:
+            return None  # another start of this task was faster, and wrote the same
+    batch.say(f"{origin}: {described(counts)}")
+    for each in counts.examples:
+        batch.say(f"  set aside: {each}")
+    return counts
+
+
+def described(counts: Counts) -> str:
+    """The counts in words."""
+    return f"{counts.scored:,} scored, {counts.contacts:,} to contact, {counts.set_aside:,} set aside"
+
+
+def _score(batch: Batch, origin: str, opened: Opened, name: str) -> Counts:
+    encoder = Encoder(batch.bundle, batch.form)
+    with LeadFile(origin, opened.file, opened.size, batch.form.delimiter) as leads:
+        for note in encoder.check(leads.columns, origin):
+            batch.say(note)
+        form = batch.as_format or ("parquet" if leads.is_parquet else "csv")
+        # The quarantine is complete when the scores appear: it is the inner one.
+        with (
+            batch.out.writing(f"{name}.{form}", None) as out,
+            quarantine_to(lambda: replacing(batch.out, f"{QUARANTINE}{name}.jsonl.gz")) as put,
+        ):
+            return score_file(leads, encoder, batch.bundle, out, put, form, batch.threads)
+
+
+def replacing(storage: Storage, key: str) -> AbstractContextManager[Writable]:
+    """Write the object, whatever a killed run has left there."""
+    return storage.writing(key, generation_of(storage, key))
+
+
+def generation_of(storage: Storage, key: str) -> str | None:
+    """The object's generation, None where there is none."""
+    opened = storage.open(key)
+    if opened is None:
+        return None
+    opened.file.close()
+    return opened.generation
+
+
+def load_bundle(models: Storage) -> Bundle:
+    """The served bundle. Raises JobFailed where there is none, and BundleRefused."""
+    pointed = bundle.read_pointer(models)
+    if pointed is None:
+        raise JobFailed(f"{models.url}: no model is served from there; train one, or correct --models")
+    return bundle.load(models, pointed[0])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the job; return its exit status."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if missing := [f"--{name}" for name in ("models", "input", "out") if not getattr(given, name)]:
+        parser.error(f"give {', '.join(missing)}")
+    if f"{given.out}/".startswith(f"{given.input.rstrip('/')}/"):
+        parser.error("--out lies in --input: the next run would take the scores for leads")
+    try:
+        form = form_of(load_source(given.source) if given.source else None, given.id_column)
+        models, leads, out = (open_storage(url) for url in (given.models, given.input, given.out))
+        task, tasks = _share(os.environ)
+    except (SourceError, ValueError) as error:
+        return job.failed(Console(stderr=True), error, 2)
+
+    def work(tell: Progress) -> Sequence[Gauge]:
+        run(Batch(load_bundle(models), form, leads, out, given.format, given.threads, task, tasks, tell))
+        return ()
+
+    return job.supervise("batch", given.metrics, models, work, always=task == 0)
+
+
+def _share(environment: "os._Environ[str]") -> tuple[int, int]:
+    index, count = environment.get("CLOUD_RUN_TASK_INDEX", "0"), environment.get("CLOUD_RUN_TASK_COUNT", "1")
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise ValueError(f"CLOUD_RUN_TASK_INDEX {index!r} is no task of CLOUD_RUN_TASK_COUNT {count!r}")
+    return int(index), int(count)
+
+
+def threads(text: str) -> int:
+    """An option's number of threads."""
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError("give a number from 1 to 64")
+    return int(text)
+
+
+def add_form(parser: argparse.ArgumentParser) -> None:
+    """Options that say how files are read and with what."""
+    parser.add_argument("--source", type=Path, metavar="FILE.toml", help="lead source that says how files are written")
+    parser.add_argument(
+        "--id-column", metavar="NAME", help="column with the lead's id (default: the source's, else lead_id)"
+    )
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--threads", type=threads, default=cores, help="threads that score (default: %(default)s, all)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m service.lifecycle.batch",
+        description="Score CSV and Parquet files of leads, gzip or not, told by their content.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    variable, meaning = job.OPTIONS["models"]
+    parser.add_argument(
+        "--models", metavar="URL", default=os.environ.get(variable), help=f"{meaning} (default: ${variable})"
+    )
+    for name, variable, what in (("input", "LEADS", "the files of leads"), ("out", "PREDICTIONS", "the scores")):
+        url = os.environ.get(f"LEADSCORING_{variable}_URL")
+        parser.add_argument(
+            f"--{name}",
+            metavar="URL",
+            default=url and f"{url}/batch",
+            help=f"folder or gs://bucket/prefix of {what} (default: $LEADSCORING_{variable}_URL/batch)",
+        )
+    parser.add_argument("--format", choices=("csv", "parquet"), help="of the scores (default: as the leads are)")
+    add_form(parser)
+    job.add_metrics(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""Score one file of leads, with a progress bar: what people type as `scripts/score`. The work is batch's own."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from service.lifecycle import batch
+from service.lifecycle.encode import Encoder, form_of
+from service.lifecycle.job import JobFailed, failed
+from service.lifecycle.scoring import Counts, Format, quarantine_to, score_file
+from service.lifecycle.source import Source, SourceError, load_source
+from service.lifecycle.stream import LeadFile
+from service.model.bundle import Bundle, BundleRefused
+from service.storage import Folder, StorageError, open_storage
+
+PLATFORM = Path(__file__).parents[2] / ".platform"
+FORMATS: dict[str, Format] = {".csv": "csv", ".parquet": "parquet"}
+
+EXAMPLES = """examples:
+  scripts/score leads.csv --out scores.csv                      with the model that scripts/up made
+  scripts/score leads.parquet --out scores.csv --models gs://acme-leads-prod-models
+  scripts/score export.csv.gz --out scores.parquet --source crm.toml --id-column customer
+
+FILE is CSV or Parquet, gzip or not, told by its content; --out is what its suffix says. The rows (lead_id, score,
+decision, band, model_version) are in the order of FILE. The best first:
+  { head -1 scores.csv; tail -n +2 scores.csv | sort -t, -k2,2gr; } > best_first.csv
+
+Rows that cannot be scored are in <out>.quarantine.jsonl.gz, each with row, column and reason.
+
+exit status: 0 done, 1 the file or the model was refused, 2 wrong use or an unusable lead source
+"""
+
+
+def score(
+    file: Path, out: Path, bundle: Bundle, source: Source | None, id_column: str | None, threads: int, console: Console
+) -> Counts:
+    """Score the file into `out`, which is replaced when all is done. Raises SourceError and StorageError."""
+    origin, form = str(file), form_of(source, id_column)
+    opened = Folder(file.absolute().parent).open(file.name)
+    if opened is None:
+        raise SourceError(f"{file}: there is no such file")
+    folder, encoder = Folder(out.absolute().parent), Encoder(bundle, form)
+    aside = f"{out.name}.quarantine.jsonl.gz"
+    with LeadFile(origin, opened.file, opened.size, form.delimiter) as leads:
+        for note in encoder.check(leads.columns, origin):
+            console.print(note, markup=False, highlight=False, soft_wrap=True)
+        with (
+            _bar(leads, console) as tell,
+            batch.replacing(folder, out.name) as scores,
+            quarantine_to(lambda: batch.replacing(folder, aside)) as put,
+        ):
+            counts = score_file(leads, encoder, bundle, scores, put, FORMATS[out.suffix], threads, tell)
+    if not counts.set_aside:
+        (folder.root / aside).unlink(missing_ok=True)  # an earlier run's, of other leads
+    return counts
+
+
+def platform_models(platform: Path = PLATFORM) -> str:
+    """Where `scripts/up` published, if it did so for one source only. Raises JobFailed naming what to do."""
+    stores = sorted(str(path.parent) for path in platform.glob("*/store/champion.json"))
+    if len(stores) == 1:
+        return stores[0]
+    found = f"{len(stores)} are below {platform}: {', '.join(stores)}" if stores else "run scripts/up, which makes one"
+    raise JobFailed(f"which model? Name its place with --models ({found})")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    console = Console(stderr=True)
+    if given.out.suffix not in FORMATS:
+        parser.error(f"--out {given.out}: its suffix must be {' or '.join(FORMATS)}")
+    if given.out.absolute() == given.file.absolute():
+        parser.error("--out would replace the leads")
+    try:
+        source = load_source(given.source) if given.source else None
+        models = open_storage(given.models or platform_models())
+    except (SourceError, JobFailed, ValueError) as error:
+        return failed(console, error, 2)
+    try:
+        bundle = batch.load_bundle(models)
+        counts = score(given.file, given.out, bundle, source, given.id_column, given.threads, console)
+    except (SourceError, JobFailed, BundleRefused, StorageError) as error:
+        return failed(console, error, 1)
+    for each in counts.examples:
+        print(f"set aside: {each}")
+    if counts.set_aside:
+        print(f"All that were set aside: {given.out}.quarantine.jsonl.gz")
+    print(f"{given.out}: {batch.described(counts)}, by {bundle.version}")
+    return 0
+
+
+@contextmanager
+def _bar(leads: LeadFile, console: Console) -> Iterator[Callable[[int], None]]:
+    """A bar over the share of the file that has been read, with the rows a second."""
+    columns = (SpinnerColumn(), BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("reading", total=1.0)
+
+        def tell(rows: int) -> None:
+            elapsed = progress.tasks[0].elapsed or 1e-9
+            done = f"{rows:,} rows, {rows / elapsed:,.0f}/s"
+            progress.update(bar, completed=leads.share(), description=done)
+
+        yield tell
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/score",
+        description="Score a file of leads.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the leads, CSV or Parquet")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the scores, .csv or .parquet")
+    parser.add_argument(
+        "--models",
+        metavar="URL",
+        default=os.environ.get("LEADSCORING_MODELS_URL"),
+        help="folder or gs://bucket/prefix of the model bundles (default: $LEADSCORING_MODELS_URL, else scripts/up's)",
+    )
+    batch.add_form(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

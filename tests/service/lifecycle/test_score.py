@@ -1,0 +1,99 @@
+import csv
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pytest
+from pyarrow import parquet
+
+from service.lifecycle import score
+from service.lifecycle.job import JobFailed
+from service.storage import Folder
+from tests.service import forge
+
+LEADS = "lead_id,visits,region\nb,7,north\na,1,south\n"
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = Folder(tmp_path_factory.mktemp("models"))
+    forge.release(folder)
+    return folder.url
+
+
+def run(models: str, folder: Path, text: str, out: str = "scores.csv", *more: str) -> int:
+    (folder / "leads.csv").write_text(text)
+    return score.main([str(folder / "leads.csv"), "--out", str(folder / out), "--models", models, *more])
+
+
+def ids(path: Path) -> list[str]:
+    if path.suffix == ".parquet":
+        return [str(row["lead_id"]) for row in parquet.read_table(path).to_pylist()]
+    return [row["lead_id"] for row in csv.DictReader(path.read_text().splitlines())]
+
+
+@pytest.mark.parametrize("out", ["scores.csv", "scores.parquet"])
+def test_scores_stand_in_the_order_of_the_file(models: str, tmp_path: Path, out: str) -> None:
+    assert run(models, tmp_path, LEADS, out) == 0
+    assert ids(tmp_path / out) == ["b", "a"]
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".")) == ["leads.csv", out]
+
+
+def test_rows_that_were_set_aside_are_told_and_kept(
+    models: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(models, tmp_path, LEADS + "c,many,\n") == 0
+    said = capsys.readouterr().out
+    assert "row 4, visits: 'many' is no number" in said
+    assert "2 scored" in said
+    aside = tmp_path / "scores.csv.quarantine.jsonl.gz"
+    assert json.loads(gzip.decompress(aside.read_bytes()))["lead_id"] == "c"
+    assert run(models, tmp_path, LEADS) == 0
+    assert not aside.exists()
+
+
+def test_earlier_scores_are_replaced_only_when_all_is_done(models: str, tmp_path: Path) -> None:
+    assert run(models, tmp_path, LEADS) == 0
+    before = (tmp_path / "scores.csv").read_bytes()
+    assert run(models, tmp_path, "lead_id,visits\n" + "a,1\n" * 300_000 + 'b,"2\n') == 1
+    assert (tmp_path / "scores.csv").read_bytes() == before
+    assert run(models, tmp_path, "lead_id,visits\nz,1\n") == 0
+    assert ids(tmp_path / "scores.csv") == ["z"]
+
+
+def test_ids_may_stand_in_another_column(models: str, tmp_path: Path) -> None:
+    assert run(models, tmp_path, LEADS.replace("lead_id", "customer"), "scores.csv", "--id-column", "customer") == 0
+    assert ids(tmp_path / "scores.csv") == ["b", "a"]
+
+
+@pytest.mark.parametrize(("out", "code"), [("scores.xlsx", 2), ("leads.csv", 2), ("none/such/scores.csv", 0)])
+def test_the_output_is_checked_before_anything_is_read(models: str, tmp_path: Path, out: str, code: int) -> None:
+    try:
+        found = run(models, tmp_path, LEADS, out)
+    except SystemExit as left:
+        found = int(str(left.code))
+    assert found == code
+    assert (tmp_path / "leads.csv").read_text() == LEADS
+
+
+def test_a_file_or_model_that_is_not_there_is_a_failure(
+    models: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--out", str(tmp_path / "scores.csv"), "--models"]
+    assert score.main([str(tmp_path / "none.csv"), *options, models]) == 1
+    assert "there is no such file" in capsys.readouterr().err
+    assert run(str(tmp_path / "no-models"), tmp_path, LEADS) == 1
+    assert "no model is served from there" in capsys.readouterr().err
+
+
+def test_the_only_platform_is_found_and_of_several_one_must_be_named(tmp_path: Path) -> None:
+    with pytest.raises(JobFailed, match="scripts/up, which makes one"):
+        score.platform_models(tmp_path)
+    for number, name in enumerate(("crm", "bank")):
+        (tmp_path / name / "store").mkdir(parents=True)
+        (tmp_path / name / "store/champion.json").touch()
+        if number == 0:
+            assert score.platform_models(tmp_path) == os.fspath(tmp_path / "crm/store")
+    with pytest.raises(JobFailed, match=r"2 are below .*bank/store, .*crm/store"):
+        score.platform_models(tmp_path)
