@@ -173,6 +173,9 @@ MATTERS: dict[str, dict[str, str]] = {
         "image": "manifest.spec.template.spec.containers.*.image",
         "resources": "manifest.spec.template.spec.containers.*.resources",
         "variables": "manifest.spec.template.spec.containers.*.env.*",
+        "quota": "manifest.spec.hard",
+        "ingress": "manifest.spec.ingress.*",
+        "egress": "manifest.spec.egress.*",
     },
 }
 

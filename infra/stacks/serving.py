@@ -27,17 +27,18 @@ Object = dict[str, Any]  # one Kubernetes object
 
 
 def objects(env: Environment, *, image: str, account: str) -> dict[str, Object]:
-    """The objects in service/deploy by their kind, as they are applied in `env`.
+    """The objects in service/deploy by their file's name, as they are applied in `env`.
 
-    Sets exactly namespace, image, service account, bucket URLs, replica range and resources.
+    Sets exactly namespace, image, service account, bucket URLs, replica range and resources, those of the namespace
+    included.
     """
-    loaded = [yaml.safe_load(file.read_text()) for file in sorted(DEPLOY.glob("*.yaml"))]
-    found = {each["kind"]: each for each in loaded}
-    for kind, each in found.items():
-        each["metadata"]["name" if kind == "Namespace" else "namespace"] = NAMESPACE
-    found["ServiceAccount"]["metadata"]["annotations"]["iam.gke.io/gcp-service-account"] = account
+    found = {file.stem: yaml.safe_load(file.read_text()) for file in sorted(DEPLOY.glob("*.yaml"))}
+    for each in found.values():
+        each["metadata"]["name" if each["kind"] == "Namespace" else "namespace"] = NAMESPACE
+    found["serviceaccount"]["metadata"]["annotations"]["iam.gke.io/gcp-service-account"] = account
 
-    (container,) = found["Deployment"]["spec"]["template"]["spec"]["containers"]
+    deployment = found["deployment"]["spec"]
+    (container,) = deployment["template"]["spec"]["containers"]
     container["image"] = image
     variables = {variable["name"]: variable for variable in container["env"]}
     variables["LEADSCORING_MODELS_URL"]["value"] = f"gs://{env.name('models')}"
@@ -46,8 +47,14 @@ def objects(env: Environment, *, image: str, account: str) -> dict[str, Object]:
     for resources in container["resources"].values():
         resources |= size
 
-    scale = found["HorizontalPodAutoscaler"]["spec"]
+    scale = found["horizontalpodautoscaler"]["spec"]
     scale["minReplicas"], scale["maxReplicas"] = env.scoring_replicas
+    # All pods of the largest scale, those that a roll-out adds, and as many that still drain.
+    pods = scale["maxReplicas"] + 2 * deployment["strategy"]["rollingUpdate"]["maxSurge"]
+    room = {"cpu": f"{pods * env.scoring_millicpus}m", "memory": f"{pods * env.scoring_memory_mib}Mi"}
+    hard = found["resourcequota"]["spec"]["hard"]
+    hard["pods"] = str(pods)
+    hard |= {f"{kind}.{resource}": amount for kind in ("requests", "limits") for resource, amount in room.items()}
     return found
 
 
@@ -72,25 +79,36 @@ class ServingStack(TerraformStack):
         reach_cluster(self, env, ignore_annotations=(r"^cloud\.google\.com/", r"^autopilot\.gke\.io/"))
         found = objects(env, image=image, account=account)
         self.namespace = NAMESPACE
-        self.service = found["Service"]["metadata"]["name"]
-        self.endpoint_groups = endpoint_groups(found["Service"])
+        self.service = found["service"]["metadata"]["name"]
+        self.endpoint_groups = endpoint_groups(found["service"])
 
         identity = ServiceAccountIamMember(
             self,
             "workload_identity",
             service_account_id=f"projects/{env.project}/serviceAccounts/{account}",
             role="roles/iam.workloadIdentityUser",
-            member=f"serviceAccount:{env.project}.svc.id.goog[{NAMESPACE}/{found['ServiceAccount']['metadata']['name']}]",
+            member=f"serviceAccount:{env.project}.svc.id.goog[{NAMESPACE}/{found['serviceaccount']['metadata']['name']}]",
         )
-        namespace = self._object(found.pop("Namespace"), [])
-        serviceaccount = self._object(found.pop("ServiceAccount"), [namespace, identity])
+
+        def put(name: str, after: list[Any], **arguments: Any) -> Any:
+            return self._object(name, found.pop(name), after, **arguments)
+
+        namespace = put("namespace", [])
+        serviceaccount = put("serviceaccount", [namespace, identity])
+        # No pod is ever without them, and none is cut off: what is open first, then the denial.
+        openings = put("networkpolicy", [namespace])
+        denial = put("networkpolicy_default", [openings])
+        # Kubernetes writes 1024Mi as 1Gi.
+        quota = put(
+            "resourcequota", [namespace], computed_fields=["metadata.annotations", "metadata.labels", "spec.hard"]
+        )
         # Before the pods: a pod then waits, before it counts as ready, until the load balancer's group has it, and
         # when the roll-out is done the groups are there.
         # https://cloud.google.com/kubernetes-engine/docs/concepts/container-native-load-balancing#pod_readiness
-        service = self._object(found.pop("Service"), [namespace])
-        deployment = self._object(
-            found.pop("Deployment"),
-            [serviceaccount, service],
+        service = put("service", [namespace])
+        deployment = put(
+            "deployment",
+            [serviceaccount, denial, quota, service],
             wait=ManifestWait(rollout=True),
             # Autopilot may raise requests to its minima and fill in what the restricted profile asks for.
             computed_fields=[
@@ -106,14 +124,14 @@ class ServingStack(TerraformStack):
         least, most = env.scoring_replicas
         enough = "|".join(map(str, range(least, most + 1)))
         scaled = ManifestWait(fields={"status.currentReplicas": f"^({enough})$"})
-        self._object(found.pop("HorizontalPodAutoscaler"), [deployment], wait=scaled)
-        for each in found.values():
-            self._object(each, [deployment])
+        put("horizontalpodautoscaler", [deployment], wait=scaled)
+        for name in [*found]:
+            put(name, [deployment])
 
-    def _object(self, manifest: Object, after: list[Any], **arguments: Any) -> Any:
+    def _object(self, name: str, manifest: Object, after: list[Any], **arguments: Any) -> Any:
         return Manifest(
             self,
-            manifest["kind"].lower(),
+            name,
             manifest=manifest,
             field_manager=ManifestFieldManager(name="terraform", force_conflicts=False),
             timeouts=ManifestTimeouts(create="15m", update="15m", delete="10m"),

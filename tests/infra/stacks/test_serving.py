@@ -1,4 +1,5 @@
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from tests.infra.conftest import Plans, Stacks, planned
 
 KINDS = {
     "Namespace",
+    "ResourceQuota",
+    "NetworkPolicy",
     "ServiceAccount",
     "Service",
     "Deployment",
@@ -42,11 +45,12 @@ def config(stacks: Stacks, env: str = "prod") -> dict[str, Any]:
 
 
 def test_every_object_in_the_folder_is_applied_in_the_services_namespace(plans: Plans) -> None:
-    found = manifests(plans)
-    assert found.keys() == KINDS
-    assert len(found) == len(list(DEPLOY.glob("*.yaml")))
-    assert found.pop("Namespace")["metadata"]["name"] == NAMESPACE
-    assert {each["metadata"]["namespace"] for each in found.values()} == {NAMESPACE}
+    applied = planned(plans("prod")["serving"], "kubernetes_manifest")
+    assert applied.keys() == {file.stem for file in DEPLOY.glob("*.yaml")}
+    found = [each["manifest"] for each in applied.values()]
+    assert {each["kind"] for each in found} == KINDS
+    namespaces = [each["metadata"].get("namespace", each["metadata"]["name"]) for each in found]
+    assert {*namespaces} == {NAMESPACE}
 
 
 def test_every_variable_of_the_container_is_a_field_of_the_services_settings(plans: Plans) -> None:
@@ -115,7 +119,8 @@ def test_nothing_else_differs_between_environments() -> None:
         text = json.dumps(objects(ENVIRONMENTS[env], image="image", account="account"), sort_keys=True)
         text = text.replace(ENVIRONMENTS[env].name(""), "")
         least, most = ENVIRONMENTS[env].scoring_replicas
-        return text.replace(f'"minReplicas": {least}', "").replace(f'"maxReplicas": {most}', "")
+        text = text.replace(f'"minReplicas": {least}', "").replace(f'"maxReplicas": {most}', "")
+        return re.sub(r'"hard": {[^}]*}', "", text)
 
     assert len({without_values(env) for env in ENVIRONMENTS}) == 1
 
@@ -145,6 +150,21 @@ def test_a_deploy_waits_for_the_roll_out_and_for_the_least_number_of_pods(plans:
     assert PROD.scoring_replicas == (3, 12)
     enough = found["horizontalpodautoscaler"]["wait"][0]["fields"]["status.currentReplicas"]
     assert enough == "^(3|4|5|6|7|8|9|10|11|12)$"
+
+
+def test_the_namespace_has_room_for_the_largest_scale_and_a_roll_out_and_for_no_more(plans: Plans) -> None:
+    hard = manifests(plans)["ResourceQuota"]["spec"]["hard"]
+    assert PROD.scoring_replicas[1] == 12
+    assert hard["pods"] == "14"
+    assert (hard["requests.cpu"], hard["limits.cpu"]) == ("7000m", "7000m")
+    assert (hard["requests.memory"], hard["limits.memory"]) == ("14336Mi", "14336Mi")
+    assert hard["services.loadbalancers"] == hard["services.nodeports"] == "0"
+
+
+def test_no_pod_is_ever_without_its_network_policies_and_none_is_cut_off_by_them(stacks: Stacks) -> None:
+    resources = config(stacks)["resource"]["kubernetes_manifest"]
+    assert "kubernetes_manifest.networkpolicy_default" in resources["deployment"]["depends_on"]
+    assert resources["networkpolicy_default"]["depends_on"] == ["kubernetes_manifest.networkpolicy"]
 
 
 def test_the_service_is_there_before_the_pods_so_that_they_wait_for_the_load_balancer(stacks: Stacks) -> None:
