@@ -1,7 +1,7 @@
 """The platform on one machine: MLflow, a training where one is due, the service, and a look at the best leads.
 
 Everything it keeps is below one folder a source, `.platform/<source>/`: `store` (bundles and pointer), `predictions`,
-`mlflow`, `spool` and the programs' logs.
+`leads` (outcomes, quarantine), `mlflow`, `spool`, `loop` (the jobs' logs and figures) and the programs' logs.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.model.bundle import POINTER
-from service.processes import Processes, ProgramEnded, free, port_problem
+from service.processes import Processes, Program, ProgramEnded, free, port_problem
 from service.settings import Settings
 from service.storage import open_storage
 
@@ -57,7 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
         console.print(f"[red]{error}", soft_wrap=True)
         return 2
     folders = Folders(options.folder / source.name)
-    for port, option in ((options.port, "--port"), (options.mlflow_port, "--mlflow-port")):
+    ports = [(options.port, "--port"), (options.mlflow_port, "--mlflow-port")]
+    for port, option in [*ports, *([(options.loop_port, "--loop-port")] if options.with_loop else [])]:
         if problem := port_problem(port):
             console.print(f"[red]port {port} {problem}; give another one: {option} {free()}")
             return 1
@@ -91,7 +92,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         epilog="examples:\n"
         "  scripts/up                                   the built-in sample\n"
         "  scripts/up --source my_leads.toml            your own leads (copy service/examples/crm_template.toml)\n"
-        "  scripts/up --retrain --port 9000             train again, and serve on another port\n",
+        "  scripts/up --retrain --port 9000             train again, and serve on another port\n"
+        "  scripts/up --with-loop --speed 1440          and evaluate, watch for drift, retrain: a day in a minute\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--source", type=Path, default=EXAMPLE, help="lead source, a TOML file (default: the sample)")
@@ -104,7 +106,17 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--models", help="where bundles are published: a folder or gs://bucket/prefix (default: in the folder)"
     )
     parser.add_argument("--retrain", action="store_true", help="train even if the leads have not changed")
-    return parser.parse_args(arguments)
+    parser.add_argument("--with-loop", action="store_true", help="run evaluate, drift and retrain on their cron lines")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, metavar="N", help="how many times faster the loop's days pass"
+    )
+    parser.add_argument("--loop-port", type=int, default=8081, help="port of the jobs' figures (default: %(default)s)")
+    given = parser.parse_args(arguments)
+    if given.speed != 1 and not given.with_loop:
+        parser.error("--speed goes with --with-loop")
+    if not 1 <= given.speed <= 100_000:
+        parser.error(f"--speed {given.speed:g} is not between 1 and 100000")
+    return given
 
 
 def _run(options: argparse.Namespace, source: Any, folders: Folders, processes: Processes, console: Console) -> None:
@@ -143,10 +155,32 @@ def _run(options: argparse.Namespace, source: Any, folders: Folders, processes: 
         f"  its docs  {api_url}/docs\n"
         f"  MLflow    {mlflow_url}\n"
         f"  files     {folders.root}\n"
-        "Ctrl-C stops everything",
+        + (_about_loop(options, source) if options.with_loop else "")
+        + "Ctrl-C stops everything",
         flush=True,
     )
-    processes.watch()
+    processes.watch(_loop(options, source, folders, processes, models, mlflow_url) if options.with_loop else None)
+
+
+def _loop(
+    options: argparse.Namespace, source: Any, folders: Folders, processes: Processes, models: str, mlflow_url: str
+) -> Program:
+    api_url, home = f"http://127.0.0.1:{options.port}", folders / "loop"
+    command = [sys.executable, "-m", "service.lifecycle.loop", "--source", str(options.source), "--models", models]
+    command += ["--predictions", str(folders / "predictions"), "--leads", str(folders / "leads")]
+    command += ["--tracking", mlflow_url, "--metrics", str(home / "figures"), "--port", str(options.loop_port)]
+    command += ["--speed", str(options.speed), "--counter", f"{api_url}/metrics"]
+    return processes.start("loop", [*command, *(["--play", api_url] if source.sample else [])], {})
+
+
+def _about_loop(options: argparse.Namespace, source: Any) -> str:
+    day, wait = 86_400 / options.speed, (source.maturity_days + 1) * 1440 / options.speed
+    fed = "leads are invented and outcomes follow" if source.sample else "put outcomes into leads/outcomes"
+    return (
+        f"  the loop  evaluate, drift, retrain; a day takes {day:,.0f} s; {fed}\n"
+        f"            the first outcomes are final after about {wait:,.0f} min: then look into MLflow,\n"
+        f"            and at the jobs' figures, http://127.0.0.1:{options.loop_port}/metrics\n"
+    )
 
 
 MLFLOW_ENVIRONMENT = {

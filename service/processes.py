@@ -114,12 +114,16 @@ class Processes:
         if code:
             raise ProgramEnded(f"{name} failed with exit code {code}")
 
-    def watch(self) -> None:
-        """Return never; raises ProgramEnded as soon as one of the programs ends."""
-        while True:
-            for program in self._programs:
-                program.check()
-            time.sleep(0.5)
+    def watch(self, shown: Program | None = None) -> None:
+        """Return never, showing what one program says; raises ProgramEnded as soon as one of them ends."""
+        with contextlib.ExitStack() as stack:
+            said = stack.enter_context(shown.log.open(errors="replace")) if shown else None
+            while True:
+                for program in self._programs:
+                    program.check()
+                if said and (text := said.read()):
+                    print(text, end="", flush=True)
+                time.sleep(0.5)
 
 
 def port_problem(port: int) -> str | None:

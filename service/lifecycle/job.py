@@ -71,6 +71,9 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
             f"--{option}", metavar="URL", default=os.environ.get(variable), help=f"{meaning} (default: ${variable})"
         )
     add_metrics(made)
+    made.add_argument(
+        "--maturity-days", type=float, metavar="DAYS", help="when an outcome is final (default: as the source says)"
+    )
     made.add_argument("--now", type=_time, metavar="TIME", help="work as if it were this time, ISO 8601 (default: now)")
     return made
 
@@ -93,8 +96,12 @@ def run(name: str, options: argparse.ArgumentParser, work: Work, arguments: Sequ
     given = options.parse_args(arguments)
     if missing := [f"--{option}" for option in OPTIONS if not getattr(given, option)]:
         options.error(f"give {', '.join(missing)}")
+    if given.maturity_days is not None and not 0 <= given.maturity_days <= 3650:
+        options.error(f"--maturity-days {given.maturity_days:g} is not between 0 and 3650")
     try:
         source = load_source(given.source)
+        if given.maturity_days is not None:
+            source = source.model_copy(update={"maturity_days": given.maturity_days})
         models, predictions, leads = (open_storage(url) for url in (given.models, given.predictions, given.leads))
     except (SourceError, ValueError) as error:
         return failed(Console(stderr=True), error, 2)

@@ -87,3 +87,17 @@ def test_a_job_s_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None
     shown = capsys.readouterr().out
     assert "examples:\n  python -m service.lifecycle.evaluate" in shown
     assert "exit status: 0 done" in shown
+
+
+def test_the_maturity_may_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[float] = []
+
+    def work(loop: Loop) -> Sequence[Gauge]:
+        seen.append(loop.source.maturity_days)
+        return []
+
+    assert run(work, options(tmp_path)) == run(work, options(tmp_path, "--maturity-days", "0.02")) == 0
+    assert seen == [30, 0.02]
+    with pytest.raises(SystemExit, match="2"):
+        run(work, options(tmp_path, "--maturity-days", "-1"))
+    assert "--maturity-days -1 is not between" in capsys.readouterr().err
