@@ -186,3 +186,40 @@ def test_real_leads_come_up_too(tmp_path: Path) -> None:
         assert 0 < scored["score"] < 1
     finally:
         assert up.ctrl_c() == 0
+
+
+@pytest.mark.slow
+def test_the_loop_closes_before_a_newcomer_s_eyes(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(SMALL.replace("leaks", "maturity_days = 1.5\nleaks"))
+    port = free()
+    up = Up(tmp_path, tmp_path / "small.toml", "--with-loop", "--speed", "4320", "--loop-port", str(port))
+    try:
+        text = up.wait_until_up()
+        assert "a day takes 20 s" in text
+        deadline = time.monotonic() + 300
+        while "evaluate done after" not in up.text():
+            assert up.process.poll() is None, up.text()
+            assert time.monotonic() < deadline, up.text()
+            time.sleep(0.5)
+        assert "outcomes came today" in up.text()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            page = answer.read().decode()
+        assert re.search(r'leadscoring_evaluation_figure\{job="evaluate",figure="roc_auc"\} 0\.\d+', page)
+        assert 'leadscoring_evaluation_records_missing_ratio{job="evaluate"} 0.0' in page
+        assert list((tmp_path / "small/store/history/evaluations").iterdir())
+    finally:
+        assert up.ctrl_c() == 0
+    assert up.group() == []
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--speed", "2"], "--speed goes with --with-loop"),
+        (["--with-loop", "--speed", "0"], "--speed 0 is not between"),
+    ],
+)
+def test_a_speed_that_means_nothing_is_wrong_use(more: list[str], said: str) -> None:
+    ended = subprocess.run([ROOT / "scripts/up", *more], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert said in ended.stderr

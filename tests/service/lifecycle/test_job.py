@@ -97,7 +97,7 @@ def test_the_maturity_may_be_given(tmp_path: Path, capsys: pytest.CaptureFixture
         return []
 
     assert run(work, options(tmp_path)) == run(work, options(tmp_path, "--maturity-days", "0.02")) == 0
-    assert seen == [30, 0.02]
+    assert seen == [7, 0.02]
     with pytest.raises(SystemExit, match="2"):
         run(work, options(tmp_path, "--maturity-days", "-1"))
     assert "--maturity-days -1 is not between" in capsys.readouterr().err
