@@ -72,7 +72,11 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
 
 
 class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
-    """One feature's distance from training: the test's statistic and corrected p-value, and how much it matters."""
+    """One feature's distance from training (population stability index), and its p-value, corrected for many features.
+
+    `influence` is how far scores move when its values are exchanged for training's, as a share of the mean score. The
+    other shares are of the leads; `unseen` counts values that training knew of fewer than five leads, or none.
+    """
 
     feature: str
     distance: float
@@ -85,7 +89,11 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DriftCheck(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="drift"):
-    """How the leads scored in [since, until) compare with those trained on; `expected` figures need no outcomes."""
+    """How the leads scored in [since, until) compare with those trained on.
+
+    `scores` and `decisions` are compared like a feature each. `expected` are figures without outcomes, with intervals
+    of 90 %; `benchmark` holds the same at training.
+    """
 
     time: datetime
     since: datetime
@@ -94,6 +102,8 @@ class DriftCheck(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     leads: int
     found: bool
     features: tuple[FeatureDrift, ...]
+    scores: FeatureDrift
+    decisions: FeatureDrift
     expected: dict[str, Estimate]
     benchmark: dict[str, float]
     reasons: tuple[str, ...]

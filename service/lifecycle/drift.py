@@ -1,0 +1,255 @@
+"""Whether the leads scored lately are like those trained on, and what to expect of them: no outcome is needed.
+
+`python -m service.lifecycle.drift`.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from service import history, tracking
+from service.history import DriftCheck
+from service.lifecycle.card import number, spoken
+from service.lifecycle.challenge import score
+from service.lifecycle.expected import expected
+from service.lifecycle.job import JobFailed, Loop, parser, run
+from service.lifecycle.publish import Gauge
+from service.lifecycle.quarantine import set_aside
+from service.lifecycle.shift import compare
+from service.lifecycle.window import Scored, prepare, read_scored
+from service.model import bundle
+from service.model.bundle import Bundle, BundleRefused
+
+EXAMPLES = """  python -m service.lifecycle.drift --source crm.toml --models models --predictions predictions \\
+      --leads leads --tracking http://127.0.0.1:5000
+  ... --days 1 --leads-at-least 200     the last day's leads; where they are fewer, further back
+  ... --now 2026-03-01                  as of another day
+"""
+FEWEST = 100
+"""Leads below which a comparison says nothing."""
+
+BACK = timedelta(days=90)
+SHOWN = 15
+BLIND = (
+    "The expectation holds as long as a lead that looks as before is worth as much as before. Where that itself "
+    "changed, no look at the leads tells; evaluate does, once their outcomes are final."
+)
+
+
+def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
+    """Compare the most recent scored leads with the served model's reference; keep history, run with report, gauges.
+
+    All of them are scored again by the served model, whichever scored them then: what is compared is the leads. The
+    history's entry comes last, so that it always has its report. A check of this very time is not made again.
+    """
+    if history.at(loop.models, DriftCheck, loop.now):
+        loop.note(f"checked already at {loop.now:%Y-%m-%d %H:%M:%S} UTC; nothing to do")
+        return []
+    pointed = bundle.read_pointer(loop.models)
+    if pointed is None:
+        raise JobFailed(f"{loop.models.url} serves no model; train one first: python -m service.lifecycle.train")
+    served = bundle.load(loop.models, pointed[0])
+    since, scored = _recent(loop, timedelta(days=options.days), options.leads_at_least)
+    if scored.broken:
+        keys = set_aside(loop.leads, "predictions", scored.broken)
+        loop.note(f"{len(scored.broken):,} broken records were set aside, in {loop.leads.url}: {', '.join(keys)}")
+    scored = _readable(loop, served, scored)
+    if len(scored) < FEWEST:
+        loop.note(
+            f"{len(scored)} leads were scored from {since:%Y-%m-%d %H:%M} to {loop.now:%Y-%m-%d %H:%M} UTC, fewer than "
+            f"{FEWEST}: too few to compare; nothing was recorded"
+        )
+        return []
+    manifest, reference = served.manifest, served.reference
+    frame = prepare(manifest.lead_schema, scored.inputs)
+    loop.tell(f"comparing {len(frame):,} leads with the {reference.leads:,} held out at training")
+    scores = score(served, frame)
+    compared = compare(reference, frame, scores, manifest.threshold, lambda some: score(served, some))
+    tags = {"source": loop.source.name, "job": "drift", "bundle_version": manifest.version}
+    with tracking.tracked_run(loop.tracking, loop.source.name, tags) as mlflow:
+        entry = DriftCheck(
+            time=loop.now,
+            since=since,
+            until=loop.now,
+            model_version=manifest.version,
+            leads=len(scored),
+            found=compared.found,
+            features=compared.features,
+            scores=compared.scores,
+            decisions=compared.decisions,
+            expected=expected(reference, scores, manifest.threshold, manifest.economics),
+            benchmark=manifest.benchmark,
+            reasons=compared.reasons,
+            mlflow_run_id=mlflow.id,
+        )
+        loop.tell("drawing the report")
+        # Imported here: it takes seconds, which a check that ends before need not wait for.
+        from service.lifecycle.drift_report import report
+
+        page = report(reference, frame, scores, manifest.threshold, compared)
+        loop.tell(f"recording the run at {loop.tracking}")
+        mlflow.log({"since": since, "until": loop.now, "days": options.days}, _metrics(entry))
+        mlflow.note({"drift": "found" if entry.found else "none"})
+        texts = {
+            "summary.md": summary(entry),
+            "drift.json": msgspec.json.encode(entry).decode(),
+            "evidently.html": page,
+        }
+        mlflow.attach(texts, {})
+    history.append(loop.models, entry)
+    _show(entry)
+    return _gauges(entry)
+
+
+def summary(entry: DriftCheck) -> str:
+    """The check as Markdown: what was found, every feature, and what to expect."""
+    lines = [
+        f"# Drift of {entry.leads:,} leads, {entry.since:%Y-%m-%d %H:%M} to {entry.until:%Y-%m-%d %H:%M} UTC",
+        f"Compared with the held-out leads of {entry.model_version}. "
+        + ("Found:" if entry.found else "Nothing that matters differs beyond chance."),
+        "\n".join(f"- {reason}" for reason in entry.reasons),
+        "| column | distance | p, corrected | moves a score by | missing | at training | unseen | drifted |\n"
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n"
+        + "\n".join(
+            f"| {f.feature.replace('|', '/')} | {f.distance:.3f} | {f.p_value:.2g} | {f.influence:.1%} | "
+            f"{f.missing:.1%} | {f.missing_in_training:.1%} | {f.unseen:.1%} | {'yes' if f.drifted else 'no'} |"
+            for f in (entry.scores, entry.decisions, *entry.features)
+        ),
+        "| figure | expected | 90 % interval | at training |\n| --- | ---: | ---: | ---: |\n"
+        + "\n".join(f"| {' | '.join(row)} |" for row in _expectations(entry)),
+        BLIND,
+    ]
+    return "\n\n".join(filter(None, lines)) + "\n"
+
+
+def _recent(loop: Loop, span: timedelta, least: int) -> tuple[datetime, Scored]:
+    """The leads scored in this span before now, or in twice, four times ... of it until they are enough."""
+    while True:
+        since = loop.now - span
+        loop.tell(f"reading the leads scored since {since:%Y-%m-%d %H:%M} UTC")
+        scored = read_scored(loop.predictions, since, loop.now)
+        if len(scored) >= least or span >= BACK:
+            return since, scored
+        span = min(2 * span, BACK)
+
+
+def _readable(loop: Loop, served: Bundle, scored: Scored) -> Scored:
+    """Without leads of versions whose fields meant something else to a caller."""
+    versions = set(scored.table["model_version"]) - {served.version}
+    other = []
+    for version in sorted(versions):
+        try:
+            then = bundle.read_manifest(loop.models, version).lead_schema
+        except BundleRefused:
+            other.append(version)
+            continue
+        if list(served.manifest.lead_schema.refusals_of(then)):
+            other.append(version)
+    if not other:
+        return scored
+    loop.note(f"leads scored by {', '.join(other)} are left out: their fields are not those of {served.version}")
+    return scored.select(~scored.table["model_version"].isin(other))
+
+
+def _expectations(entry: DriftCheck) -> list[list[str]]:
+    return [
+        [
+            spoken(name),
+            number(name, e.value),
+            f"{number(name, e.low)} to {number(name, e.high)}",
+            number(name, entry.benchmark[name]) if name in entry.benchmark else "",
+        ]
+        for name, e in entry.expected.items()
+    ]
+
+
+def _metrics(entry: DriftCheck) -> dict[str, float]:
+    metrics = {f"expected.{name}": e.value for name, e in entry.expected.items()}
+    metrics |= {f"expected.{n}.{end}": getattr(e, end) for n, e in entry.expected.items() for end in ("low", "high")}
+    for f in (entry.scores, entry.decisions):
+        metrics |= {f"{f.feature}.{what}": getattr(f, what) for what in ("distance", "p_value")}
+    metrics["features_drifted"] = sum(f.drifted for f in entry.features)
+    return metrics | {"leads": entry.leads, "found": float(entry.found)}
+
+
+def _gauges(entry: DriftCheck) -> list[Gauge]:
+    gauges = [
+        Gauge("leadscoring_drift_found", float(entry.found)),
+        Gauge("leadscoring_drift_features", float(sum(f.drifted for f in entry.features))),
+        Gauge("leadscoring_drift_score_distance", entry.scores.distance),
+        Gauge("leadscoring_drift_score_shifted", float(entry.scores.drifted)),
+    ]
+    for f in entry.features:
+        excess = max(0.0, f.missing - f.missing_in_training)
+        gauges += [
+            Gauge("leadscoring_feature_missing_excess_ratio", excess, {"feature": f.feature}),
+            Gauge("leadscoring_feature_unseen_ratio", f.unseen, {"feature": f.feature}),
+        ]
+    for name, e in entry.expected.items():
+        ends = {"": e.value, "_low": e.low, "_high": e.high}
+        gauges += [Gauge(f"leadscoring_expected_figure{end}", v, {"figure": name}) for end, v in ends.items()]
+    return gauges
+
+
+def _show(entry: DriftCheck) -> None:
+    out = Console(highlight=False)
+    out.print(
+        f"{entry.model_version} on {entry.leads:,} leads, {entry.since:%Y-%m-%d %H:%M} to {entry.until:%H:%M} UTC"
+    )
+    for reason in entry.reasons or ("nothing that matters differs from training beyond chance",):
+        out.print(f"  {reason}", markup=False, soft_wrap=True)
+    ranked = sorted(entry.features, key=lambda f: -f.distance * f.influence)
+    table = Table("feature", "distance", "p, corrected", "moves a score by", "missing", "unseen", "drifted")
+    for f in (entry.scores, entry.decisions, *ranked[:SHOWN]):
+        shares = [f"{share:.1%}" for share in (f.influence, f.missing, f.unseen)]
+        table.add_row(f.feature, f"{f.distance:.3f}", f"{f.p_value:.2g}", *shares, "yes" if f.drifted else "no")
+    expectations = Table("figure", "expected", "90 % interval", "at training")
+    for row in _expectations(entry):
+        expectations.add_row(*row)
+    for shown in (table, expectations):
+        for column in shown.columns[1:]:
+            column.justify = "right"
+        out.print(shown)
+    out.print(BLIND)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status. Drift that was found is a result, not a failure."""
+    options = parser(
+        "drift",
+        "Compare the leads scored lately, their scores and the decisions with those the served model was judged on, "
+        "and estimate its figures without outcomes; a report in MLflow, an entry in the history, gauges.",
+        EXAMPLES,
+    )
+    options.add_argument("--days", type=_days, default=7.0, help="days of scored leads up to now (default: 7)")
+    options.add_argument(
+        "--leads-at-least",
+        type=_leads,
+        default=500,
+        metavar="N",
+        help=f"look further back, {BACK.days} days at most, until there are so many (default: %(default)s)",
+    )
+    return run("drift", options, drift, arguments)
+
+
+def _days(text: str) -> float:
+    days = float(text)
+    if not 0 < days <= BACK.days:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {BACK.days}")
+    return days
+
+
+def _leads(text: str) -> int:
+    leads = int(text)
+    if leads < FEWEST:
+        raise argparse.ArgumentTypeError(f"{text}: at least {FEWEST}")
+    return leads
+
+
+if __name__ == "__main__":
+    sys.exit(main())
