@@ -18,6 +18,7 @@ import msgspec
 from service.lifecycle.job import JobFailed, Progress
 from service.storage import Conflict, Storage, StorageError
 
+FOLDER = "leases/"
 SECONDS = 60.0
 """How long a lease lasts without being renewed; it is renewed three times as often."""
 
@@ -107,7 +108,7 @@ def hold(models: Storage, name: str, tell: Progress = lambda _: None, seconds: f
 
 
 def _key(name: str) -> str:
-    return f"leases/{name}.json"
+    return f"{FOLDER}{name}.json"
 
 
 def _terms(data: bytes) -> Terms:

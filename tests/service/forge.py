@@ -66,7 +66,9 @@ def reference(pipeline: Pipeline, seed: int = 0) -> Reference:
     return describe(SCHEMA, frame, frame, pipeline.predict_proba(frame)[:, 1], outcome.astype(np.int8), 0.4)
 
 
-def manifest(exported: Exported, schema: LeadSchema = SCHEMA, version: str | None = None) -> Manifest:
+def manifest(
+    exported: Exported, schema: LeadSchema = SCHEMA, version: str | None = None, run_id: str = "none"
+) -> Manifest:
     """What bundle.json of a test's bundle says."""
     return Manifest(
         version=version or new_version(exported.onnx),
@@ -84,18 +86,23 @@ def manifest(exported: Exported, schema: LeadSchema = SCHEMA, version: str | Non
             trained_at=datetime.now(UTC),
             candidate="logistic_regression",
             git_commit=None,
-            mlflow_run_id="none",
+            mlflow_run_id=run_id,
         ),
     )
 
 
 def release(
-    models: Storage, seed: int = 0, version: str | None = None, schema: LeadSchema = SCHEMA, new_schema: bool = False
+    models: Storage,
+    seed: int = 0,
+    version: str | None = None,
+    schema: LeadSchema = SCHEMA,
+    new_schema: bool = False,
+    run_id: str = "none",
 ) -> Pointer:
     """Train, publish and point to a bundle, as a training does."""
     pipeline, frame = train(seed=seed)
     exported = to_onnx(pipeline)
-    described = manifest(exported, schema, version)
+    described = manifest(exported, schema, version, run_id)
     sums = publish(
         models, described, exported.onnx, golden(pipeline, SCHEMA, frame), "# Card", reference(pipeline, seed)
     )
