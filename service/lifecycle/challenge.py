@@ -24,6 +24,11 @@ from service.model.bundle import Bundle
 MOST = 4_000
 """Leads to judge by, at most: more would be taken from those that the challenger learns what is new from."""
 
+ENOUGH = 200
+"""Conversions, and leads without one, that are enough to judge by. It is they that a comparison rests on, not leads:
+where many convert, a shorter window tells as much, and the challenger has seen more of what is new. On the bank's
+contacts (scripts/replay) any number from 75 to 200 serves as well; with 300 challengers come too late."""
+
 
 class Fitted(NamedTuple):
     """A candidate's name, and its pipeline, fitted."""
@@ -83,16 +88,17 @@ def challenge(
 
 
 def window(target: Target, unseen: Rows, rules: Rules) -> Rows | None:
-    """The more recent half of the leads that the champion has not seen: from the rest the challenger learns.
+    """The most recent of the leads that the champion has not seen: from the rest the challenger learns.
 
-    At most MOST, and as many as the rules ask for, of each outcome too; None where there are not that many.
+    As many as hold ENOUGH of each outcome, at most half of them and MOST; and no fewer leads, and of each outcome, than
+    the rules ask for: None where there are not that many.
     """
     converted = np.cumsum(target[unseen][::-1])
-    others = np.arange(1, len(unseen) + 1) - converted
-    enough = np.flatnonzero((converted >= rules.outcomes) & (others >= rules.outcomes))
-    if not len(enough) or len(unseen) < rules.leads:
+    rarer = np.minimum(converted, np.arange(1, len(unseen) + 1) - converted)
+    least, ample = (int(np.searchsorted(np.maximum.accumulate(rarer), n)) + 1 for n in (rules.outcomes, ENOUGH))
+    if least > len(unseen) or len(unseen) < rules.leads:
         return None
-    size = max(min(len(unseen) // 2, MOST), rules.leads, int(enough[0]) + 1)
+    size = max(min(len(unseen) // 2, MOST, ample), rules.leads, least)
     return unseen[-size:]
 
 

@@ -138,14 +138,18 @@ def miscalibration(target: Target, scores: Scores, rules: Rules | None = None, s
     in all but as rare a share of draws of outcomes from the scores themselves.
     """
     rules = rules or Rules()
-    spread = float(np.sqrt((scores * (1 - scores)).sum())) or 1.0
-    off = float(target.sum() - scores.sum()) / spread
+    off = errors_off(target, scores)
     if abs(off) > rules.failed:
         return (
             f"mean score is {scores.mean():.4f} where {target.mean():.4f} converted, {abs(off):.1f} standard errors off"
         )
     error, limit = calibration_error(target, scores), _calibration_limit(scores, rules, seed)
     return f"calibration error is {error:.4f}, chance explains {limit:.4f}" if error > limit else None
+
+
+def errors_off(target: Target, scores: Scores) -> float:
+    """By how many standard errors more of the leads converted than their scores say, if these are right."""
+    return float(target.sum() - scores.sum()) / (float(np.sqrt((scores * (1 - scores)).sum())) or 1.0)
 
 
 def segments(schema: LeadSchema, frame: pd.DataFrame, target: Target, rules: Rules | None = None) -> dict[str, Mask]:

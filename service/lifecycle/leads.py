@@ -52,7 +52,7 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
 
     Raises SourceError naming file, row and column, and the remedy.
     """
-    table = _sample_table(source.sample) if source.sample else read_table(source.location, source.delimiter)
+    table = read_raw(source)
     _check_columns(source, table, schema)
     target = _target(source, table)
     times = read_column(table, source.time_column).times(source.time_format) if source.time_column else None
@@ -79,6 +79,11 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
         table.sha256,
         tuple(notes),
     )
+
+
+def read_raw(source: Source) -> Table:
+    """The source's table as it stands in its file, or as it is generated. Raises SourceError."""
+    return _sample_table(source.sample) if source.sample else read_table(source.location, source.delimiter)
 
 
 def schema_kinds(schema: LeadSchema) -> dict[str, Kind]:
@@ -198,7 +203,7 @@ def _infer(source: Source, table: Table, target: npt.NDArray[np.int8], notes: li
             )
         if kind is None:
             notes.append(f"{name}: left out, all cells are missing")
-        elif len(column.values) == 1 and len(column.present) == len(target):
+        elif name not in source.kinds and len(column.values) == 1 and len(column.present) == len(target):
             notes.append(f"{name}: left out, all cells hold {str(column.values[0])[:40]!r}")
         elif kind == "time":
             notes.append(f"{name}: left out, holds times; to use it, export the days since then as a number")

@@ -131,6 +131,13 @@ def test_a_stated_kind_overrides_the_inferred_one(loads: Loads) -> None:
     assert leads.frame["zip"].tolist() == cycle("10115", "89073", "53111")
 
 
+def test_a_column_of_a_stated_kind_is_kept_though_all_leads_so_far_have_the_same_value_or_none(loads: Loads) -> None:
+    cells = {"x": [i + 0.5 for i in range(N)], "channel": cycle("phone"), "previous": cycle(None)}
+    assert kinds(loads(cells)) == {"x": "number"}
+    leads = loads(cells, kinds={"x": "number", "channel": "category", "previous": "number"})
+    assert kinds(leads) == {"x": "number", "channel": "category", "previous": "number"}
+
+
 def test_numbers_with_a_few_texts_among_them_are_refused_with_both_remedies(loads: Loads) -> None:
     with pytest.raises(SourceError, match=r"column 'age': holds numbers, and also 'n/a'.*\[missing_in\].*\[kinds\]"):
         loads({"age": ["n/a", *range(1, N)]})

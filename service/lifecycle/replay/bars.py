@@ -1,0 +1,54 @@
+"""Bars that a replay must reach, written as `closed.brier<=0.12` or `closed.profit>never.profit`."""
+
+import operator
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+OPERATORS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
+
+BANK = (
+    "trigger.brier<=0.116",
+    "trigger.calibration_error<=0.048",
+    "closed.brier<=0.120",
+    "closed.calibration_error<=0.055",
+    "closed.fits<=12",
+    "closed.profit>never.profit",
+    "closed.profit>random.profit",
+)
+"""For the bank's contacts from row 15,000 on in blocks of 2,000."""
+
+Named = Mapping[str, Mapping[str, float]]
+"""Figures by strategy and name."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A figure of a strategy, and what it is held against: a number, or another figure."""
+
+    left: str
+    sign: str
+    right: str
+
+    def __str__(self) -> str:
+        return f"{self.left}{self.sign}{self.right}"
+
+    def judge(self, found: Named) -> tuple[float, float, bool]:
+        """The figure, its limit, and whether it keeps to it. Raises KeyError for a figure that there is not."""
+        value, limit = (_value(side, found) for side in (self.left, self.right))
+        return value, limit, OPERATORS[self.sign](value, limit)
+
+
+def parse(text: str) -> Bar:
+    """The bar that is written so. Raises ValueError."""
+    match = re.fullmatch(r"\s*([a-z]\w*\.\w+)\s*(<=|>=|<|>)\s*([a-z]\w*\.\w+|-?(?:\d+\.?\d*|\.\d+))\s*", text)
+    if match is None:
+        raise ValueError(f"bar {text!r}: write it like closed.brier<=0.12 or closed.profit>never.profit")
+    return Bar(*match.groups())
+
+
+def _value(side: str, found: Named) -> float:
+    if not side[0].isalpha():
+        return float(side)
+    strategy, figure = side.split(".")
+    return found[strategy][figure]

@@ -1,0 +1,185 @@
+"""How a model is kept, each way on its own: the closed loop beside never, always and ungated retraining, and an oracle.
+
+All see the same blocks. When a block begins a strategy knows the outcomes that are final then; the oracle alone knows
+the block itself.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from service.lifecycle import challenge, gate, release
+from service.lifecycle.figures import choose_threshold, figures
+from service.lifecycle.job import Loop, Progress
+from service.lifecycle.leads import Leads
+from service.lifecycle.matured import Matured, Seen, matured, select
+from service.lifecycle.outcomes import Judged, judge, read_outcomes
+from service.lifecycle.replay.world import BEGIN, World
+from service.lifecycle.retrain import retrain
+from service.lifecycle.selection import Selection, Split
+from service.lifecycle.source import Source
+from service.lifecycle.window import read_scored
+from service.model import bundle
+from service.model.bundle import Bundle, Pointer
+from service.storage import Storage, open_storage
+
+OFF = 3.0
+"""Standard errors that the mean score of the last block with final outcomes may be off before a model is replaced."""
+
+AUTHOR = "service.lifecycle.replay"
+
+
+@dataclass(frozen=True)
+class Event:
+    """What was decided when a block began, and why. `fits` counts the models that were fitted for it."""
+
+    block: int
+    action: str
+    reason: str
+    fits: int
+    version: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A strategy after all blocks: its decisions, its records with their outcomes, oldest first, and what it served."""
+
+    events: tuple[Event, ...]
+    judged: Judged
+    bundles: dict[str, Bundle]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A block begins; `loop` holds what can be known then."""
+
+    world: World
+    block: int
+    loop: Loop
+
+
+Keep = Callable[[Moment], tuple[str, str, int] | None]
+"""What to do then: action, reason and fits, or None where nothing is to be decided."""
+
+
+def follow(world: World, keep: Keep, folder: Path, tracking: str, tell: Progress) -> Kept:
+    """Let the world pass block by block, with records, outcomes and models of this strategy's own in the folder."""
+    models, predictions, leads = (open_storage(str(folder / part)) for part in ("models", "predictions", "leads"))
+
+    def loop(now: datetime) -> Loop:
+        return Loop(world.source, models, predictions, leads, tracking, now, tell)
+
+    first = select(world.leads, np.arange(world.blocks[0].start))
+    fits = serve(loop(BEGIN), first, Matured.whole(first).seen(), "the leads before the first block")
+    champion = _champion(models)
+    events = [Event(0, "trained", f"on {len(first.target):,} leads", fits, champion.version)]
+    served = {champion.version: champion}
+    for block in range(len(world.blocks)):
+        tell(f"block {block + 1} of {len(world.blocks)}")
+        world.deliver(block, leads)
+        if decided := keep(Moment(world, block, loop(world.begins(block)))):
+            champion = _champion(models)
+            events.append(Event(block, *decided, version=champion.version))
+            served[champion.version] = champion
+        world.score(block, champion, predictions)
+    over = len(world.blocks) + 1
+    for block in (over - 1, over):
+        world.deliver(block, leads)
+    scored = read_scored(predictions, BEGIN, world.begins(over))
+    judged = judge(scored, read_outcomes(world.source, leads), world.begins(over), world.period)
+    return Kept(tuple(events), judged, served)
+
+
+def closed_loop(at: Moment) -> tuple[str, str, int]:
+    """The real job: retrain where the champion's calibration has failed, and promote what passes the gate."""
+    decision = retrain(at.loop, trigger="calibration", cool_down=timedelta(0))
+    once = _fits(at.loop.source)
+    fits = once + 1 if decision.action == "promoted" else once if decision.figures else 0
+    return decision.action, decision.reason, fits
+
+
+def never(_: Moment) -> None:
+    """Serve the first model for good."""
+
+
+def always(at: Moment) -> tuple[str, str, int] | None:
+    """Replace the model at every block for which there are new outcomes."""
+    return _replace(at.loop, "at every block") if at.block >= 2 else None
+
+
+def on_trigger(at: Moment) -> tuple[str, str, int] | None:
+    """Replace the model, without a gate, where the last block with final outcomes was scored too high or too low."""
+    if at.block < 2:
+        return None
+    begin, end = (at.world.begins(at.block - back) for back in (2, 1))
+    scored = read_scored(at.loop.predictions, begin, end)
+    last = judge(scored, read_outcomes(at.loop.source, at.loop.leads), at.loop.now, at.world.period)
+    off = gate.errors_off(last.target, last.scored.table["score"].to_numpy())
+    return _replace(at.loop, f"the mean score was {abs(off):.1f} standard errors off") if abs(off) > OFF else None
+
+
+def oracle(at: Moment) -> tuple[str, str, int]:
+    """Know the block's outcomes, and train on them: what no strategy can reach."""
+    fits = serve(at.loop, select(at.world.leads, at.world.rows(at.block)), Seen(0, None), "the block itself")
+    return "trained", "on the block itself", fits
+
+
+STRATEGIES: dict[str, Keep] = {
+    "closed": closed_loop,
+    "trigger": on_trigger,
+    "always": always,
+    "never": never,
+    "oracle": oracle,
+}
+
+
+def serve(loop: Loop, leads: Leads, seen: Seen, reason: str) -> int:
+    """Fit the source's recipe on all these leads, publish the bundle and point to it; return the number of fits."""
+    fitted = challenge.by_recipe(loop.source)(leads)
+    # The threshold follows from the economics; only its capacity, and the bands, from how recent leads score.
+    rows = np.arange(len(leads.target))[-challenge.MOST :]
+    target, scores = leads.target[rows], fitted.pipeline.predict_proba(leads.frame.iloc[rows])[:, 1]
+    threshold = choose_threshold(scores, loop.source.economics)
+    chosen = Selection(
+        fitted.candidate,
+        fitted.pipeline,
+        Split(np.arange(len(leads.target)), rows, "none; figures are of leads that it was trained on"),
+        target,
+        scores,
+        threshold,
+        {fitted.candidate: figures(target, scores, threshold, loop.source.economics)},
+        {},
+        (),
+    )
+    ready = release.prepare(loop.source, leads, chosen, seen, "none", loop.now)
+    pointed = bundle.read_pointer(loop.models)
+    pointer = Pointer(
+        version=ready.manifest.version,
+        sums_sha256=release.publish(loop.models, ready),
+        moved_at=loop.now,
+        moved_by=AUTHOR,
+        reason=reason,
+    )
+    bundle.move_pointer(loop.models, pointer, pointed[1] if pointed else None)
+    return _fits(loop.source)
+
+
+def _replace(loop: Loop, reason: str) -> tuple[str, str, int]:
+    schema = _champion(loop.models).manifest.lead_schema
+    every = matured(loop.source, schema, loop.predictions, loop.leads, loop.now)
+    return "replaced", reason, serve(loop, every.leads, every.seen(), reason)
+
+
+def _fits(source: Source) -> int:
+    """Models that the recipe fits to make one: where the metric decides, each candidate and then the better again."""
+    return 3 if source.recipe.candidate == "best" else 1
+
+
+def _champion(models: Storage) -> Bundle:
+    pointed = bundle.read_pointer(models)
+    if pointed is None:
+        raise AssertionError("a strategy serves a model from its first block on")
+    return bundle.load(models, pointed[0])
