@@ -27,7 +27,7 @@ MOST = 4_000
 ENOUGH = 200
 """Conversions, and leads without one, that are enough to judge by. It is they that a comparison rests on, not leads:
 where many convert, a shorter window tells as much, and the challenger has seen more of what is new. On the bank's
-contacts (scripts/replay) any number from 75 to 200 serves as well; with 300 challengers come too late."""
+contacts (scripts/replay) any number from 75 to 250 serves as well; with up to MOST, challengers come too late."""
 
 
 class Fitted(NamedTuple):

@@ -92,7 +92,7 @@ def run(
 ) -> Replay:
     """Replay every strategy and judge the bars; records, outcomes and models stay in the folder.
 
-    Raises what the loop's jobs raise, and SourceError for a bar on a figure that there is not.
+    Raises what the loop's jobs raise.
     """
     tell(f"reading the leads of {source.name}")
     world = build(source, folder / "source", first, size)
@@ -104,12 +104,7 @@ def run(
     random = at_random(world)
     bars = (*(map(parse, BANK) if (source.name, first, size) == ("bank-marketing", FIRST, SIZE) else ()), *asked)
     found = {name: each.named for name, each in measured.items()} | {"random": {"profit": random}}
-    try:
-        judgements = tuple(Judgement(bar, *bar.judge(found)) for bar in bars)
-    except KeyError as error:
-        raise SourceError(
-            f"a bar names {error}, which is no strategy or no figure of one; --help lists them"
-        ) from error
+    judgements = tuple(Judgement(bar, *bar.judge(found)) for bar in bars)
     return Replay(world, measured, random, judgements)
 
 
