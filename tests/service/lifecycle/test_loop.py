@@ -134,7 +134,7 @@ def test_days_shrink_alike_for_all_jobs() -> None:
     assert "--counter" not in quick["drift"]
 
 
-@pytest.mark.parametrize("name", ["evaluate", "retrain"])
+@pytest.mark.parametrize("name", ["evaluate", "drift", "retrain"])
 def test_the_jobs_know_the_options_they_are_called_with(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     module = importlib.import_module(f"service.lifecycle.{name}")
     with pytest.raises(SystemExit, match="0"):
