@@ -69,7 +69,7 @@ class Slo:
     period: timedelta
     bad: str
     total: str
-    minimum_bad: int  # bad events in the long window below which nobody is told, however bad the ratio
+    minimum_bad: int | None  # bad events in the long window below which nobody is told; None: events are never few
     symptom: str  # what the users of the service notice, begins the alerts' summaries
     runbook: str
     panel: str  # title of the dashboard panel that shows it
@@ -81,7 +81,7 @@ class Slo:
         for field, expr in (("bad", self.bad), ("total", self.total)):
             if "{window}" not in expr:
                 raise ValueError(f"{self.name}: {field} has no {{window}}: {expr}")
-        if self.minimum_bad < 1:
+        if self.minimum_bad is not None and self.minimum_bad < 1:
             raise ValueError(f"{self.name}: minimum_bad {self.minimum_bad} is below 1")
         for window in self.windows:
             if not window.short < window.long < self.period:
@@ -112,11 +112,9 @@ class Slo:
     def _alert(self, window: BurnWindow) -> Alert:
         long, short = duration(window.long), duration(window.short)
         threshold = number(self.threshold(window))
-        conditions = (
-            f"{self._ratio(long)} > {threshold}",
-            f"{self._ratio(short)} > {threshold}",
-            f"{_within(self.bad, long)} >= {self.minimum_bad}",
-        )
+        conditions = [f"{self._ratio(long)} > {threshold}", f"{self._ratio(short)} > {threshold}"]
+        if self.minimum_bad:
+            conditions.append(f"{_within(self.bad, long)} >= {self.minimum_bad}")
         return Alert(
             name=self.name + window.name,
             expr="\nand\n".join(conditions),

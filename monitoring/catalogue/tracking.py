@@ -57,7 +57,7 @@ def alerts(database_connections: int) -> tuple[Alert, ...]:
             name="DatabaseDown",
             expr=(
                 f'max(max_over_time(cloudsql_googleapis_com:database_instance_state{{{DATABASE},state="RUNNING"}}[5m]))'
-                " < 1"
+                " == 0"
             ),
             hold=10 * MINUTE,
             summary="MLflow's database is not running: no run can be recorded or read.",

@@ -1,5 +1,1 @@
 """The proof that alerts fire when they must and stay silent when they must, by a real PromQL engine."""
-
-from monitoring.proof import scoring_availability
-
-CASES = scoring_availability.CASES

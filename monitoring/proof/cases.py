@@ -1,43 +1,178 @@
-"""What a case is: a story told in series, and which alerts it fires, when, and for how long."""
+"""What a case is: a story told in series, and which alerts it fires, when, and for how long.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+A series is told in stretches of minutes. Google's metrics arrive as late as `monitoring.google` says, so every case
+has their delay in it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-STEP = timedelta(minutes=1)  # between samples, and between evaluations
+import promql_parser
+
+from monitoring import google
+from monitoring.alerts import Alert
+
+MINUTE = timedelta(minutes=1)
+ELSEWHERE = "elsewhere"  # the value of a label that an alert does not ask for
+
+Value = float | None  # None: nothing exports it
+Stretch = tuple[int, Value]  # minutes, value (or growth a minute)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series: its value (a counter's growth a minute) before the fault, then in stretches; the last one lasts."""
+
+    selector: str
+    before: Value
+    after: tuple[Stretch, ...] = ()
+    counts: bool = False
+
+    def samples(self, history: timedelta, lasts: timedelta, step: timedelta) -> str:
+        """The samples in promtool's notation, one a step, from nothing; late where the metric comes late."""
+        total = (history + lasts) // step + 1
+        told = [(history // step, self.before), *((timedelta(minutes=m) // step, value) for m, value in self.after)]
+        told.append((max(total - sum(steps for steps, _ in told), 0), told[-1][1]))
+        known = google.of(self.selector.split("{")[0])
+        values: list[Value] = [None] * (-(-known.delay // step) if known else 0)
+        level = 0.0
+        for steps, value in told:
+            for _ in range(steps):
+                if value is None:
+                    level = 0.0  # a counter that comes back begins again, as a new pod's does
+                elif self.counts:
+                    level += value * (step / MINUTE)
+                values.append(None if value is None else level if self.counts else value)
+        return _notation(values[:total])
+
+
+def _notation(values: list[Value]) -> str:
+    """Samples as promtool takes them, equal steps in one: https://prometheus.io/docs/prometheus/2.42/configuration/unit_testing_rules/"""
+    notes, at = [], 0
+    while at < len(values):
+        first, end = values[at], at + 1
+        if first is None:
+            while end < len(values) and values[end] is None:
+                end += 1
+            notes.append(f"_x{end - at}")
+        else:
+            second = values[end] if end < len(values) else None
+            step = 0.0 if second is None else second - first
+            while end < len(values) and (value := values[end]) is not None and value == first + step * (end - at):
+                end += 1
+            notes.append(f"{first:.12g}{step:+.12g}x{end - at - 1}")
+        at = end
+    return " ".join(notes)
+
+
+def gauge(selector: str, before: Value, *after: Stretch) -> Series:
+    """A value that stays as it is in each stretch."""
+    return Series(selector, before, after)
+
+
+def counter(selector: str, before: Value, *after: Stretch) -> Series:
+    """A counter by its growth a minute in each stretch."""
+    return Series(selector, before, after, counts=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firing:
-    """When an alert fires, counted from the fault: from `after` on, silent again at `until`."""
+    """When an alert fires, in minutes after the fault: from `after` on, silent again at `until`, as so many series."""
 
-    after: timedelta
-    until: timedelta
+    after: int
+    until: int
+    instances: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A story. Alerts that `fires` does not name must stay silent from the first sample to the last."""
+    """A story. Alerts that `fires` does not name must stay silent from the first sample to the last.
+
+    `spares` names the alerts that it comes near; `about` all whose behaviour it asserts, by their runbooks where empty.
+    """
 
     story: str
-    series: Mapping[str, str]  # selector -> samples, one a STEP, in promtool's notation
-    fault: timedelta  # when what the story tells begins; before it lies the history
-    lasts: timedelta  # how long it is watched from then on
+    series: tuple[Series, ...]
+    lasts: int  # minutes that it is watched from the fault on
+    history: int = 60  # minutes before the fault
+    step: timedelta = MINUTE  # between samples, and between evaluations
     fires: Mapping[str, Firing] = field(default_factory=dict)
+    spares: tuple[str, ...] = ()
+    settling: int = 0  # minutes at the start that are not asserted: what reads a day back finds nothing before them
+    everything: bool = False  # asserts the whole catalogue, not only the alerts of the runbooks that it is about
+
+    def watched(self, alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+        """Those of the alerts whose behaviour it asserts."""
+        alerts = tuple(alerts)
+        named = {*self.fires, *self.spares}
+        if unknown := named - {alert.name for alert in alerts}:
+            raise ValueError(f"case {self.story!r}: no alert is called {', '.join(sorted(unknown))}")
+        runbooks = {alert.runbook for alert in alerts if alert.name in named}
+        # A burn rate reads a day back: it is watched where it is meant, in stories that have a day to tell.
+        burning = any("Burn" in name for name in named)
+        return tuple(
+            alert
+            for alert in alerts
+            if self.everything or (alert.runbook in runbooks and (burning or "Burn" not in alert.name))
+        )
 
 
-def counter(*stretches: tuple[timedelta, int | None]) -> str:
-    """Samples of a counter that grows by so much a STEP in each stretch, in promtool's notation.
+def fires(name: str, story: str, *series: Series, after: int, until: int, instances: int = 1, **more: object) -> Case:
+    """The story of one alert that must fire."""
+    firing = {name: Firing(after=after, until=until, instances=instances)}
+    others, lasts = more.pop("others", {}), more.pop("lasts", until)
+    return Case(story=story, series=series, fires={**firing, **others}, lasts=lasts, **more)  # type: ignore[arg-type, dict-item]
 
-    None means that nothing exports it: it starts again from nothing, as a new pod's counter does.
-    """
-    value, samples = 0, ["0"]
-    for length, growth in stretches:
-        steps = length // STEP
-        if growth is None:
-            value = 0
-            samples.append(f"_x{steps}")
-        else:
-            samples.append(f"{value + growth}+{growth}x{steps - 1}")
-            value += growth * steps
-    return " ".join(samples)
+
+def spares(name: str, story: str, *series: Series, lasts: int, **more: object) -> Case:
+    """The story of one alert that comes near and must not fire."""
+    return Case(story=story, series=series, lasts=lasts, spares=(name,), **more)  # type: ignore[arg-type]
+
+
+def asked(expr: str) -> dict[str, set[str]]:
+    """The labels that an expression asks for, by metric."""
+    found: dict[str, set[str]] = {}
+
+    def visit(node: promql_parser.Expr) -> None:
+        if isinstance(node, promql_parser.VectorSelector):
+            found.setdefault(str(node.name), set()).update(matcher.name for matcher in node.matchers.matchers)
+
+    promql_parser.walk(promql_parser.parse(expr), visit)
+    return found
+
+
+def decoys(case: Case, alert: Alert) -> Iterator[tuple[Series, Series]]:
+    """Each series of a case, with one label that the alert asks for changed: as it was, and as it is in the story."""
+    for series in case.series:
+        name, _, labels = series.selector.rstrip("}").partition("{")
+        pairs = [pair for pair in labels.split('",') if pair]
+        for index, pair in enumerate(pairs):
+            label = pair.split("=")[0]
+            if label in asked(alert.expr).get(name, ()):
+                changed = [p.rstrip('"') for p in pairs]
+                changed[index] = f'{label}="{ELSEWHERE}'
+                selector = f"{name}{{" + ",".join(f'{p}"' for p in changed) + "}"
+                yield replace(series, selector=selector, after=()), replace(series, selector=selector)
+
+
+def with_decoys(case: Case, alerts: Iterable[Alert]) -> tuple[Case, ...]:
+    """The case among series of others' that are well, and its like with all that is wrong being others'."""
+    known = {alert.name: alert for alert in alerts}
+    if not case.fires or case.everything:
+        return (case,)
+    name = next(iter(case.fires))
+    have = {series.selector for series in case.series}
+    pairs = [pair for pair in decoys(case, known[name]) if pair[0].selector not in have]
+    unique = {pair[0].selector: pair for pair in pairs}.values()
+    well = tuple(was for was, _ in unique if was.before is not None)
+    wrong = tuple(is_ for _, is_ in unique)
+    quiet = tuple(replace(series, after=()) for series in case.series)
+    among = replace(case, series=(*case.series, *well))
+    # What tells that something is missing would tell so of what is elsewhere too.
+    if not unique or any("vector(1) unless" in known[each].expr for each in case.fires):
+        return (among,)
+    return (
+        among,
+        replace(case, story=f"{case.story}, elsewhere", series=(*quiet, *wrong), fires={}, spares=(name,)),
+    )

@@ -1,0 +1,32 @@
+"""Every story of every alert, and the quiet night in which none may say a word."""
+
+from monitoring.alerts import Alert
+from monitoring.proof.cases import Case, with_decoys
+from monitoring.proof.stories import (
+    front_door,
+    jobs,
+    model,
+    pods,
+    promises,
+    quality,
+    quiet_night,
+    records,
+    telemetry,
+    tracking,
+)
+
+
+def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
+    """All cases for these alerts, each with its decoys."""
+    told = (
+        *promises.CASES,
+        *pods.CASES,
+        *front_door.CASES,
+        *model.CASES,
+        *records.CASES,
+        *quality.CASES,
+        *jobs.CASES,
+        *tracking.CASES,
+        *telemetry.CASES,
+    )
+    return (*(each for case in told for each in with_decoys(case, alerts)), *quiet_night.CASES)

@@ -1,0 +1,116 @@
+"""Stories of the way in and the way out."""
+
+from monitoring.proof.cases import Series, counter, fires, gauge, spares
+
+BALANCER = 'loadbalancing_googleapis_com:https_request_count{monitored_resource="https_lb_rule"'
+SIX = ("usa-iowa", "usa-oregon", "usa-virginia", "eur-belgium", "sa-brazil-sao_paulo", "apac-singapore")
+
+
+def checks(*failing: tuple[int, int], down: int) -> tuple[Series, ...]:
+    """The check from six places, of which the first `down` fail."""
+    labels = 'monitored_resource="uptime_url",check_id="front-door"'
+    return tuple(
+        gauge(
+            f'monitoring_googleapis_com:uptime_check_check_passed{{{labels},checker_location="{place}"}}',
+            1,
+            *(failing if index < down else ()),
+        )
+        for index, place in enumerate(SIX)
+    )
+
+
+def answers(well: float, *failed: tuple[int, float]) -> tuple[Series, Series]:
+    """What the load balancer answers a minute with 200 and with 5xx."""
+    return (
+        counter(f'{BALANCER},response_code_class="200"}}', well),
+        counter(f'{BALANCER},response_code_class="500"}}', 0, *failed),
+    )
+
+
+def latencies(a_minute: float, to_2000: float, to_4000: float) -> tuple[Series, ...]:
+    """Requests a minute from the fault on, of which so many take 1 to 2 and 2 to 4 seconds; before, none does."""
+    name = 'loadbalancing_googleapis_com:https_total_latencies_bucket{monitored_resource="https_lb_rule"'
+    slow = {"1000": to_2000 + to_4000, "2000": to_4000, "4000": 0.0, "+Inf": 0.0}
+    return tuple(
+        counter(f'{name},le="{le}"}}', a_minute, (60, a_minute - more), (1, a_minute)) for le, more in slow.items()
+    )
+
+
+def pod(
+    name: str, before: float | None, *after: tuple[int, float], route: str = "/v1/score", status: int = 200
+) -> Series:
+    """Requests a minute that a pod answers."""
+    labels = f'route="{route}",method="POST",status="{status}",instance="{name}"'
+    return counter(f"leadscoring_requests_total{{{labels}}}", before, *after)
+
+
+def blocked(allowed: float, *after: tuple[int, float]) -> tuple[Series, Series]:
+    """Requests a minute that Cloud Armor lets through and that it blocks."""
+    name = "networksecurity_googleapis_com:https_request_count"
+    return counter(f'{name}{{blocked="false"}}', allowed), counter(f'{name}{{blocked="true"}}', 0, *after)
+
+
+def days_left(*after: tuple[int, int]) -> Series:
+    """Days until the certificate expires."""
+    labels = 'monitored_resource="uptime_url",check_id="front-door"'
+    return gauge(f"monitoring_googleapis_com:uptime_check_time_until_ssl_cert_expires{{{labels}}}", 60, *after)
+
+
+def nat(*after: tuple[int, int]) -> Series:
+    """Whether the network's way out has no address for somebody."""
+    return gauge("router_googleapis_com:nat_nat_allocation_failed", 0, *after)
+
+
+CASES = (
+    # 4 minutes late, five until no good answer is left in the window, two of hold.
+    fires("FrontDoorDown", "two places cannot reach it", *checks((30, 0), (1, 1), down=2), after=11, until=34),
+    spares("FrontDoorDown", "one place cannot reach it", *checks((30, 0), (1, 1), down=1), lasts=60),
+    spares("FrontDoorDown", "nobody can reach it for five minutes", *checks((5, 0), (1, 1), down=6), lasts=60),
+    fires("FrontDoorFailsBeforePods", "one in ten never arrives", *answers(90, (30, 10), (1, 0)), after=14, until=41),
+    fires(
+        "FrontDoorFailsBeforePods", "two of ten a minute never arrive", *answers(8, (30, 2), (1, 0)), after=16, until=39
+    ),
+    spares("FrontDoorFailsBeforePods", "one in 25 never arrives", *answers(96, (60, 4)), lasts=60),
+    spares("FrontDoorFailsBeforePods", "one of ten a minute never arrives", *answers(9, (60, 1)), lasts=60),
+    spares(
+        "FrontDoorFailsBeforePods",
+        "the pods themselves fail",
+        *answers(90, (30, 10), (1, 0)),
+        pod("a", 0, (30, 10), (1, 0), status=500),
+        lasts=60,
+    ),
+    fires("FrontDoorSlow", "five of a hundred wait", *latencies(100, 5, 5), *answers(100), after=25, until=87),
+    fires("FrontDoorSlow", "four a minute wait", *latencies(4, 0, 4), *answers(4), after=19, until=93),
+    spares("FrontDoorSlow", "nine of a thousand wait", *latencies(1000, 50, 9), *answers(1000), lasts=90),
+    spares("FrontDoorSlow", "three a minute wait", *latencies(3, 0, 3), *answers(3), lasts=90),
+    fires(
+        "PodsUnknownToLoadBalancer",
+        "a new pod gets no request",
+        pod("a", 20),
+        pod("b", 20),
+        pod("c", None, (40, 0), (1, 20)),
+        pod("c", None, (40, 6), (1, 6), route="/healthz"),
+        after=16,
+        until=40,
+    ),
+    spares(
+        "PodsUnknownToLoadBalancer",
+        "a new pod gets no request, nor do others many, and one gets its first after ten minutes",
+        pod("a", 15),
+        pod("b", 15),
+        pod("c", None, (60, 0)),
+        lasts=60,
+    ),
+    fires("CertificateExpiresSoon", "13 days are left", days_left((120, 13), (1, 90)), after=64, until=124),
+    spares(
+        "CertificateExpiresSoon",
+        "15 days are left, and a mistaken check says 1",
+        days_left((60, 15), (60, 1), (1, 15)),
+        lasts=180,
+    ),
+    fires("CallersBlocked", "a third is blocked", *blocked(200, (40, 100), (1, 0)), after=16, until=51),
+    spares("CallersBlocked", "a sixth is blocked", *blocked(200, (60, 40)), lasts=60),
+    spares("CallersBlocked", "half of few are blocked", *blocked(30, (60, 30)), lasts=60),
+    fires("NatExhausted", "no address is left", nat((20, 1), (1, 0)), after=7, until=37),
+    spares("NatExhausted", "addresses were always left", nat(), lasts=60),
+)

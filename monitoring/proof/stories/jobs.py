@@ -1,0 +1,173 @@
+"""Stories of the jobs. In the cloud a figure is a sample a run; scraped from a file it stays."""
+
+from datetime import timedelta
+
+from monitoring.platform import Job, Platform
+from monitoring.proof.cases import MINUTE, Case, Firing, Series, Value, counter, fires, gauge, spares
+
+TEN, FIVE = timedelta(minutes=10), timedelta(minutes=5)
+JOBS = Platform().jobs
+
+
+def when(what: str, job: str, before: Value, *after: tuple[int, Value]) -> Series:
+    """The time of the last start, success or failure."""
+    return gauge(f'leadscoring_job_last_{what}_timestamp_seconds{{job="{job}"}}', before, *after)
+
+
+def others(job: str) -> tuple[Series, ...]:
+    """All other jobs end well every minute."""
+    name = "leadscoring_job_last_success_timestamp_seconds"
+    return tuple(counter(f'{name}{{job="{other.name}"}}', 60) for other in JOBS if other.name != job)
+
+
+def duration(job: str, *after: tuple[int, float]) -> Series:
+    """Seconds that the last run took."""
+    return gauge(f'leadscoring_job_duration_seconds{{job="{job}"}}', 60, *after)
+
+
+def executions(job: str, result: str, *after: tuple[int, float]) -> Series:
+    """Executions a minute."""
+    labels = f'monitored_resource="cloud_run_job",job_name="acme-prod-{job}",result="{result}"'
+    return counter(f"run_googleapis_com:job_completed_execution_count{{{labels}}}", 0, *after)
+
+
+def of(job: Job) -> tuple[Case, ...]:
+    """The stories that every job has. Minutes count from the last success."""
+    name, due, limit = job.name.capitalize(), job.deadline // MINUTE, job.timeout.total_seconds() * 0.8
+    rest = others(job.name)
+    return (
+        fires(
+            f"{name}Late",
+            f"{job.name} ends well once",
+            when("success", job.name, None, (10, 0), (due + 40, None), (10, (due + 50) * 60), (10, None)),
+            *rest,
+            history=0,
+            step=TEN,
+            after=due + 10,
+            until=due + 50,
+        ),
+        fires(
+            f"{name}Late",
+            f"{job.name} ended well once, as its file says",
+            when("success", job.name, None, (due + 50, 0), (10, (due + 50) * 60)),
+            *rest,
+            history=0,
+            step=TEN,
+            after=due + 10,
+            until=due + 50,
+        ),
+        spares(
+            f"{name}Late",
+            f"{job.name} ends well just in time",
+            when("success", job.name, None, (due - 10, 0), (due - 10, (due - 10) * 60)),
+            *rest,
+            history=0,
+            step=TEN,
+            lasts=2 * due - 20,
+        ),
+        fires(
+            f"{name}Failing",
+            f"{job.name} fails for an hour",
+            when("success", job.name, 1000, (60, 1000), (1, 7200)),
+            when("failure", job.name, None, (1, 3600)),
+            *rest,
+            after=30,
+            until=60,
+        ),
+        fires(
+            f"{name}Failing",
+            f"{job.name} has never ended well",
+            when("failure", job.name, None, (60, 600)),
+            *rest,
+            history=0,
+            after=30,
+            until=61,
+            lasts=60,
+            others={f"{name}Late": Firing(after=10, until=61)},
+        ),
+        spares(
+            f"{name}Failing",
+            f"{job.name}'s second attempt ends well",
+            when("success", job.name, 1000, (30, 1000), (1, 5400)),
+            when("failure", job.name, None, (1, 3600)),
+            *rest,
+            lasts=90,
+        ),
+        fires(
+            f"{name}NearTimeout",
+            f"{job.name} takes long",
+            duration(job.name, (30, 1.05 * limit), (1, 60)),
+            when("success", job.name, 1000),
+            *rest,
+            after=0,
+            until=30,
+        ),
+        spares(
+            f"{name}NearTimeout",
+            f"{job.name} takes less",
+            duration(job.name, (30, 0.95 * limit), (1, 60)),
+            when("success", job.name, 1000),
+            *rest,
+            lasts=60,
+        ),
+    )
+
+
+def on_time(alert: str, job: str) -> tuple[Case, Case]:
+    """41 of a day's 288 slices are over 14 %; a daily job of an hour is late 1,500 minutes after a success.
+
+    Until the fault it ends well every minute, and then once more so many minutes later.
+    """
+    name, rest = job.capitalize(), others(job)
+
+    def again(after: int) -> Series:
+        success = f'leadscoring_job_last_success_timestamp_seconds{{job="{job}"}}'
+        return gauge(success, 86_400, (after, None), (5, (1440 + after) * 60), (5, None))
+
+    return (
+        fires(
+            alert,
+            f"{job} is late for five hours",
+            again(1800),
+            *rest,
+            history=1440,
+            settling=120,
+            step=FIVE,
+            after=1700,
+            until=1905,
+            others={f"{name}Late": Firing(after=1510, until=1800)},
+        ),
+        Case(
+            story=f"{job} is late for three hours",
+            series=(again(1680), *rest),
+            history=1440,
+            settling=120,
+            step=FIVE,
+            lasts=1900,
+            spares=(alert,),
+            fires={f"{name}Late": Firing(after=1510, until=1680)},
+        ),
+    )
+
+
+CASES = (
+    *(case for job in JOBS for case in of(job)),
+    *on_time("EvaluationOnTimeBurnSteady", "evaluate"),
+    *on_time("DriftOnTimeBurnSteady", "drift"),
+    fires(
+        "JobExecutionFailed",
+        "two jobs fail for good",
+        *(executions(job, "failed", (1, 1), (1, 0)) for job in ("drift", "batch")),
+        *others(""),
+        after=2,
+        until=62,
+        instances=2,
+    ),
+    spares(
+        "JobExecutionFailed",
+        "executions succeed",
+        executions("drift", "succeeded", (1, 1), (1, 0)),
+        *others(""),
+        lasts=90,
+    ),
+)

@@ -1,0 +1,129 @@
+"""Stories of the scores. A job's figure is one sample a day in the cloud, and stays on the page where it is scraped."""
+
+from datetime import timedelta
+
+from monitoring.proof.cases import Case, Series, Value, fires, gauge, spares
+
+HALF_HOUR = timedelta(minutes=30)
+
+
+def figure(name: str, job: str, before: Value, *after: tuple[int, Value], **labels: str) -> Series:
+    """One gauge of a job."""
+    told = ",".join(f'{label}="{value}"' for label, value in {"job": job, **labels}.items())
+    return gauge(f"leadscoring_{name}{{{told}}}", before, *after)
+
+
+def auc(name: str, job: str, before: Value, *after: tuple[int, Value]) -> Series:
+    """The same for ROC-AUC."""
+    return figure(name, job, before, *after, figure="roc_auc")
+
+
+def error(name: str, before: Value, *after: tuple[int, Value]) -> Series:
+    """The same for the calibration error."""
+    return figure(name, "evaluate", before, *after, figure="calibration_error")
+
+
+def simple(alert: str, name: str, job: str, well: float, near: float, bad: float) -> tuple[Case, Case]:
+    """Half an hour with a bad value, and with one that is just not bad."""
+    return (
+        fires(alert, f"{name} is {bad}", figure(name, job, well, (30, bad), (1, well)), after=0, until=30),
+        spares(alert, f"{name} is {near}", figure(name, job, well, (30, near), (1, well)), lasts=60),
+    )
+
+
+def by_feature(alert: str, name: str, near: float, bad: float) -> tuple[Case, Case, Case]:
+    """Two features, and the look-back: one sample a day is seen for 25 hours."""
+
+    def each(*after: tuple[int, Value], features: tuple[str, ...] = ("age", "job_title")) -> tuple[Series, ...]:
+        return tuple(figure(name, "drift", 0.0, *after, feature=feature) for feature in features)
+
+    return (
+        fires(alert, f"{name} of two features is {bad}", *each((30, bad), (1, 0)), after=0, until=30, instances=2),
+        spares(alert, f"{name} is {near}", *each((30, near), (1, 0)), lasts=60),
+        fires(
+            alert,
+            f"{name} is {bad} once a day",
+            *each((30, bad), (1440, None), features=("age",)),
+            step=HALF_HOUR,
+            after=0,
+            until=1530,
+            lasts=1800,
+        ),
+    )
+
+
+CASES = (
+    fires(
+        "RankingBelowBenchmark",
+        "even its best is worse",
+        auc("evaluation_figure_high", "evaluate", 0.8, (30, 0.7), (1, 0.8)),
+        auc("evaluation_benchmark", "evaluate", 0.75),
+        after=0,
+        until=30,
+    ),
+    spares(
+        "RankingBelowBenchmark",
+        "at its best it is as good",
+        auc("evaluation_figure_high", "evaluate", 0.8, (30, 0.75), (1, 0.8)),
+        auc("evaluation_benchmark", "evaluate", 0.75),
+        lasts=60,
+    ),
+    fires(
+        "CalibrationBelowBenchmark",
+        "0.08 above",
+        error("evaluation_figure_low", 0.02, (30, 0.12), (1, 0.02)),
+        error("evaluation_benchmark", 0.04),
+        after=0,
+        until=30,
+    ),
+    spares(
+        "CalibrationBelowBenchmark",
+        "0.04 above",
+        error("evaluation_figure_low", 0.02, (30, 0.08), (1, 0.02)),
+        error("evaluation_benchmark", 0.04),
+        lasts=60,
+    ),
+    fires(
+        "ExpectedRankingBelowFloor",
+        "0.70 of 0.75",
+        auc("expected_figure_high", "drift", 0.8, (30, 0.7), (1, 0.8)),
+        auc("evaluation_benchmark", "evaluate", 0.75),
+        after=0,
+        until=30,
+    ),
+    spares(
+        "ExpectedRankingBelowFloor",
+        "0.72 of 0.75",
+        auc("expected_figure_high", "drift", 0.8, (30, 0.72), (1, 0.8)),
+        auc("evaluation_benchmark", "evaluate", 0.75),
+        lasts=60,
+    ),
+    *simple("TooFewOutcomes", "evaluation_leads", "evaluate", 200, 60, 40),
+    *simple("ContactsCostMoreThanTheyEarn", "business_roi_ratio", "evaluate", 0.5, 0.01, -0.1),
+    *simple("LeadsDrifted", "drift_found", "drift", 0, 0, 1),
+    fires(
+        "ScoresShifted",
+        "far, and beyond chance",
+        figure("drift_score_distance", "drift", 0.05, (30, 0.25), (1, 0.05)),
+        figure("drift_score_shifted", "drift", 0, (30, 1), (1, 0)),
+        after=0,
+        until=30,
+    ),
+    spares(
+        "ScoresShifted",
+        "far by chance",
+        figure("drift_score_distance", "drift", 0.05, (30, 0.3), (1, 0.05)),
+        figure("drift_score_shifted", "drift", 0),
+        lasts=60,
+    ),
+    spares(
+        "ScoresShifted",
+        "near, beyond chance",
+        figure("drift_score_distance", "drift", 0.05, (30, 0.15), (1, 0.05)),
+        figure("drift_score_shifted", "drift", 0, (30, 1), (1, 0)),
+        lasts=60,
+    ),
+    *by_feature("UnseenValues", "feature_unseen_ratio", 0.04, 0.06),
+    *by_feature("ValuesMissing", "feature_missing_excess_ratio", 0.09, 0.11),
+    *simple("ChallengersRefused", "challenger_refused_in_a_row", "retrain", 0, 2, 3),
+)

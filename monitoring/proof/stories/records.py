@@ -1,0 +1,106 @@
+"""Stories of the prediction records."""
+
+from monitoring.proof.cases import Series, counter, fires, gauge, spares
+
+
+def spool(pod: str, *after: tuple[int, float]) -> Series:
+    """Bytes that wait."""
+    return gauge(f'leadscoring_spool_bytes{{instance="{pod}"}}', 1e6, *after)
+
+
+def moved(name: str, before: float, *after: tuple[int, float]) -> Series:
+    """Records or leads a minute."""
+    return counter(f'leadscoring_{name}_total{{instance="a"}}', before, *after)
+
+
+def missing(*after: tuple[int, float]) -> Series:
+    """Share of scored leads without a record."""
+    return gauge('leadscoring_evaluation_records_missing_ratio{job="evaluate"}', 0, *after)
+
+
+CASES = (
+    fires(
+        "SpoolHalfFull",
+        "two spools fill",
+        *(spool(pod, (20, 1.3e8), (1, 1e6)) for pod in "ab"),
+        after=5,
+        until=20,
+        instances=2,
+    ),
+    spares(
+        "SpoolHalfFull",
+        "127 MB wait, and 130 MB for five minutes",
+        spool("a", (30, 1.27e8), (5, 1.3e8), (1, 1e6)),
+        lasts=60,
+    ),
+    fires(
+        "SpoolNotDraining",
+        "uploads stop",
+        moved("records_written", 50),
+        moved("records_uploaded", 50, (40, 0), (1, 500)),
+        after=24,
+        until=40,
+    ),
+    spares(
+        "SpoolNotDraining",
+        "nobody asks for scores",
+        moved("records_written", 50, (60, 0)),
+        moved("records_uploaded", 50, (60, 0)),
+        lasts=60,
+    ),
+    spares(
+        "SpoolNotDraining",
+        "uploads stop for 24 minutes",
+        moved("records_written", 50),
+        moved("records_uploaded", 50, (24, 0), (1, 500)),
+        lasts=60,
+    ),
+    fires(
+        "RecordUploadsFailing",
+        "an upload fails each minute",
+        moved("upload_failures", 0, (40, 1), (1, 0)),
+        after=20,
+        until=59,
+    ),
+    spares(
+        "RecordUploadsFailing", "an upload fails every three minutes", moved("upload_failures", 0, (90, 0.3)), lasts=90
+    ),
+    spares(
+        "RecordUploadsFailing",
+        "twelve uploads fail in a row",
+        moved("upload_failures", 0, (10, 0), (12, 1), (1, -0.0)),
+        lasts=19,
+    ),
+    fires(
+        "RecordsNotWritten",
+        "two of a hundred leads have no record",
+        moved("leads_scored", 100),
+        moved("records_written", 100, (60, 98), (1, 100)),
+        after=44,
+        until=90,
+    ),
+    fires(
+        "RecordsNotWritten",
+        "one of ten leads a minute has no record",
+        moved("leads_scored", 10),
+        moved("records_written", 10, (60, 9), (1, 10)),
+        after=20,
+        until=114,
+    ),
+    spares(
+        "RecordsNotWritten",
+        "nine of a thousand have none",
+        moved("leads_scored", 100),
+        moved("records_written", 100, (1, 99.1)),
+        lasts=120,
+    ),
+    spares(
+        "RecordsNotWritten",
+        "half of few have none",
+        moved("leads_scored", 8),
+        moved("records_written", 8, (1, 4)),
+        lasts=120,
+    ),
+    fires("RecordsMissingInBucket", "2 % are missing", missing((30, 0.02), (1, 0)), after=0, until=30),
+    spares("RecordsMissingInBucket", "0.9 % are missing", missing((1, 0.009)), lasts=60),
+)
