@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -94,6 +96,7 @@ def run(name: str, options: argparse.ArgumentParser, work: Work, arguments: Sequ
     from service.tracking import TrackingError
 
     given = options.parse_args(arguments)
+    end_on_sigterm()
     if missing := [f"--{option}" for option in OPTIONS if not getattr(given, option)]:
         options.error(f"give {', '.join(missing)}")
     if given.maturity_days is not None and not 0 <= given.maturity_days <= 3650:
@@ -169,6 +172,14 @@ def _publish(target: str, name: str, gauges: Sequence[Gauge], models: Storage, c
     except (PublishFailed, StorageError) as error:
         return failed(console, error, 1)
     return 0
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end the job as an exception does: the run is marked as failed, the lease given back.
+
+    As a container's first process it would be ignored, until SIGKILL comes: nobody else is there to handle it.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """From a chosen model to a bundle: checked, recorded in MLflow, published. Nothing is served by this alone."""
 
+import os
 import subprocess
 from dataclasses import dataclass
 from datetime import datetime
@@ -125,7 +126,9 @@ def _metrics(chosen: Selection) -> dict[str, float]:
 
 
 def _git_commit() -> str | None:
-    """The commit that this code was checked out at; None in an image, or where git is not installed."""
+    """The commit that this code was checked out at, or its image built from; None where neither is known."""
+    if built_from := os.environ.get("LEADSCORING_COMMIT"):
+        return built_from
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -13,7 +13,7 @@ from rich.table import Table
 from service import tracking
 from service.lifecycle import export, release, selection
 from service.lifecycle.card import choice_rows, figure_rows, spoken
-from service.lifecycle.job import shown_progress
+from service.lifecycle.job import end_on_sigterm, shown_progress
 from service.lifecycle.leads import Leads, load
 from service.lifecycle.matured import Matured
 from service.lifecycle.repair import repair
@@ -110,6 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--figures", action="store_true", help="show the candidates' figures; record and publish nothing"
     )
     given = parser.parse_args(arguments)
+    end_on_sigterm()
     if not given.figures and not (given.models and given.tracking):
         parser.error("give --models and --tracking, or --figures")
     console, out = Console(stderr=True), Console()
