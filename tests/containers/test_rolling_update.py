@@ -53,7 +53,8 @@ frontend door
 backend pods
     balance leastconn
     option httpchk GET {path}
-    default-server check inter 200ms fall 2 rise 1
+    timeout check 3s
+    default-server check inter 1s fall 2 rise 1
 {servers}
 """
 
