@@ -56,11 +56,12 @@ class LifecycleStack(TerraformStack):
             display_name=f"Lead scoring: starter ({env.id})",
             description="Starts jobs on schedule, and can do nothing else.",
         )
-        models, predictions = f"gs://{env.name('models')}", f"gs://{env.name('predictions')}"
+        models, leads, predictions = (f"gs://{env.name(thing)}" for thing in ("models", "leads", "predictions"))
+        metrics = f"projects/{env.project}/locations/{env.region}"
+        data = ("--models", models, "--predictions", predictions, "--leads", leads)
         scheduled: list[platform.Job] = []
-        loop = ("--source", env.lead_source, "--models", models, "--tracking", tracking_url)
-        records = ("--predictions", predictions)
-        files = ("--models", models, "--input", f"gs://{env.name('leads')}/batch", "--out", f"{predictions}/batch")
+        loop = ("--source", env.lead_source, *data, "--tracking", tracking_url, "--metrics", metrics)
+        files = ("--models", models, "--input", f"{leads}/batch", "--out", f"{predictions}/batch")
 
         def job(
             name: str, schedule: str, hours: int, arguments: tuple[str, ...], tasks: int = 1, at_once: int = 1
@@ -134,8 +135,8 @@ class LifecycleStack(TerraformStack):
                 depends_on=[invoker],
             )
 
-        job("evaluate", env.evaluate_schedule, 1, (*loop, *records))
-        job("drift", env.drift_schedule, 1, (*loop, *records))
-        job("retrain", env.retrain_schedule, 6, (*loop, *records))
+        job("evaluate", env.evaluate_schedule, 1, loop)
+        job("drift", env.drift_schedule, 1, loop)
+        job("retrain", env.retrain_schedule, 6, loop)
         job("batch", env.batch_schedule, 2, files, tasks=env.batch_tasks, at_once=env.batch_parallelism)
         self.scheduled = tuple(scheduled)

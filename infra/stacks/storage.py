@@ -24,7 +24,9 @@ CREATE = "roles/storage.objectCreator"  # new objects only: it can neither repla
 CHANGE = "roles/storage.objectUser"
 
 POINTER = "champion.json"  # names the model that serves; service.model.bundle moves it
+LEASES = "leases/"  # which job is at work; service.lifecycle.lease takes and renews them
 BATCHES = "batch/"  # where the batch job puts its output
+QUARANTINE = "quarantine/"  # rows that a job could not use; service.lifecycle.quarantine
 
 
 class StorageStack(TerraformStack):
@@ -50,7 +52,8 @@ class StorageStack(TerraformStack):
         self._grant("models_scoring_read", models, f"serviceAccount:{scoring}", READ)
         self._grant("predictions_scoring_create", predictions, f"serviceAccount:{scoring}", CREATE)
 
-        # A published model can be added, never altered; only the pointer moves.
+        # A published model or an audit record can be added, never altered; only the pointer moves, and leases change
+        # hands.
         pointer = BucketIamCondition(
             title="pointer_only",
             expression=f'resource.name == "projects/_/buckets/{models}/objects/{POINTER}"',
@@ -58,14 +61,17 @@ class StorageStack(TerraformStack):
         self._grant("models_jobs_read", models, f"serviceAccount:{jobs}", READ)
         self._grant("models_jobs_create", models, f"serviceAccount:{jobs}", CREATE)
         self._grant("models_jobs_point", models, f"serviceAccount:{jobs}", CHANGE, pointer)
+        leases = _below(LEASES, models, "leases_only")
+        self._grant("models_jobs_lease", models, f"serviceAccount:{jobs}", CHANGE, leases)
+        # Nothing that runs on schedule may delete leads or records. To have a lead forgotten, a person runs that job
+        # with an identity of their own, which is granted CHANGE on both buckets for the hour.
         self._grant("leads_jobs_read", leads, f"serviceAccount:{jobs}", READ)
+        aside = _below(QUARANTINE, leads, "quarantine_only")
+        self._grant("leads_jobs_set_aside", leads, f"serviceAccount:{jobs}", CREATE, aside)
         self._grant("predictions_jobs_read", predictions, f"serviceAccount:{jobs}", READ)
 
         # Batches of scores are added under a prefix of their own; records that the service wrote stay as they are.
-        batches = BucketIamCondition(
-            title="batches_only",
-            expression=f'resource.name.startsWith("projects/_/buckets/{predictions}/objects/{BATCHES}")',
-        )
+        batches = _below(BATCHES, predictions, "batches_only")
         self._grant("predictions_jobs_batch", predictions, f"serviceAccount:{jobs}", CHANGE, batches)
 
         # MLflow's clients read and write artifacts themselves: a large one never passes through the server.
@@ -108,3 +114,9 @@ class StorageStack(TerraformStack):
 
 def _delete_after(days: int) -> BucketRule:
     return BucketRule(action=BucketAction(type="Delete"), condition=BucketCondition(with_state="LIVE", age=days))
+
+
+def _below(prefix: str, bucket: str, title: str) -> BucketIamCondition:
+    """Only objects whose name starts so."""
+    name = f"projects/_/buckets/{bucket}/objects/{prefix}"
+    return BucketIamCondition(title=title, expression=f'resource.name.startsWith("{name}")')

@@ -32,6 +32,21 @@ def test_each_job_runs_its_module(plans: Plans) -> None:
         assert container["args"][:2] == ["-m", f"service.lifecycle.{name}"]
 
 
+@pytest.mark.parametrize("name", ["evaluate", "drift", "retrain"])
+def test_each_job_of_the_loop_is_told_where_everything_is(plans: Plans, name: str) -> None:
+    arguments = tasks(plans("prod")["lifecycle"])[name]["containers"][0]["args"][2:]
+    given = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    assert {option for option in given if option not in ("--source", "--tracking")} == {
+        "--models",
+        "--predictions",
+        "--leads",
+        "--metrics",
+    }
+    assert given["--leads"] == "gs://acme-leads-prod-leads"
+    assert given["--models"] == "gs://acme-leads-prod-models"
+    assert given["--metrics"] == f"projects/{PROD.project}/locations/{PROD.region}"
+
+
 def test_a_job_runs_an_image_by_its_digest_from_this_environments_registry(plans: Plans) -> None:
     for env in ENVIRONMENTS.values():
         for task in tasks(plans(env.id)["lifecycle"]).values():

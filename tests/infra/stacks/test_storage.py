@@ -4,6 +4,7 @@ import pytest
 
 from infra.environments import ENVIRONMENTS, PROD
 from infra.stacks import storage
+from service.lifecycle import lease, quarantine
 from service.model import bundle
 from tests.infra.conftest import Plans, Stacks, planned
 
@@ -85,6 +86,7 @@ def test_each_workload_may_do_what_its_work_needs_and_no_more(plans: Plans) -> N
         ("models", "jobs", create, False),
         ("models", "jobs", change, True),
         ("leads", "jobs", read, False),
+        ("leads", "jobs", create, True),
         ("predictions", "jobs", read, False),
         ("predictions", "jobs", change, True),
         ("artifacts", "jobs", change, False),
@@ -98,6 +100,26 @@ def test_of_the_published_models_jobs_can_alter_only_the_pointer(plans: Plans) -
     pointer = f"projects/_/buckets/acme-leads-prod-models/objects/{bundle.POINTER}"
     assert condition["expression"] == f'resource.name == "{pointer}"'
     assert storage.POINTER == bundle.POINTER
+
+
+def test_jobs_can_swap_leases_and_set_rows_aside_below_their_prefixes_alone(plans: Plans) -> None:
+    found = planned(plans("prod")["storage"], "google_storage_bucket_iam_member")
+    for grant, bucket, prefix in (
+        ("models_jobs_lease", "models", lease.FOLDER),
+        ("leads_jobs_set_aside", "leads", quarantine.PREFIX),
+    ):
+        (condition,) = found[grant]["condition"]
+        name = f"projects/_/buckets/acme-leads-prod-{bucket}/objects/{prefix}"
+        assert condition["expression"] == f'resource.name.startsWith("{name}")'
+
+
+def test_no_job_may_delete_leads_or_what_was_scored(plans: Plans) -> None:
+    """What is forgotten is forgotten by a person, with an identity of their own."""
+    change = "roles/storage.objectUser"
+    may = {(bucket, who, condition) for bucket, who, role, condition in grants(plans) if role == change}
+    assert ("leads", "jobs", True) not in may
+    assert ("leads", "jobs", False) not in may
+    assert ("predictions", "jobs", False) not in may
 
 
 def test_of_the_predictions_jobs_can_alter_only_their_own_batches(plans: Plans) -> None:
