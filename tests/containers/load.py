@@ -33,22 +33,20 @@ class Load:
         await asyncio.gather(*(self._call() for _ in range(self._callers)))
 
     async def _call(self) -> None:
-        reader = writer = None
+        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         while not self._over.is_set():
             lead = f"L-{next(self._numbers)}"
             try:
-                if writer is None:
-                    reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-                assert reader
-                status = await asyncio.wait_for(self._post(reader, writer, lead), 15)
+                streams = streams or await asyncio.open_connection("127.0.0.1", self._port)
+                status = await asyncio.wait_for(self._post(*streams, lead), 15)
             except (TimeoutError, OSError, EOFError) as error:
-                status, writer = repr(error), None
+                status, streams = repr(error), None
             if status == "200":
                 self.answered.append(lead)
             else:
                 self.failed.append(f"{lead}: {status}")
-        if writer:
-            writer.close()
+        if streams:
+            streams[1].close()
 
     async def _post(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lead: str) -> str:
         """The status that comes back."""
