@@ -1,0 +1,336 @@
+"""How fast files of leads are scored, beside ONNX Runtime alone and MLflow's pyfunc: `scripts/bench batch`.
+
+All in one run on the same shuffled leads and the same really trained trees, in interleaved rounds, scores compared.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyarrow import parquet
+from rich.console import Console
+from rich.table import Table
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
+
+from service.lifecycle import batch, export
+from service.lifecycle.candidates import candidates
+from service.lifecycle.encode import Encoder, Form
+from service.lifecycle.leads import load
+from service.lifecycle.reference import describe
+from service.lifecycle.sample import Sample, generate
+from service.lifecycle.source import Source
+from service.lifecycle.stream import ROWS, LeadFile
+from service.model import bundle
+from service.model.bundle import Band, Bundle, Economics, Manifest, Pointer, Provenance
+from service.model.engine import Engine, Matrix
+from service.storage import Folder
+
+ONNX_BAR, PYFUNC_BAR, CSV_BAR, MEMORY_BAR = 0.80, 7.0, 0.7, 1.15
+PYFUNC_ROWS = 100_000  # of each round; its speed does not depend on their number
+TRAINED_ON = 8_000
+
+EXAMPLES = """examples:
+  scripts/bench batch                      1,000,000 leads, five rounds; some minutes
+  scripts/bench batch --rows 100000 --rounds 3 --json batch.json
+
+exit status: 0 done, 1 a bar was missed, 2 wrong use
+"""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Medians over the rounds of rows a second, and of processor seconds for a million rows, which other programs on
+    the machine touch less; megabytes at a fifth of the rows and at all; and the worst score."""
+
+    rows: int
+    threads: int
+    rates: dict[str, float]
+    processor_seconds: dict[str, float]
+    small_mb: float
+    large_mb: float
+    worst_difference: float
+
+    def bars(self) -> list[tuple[str, float, str, float, bool]]:
+        """Each bar: what is compared, its value, how it must lie to the limit, the limit, whether it does."""
+        ours = self.rates["ours, Parquet"]
+        least = [
+            ("Parquet : ONNX Runtime alone", ours / self.rates["ONNX Runtime alone"], ONNX_BAR),
+            ("Parquet : MLflow pyfunc", ours / self.rates["MLflow pyfunc"], PYFUNC_BAR),
+            ("CSV : Parquet", self.rates["ours, CSV"] / ours, CSV_BAR),
+        ]
+        most = [
+            (f"memory, {self.rows:,} : {self.rows // 5:,} rows", self.large_mb / self.small_mb, MEMORY_BAR),
+            ("worst difference of a score", self.worst_difference, bundle.TOLERANCE),
+        ]
+        return [(name, value, "at least", bar, value >= bar) for name, value, bar in least] + [
+            (name, value, "at most", bar, value <= bar) for name, value, bar in most
+        ]
+
+
+def measure(folder: Path, rows: int, rounds: int, threads: int, tell: Callable[[str], None]) -> Figures:
+    """Generate, train and measure in this folder."""
+    tell(f"generating {rows:,} shuffled leads")
+    frame = generate(Sample(rows=rows, seed=7)).frame.sample(frac=1, random_state=0).reset_index(drop=True)
+    leads = Folder(folder / "leads")
+    for part in ("large", "small"):
+        (leads.root / part).mkdir(parents=True)
+    frame.to_parquet(leads.root / "large/leads.parquet", index=False)
+    frame.to_csv(leads.root / "large/leads.csv", index=False)
+    frame.head(rows // 5).to_parquet(leads.root / "small/leads.parquet", index=False)
+    tell("training the trees")
+    served, pyfunc = _train(folder)
+    tell("encoding all leads for ONNX Runtime alone")
+    matrix = _matrix(leads, served)
+    raw = Folder(folder / "models").read(f"models/{served.version}/{bundle.MODEL}")
+    assert raw is not None  # noqa: S101 - it was published above
+    alone = Engine(raw.data, served.manifest.encoding, served.manifest.lead_schema, threads)
+    received = _received(frame.head(PYFUNC_ROWS), served)
+    scores: dict[str, Matrix] = {}
+
+    def ours(name: str) -> int:
+        out = Folder(folder / f"scores-{name}-{time.monotonic_ns()}")
+        counts = batch.score_object(
+            batch.Batch(served, Form(), leads, out, "parquet", threads, say=lambda _: None), f"large/leads.{name}"
+        )
+        assert counts is not None  # noqa: S101 - nothing is done in a new folder
+        if name not in scores:
+            (key,) = out.keys("")
+            scores[name] = parquet.read_table(out.root / key)["score"].to_numpy()
+        shutil.rmtree(out.root)
+        return counts.scored
+
+    def onnx_by_its_own_threads() -> int:
+        scores["onnx"] = np.concatenate([alone.score_matrix(matrix[i : i + ROWS]) for i in range(0, rows, ROWS)])
+        return rows
+
+    def onnx_by_ours() -> int:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda i: served.engine.score_matrix(matrix[i : i + ROWS]), range(0, rows, ROWS)))
+        return rows
+
+    def onnx_at_once() -> int:
+        alone.score_matrix(matrix)
+        return rows
+
+    def by_pyfunc() -> int:
+        scores["pyfunc"] = np.asarray(pyfunc.predict(received))[:, 1]
+        return len(received)
+
+    forms: dict[str, Callable[[], int]] = {
+        "ours, Parquet": lambda: ours("parquet"),
+        "ours, CSV": lambda: ours("csv"),
+        "onnx, its own threads": onnx_by_its_own_threads,
+        "onnx, a thread a part": onnx_by_ours,
+        "onnx, at once": onnx_at_once,
+        "MLflow pyfunc": by_pyfunc,
+    }
+    rates: dict[str, list[float]] = {name: [] for name in forms}
+    seconds: dict[str, list[float]] = {name: [] for name in forms}
+    for number in range(rounds):
+        for name, form in forms.items():
+            tell(f"round {number + 1} of {rounds}: {name}")
+            start, busy = time.perf_counter(), time.process_time()
+            done = form()
+            rates[name].append(done / (time.perf_counter() - start))
+            seconds[name].append(1e6 * (time.process_time() - busy) / done)
+    medians = {name: median(each) for name, each in rates.items()}
+    processor = {name: median(each) for name, each in seconds.items()}
+    # The fastest way that it can be used is the one to be compared with.
+    fastest = max((name for name in forms if name.startswith("onnx")), key=lambda name: medians[name])
+    kept = {name: name for name in forms if not name.startswith("onnx")} | {"ONNX Runtime alone": fastest}
+    medians, processor = ({name: of[form] for name, form in kept.items()} for of in (medians, processor))
+    tell("memory")
+    small, large = (_peak_mb(folder, part, threads) for part in ("small", "large"))
+    worst = max(
+        float(np.abs(scores["onnx"][: len(other)] - other).max())
+        for other in (scores["parquet"], scores["csv"], scores["pyfunc"])
+    )
+    return Figures(rows, threads, medians, processor, small, large, worst)
+
+
+def _train(folder: Path) -> tuple[Bundle, Any]:
+    """A published bundle of the boosted trees, and the same pipeline as MLflow's pyfunc."""
+    # Imported here: it takes seconds, and warns of type hints of its own.
+    import mlflow.pyfunc
+    import mlflow.sklearn
+
+    from service import tracking
+
+    source = Source(
+        name="bench",
+        sample=Sample(rows=TRAINED_ON),
+        target_column="converted",
+        positive=True,
+        id_column="lead_id",
+        time_column="created_at",
+        leaks=("contract_value",),
+        metric="profit",
+        economics=Economics(conversion_value=400, contact_cost=25),
+    )
+    leads = load(source)
+    pipeline: Pipeline = candidates(leads.schema, leads.frame)["gradient_boosting"]
+    with threadpool_limits(1):  # two threads that wait for each other are slower
+        pipeline.fit(leads.frame, leads.target)
+    exported = export.to_onnx(pipeline)
+    now = datetime.now(UTC)
+    manifest = Manifest(
+        version=bundle.new_version(exported.onnx, now),
+        lead_schema=leads.schema,
+        encoding=exported.encoding,
+        threshold=source.economics.contact_cost / source.economics.conversion_value,
+        bands=(Band(name="A", min_score=0.3), Band(name="B", min_score=0.1), Band(name="C", min_score=0.0)),
+        metric=source.metric,
+        benchmark={},
+        economics=source.economics,
+        provenance=Provenance(
+            source=source.name,
+            data_sha256=leads.sha256,
+            rows=len(leads.target),
+            trained_at=now,
+            candidate="gradient_boosting",
+            git_commit=None,
+            mlflow_run_id="none",
+        ),
+    )
+    models = Folder(folder / "models")
+    scores = pipeline.predict_proba(leads.frame)[:, 1]
+    about = describe(leads.schema, leads.frame, leads.frame, scores, leads.target, manifest.threshold)
+    golden = export.golden(pipeline, leads.schema, leads.frame)
+    sums = bundle.publish(models, manifest, exported.onnx, golden, "# Of a benchmark", about)
+    pointer = Pointer(version=manifest.version, sums_sha256=sums, moved_at=now, moved_by="bench", reason="bench")
+    bundle.move_pointer(models, pointer, None)
+    mlflow.sklearn.save_model(
+        pipeline,
+        folder / "mlflow",
+        pyfunc_predict_fn="predict_proba",
+        pip_requirements=[],
+        serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
+        skops_trusted_types=tracking.TRUSTED,
+    )
+    return bundle.load(models, pointer), mlflow.pyfunc.load_model(str(folder / "mlflow"))
+
+
+def _matrix(leads: Folder, served: Bundle) -> Matrix:
+    encoder, key = Encoder(served, Form()), "large/leads.parquet"
+    opened = leads.open(key)
+    assert opened is not None  # noqa: S101 - it was written above
+    with LeadFile(key, opened.file, opened.size) as file:
+        parts = file.batches({"lead_id", *encoder.kinds}, {n for n, k in encoder.kinds.items() if k == "category"})
+        return np.concatenate([encoder.encode(part.cells).matrix for part in parts])
+
+
+def _received(frame: pd.DataFrame, served: Bundle) -> pd.DataFrame:
+    """The leads as the pipeline takes them: typed by the schema, which is no part of what is measured."""
+    return pd.DataFrame(
+        {
+            f.name: frame[f.name].fillna("").astype(object) if f.kind == "category" else frame[f.name].astype(float)
+            for f in served.manifest.lead_schema.features
+        }
+    )
+
+
+def _peak_mb(folder: Path, part: str, threads: int) -> float:
+    """Peak resident memory of the job in a process of its own. https://man7.org/linux/man-pages/man5/proc.5.html"""
+    leads, out = folder / "leads" / part, folder / f"scores-{part}"
+    (leads / "leads.csv").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "service.lifecycle.batch", "--models", str(folder / "models")]
+    options = ["--input", str(leads), "--out", str(out), "--threads", str(threads)]
+    status, peak = "", 0
+    with subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while process.poll() is None:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            peak = max([peak, *(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))])
+            time.sleep(0.01)
+        if process.returncode:
+            raise SystemExit(f"the job failed: {process.stderr.read().decode() if process.stderr else ''}")
+    return peak / 1e3
+
+
+def _peers_not_run() -> dict[str, str]:
+    if shutil.which("java") is None:
+        return {"MLflow spark_udf": "not run: it needs Java, and there is none"}
+    if find_spec("pyspark") is None:
+        return {"MLflow spark_udf": "not run: it needs pyspark, which is not among the project's packages"}
+    return {"MLflow spark_udf": "not run: this benchmark does not start Spark"}
+
+
+def _environment(threads: int) -> str:
+    packages = ", ".join(f"{p} {version(p)}" for p in ("onnxruntime", "pyarrow", "numpy", "scikit-learn", "mlflow"))
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    cores = f"{os.cpu_count()} cores, {threads} threads, load {load}"
+    return f"{cores}, Python {platform.python_version()}, {platform.system()} {platform.machine()}; {packages}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench batch",
+        description="Score a file of leads, beside ONNX Runtime alone and MLflow's pyfunc.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rows", type=int, default=1_000_000, help="leads (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="of all forms in turn (default: %(default)s)")
+    parser.add_argument("--threads", type=batch.threads, default=len(os.sched_getaffinity(0)), help="(default: all)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
+    given = parser.parse_args(arguments)
+    if given.rows < 1_000 or given.rounds < 1:
+        parser.error("--rows from 1000, --rounds from 1")
+    console, out = Console(stderr=True), Console(highlight=False)
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(Path(folder), given.rows, given.rounds, given.threads, lambda doing: console.print(doing))
+    environment, bars, missing = _environment(given.threads), figures.bars(), _peers_not_run()
+    passed = all(met for *_, met in bars)
+    table = Table(
+        "form",
+        "rows a second",
+        "processor s a million",
+        title=f"{given.rows:,} shuffled leads, median of {given.rounds} rounds",
+    )
+    for name, rate in sorted(figures.rates.items(), key=lambda each: -each[1]):
+        table.add_row(name, f"{rate:,.0f}", f"{figures.processor_seconds[name]:.2f}")
+    for name, why in missing.items():
+        table.add_row(name, why)
+    judged = Table("bar", "value", "limit", "", title="Bars")
+    for name, value, how, bar, met in bars:
+        judged.add_row(name, f"{value:.3g}", f"{how} {bar:g}", "met" if met else "MISSED")
+    out.print(table)
+    out.print(judged)
+    out.print(f"memory: {figures.small_mb:.0f} MB for {given.rows // 5:,} rows, {figures.large_mb:.0f} MB for all")
+    out.print(environment, soft_wrap=True)
+    if given.json:
+        document = {
+            "environment": environment,
+            "rows": figures.rows,
+            "rounds": given.rounds,
+            "threads": figures.threads,
+            "rows_per_second": figures.rates | missing,
+            "processor_seconds_a_million": figures.processor_seconds,
+            "memory_mb": {str(given.rows // 5): figures.small_mb, str(given.rows): figures.large_mb},
+            "bars": {name: {"value": value, how: bar, "met": met} for name, value, how, bar, met in bars},
+            "passed": passed,
+        }
+        given.json.write_text(json.dumps(document, indent=1) + "\n")
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
