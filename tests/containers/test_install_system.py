@@ -38,7 +38,9 @@ def test_a_bare_debian_gets_what_the_tests_need_and_starts_none_of_it(engine: En
 
     do("echo '# the own policy of this machine' > /usr/sbin/policy-rc.d")
     assert do(COMMAND).endswith("install-system: done\n=0")
-    assert do("promtool --version && dockerd --version && mmdebstrap --version && haproxy -v").endswith("=0")
+    assert do(
+        "promtool --version && dockerd --version && mmdebstrap --version && haproxy -v && podman --version"
+    ).endswith("=0")
     programs = do("cat /proc/[0-9]*/comm").split()
     assert not {"prometheus", "prometheus-node", "dockerd", "containerd", "haproxy"} & set(programs)
     assert do("cat /usr/sbin/policy-rc.d*") == "# the own policy of this machine\n=0"
