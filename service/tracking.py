@@ -40,8 +40,8 @@ TRANSFER = {
     MLFLOW_HTTP_REQUEST_MAX_RETRIES: RETRIES,
     # Artifacts go to the bucket and come from it in pieces (bytes, a multiple of 256 KiB), of which one is in memory
     # and may take that many seconds: https://cloud.google.com/storage/docs/performing-resumable-uploads
-    MLFLOW_GCS_UPLOAD_CHUNK_SIZE: 16 * 1024**2,
-    MLFLOW_GCS_DOWNLOAD_CHUNK_SIZE: 16 * 1024**2,
+    MLFLOW_GCS_UPLOAD_CHUNK_SIZE: 64 * 1024**2,
+    MLFLOW_GCS_DOWNLOAD_CHUNK_SIZE: 64 * 1024**2,
     MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT: 300,
 }
 """What MLflow is told unless its variables say otherwise."""

@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Engine, NullPool, create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
 from tracking_server.login import LoginRefused, uri
 from tracking_server.settings import Database, Server
@@ -56,8 +56,14 @@ def unreadiness(database: Database) -> str | None:
 
 def check_schema(connections: Engine) -> None:
     """Raise Unusable unless the schema is the one of this MLflow. Changes nothing."""
-    with connections.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
+    try:
+        with connections.connect() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+    except ProgrammingError as error:
+        user = connections.url.username
+        raise Unusable(
+            f"{user} may not read the schema ({error.orig}): run the image with `migrate`, it grants"
+        ) from error
     script = ScriptDirectory(str(Path(mlflow.__file__).parent / "store/db_migrations"))
     needed = script.get_current_head()
     if found == needed:
