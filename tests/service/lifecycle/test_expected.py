@@ -90,3 +90,7 @@ def test_what_cannot_be_told_is_left_out(scores: Scores) -> None:
 def test_the_same_leads_give_the_same_estimate() -> None:
     scores = scores_of(500, 7)
     assert expected(HONEST, scores, 0.2, MONEY) == expected(HONEST, scores, 0.2, MONEY)
+
+
+def test_equal_scores_rank_nothing() -> None:
+    assert expected(HONEST, np.full(400, 0.1), 0.2, MONEY)["roc_auc"].value == pytest.approx(0.5)

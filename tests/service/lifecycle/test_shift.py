@@ -6,6 +6,7 @@ import pytest
 from scipy.stats import chisquare
 
 from service.lifecycle.figures import Scores
+from service.lifecycle.reference import describe
 from service.lifecycle.shift import ALPHA, MIN_DISTANCE, Comparison, by_chance, compare, distance, holm, p_value
 from tests.service import forge
 
@@ -43,8 +44,8 @@ def test_the_test_knows_that_the_reference_is_a_sample_too() -> None:
 
 def test_cells_of_a_few_leads_do_not_raise_a_false_alarm() -> None:
     draw = np.random.default_rng(1)
-    shares = np.array([0.5, 0.48, *[0.002] * 10])
-    pairs = [(draw.multinomial(300, shares), draw.multinomial(150, shares)) for _ in range(1_000)]
+    shares = np.array([0.5, 0.48, *[0.0005] * 40])
+    pairs = [(draw.multinomial(4_000, shares), draw.multinomial(100, shares)) for _ in range(1_000)]
     assert np.mean([p_value(then, now) < 0.01 for then, now in pairs]) <= 0.02
     assert p_value(np.array([50, 0]), np.array([70, 0])) == 1
 
@@ -58,10 +59,13 @@ def test_a_difference_beyond_chance_but_of_no_size_is_no_drift() -> None:
     then, now = np.array([500_000, 500_000]), np.array([505_000, 495_000])
     assert p_value(then, now) < ALPHA
     assert distance(then, now) < MIN_DISTANCE + by_chance(then, now)
-    many, _ = forge.rows(600)
-    huge = pd.concat([many] * 60, ignore_index=True)
-    some = huge.assign(region=np.where(np.arange(len(huge)) % 40 == 0, "south", huge["region"]))
-    assert drifted(some) == set()
+    huge = pd.concat([forge.rows(600)[0]] * 60, ignore_index=True)
+    usual, target = score(huge), np.resize([0, 1], len(huge)).astype(np.int8)
+    known = describe(forge.SCHEMA, huge, huge, usual, target, 0.4)
+    some = huge.assign(region=np.where(np.arange(len(huge)) % 20 == 0, "south", huge["region"]))
+    region = compare(known, some, usual, 0.4, score).features[-1]
+    assert region.p_value < ALPHA
+    assert not region.drifted
 
 
 def test_the_distance_is_the_stability_index_and_its_mean_by_chance_is_known() -> None:
