@@ -1,0 +1,227 @@
+"""A retraining serves a better model and nothing else, says why, and survives being killed at any step."""
+
+import signal
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from service import history
+from service.history import Decision, DriftCheck, FeatureDrift
+from service.lifecycle import export, lease, release, retrain
+from service.lifecycle.gate import Rules
+from service.model import bundle
+from service.storage import Storage
+from service.tracking import ALIAS
+from tests.service.lifecycle import loop, stopping
+from tests.service.lifecycle.loop import NOW, SCORED, Loop
+
+pytestmark = pytest.mark.xdist_group("mlflow")
+NAME = "retrained"
+
+
+@pytest.fixture(scope="module")
+def champion(tmp_path_factory: pytest.TempPathFactory, mlflow_url: str) -> Path:
+    return loop.first_champion(tmp_path_factory.mktemp("champion"), NAME, mlflow_url)
+
+
+@pytest.fixture
+def changed(champion: Path, gcs_url: str, mlflow_url: str, tmp_path: Path) -> Loop:
+    return loop.make(champion, gcs_url, mlflow_url, tmp_path / "metrics")
+
+
+def decisions(made: Loop) -> list[Decision]:
+    return history.latest(made.models, Decision, 100)
+
+
+def champion_run(made: Loop) -> str:
+    """The run of the model that has the alias."""
+    return str(MlflowClient(made.mlflow).get_model_version_by_alias(NAME, ALIAS).run_id)
+
+
+def check(made: Loop, since: timedelta = timedelta(0), found: bool = True) -> None:
+    """A drift check of the served model."""
+    pointed = bundle.read_pointer(made.models)
+    assert pointed is not None
+    time = pointed[0].moved_at + since
+    as_ever = FeatureDrift(
+        feature="", distance=0, p_value=1, influence=0, drifted=False, missing=0, missing_in_training=0, unseen=0
+    )
+    drift = DriftCheck(
+        time=time,
+        since=time,
+        until=time,
+        model_version=pointed[0].version,
+        leads=1,
+        found=found,
+        features=(),
+        scores=as_ever,
+        decisions=as_ever,
+        expected={},
+        benchmark={},
+        reasons=(),
+        mlflow_run_id="none",
+    )
+    history.append(made.models, drift)
+
+
+def test_a_better_challenger_is_fitted_on_all_leads_served_recorded_and_crowned(
+    changed: Loop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = changed.served()
+    assert retrain.main(changed.arguments()) == 0
+    out = capsys.readouterr().out
+    now = changed.served()
+    assert now.version != before.version
+    assert out.startswith(f"promoted: {now.version}: better in roc_auc by ")
+    of = now.manifest.provenance
+    assert (of.rows, of.seen_rows, of.champion) == (loop.ROWS + SCORED, loop.ROWS, before.version)
+    assert of.seen_until == loop.SCORED_AT + timedelta(seconds=SCORED - 1)
+    assert now.manifest.lead_schema == before.manifest.lead_schema
+    assert "was fitted again on all of them after that" in now.card
+    *_, decision = decisions(changed)
+    assert (decision.action, decision.trigger, decision.version, decision.before) == (
+        "promoted",
+        "schedule",
+        now.version,
+        before.version,
+    )
+    assert decision.time == NOW
+    assert decision.figures["gain.roc_auc"].low > 0.1
+    assert champion_run(changed) == of.mlflow_run_id == decision.mlflow_run_id
+    run = MlflowClient(changed.mlflow).get_run(of.mlflow_run_id)
+    assert run.data.tags["decision"] == "passed the gate"
+    assert run.data.metrics["compared.gain.roc_auc"] == pytest.approx(decision.figures["gain.roc_auc"].value)
+    assert 'leadscoring_challenger_refused_in_a_row{job="retrain"} 0' in (changed.metrics / "retrain.prom").read_text()
+
+    # The next day: too early; forced, nothing is left to judge by that the new champion has not seen.
+    tomorrow = ["--now", (NOW + timedelta(days=1)).isoformat()]
+    assert retrain.main(changed.arguments(*tomorrow)) == 0
+    assert f"kept: {now.version}: last retrained or promoted at {NOW:%Y-%m-%d %H:%M} UTC" in capsys.readouterr().out
+    assert retrain.main(changed.arguments(*tomorrow, "--force", "--trigger", "hand")) == 0
+    assert "too few leads that neither model has seen: 0" in capsys.readouterr().out
+    assert sorted(d.action for d in decisions(changed)) == ["kept", "promoted", "promoted", "refused"]
+    assert changed.served().version == now.version
+    assert 'leadscoring_challenger_refused_in_a_row{job="retrain"} 1' in (changed.metrics / "retrain.prom").read_text()
+    assert MlflowClient(changed.mlflow).get_model_version_by_alias(NAME, ALIAS).run_id == of.mlflow_run_id
+
+
+def test_a_challenger_that_is_no_better_is_refused_and_the_champion_stays(
+    champion: Path, mlflow_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    same = loop.make(champion, str(tmp_path / "store"), mlflow_url, tmp_path / "metrics", changed=False)
+    # Four times the leads do better than the champion's 600: here the gate asks for more than that.
+    better = same.served()
+    refused = Rules(gain=0.5, failed=50)
+    monkeypatch.setattr(retrain, "Rules", lambda: refused)
+    assert retrain.main(same.arguments("--trigger", "hand")) == 0
+    assert capsys.readouterr().out.startswith("refused: ")
+    assert same.served().version == better.version
+    *_, decision = decisions(same)
+    assert (decision.action, decision.version, decision.before) == ("refused", None, better.version)
+    assert decision.mlflow_run_id is not None
+    run = MlflowClient(mlflow_url).get_run(decision.mlflow_run_id)
+    assert run.data.tags["decision"] == "refused"
+    assert run.data.tags["reason"] == decision.reason
+    assert champion_run(same) == better.manifest.provenance.mlflow_run_id
+
+
+@pytest.mark.parametrize(("since", "found", "due"), [(1, True, True), (1, False, False), (-1, True, False)])
+def test_drift_is_a_reason_only_where_it_was_found_since_the_champion_is_served(
+    since: int, found: bool, due: bool, champion: Path, mlflow_url: str, tmp_path: Path
+) -> None:
+    made = loop.make(champion, str(tmp_path / "store"), mlflow_url, tmp_path / "metrics")
+    check(made, timedelta(days=since), found)
+    assert retrain.main(made.arguments("--trigger", "drift")) == 0
+    *_, decision = decisions(made)
+    assert (decision.trigger, decision.action) == ("drift", "promoted" if due else "kept")
+
+
+def test_calibration_is_a_reason_only_where_it_has_failed(
+    champion: Path, mlflow_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = loop.make(champion, str(tmp_path / "store"), mlflow_url, tmp_path / "metrics")
+    monkeypatch.setattr(retrain, "miscalibration", lambda *_: None)
+    assert retrain.main(made.arguments("--trigger", "calibration")) == 0
+    assert "calibrated within noise" in decisions(made)[-1].reason
+    monkeypatch.undo()
+    assert retrain.main(made.arguments("--trigger", "calibration")) == 0
+    assert {d.action for d in decisions(made) if d.trigger == "calibration"} == {"kept", "promoted"}
+
+
+def test_a_model_whose_engines_disagree_is_refused(
+    champion: Path, mlflow_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = loop.make(champion, str(tmp_path / "store"), mlflow_url, tmp_path / "metrics")
+    before = made.served().version
+    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+    assert retrain.main(made.arguments()) == 0
+    *_, decision = decisions(made)
+    assert decision.action == "refused"
+    assert "ONNX and scikit-learn differ by" in decision.reason
+    assert made.served().version == before
+
+
+def test_of_two_retrainings_at_once_one_is_sent_away(
+    champion: Path, mlflow_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = loop.make(champion, str(tmp_path / "store"), mlflow_url, tmp_path / "metrics")
+    with lease.hold(made.models, "retrain", seconds=1.5):
+        assert retrain.main(made.arguments()) == 1
+    assert "is at work: it holds" in capsys.readouterr().err
+    assert [d.action for d in decisions(made)] == ["promoted"]  # that of the champion itself
+
+
+def test_a_pointer_that_somebody_moved_meanwhile_is_left_where_it_is(
+    champion: Path, mlflow_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = loop.make(champion, str(tmp_path / "store"), mlflow_url, tmp_path / "metrics")
+    whole = release.publish
+
+    def meanwhile(models: Storage, ready: release.Release) -> str:
+        pointed = bundle.read_pointer(models)
+        assert pointed is not None
+        bundle.move_pointer(models, pointed[0].model_copy(update={"reason": "somebody else"}), pointed[1])
+        return whole(models, ready)
+
+    monkeypatch.setattr(release, "publish", meanwhile)
+    assert retrain.main(made.arguments()) == 1
+    pointed = bundle.read_pointer(made.models)
+    assert pointed is not None
+    assert pointed[0].reason == "somebody else"
+
+
+def test_nothing_served_or_another_sources_models_are_said(
+    champion: Path, mlflow_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = loop.make(champion, str(tmp_path / "store"), mlflow_url, tmp_path / "metrics")
+    other = loop.write_source(tmp_path, "other")
+    assert retrain.main([*made.arguments(), "--source", str(other)]) == 1
+    assert "serves leads of the source 'retrained', not of 'other'" in capsys.readouterr().err
+    assert retrain.main([*made.arguments(), "--models", str(tmp_path / "empty")]) == 1
+    assert "serves nothing yet; train first" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_killed_at_each_step_it_recovers_at_the_next_start(champion: Path, gcs_url: str, mlflow_url: str) -> None:
+    client = MlflowClient(mlflow_url)
+    moved = {"pointer", "record", "alias", "output"}
+    for step in stopping.STEPS:
+        made = loop.make(champion, f"{gcs_url}/{step}", mlflow_url, champion / step)
+        first = made.served()
+        assert made.killed(step) == -signal.SIGKILL
+        stopped = made.served().version  # loaded and verified: never half a bundle
+        assert (stopped != first.version) == (step in moved), step
+        loop.run_out(made)
+        assert retrain.main(made.arguments()) == 0
+        now = made.served()
+        assert now.version != first.version, step
+        assert now.version == stopped or step not in moved, step
+        promoted = [d for d in decisions(made) if d.version == now.version]
+        assert [(d.action, d.trigger, d.before) for d in promoted] == [("promoted", "schedule", first.version)], step
+        assert promoted[0].figures["gain.roc_auc"].low > 0.1
+        assert champion_run(made) == now.manifest.provenance.mlflow_run_id, step
+        experiment = client.get_experiment_by_name(NAME)
+        assert client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'") == [], step
+        assert "leadscoring_job_last_success" in (made.metrics / "retrain.prom").read_text()
