@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -18,7 +19,7 @@ from service.lifecycle import batch
 from service.lifecycle.encode import Form
 from service.lifecycle.job import JobFailed
 from service.lifecycle.sample import Sample, generate
-from service.lifecycle.scoring import Counts
+from service.lifecycle.scoring import Counts, decided
 from service.model import bundle
 from service.model.bundle import Bundle
 from service.model.decide import Decider
@@ -110,6 +111,15 @@ def test_files_of_every_kind_get_the_scores_that_the_service_gives(
         assert served.version in key
         assert [{**row, "score": float(row["score"])} for row in rows] == expected(served, ROWS)
     assert counts.contacts == 4 * sum(row["decision"] == "contact" for row in expected(served, ROWS))
+
+
+def test_scores_are_decided_as_the_service_decides(served: Bundle) -> None:
+    limits = [served.manifest.threshold, *(band.min_score for band in served.manifest.bands)]
+    scores = np.clip([each + step for each in (*limits, 0.5, 1.0) for step in (-1e-9, 0.0, 1e-9)], 0, 1)
+    decision, band = decided(served, scores)
+    decider = Decider(served.manifest)
+    assert decision.to_pylist() == [decider.decision(score) for score in scores]
+    assert band.to_pylist() == [decider.band(score) for score in scores]
 
 
 def test_what_is_done_is_skipped_until_the_file_or_the_model_changes(

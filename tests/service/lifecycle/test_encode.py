@@ -180,6 +180,12 @@ def test_a_number_beyond_what_a_caller_may_send_is_set_aside(served: Bundle, val
     np.testing.assert_array_equal(encoded.matrix, as_json(served, [{}, {"visits": 1}]))
 
 
+@pytest.mark.parametrize("written", ["nan", "inf", "-Infinity", "1e101"])
+def test_what_only_arrow_takes_for_a_number_is_set_aside(served: Bundle, written: str) -> None:
+    encoded = encode(served, {"visits": ["1", None, written]})
+    assert [bad.place for bad in encoded.bad] == [2]
+
+
 def test_ids_of_every_type_are_text(served: Bundle) -> None:
     for ids in ([7, 8], [7.0, 8.0], ["7", "8"], pa.array(["7", "8"]).dictionary_encode()):
         assert encode(served, {"lead_id": ids, "visits": [1, 2]}).ids.to_pylist() == ["7", "8"]

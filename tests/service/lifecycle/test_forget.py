@@ -142,6 +142,13 @@ def test_ids_may_stand_in_the_sources_column(tmp_path: Path) -> None:
     assert parquet.read_table(tmp_path / "x.parquet")["lead_id"].to_pylist() == [1]
 
 
+def test_the_same_text_in_another_column_is_no_lead(tmp_path: Path) -> None:
+    storage = Folder(tmp_path)
+    storage.create("x.csv", b"note,lead_id\nb,a\n1,b\n")
+    assert forget.forget_in(storage, "x.csv", GONE) is not None
+    assert content(storage, "x.csv") == b"note,lead_id\nb,a\n"
+
+
 def test_a_row_that_is_not_cut_like_the_header_is_found_by_any_cell(tmp_path: Path) -> None:
     storage = Folder(tmp_path)
     storage.create("x.csv", b"note,lead_id\n1,a\nb\nb,c\n")
