@@ -34,6 +34,7 @@ def run(engine: Engine, jobs_image: str, gcs: str) -> Run:
     def job(name: str, *arguments: str, mount: Path | None = None) -> str:
         options = [*LOCKED, f"--env=STORAGE_EMULATOR_HOST={gcs}", "--entrypoint=python"]
         if mount:
+            mount.chmod(0o755)  # the container's user is not the one that runs the tests
             options.append(f"--volume={mount}:/sources:ro")
         command = ["-m", f"service.lifecycle.{name}", *arguments]
         return engine.run("run", "--rm", "--network=host", *options, jobs_image, *command)
