@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+from typing import NoReturn
 
 import uvicorn
 from pydantic import ValidationError
@@ -65,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.update(ours)
     for stop in (signal.SIGTERM, signal.SIGINT):
         # uvicorn stops cleanly, then raises the signal again for whoever handled it before: a clean stop is a success.
-        signal.signal(stop, lambda *_: sys.exit(0))
+        signal.signal(stop, lambda *_: end(0))
     say(f"serving on {settings.host}:{settings.port} with {settings.workers} workers")
     uvicorn.run(
         "tracking_server.app:app",
@@ -80,10 +81,17 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def end(code: int) -> NoReturn:
+    """End now: taking down all that MLflow imported takes Python seconds of the few that are left after SIGTERM."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def say(line: str) -> None:
     """A line for the log."""
     print(f"tracking_server: {line}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())
