@@ -4,20 +4,16 @@ import json
 import signal
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
 
-from service import history
-from service.history import Decision
 from service.model import bundle
 from service.storage import open_storage
 from tests.containers.engine import Engine
 from tests.containers.hardening import HARDENED, assert_locked, assert_only_what_runs, installed, sbom, state
-from tests.service import forge
-from tests.service.lifecycle.world import World
+from tests.service.lifecycle import loop
 
 pytestmark = pytest.mark.system
 
@@ -58,24 +54,16 @@ def test_it_trains_records_and_publishes(run: Run, gcs_url: str, mlflow_url: str
     assert MlflowClient(mlflow_url).get_run(run_id).info.status == "FINISHED"
 
 
-def test_it_retrains_on_leads_whose_outcome_is_known(
-    run: Run,
-    gcs_url: str,
-    mlflow_url: str,
-    tmp_path: Path,
-) -> None:
-    world, now = World(tmp_path, "forge"), datetime(2026, 6, 1, tzinfo=UTC)
-    world.models, world.predictions, world.leads = (
-        open_storage(f"{gcs_url}/{part}") for part in ("models", "predictions", "leads")
-    )
-    pointer = forge.release(world.models)
-    world.tell(world.score(pointer, now - timedelta(days=90), now - timedelta(days=31), 1_200))
-    options = world.options(mlflow_url, now, "--force")
-    options[options.index(str(world.source))] = f"/sources/{world.source.name}"
-    run("retrain", *options, mount=tmp_path)
-    (decision,) = history.latest(world.models, Decision)
-    assert decision.action in ("promoted", "refused")
-    assert decision.figures, "champion and challenger were not compared"
+def test_it_retrains_and_serves_a_better_model(run: Run, gcs_url: str, mlflow_url: str, tmp_path: Path) -> None:
+    champion = loop.first_champion(tmp_path, "retrained-in-container", mlflow_url)
+    made = loop.make(champion, gcs_url, mlflow_url, tmp_path / "metrics")
+    before = made.served().version
+    local, mounted = f"{tmp_path}/", "/sources/"
+    arguments = [each.replace(local, mounted) for each in made.arguments()]
+    metrics = arguments.index("--metrics")
+    said = run("retrain", *arguments[:metrics], *arguments[metrics + 2 :], mount=tmp_path)
+    assert f"promoted: {made.served().version}: better in roc_auc" in said
+    assert made.served().version != before
 
 
 def test_the_running_container_has_no_privilege(engine: Engine, jobs_image: str) -> None:
