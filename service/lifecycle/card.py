@@ -10,7 +10,7 @@ from service.model.bundle import Manifest
 
 CHOSEN = "the one chosen"
 NOT_REFITTED = "The served model is the very one that was judged: it was not fitted again with the held-out leads."
-REFITTED = "The served model was fitted again on all of them after that; figures and threshold are of the one judged."
+REFITTED = "The served model was fitted again on all of them after that; the figures are of the one judged."
 
 
 def model_card(source: Source, leads: Leads, selection: Selection, manifest: Manifest) -> str:

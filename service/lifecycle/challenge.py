@@ -17,7 +17,7 @@ from service.lifecycle.figures import Scores, Target, choose_threshold, figures
 from service.lifecycle.gate import Contender, Rules, Verdict
 from service.lifecycle.leads import Leads
 from service.lifecycle.matured import Matured, select
-from service.lifecycle.selection import Rows, Selection, Split, choices, fit, split
+from service.lifecycle.selection import Rows, Selection, Served, Split, choices, fit, split
 from service.lifecycle.source import Source
 from service.model.bundle import Bundle
 
@@ -130,8 +130,12 @@ def by_recipe(source: Source) -> Fit:
 
 
 def refit(matured: Matured, chosen: Selection, source: Source) -> Selection:
-    """The same candidate, fitted on all leads, the window too; figures and threshold stay those of the challenger."""
+    """The same candidate, fitted on all leads, the window too; the figures stay those of the challenger.
+
+    Its threshold is its own: where the world has just changed it scores otherwise than the challenger, whose threshold
+    would have nearly nobody contacted, or nearly everybody.
+    """
     leads = matured.leads
     pipeline = candidates(leads.schema, leads.frame)[chosen.candidate]
-    fit(pipeline, leads.frame, leads.target, leads.frame.iloc[:1], source.recipe)
-    return replace(chosen, pipeline=pipeline, refitted=True)
+    scores = fit(pipeline, leads.frame, leads.target, leads.frame.iloc[chosen.split.held_out], source.recipe)
+    return replace(chosen, pipeline=pipeline, refitted=Served(scores, choose_threshold(scores, source.economics)))

@@ -55,8 +55,8 @@ def prepare(
         version=bundle.new_version(exported.onnx + run_id.encode(), now),
         lead_schema=leads.schema,
         encoding=exported.encoding,
-        threshold=chosen.threshold,
-        bands=bands(chosen.scores),
+        threshold=chosen.served.threshold,
+        bands=bands(chosen.served.scores),
         metric=source.metric,
         benchmark=chosen.held_out[chosen.candidate],
         economics=source.economics,
@@ -76,7 +76,8 @@ def prepare(
     )
     golden = export.golden(chosen.pipeline, leads.schema, held_out)
     card = model_card(source, leads, chosen, manifest)
-    looked = reference.describe(leads.schema, leads.frame, held_out, chosen.scores, chosen.target, chosen.threshold)
+    scores, threshold = chosen.served
+    looked = reference.describe(leads.schema, leads.frame, held_out, scores, chosen.target, threshold)
     return Release(manifest, exported.onnx, golden, card, looked)
 
 
@@ -104,7 +105,7 @@ def _parameters(source: Source, chosen: Selection, manifest: Manifest) -> dict[s
         **{f"model.{name}": value for name, value in model.items() if not hasattr(value, "get_params")},
         "candidate": chosen.candidate,
         "split": chosen.split.how,
-        "threshold": chosen.threshold,
+        "threshold": manifest.threshold,
         "features": ", ".join(f"{f.name}: {f.kind}" for f in manifest.lead_schema.features),
         "bundle_version": manifest.version,
         "rows": manifest.provenance.rows,

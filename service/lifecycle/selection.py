@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -56,11 +57,18 @@ class Choice:
     lost: float
 
 
+class Served(NamedTuple):
+    """A model's scores of the held-out leads, and the threshold that the economics imply for such scores."""
+
+    scores: Scores
+    threshold: float
+
+
 @dataclass(frozen=True)
 class Selection:
     """The chosen model, fitted on the training leads alone, and what it and the others showed.
 
-    A `refitted` one was then fitted again on all leads; what it showed is what it did before.
+    One that was then `refitted` on all leads showed what it did before; its own scores and threshold are there.
     `held_out` and `cross_validated` hold figures by candidate; `scores` are the chosen one's, of the held-out leads.
     """
 
@@ -73,7 +81,12 @@ class Selection:
     held_out: dict[str, dict[str, float]]
     cross_validated: dict[str, dict[str, float]]
     choices: tuple[Choice, ...]
-    refitted: bool = False
+    refitted: Served | None = None
+
+    @property
+    def served(self) -> Served:
+        """Scores of the held-out leads, and threshold, of the model as it is served."""
+        return self.refitted or Served(self.scores, self.threshold)
 
 
 def split(leads: Leads, share: float = HELD_OUT, seed: int = 0) -> Split:

@@ -96,7 +96,7 @@ def run(
     """
     tell(f"reading the leads of {source.name}")
     world = build(source, folder / "source", first, size)
-    uri = tracking or _record(folder / "mlflow", source.name)
+    uri = tracking or recorded(folder / "mlflow", source.name)
     measured: dict[str, Measured] = {}
     for number, (name, keep) in enumerate(STRATEGIES.items(), 1):
         prefix = f"{number} of {len(STRATEGIES)}, {report.SPOKEN[name]}: "
@@ -108,7 +108,7 @@ def run(
     return Replay(world, measured, random, judgements)
 
 
-def _record(folder: Path, experiment: str) -> str:
+def recorded(folder: Path, experiment: str) -> str:
     """A tracking store of the replay's own: a database and a folder of artifacts."""
     folder.mkdir(parents=True)
     uri = f"sqlite:///{(folder / 'mlflow.db').absolute()}"

@@ -70,6 +70,8 @@ class Replay:
             "Profit is of the contacts that the decision asked for, within what the team can make, best scores first. "
             f"Calling at random, as many leads as the team can, would earn {self.random:,.0f} per 1,000 leads.",
             "The oracle's figures are of leads that it was trained on: no model that has yet to see them reaches them.",
+            "Drift is of the block before, against what the model served was judged on. It does not retrain by itself "
+            "here: nearly every block differs, and what repairs the scores are outcomes.",
             _cost(self.measured),
             *([] if closed.gains else ["The closed loop promoted no model."]),
         ]
@@ -132,8 +134,9 @@ def decisions(measured: Measured) -> tuple[list[str], list[list[str]]]:
     for event in measured.events:
         gain = gains.get(event.block) if event.action in ("promoted", "replaced") else None
         gained = [f"{gain.brier:+.4f}", f"{gain.profit:+,.0f}"] if gain else ["", ""]
-        rows.append([str(event.block), event.action, str(event.fits), *gained, event.reason])
-    return ["block", "decision", "fits", "Brier gained", "profit gained", "why"], rows
+        flagged = "flagged" if event.drift else ""
+        rows.append([str(event.block), flagged, event.action, str(event.fits), *gained, event.reason])
+    return ["block", "drift", "decision", "fits", "Brier gained", "profit gained", "why"], rows
 
 
 def bars(replay: Replay) -> tuple[list[str], list[list[str]]]:
@@ -147,7 +150,7 @@ def as_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -
     """The rows for a terminal."""
     table = Table(*header, title=title, title_justify="left")
     for column in table.columns[1:]:
-        column.justify = "left" if column.header in ("why", "decision", "") else "right"
+        column.justify = "left" if column.header in ("why", "drift", "decision", "") else "right"
     for row in rows:
         table.add_row(*row)
     return table
@@ -228,7 +231,7 @@ def _png(figure: Figure) -> bytes:
 
 
 def _html(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    left = {i for i, name in enumerate(header) if i == 0 or name in ("why", "decision", "")}
+    left = {i for i, name in enumerate(header) if i == 0 or name in ("why", "drift", "decision", "")}
 
     def cells(kind: str, row: Sequence[str]) -> str:
         return "".join(

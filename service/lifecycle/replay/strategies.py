@@ -4,16 +4,23 @@ All see the same blocks. When a block begins a strategy knows the outcomes that 
 the block itself.
 """
 
+from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 
+from service import history
+from service.history import DriftCheck
 from service.lifecycle import challenge, gate, release
+from service.lifecycle.drift import drift
+from service.lifecycle.evaluate import evaluate
 from service.lifecycle.figures import choose_threshold, figures
-from service.lifecycle.job import Loop, Progress
+from service.lifecycle.job import JobFailed, Loop, Progress
 from service.lifecycle.leads import Leads
 from service.lifecycle.matured import Matured, Seen, matured, select
 from service.lifecycle.outcomes import Judged, judge, read_outcomes
@@ -34,13 +41,18 @@ AUTHOR = "service.lifecycle.replay"
 
 @dataclass(frozen=True)
 class Event:
-    """What was decided when a block began, and why. `fits` counts the models that were fitted for it."""
+    """What was decided when a block began, and why, and which version was served from then on.
+
+    `fits` counts the models that were fitted for it; `drift` says how the leads before it differed from training's, ""
+    where they did not beyond chance or nobody asked.
+    """
 
     block: int
     action: str
     reason: str
     fits: int
-    version: str
+    drift: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,8 +73,8 @@ class Moment:
     loop: Loop
 
 
-Keep = Callable[[Moment], tuple[str, str, int] | None]
-"""What to do then: action, reason and fits, or None where nothing is to be decided."""
+Keep = Callable[[Moment], Event | None]
+"""What to do then, or None where nothing is to be decided."""
 
 
 def follow(world: World, keep: Keep, folder: Path, tracking: str, tell: Progress) -> Kept:
@@ -75,14 +87,14 @@ def follow(world: World, keep: Keep, folder: Path, tracking: str, tell: Progress
     first = select(world.leads, np.arange(world.blocks[0].start))
     fits = serve(loop(BEGIN), first, Matured.whole(first).seen(), "the leads before the first block")
     champion = _champion(models)
-    events = [Event(0, "trained", f"on {len(first.target):,} leads", fits, champion.version)]
+    events = [Event(0, "trained", f"on {len(first.target):,} leads", fits, version=champion.version)]
     served = {champion.version: champion}
     for block in range(len(world.blocks)):
         tell(f"block {block + 1} of {len(world.blocks)}")
         world.deliver(block, leads)
         if decided := keep(Moment(world, block, loop(world.begins(block)))):
             champion = _champion(models)
-            events.append(Event(block, *decided, version=champion.version))
+            events.append(replace(decided, version=champion.version))
             served[champion.version] = champion
         world.score(block, champion, predictions)
     over = len(world.blocks) + 1
@@ -93,24 +105,33 @@ def follow(world: World, keep: Keep, folder: Path, tracking: str, tell: Progress
     return Kept(tuple(events), judged, served)
 
 
-def closed_loop(at: Moment) -> tuple[str, str, int]:
-    """The real job: retrain where the champion's calibration has failed, and promote what passes the gate."""
+def closed_loop(at: Moment) -> Event:
+    """The real jobs: evaluate, look for drift, retrain where calibration has failed, promote what passes the gate."""
+    days = at.world.period / timedelta(days=1)
+    with redirect_stdout(StringIO()):  # where the jobs show their own tables
+        if at.block >= 2:
+            with suppress(JobFailed):  # too few leads to judge: as under its schedule the loop goes on
+                evaluate(at.loop, Namespace(days=days, counter=None))
+        if at.block >= 1:
+            drift(at.loop, Namespace(days=days, leads_at_least=0))
+    check = history.at(at.loop.models, DriftCheck, at.loop.now)
+    drifted = "; ".join(check.reasons) if check and check.found else ""
     decision = retrain(at.loop, trigger="calibration", cool_down=timedelta(0))
     once = _fits(at.loop.source)
     fits = once + 1 if decision.action == "promoted" else once if decision.figures else 0
-    return decision.action, decision.reason, fits
+    return Event(at.block, decision.action, decision.reason, fits, drifted)
 
 
 def never(_: Moment) -> None:
     """Serve the first model for good."""
 
 
-def always(at: Moment) -> tuple[str, str, int] | None:
+def always(at: Moment) -> Event | None:
     """Replace the model at every block for which there are new outcomes."""
-    return _replace(at.loop, "at every block") if at.block >= 2 else None
+    return _replace(at, "at every block") if at.block >= 2 else None
 
 
-def on_trigger(at: Moment) -> tuple[str, str, int] | None:
+def on_trigger(at: Moment) -> Event | None:
     """Replace the model, without a gate, where the last block with final outcomes was scored too high or too low."""
     if at.block < 2:
         return None
@@ -118,13 +139,13 @@ def on_trigger(at: Moment) -> tuple[str, str, int] | None:
     scored = read_scored(at.loop.predictions, begin, end)
     last = judge(scored, read_outcomes(at.loop.source, at.loop.leads), at.loop.now, at.world.period)
     off = gate.errors_off(last.target, last.scored.table["score"].to_numpy())
-    return _replace(at.loop, f"the mean score was {abs(off):.1f} standard errors off") if abs(off) > OFF else None
+    return _replace(at, f"the mean score was {abs(off):.1f} standard errors off") if abs(off) > OFF else None
 
 
-def oracle(at: Moment) -> tuple[str, str, int]:
+def oracle(at: Moment) -> Event:
     """Know the block's outcomes, and train on them: what no strategy can reach."""
     fits = serve(at.loop, select(at.world.leads, at.world.rows(at.block)), Seen(0, None), "the block itself")
-    return "trained", "on the block itself", fits
+    return Event(at.block, "trained", "on the block itself", fits)
 
 
 STRATEGIES: dict[str, Keep] = {
@@ -167,10 +188,11 @@ def serve(loop: Loop, leads: Leads, seen: Seen, reason: str) -> int:
     return _fits(loop.source)
 
 
-def _replace(loop: Loop, reason: str) -> tuple[str, str, int]:
+def _replace(at: Moment, reason: str) -> Event:
+    loop = at.loop
     schema = _champion(loop.models).manifest.lead_schema
     every = matured(loop.source, schema, loop.predictions, loop.leads, loop.now)
-    return "replaced", reason, serve(loop, every.leads, every.seen(), reason)
+    return Event(at.block, "replaced", reason, serve(loop, every.leads, every.seen(), reason))
 
 
 def _fits(source: Source) -> int:

@@ -22,9 +22,17 @@ def test_a_bar_is_met_or_missed(text: str, met: bool) -> None:
     assert parse(text).judge(FOUND)[2] is met
 
 
-def test_a_figure_that_there_is_not_is_named() -> None:
-    with pytest.raises(KeyError, match="gini"):
-        parse("closed.gini<1").judge(FOUND)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("closed.gini<1", "closed has no gini"),
+        ("random.brier<1", "random has no brier"),
+        ("mine.brier<1", "no strategy"),
+    ],
+)
+def test_a_figure_that_there_is_not_is_named(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse(text)
 
 
 @pytest.mark.parametrize("text", ["closed.brier", "brier<1", "closed.brier=1", "closed.brier<", "closed.brier<=1.2.3"])
