@@ -23,7 +23,7 @@ from service.lifecycle.job import shown_progress
 from service.lifecycle.leads import Leads, load
 from service.lifecycle.matured import select
 from service.lifecycle.sample import Sample
-from service.lifecycle.selection import Progress, fit
+from service.lifecycle.selection import fit
 from service.lifecycle.source import Metric, Source, load_source
 
 EQUAL, BETTER = 0.05, 0.9
@@ -33,7 +33,7 @@ GAP, TOLERANCE = 0.03, 0.005
 BLIND = "job_level"
 SAMPLE = Path(__file__).parents[1] / "examples/sample.toml"
 EXAMPLES = """examples:
-  python -m service.lifecycle.gate_bar --trials 200      about 15 minutes on one core
+  python -m service.lifecycle.gate_bar --trials 200      about 6 minutes on one core
   python -m service.lifecycle.gate_bar --trials 20 --metric profit
 
 exit status: 0 both bars are kept, 1 one is missed, 2 wrong use
@@ -49,11 +49,10 @@ class Trial:
     gap: float
 
 
-def trials(count: int, leads: int, metric: Metric, tell: Progress = lambda _: None) -> Iterator[Trial]:
+def trials(count: int, leads: int, metric: Metric) -> Iterator[Trial]:
     """So many trials on windows of so many leads, of seeds 1 to `count`."""
     source = load_source(SAMPLE).model_copy(update={"metric": metric})
     for seed in range(1, count + 1):
-        tell(f"trial {seed} of {count}")
         rows = 3 * leads
         whole = load(source.model_copy(update={"sample": Sample(rows=rows, seed=seed)}))
         mine, theirs, window = (select(whole, part) for part in np.array_split(np.arange(rows), 3))
@@ -113,7 +112,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"give at least one trial and {Rules().leads} leads")
     out = Console()
     with shown_progress(Console(stderr=True)) as tell:
-        found = list(trials(given.trials, given.leads, given.metric, tell))
+        found: list[Trial] = []
+        for trial in trials(given.trials, given.leads, given.metric):
+            found.append(trial)
+            equal, better = (sum(v.promote for v in verdicts) for verdicts in _verdicts(found))
+            tell(f"trial {len(found)} of {given.trials}: promoted so far {equal} equal, {better} better")
     for name, verdicts in zip(("equal", "better"), _verdicts(found), strict=True):
         ways = {way: sum(v.by == way for v in verdicts) for way in ("gain", "calibration")}
         said = f"{name}: {sum(ways.values())} of {len(found)} promoted, {ways['gain']} by gain in {given.metric}, "

@@ -117,6 +117,13 @@ def test_a_schema_that_would_refuse_todays_callers_needs_to_be_accepted(
 WIDE = LeadSchema(features=(*forge.SCHEMA.features, Feature(name="new", kind="number")))
 
 
+def test_a_new_schema_can_be_accepted_after_the_pointer_names_it(models: Storage) -> None:
+    assert hand(models, "v3", "--new-schema") == 0
+    pointed = bundle.read_pointer(models)
+    assert pointed is not None
+    assert (pointed[0].version, pointed[0].new_schema) == ("v3", True)
+
+
 def test_a_broken_champion_keeps_nobody_from_going_back(
     models: Storage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
