@@ -134,7 +134,7 @@ def test_it_swaps_to_the_next_bundle_of_the_bucket(service: Service) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert before != expected
-    assert service.http.post("/v1/score", json=leads("a")).json()["model_version"] == expected
+    assert service.http.post("/v1/score", json=leads("a")).json()["scores"][0]["model_version"] == expected
 
 
 def test_sigterm_under_load_answers_what_is_in_flight_and_uploads_every_record(
@@ -215,9 +215,9 @@ def test_the_engine_is_sent_nothing_else_of_the_repository(engine: Engine, base:
     engine.build(ROOT, "--file", recipe, "--tag", "context")
     files = shell(engine, "context", "cd /context && find . -type f").split()
     assert "./lock/serving.txt" in files
-    expected = (
-        r"\./(lock/(image|jobs|serving)\.txt|service/((model|api|lifecycle)/)?\w+\.py|service/examples/\w+\.toml)$"
-    )
+    locks, toml = r"lock/(image|jobs|serving)\.txt", r"service/examples/\w+\.toml"
+    modules = r"service/((model|api|lifecycle)/(\w+/)*)?\w+\.py"
+    expected = rf"\./({locks}|{toml}|{modules})$"
     strangers = [file for file in files if not re.match(expected, file)]
     assert strangers == []
 
