@@ -99,13 +99,11 @@ class FoundationStack(TerraformStack):
         self.nodes = account("nodes", "Runs the cluster's nodes: pulls images, writes their logs and metrics.")
 
         # Time series belong to a project: Cloud Monitoring has nothing narrower to grant on.
-        ProjectIamMember(
-            self,
-            "jobs_metric_writer",
-            project=env.project,
-            role="roles/monitoring.metricWriter",
-            member=f"serviceAccount:{self.jobs}",
-        )
+        # The jobs write their figures and read how many records the service counted.
+        for does, role in (("writer", "roles/monitoring.metricWriter"), ("viewer", "roles/monitoring.viewer")):
+            ProjectIamMember(
+                self, f"jobs_metric_{does}", project=env.project, role=role, member=f"serviceAccount:{self.jobs}"
+            )
 
         # The least that nodes need, in Google's own words.
         # https://cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cluster#use_least_privilege_sa

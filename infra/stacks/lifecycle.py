@@ -61,7 +61,19 @@ class LifecycleStack(TerraformStack):
         data = ("--models", models, "--predictions", predictions, "--leads", leads)
         scheduled: list[platform.Job] = []
         loop = ("--source", env.lead_source, *data, "--tracking", tracking_url, "--metrics", metrics)
-        files = ("--models", models, "--input", f"{leads}/batch", "--out", f"{predictions}/batch")
+        # The scoring service's own count of records, as Managed Prometheus collected it.
+        # https://cloud.google.com/stackdriver/docs/managed-prometheus/query-api-ui
+        counter = f"https://monitoring.googleapis.com/v1/projects/{env.project}/location/global/prometheus"
+        files = (
+            "--source",
+            env.lead_source,
+            "--models",
+            models,
+            "--input",
+            f"{leads}/batch",
+            "--out",
+            f"{predictions}/batch",
+        )
 
         def job(
             name: str, schedule: str, hours: int, arguments: tuple[str, ...], tasks: int = 1, at_once: int = 1
@@ -135,7 +147,7 @@ class LifecycleStack(TerraformStack):
                 depends_on=[invoker],
             )
 
-        job("evaluate", env.evaluate_schedule, 1, loop)
+        job("evaluate", env.evaluate_schedule, 1, (*loop, "--counter", counter))
         job("drift", env.drift_schedule, 1, loop)
         job("retrain", env.retrain_schedule, 6, loop)
         job("batch", env.batch_schedule, 2, files, tasks=env.batch_tasks, at_once=env.batch_parallelism)

@@ -43,6 +43,7 @@ def test_the_whole_project_is_opened_only_for_what_has_nothing_narrower(plans: P
         grants = planned(plans(env)["foundation"], "google_project_iam_member")
         assert {name: grant["role"] for name, grant in grants.items()} == {
             "jobs_metric_writer": "roles/monitoring.metricWriter",
+            "jobs_metric_viewer": "roles/monitoring.viewer",
             "nodes_default": "roles/container.defaultNodeServiceAccount",
         }
 

@@ -36,7 +36,7 @@ def test_each_job_runs_its_module(plans: Plans) -> None:
 def test_each_job_of_the_loop_is_told_where_everything_is(plans: Plans, name: str) -> None:
     arguments = tasks(plans("prod")["lifecycle"])[name]["containers"][0]["args"][2:]
     given = dict(zip(arguments[::2], arguments[1::2], strict=True))
-    assert {option for option in given if option not in ("--source", "--tracking")} == {
+    assert {option for option in given if option not in ("--source", "--tracking", "--counter")} == {
         "--models",
         "--predictions",
         "--leads",
@@ -45,6 +45,15 @@ def test_each_job_of_the_loop_is_told_where_everything_is(plans: Plans, name: st
     assert given["--leads"] == "gs://acme-leads-prod-leads"
     assert given["--models"] == "gs://acme-leads-prod-models"
     assert given["--metrics"] == f"projects/{PROD.project}/locations/{PROD.region}"
+    assert ("--counter" in given) is (name == "evaluate")
+
+
+def test_batch_reads_files_as_the_source_says_and_writes_below_its_own_prefix(plans: Plans) -> None:
+    arguments = tasks(plans("prod")["lifecycle"])["batch"]["containers"][0]["args"][2:]
+    given = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    assert given["--source"] == PROD.lead_source
+    assert given["--input"] == "gs://acme-leads-prod-leads/batch"
+    assert given["--out"] == "gs://acme-leads-prod-predictions/batch"
 
 
 def test_a_job_runs_an_image_by_its_digest_from_this_environments_registry(plans: Plans) -> None:
