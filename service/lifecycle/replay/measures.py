@@ -19,7 +19,11 @@ Contacted = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Figures:
-    """Of these leads. `profit` and `contacts` are per 1,000 leads, within what the team can make."""
+    """Of these leads. Profits and `contacts` are per 1,000 leads, of what the team can make, best scores first.
+
+    `profit` is that of contacting those whose score says that it pays; `served_profit` that of the served decisions,
+    whose threshold also holds the capacity of the leads that the model was judged on.
+    """
 
     leads: int
     converted: float
@@ -28,6 +32,7 @@ class Figures:
     calibration_error: float
     roc_auc: float
     profit: float
+    served_profit: float
     contacts: float
 
 
@@ -60,21 +65,22 @@ class Measured:
 def measure(world: World, kept: Kept) -> Measured:
     """The figures of a strategy's own records, with the decisions that were taken."""
     table, target = kept.judged.scored.table, kept.judged.target
-    scores = table["score"].to_numpy()
-    economics = world.source.economics
-    parts = list(_parts(world))
-    contacted = (table["decision"] == "contact").to_numpy()
-    made = np.concatenate([within_capacity(scores[part], contacted[part], economics) for part in parts])
+    scores, decided = table["score"].to_numpy(), (table["decision"] == "contact").to_numpy()
+    economics, parts = world.source.economics, list(_parts(world))
+    pays, served = (
+        np.concatenate([within_capacity(scores[part], wanted[part], economics) for part in parts])
+        for wanted in (scores >= economics.contact_cost / economics.conversion_value, decided)
+    )
     return Measured(
-        figures(target, scores, made, economics),
-        tuple(figures(target[part], scores[part], made[part], economics) for part in parts),
+        figures(target, scores, pays, served, economics),
+        tuple(figures(target[part], scores[part], pays[part], served[part], economics) for part in parts),
         kept.events,
         tuple(_gains(world, kept)),
     )
 
 
-def figures(target: Target, scores: Scores, contacted: Contacted, economics: Economics) -> Figures:
-    """The figures of scored leads with outcomes of both kinds, of which these were contacted."""
+def figures(target: Target, scores: Scores, pays: Contacted, served: Contacted, economics: Economics) -> Figures:
+    """The figures of scored leads with outcomes of both kinds, and of these contacts."""
     return Figures(
         leads=len(target),
         converted=float(target.mean()),
@@ -82,8 +88,9 @@ def figures(target: Target, scores: Scores, contacted: Contacted, economics: Eco
         brier=float(brier_score_loss(target, scores)),
         calibration_error=calibration_error(target, scores),
         roc_auc=float(roc_auc_score(target, scores)),
-        profit=profit(target, contacted, economics),
-        contacts=1000 * float(contacted.mean()),
+        profit=profit(target, pays, economics),
+        served_profit=profit(target, served, economics),
+        contacts=1000 * float(pays.mean()),
     )
 
 
@@ -127,7 +134,9 @@ def _gains(world: World, kept: Kept) -> Iterator[Gain]:
 
 
 def _as_served(world: World, model: Bundle, rows: npt.NDArray[np.intp]) -> Figures:
-    scores = challenge.score(model, world.leads.frame.iloc[rows])
-    economics = world.source.economics
-    made = within_capacity(scores, scores >= model.manifest.threshold, economics)
-    return figures(world.leads.target[rows], scores, made, economics)
+    scores, economics = challenge.score(model, world.leads.frame.iloc[rows]), world.source.economics
+    pays, served = (
+        within_capacity(scores, scores >= threshold, economics)
+        for threshold in (economics.contact_cost / economics.conversion_value, model.manifest.threshold)
+    )
+    return figures(world.leads.target[rows], scores, pays, served, economics)

@@ -60,6 +60,7 @@ class Replay:
     def notes(self) -> list[str]:
         """What a reader should know beside the figures."""
         world, closed = self.world, self.measured["closed"]
+        economics = world.source.economics
         size = world.blocks[0].stop - world.blocks[0].start
         return [
             f"The first model learned from the {world.blocks[0].start:,} leads before the first block, all of whose "
@@ -67,7 +68,10 @@ class Replay:
             "a block is scored with the outcomes of blocks up to the last but one before it.",
             f"An outcome is final {world.source.maturity_days:g} days after the lead was scored, so that long a block "
             "lasts. Half of a block's outcomes come early, and count only once they are final.",
-            "Profit is of the contacts that the decision asked for, within what the team can make, best scores first. "
+            f"Profit is of contacting those whose score is at least a contact's cost over a conversion's worth, "
+            f"{economics.contact_cost / economics.conversion_value:.4f}, best scores first, as many of a block as the "
+            "team can. As served it is that of the decisions: their threshold also holds the capacity, by the leads "
+            "that the model was judged on, and is too high once scores fall.",
             f"Calling at random, as many leads as the team can, would earn {self.random:,.0f} per 1,000 leads.",
             "The oracle's figures are of leads that it was trained on: no model that has yet to see them reaches them.",
             "Drift is of the block before, against what the model served was judged on. It does not retrain by itself "
@@ -108,7 +112,7 @@ def overview(replay: Replay) -> tuple[list[str], list[list[str]]]:
         ]
         for name, each in replay.measured.items()
     ]
-    return header, [*rows, [SPOKEN["random"], "", "", "", f"{replay.random:,.0f}", "", ""]]
+    return header, [*rows, [SPOKEN["random"], "", "", "", f"{replay.random:,.0f}", "", "", ""]]
 
 
 def blocks(replay: Replay) -> tuple[list[str], list[list[str]]]:
@@ -221,7 +225,7 @@ def _cost(measured: dict[str, Measured]) -> str:
 
 
 def _number(figures: dict[str, float], name: str) -> str:
-    return f"{figures[name]:,.0f}" if name == "profit" else f"{figures[name]:.4f}"
+    return f"{figures[name]:,.0f}" if name.endswith("profit") else f"{figures[name]:.4f}"
 
 
 def _png(figure: Figure) -> bytes:

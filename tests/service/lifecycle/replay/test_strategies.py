@@ -102,5 +102,6 @@ def test_contacts_are_those_that_the_team_can_make_best_scores_first() -> None:
     assert within_capacity(scores, scores >= 0.85, economics).tolist() == [True, False, False, False, False]
     assert not within_capacity(scores, scores > 1, economics).any()
     target = np.array([1, 0, 0, 1, 0], dtype=np.int8)
-    found = figures(target, scores, within_capacity(scores, scores >= 0.5, economics), economics)
-    assert (found.profit, found.contacts) == (1000 * (100 - 20) / 5, 400)
+    pays, served = (within_capacity(scores, scores >= cut, economics) for cut in (0.5, 0.85))
+    found = figures(target, scores, pays, served, economics)
+    assert (found.profit, found.served_profit, found.contacts) == (1000 * (100 - 20) / 5, 1000 * (100 - 10) / 5, 400)

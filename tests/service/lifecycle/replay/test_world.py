@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -38,6 +39,14 @@ def test_the_sources_file_ends_where_the_first_block_begins(world: World) -> Non
     assert "lead_id" not in own.frame.columns
 
 
+def test_a_column_that_comes_to_life_only_later_is_none_of_the_schema(tmp_path: Path) -> None:
+    cells = read_raw(sample()).cells
+    later = pa.array([0.0] * 400 + [float(i) for i in range(600)])
+    pq.write_table(cells.append_column("later", later), tmp_path / "leads.parquet")
+    source = sample().model_copy(update={"sample": None, "path": str(tmp_path / "leads.parquet")})
+    assert "later" not in build(source, tmp_path / "world", 400, 200).leads.frame.columns
+
+
 def test_blocks_follow_each_other_and_the_last_takes_what_is_left(world: World) -> None:
     assert [(block.start, block.stop) for block in world.blocks] == [(400, 600), (600, 800), (800, 1050)]
     assert world.begins(1) - world.begins(0) == world.period
@@ -56,7 +65,7 @@ def test_an_outcome_is_judged_two_blocks_later_and_not_before(world: World, tmp_
     leads, predictions, models = (Folder(tmp_path / name) for name in ("leads", "predictions", "models"))
     served = bundle.load(models, release(models))
     world = World(world.source, world.leads, _inputs(1_050), world.blocks, world.period)
-    judged = []
+    judged, known = [], []
     for block in range(5):
         world.deliver(block, leads)
         now = world.begins(block)
@@ -64,10 +73,12 @@ def test_an_outcome_is_judged_two_blocks_later_and_not_before(world: World, tmp_
             read_scored(predictions, world.begins(0), now), read_outcomes(world.source, leads), now, world.period
         )
         assert seen.without_outcome == 0
+        known.append(len(read_outcomes(world.source, leads).converted))
         judged.append(len(seen.target))
         if block < 3:
             world.score(block, served, predictions)
     assert judged == [0, 0, 200, 400, 650]
+    assert known == [0, 100, 300, 525, 650]  # of the block just over the first half is there, and does not count yet
     assert seen.scored.table["lead_id"].tolist() == [lead_id(row) for row in range(400, 1_050)]
     assert np.array_equal(seen.target, world.leads.target[400:])
 

@@ -1,0 +1,59 @@
+"""A challenger is judged on as few of the newest leads as tell enough, and served with a threshold of its own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.lifecycle.challenge import ENOUGH, MOST, refit, window
+from service.lifecycle.figures import choose_threshold
+from service.lifecycle.gate import Rules
+from service.lifecycle.leads import load
+from service.lifecycle.matured import Matured
+from service.lifecycle.sample import Sample
+from service.lifecycle.selection import Selection, Split
+from service.lifecycle.source import Recipe, load_source
+
+SOURCE = Path(__file__).parents[3] / "service" / "examples" / "sample.toml"
+
+
+@pytest.mark.parametrize(
+    ("unseen", "every", "size"),
+    [
+        (20_000, 2, Rules.leads),  # ENOUGH convert within fewer leads than the rules ask for
+        (20_000, 10, 10 * ENOUGH),
+        (20_000, 40, MOST),
+        (3_000, 10, 1_500),  # half: from the rest the challenger learns
+        (1_000, 10, 1_000),
+        (4_000, 80, 80 * Rules.outcomes),
+    ],
+)
+def test_the_window_holds_enough_of_each_outcome_and_leaves_the_rest_to_the_challenger(
+    unseen: int, every: int, size: int
+) -> None:
+    target = (np.arange(5_000 + unseen) % every == 0).astype(np.int8)
+    for outcomes in (target, 1 - target):
+        rows = window(outcomes.astype(np.int8), np.arange(5_000, 5_000 + unseen), Rules())
+        assert rows is not None
+        assert len(rows) == pytest.approx(size, abs=every)
+        assert rows[-1] == 5_000 + unseen - 1
+
+
+@pytest.mark.parametrize(("unseen", "every"), [(999, 2), (3_000, 80)])
+def test_with_too_few_leads_or_conversions_there_is_no_window(unseen: int, every: int) -> None:
+    target = (np.arange(unseen) % every == 0).astype(np.int8)
+    assert window(target, np.arange(unseen), Rules()) is None
+
+
+def test_a_model_that_is_fitted_again_has_the_threshold_that_its_own_scores_imply() -> None:
+    recipe = Recipe(candidate="logistic_regression")
+    source = load_source(SOURCE).model_copy(update={"sample": Sample(rows=1_000), "recipe": recipe})
+    leads, rows = load(source), np.arange(700, 1_000)
+    judged = np.full(300, 0.9)
+    chosen = Selection(recipe.candidate, None, Split(rows, rows, ""), leads.target[rows], judged, 0.95, {}, {}, ())
+    again = refit(Matured.whole(leads), chosen, source)
+    own = again.pipeline.predict_proba(leads.frame.iloc[rows])[:, 1]
+    assert np.array_equal(again.served.scores, own)
+    assert again.served.threshold == choose_threshold(own, source.economics) < 0.95
+    assert (again.scores.tolist(), again.threshold) == (judged.tolist(), 0.95)
+    assert chosen.served == (chosen.scores, 0.95)
