@@ -39,6 +39,12 @@ RUN_ELSEWHERE = {
     "scripts/bench synth": "infra/test_bench.py::test_both_forms_are_really_run_and_their_memory_seen",
     "scripts/pin-actions --check": "infra/test_workflows.py"
     "::test_a_pin_that_is_not_what_its_tag_is_fails_and_is_put_right",
+    "scripts/up --with-loop --speed 1440": "service/test_local.py::test_the_loop_closes_before_a_newcomer_s_eyes",
+    "scripts/score leads.csv --out scores.csv": "service/lifecycle/test_score.py::test_scores_stand_in_the_order_of_the_file",
+    "scripts/bench drift": "service/lifecycle/test_drift_bars.py::test_a_drift_too_weak_to_cost_anything_misses_the_bars",
+    "scripts/bench batch": "service/lifecycle/test_bench.py::test_a_small_run_measures_all_forms_and_finds_the_same_scores",
+    ".venv/bin/python -m infra.coverage prod": "infra/test_coverage.py::test_no_cell_of_an_environment_is_open",
+    ".venv/bin/python -m infra.kubernetes": "infra/kubernetes/test_rules.py::test_the_command_says_what_it_judged",
     "docker build": "containers/test_scoring_image.py::",
     # whoever reads this is running it
     "scripts/test": "test_layout.py::test_every_script_explains_itself_with_examples",
