@@ -28,7 +28,7 @@ RUN_ELSEWHERE = {
     "scripts/up --source service/examples/bank_marketing.toml": "service/test_local.py::test_real_leads_come_up_too",
     "scripts/plan dev": "infra/rehearsal/test_command.py::",
     "scripts/plan prod": "infra/rehearsal/test_command.py::",
-    ".venv/bin/python -m monitoring.proof": "monitoring/test_proof.py::test_alerts_behave_as_told",
+    ".venv/bin/python -m monitoring.proof": "monitoring/test_proof.py::test_alerts_behave_as_all_cases_say",
     "scripts/bootstrap dev --dry-run": "infra/test_bootstrap.py::test_a_dry_run_says_everything_and_asks_nobody",
     "scripts/bootstrap dev --owner": "infra/test_owner.py::test_bootstrap_prints_them",
     "scripts/deploy --help": "test_layout.py::test_every_script_explains_itself_with_examples",
@@ -40,9 +40,13 @@ RUN_ELSEWHERE = {
     "scripts/pin-actions --check": "infra/test_workflows.py"
     "::test_a_pin_that_is_not_what_its_tag_is_fails_and_is_put_right",
     "scripts/up --with-loop --speed 1440": "service/test_local.py::test_the_loop_closes_before_a_newcomer_s_eyes",
-    "scripts/score leads.csv --out scores.csv": "service/lifecycle/test_score.py::test_scores_stand_in_the_order_of_the_file",
-    "scripts/bench drift": "service/lifecycle/test_drift_bars.py::test_a_drift_too_weak_to_cost_anything_misses_the_bars",
-    "scripts/bench batch": "service/lifecycle/test_bench.py::test_a_small_run_measures_all_forms_and_finds_the_same_scores",
+    "scripts/score leads.csv --out scores.csv": "service/lifecycle/test_score.py"
+    "::test_scores_stand_in_the_order_of_the_file",
+    "scripts/bench drift": "service/lifecycle/test_drift_bars.py"
+    "::test_a_drift_too_weak_to_cost_anything_misses_the_bars",
+    "scripts/bench gate": "service/lifecycle/test_gate.py::test_the_bar_is_missed_on_too_few_leads",
+    "scripts/bench batch": "service/lifecycle/test_bench.py"
+    "::test_a_small_run_measures_all_forms_and_finds_the_same_scores",
     ".venv/bin/python -m infra.coverage prod": "infra/test_coverage.py::test_no_cell_of_an_environment_is_open",
     ".venv/bin/python -m infra.kubernetes": "infra/kubernetes/test_rules.py::test_the_command_says_what_it_judged",
     "docker build": "containers/test_scoring_image.py::",

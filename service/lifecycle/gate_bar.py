@@ -1,4 +1,4 @@
-"""What the gate promises, measured on generated leads: `python -m service.lifecycle.gate_bar`; 1 if a bar is missed.
+"""What the gate promises, measured on generated leads: `scripts/bench gate`; 1 if a bar is missed.
 
 In each trial three models are really trained, on leads of their own: two equal ones, and one that never saw the job
 level, as if it had been recorded only since; that costs .03 ROC-AUC. The equal ones must hardly ever take each
@@ -33,8 +33,8 @@ GAP, TOLERANCE = 0.03, 0.005
 BLIND = "job_level"
 SAMPLE = Path(__file__).parents[1] / "examples/sample.toml"
 EXAMPLES = """examples:
-  python -m service.lifecycle.gate_bar --trials 200      about 6 minutes on one core
-  python -m service.lifecycle.gate_bar --trials 20 --metric profit
+  scripts/bench gate --trials 200      about 6 minutes on one core
+  scripts/bench gate --trials 20 --metric profit
 
 exit status: 0 both bars are kept, 1 one is missed, 2 wrong use
 """
@@ -99,7 +99,7 @@ def _verdicts(found: Sequence[Trial]) -> tuple[list[Verdict], list[Verdict]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m service.lifecycle.gate_bar",
+        prog="scripts/bench gate",
         description="Measure how often the gate promotes a model that is no better, and one that is.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
