@@ -119,7 +119,7 @@ def recorded(folder: Path, experiment: str) -> str:
 def _show(out: Console, replay: Replay, folder: Path | None) -> None:
     title = f"Replay of {replay.world.source.name}, {len(replay.world.blocks)} blocks"
     out.print(report.as_table(title, *report.overview(replay)))
-    out.print(report.as_table("Block by block: the closed loop, and the others' Brier", *report.blocks(replay)))
+    out.print(report.as_table("The closed loop block by block, and the others' Brier", *report.blocks(replay)))
     out.print(report.as_table("What the closed loop decided", *report.decisions(replay.measured["closed"])))
     for note in replay.notes:
         out.print(note, markup=False, highlight=False)

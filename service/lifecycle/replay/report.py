@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from rich import box
 from rich.table import Table
 
 from service.lifecycle.plots import BLUE, GREY, RED, labelled_axes
@@ -19,22 +20,28 @@ from service.lifecycle.replay.world import World
 from service.lifecycle.report import PICTURES, STYLE
 
 SPOKEN = {
-    "closed": "closed loop, with its gate",
-    "trigger": "replaced on the trigger, no gate",
-    "always": "replaced at every block",
+    "closed": "closed loop",
+    "trigger": "on the trigger",
+    "always": "at every block",
     "never": "never retrained",
-    "oracle": "oracle, trained on each block itself",
+    "oracle": "oracle",
     "random": "call at random",
 }
+MEANT = (
+    "The closed loop evaluates, looks for drift, and retrains with its gate when calibration has failed. On the "
+    "trigger a model is replaced ungated whenever the mean score of the last block with final outcomes is off by more "
+    "than three standard errors, at every block always. The oracle is trained on each block itself: its figures are "
+    "of leads that it has seen, and no model that has yet to see them reaches them."
+)
 COLOURS = {"closed": BLUE, "trigger": "#c77700", "always": "#3f7d3f", "never": RED, "oracle": GREY}
 SHOWN = ("brier", "calibration_error", "roc_auc", "profit")
-HEADINGS = {
+HEADINGS = {"brier": "Brier", "calibration_error": "calibration", "roc_auc": "ROC-AUC", "profit": "profit"}
+AXES = HEADINGS | {
     "brier": "Brier score",
-    "calibration_error": "calibration error",
-    "roc_auc": "ROC-AUC",
-    "profit": "profit per 1,000 leads",
+    "calibration_error": "Calibration error",
+    "profit": "Profit per 1,000 leads",
 }
-WRAPPED = "<style>td.text { text-align: left; white-space: normal; min-width: 8rem }</style>"
+WRAPPED = "<style>th.text, td.text { text-align: left } td.why { white-space: normal; min-width: 20rem }</style>"
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Replay:
             "team can. As served it is that of the decisions: their threshold also holds the capacity, by the leads "
             "that the model was judged on, and is too high once scores fall.",
             f"Calling at random, as many leads as the team can, would earn {self.random:,.0f} per 1,000 leads.",
-            "The oracle's figures are of leads that it was trained on: no model that has yet to see them reaches them.",
+            MEANT,
             "Drift is of the block before, against what the model served was judged on. It does not retrain by itself "
             "here: nearly every block differs, and what repairs the scores are outcomes.",
             _cost(self.measured),
@@ -102,33 +109,24 @@ class Replay:
 
 def overview(replay: Replay) -> tuple[list[str], list[list[str]]]:
     """Header and rows: a strategy a row, its figures over all blocks."""
-    header = ["strategy", *(HEADINGS[name] for name in SHOWN), "contacts", "fits"]
-    rows = [
-        [
-            SPOKEN[name],
-            *(_number(each.named, f) for f in SHOWN),
-            f"{each.overall.contacts:.0f}",
-            f"{each.named['fits']}",
-        ]
-        for name, each in replay.measured.items()
-    ]
+    header = ["strategy", *HEADINGS.values(), "as served", "contacts", "fits"]
+    rows = []
+    for name, each in replay.measured.items():
+        figures = each.named
+        shown = [_number(figures, figure) for figure in (*SHOWN, "served_profit")]
+        rows.append([SPOKEN[name], *shown, f"{figures['contacts']:.0f}", f"{figures['fits']:.0f}"])
     return header, [*rows, [SPOKEN["random"], "", "", "", f"{replay.random:,.0f}", "", "", ""]]
 
 
 def blocks(replay: Replay) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: a block a row, the closed loop's figures, and the others' Brier scores."""
+    """Header and rows: a block a row, the closed loop's figures, and then the others' Brier scores."""
     others = [name for name in replay.measured if name != "closed"]
-    header = ["block", "converted", "mean score", *(HEADINGS[name] for name in SHOWN), *(f"Brier, {n}" for n in others)]
-    return header, [
-        [
-            str(number),
-            f"{own.converted:.3f}",
-            f"{own.mean_score:.3f}",
-            *(_number(asdict(own), name) for name in SHOWN),
-            *(f"{replay.measured[name].blocks[number].brier:.4f}" for name in others),
-        ]
-        for number, own in enumerate(replay.measured["closed"].blocks)
-    ]
+    rows = []
+    for number, own in enumerate(replay.measured["closed"].blocks):
+        shown = [_number(asdict(own), figure) for figure in SHOWN]
+        briers = [f"{replay.measured[name].blocks[number].brier:.3f}" for name in others]
+        rows.append([str(number), f"{own.converted:.3f}", f"{own.mean_score:.3f}", *shown, *briers])
+    return ["block", "rate", "score", *HEADINGS.values(), *others], rows
 
 
 def decisions(measured: Measured) -> tuple[list[str], list[list[str]]]:
@@ -152,7 +150,8 @@ def bars(replay: Replay) -> tuple[list[str], list[list[str]]]:
 
 def as_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """The rows for a terminal."""
-    table = Table(*header, title=title, title_justify="left")
+    pad = 0 if len(header) > 8 else 1  # so that it fits into 80 columns
+    table = Table(*header, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, pad))
     for column in table.columns[1:]:
         column.justify = "left" if column.header in ("why", "drift", "decision", "") else "right"
     for row in rows:
@@ -166,7 +165,7 @@ def page(replay: Replay) -> str:
     with mpl.rc_context(PICTURES):
         pictures = {name: _png(by_block(replay, name)) for name in SHOWN}
     images = "".join(
-        f'<img alt="{HEADINGS[n]} by block" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+        f'<img alt="{AXES[n]} by block" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
         for n, png in pictures.items()
     )
     parts = [
@@ -176,6 +175,8 @@ def page(replay: Replay) -> str:
         _html(*overview(replay)),
         f"<h2>Bars</h2>{_html(*bars(replay))}" if replay.judgements else "",
         f'<h2>Block by block</h2><div class="plots">{images}</div>',
+        "<p class=about>The share that converted, the mean score, the closed loop's figures, and then the others' "
+        "Brier scores.</p>",
         _html(*blocks(replay)),
         "<h2>What the closed loop decided</h2>",
         "<p class=about>Gained is what the new model changed, against the one that it replaced, on the leads that it "
@@ -194,7 +195,7 @@ def page(replay: Replay) -> str:
 
 def by_block(replay: Replay, name: str) -> Figure:
     """One figure of every strategy by block; the closed loop's promotions and refusals are marked."""
-    figure, axes = labelled_axes("Block", HEADINGS[name])
+    figure, axes = labelled_axes("Block", AXES[name])
     for strategy, each in replay.measured.items():
         values = [getattr(block, name) for block in each.blocks]
         bold = strategy == "closed"
@@ -235,12 +236,11 @@ def _png(figure: Figure) -> bytes:
 
 
 def _html(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    left = {i for i, name in enumerate(header) if i == 0 or name in ("why", "drift", "decision", "")}
+    texts = {"why": "text why", "drift": "text", "decision": "text", "": "text"}
+    kinds = ["text", *(texts.get(name, "") for name in header[1:])]
 
-    def cells(kind: str, row: Sequence[str]) -> str:
-        return "".join(
-            f"<{kind}{' class=text' if i in left else ''}>{escape(cell)}</{kind}>" for i, cell in enumerate(row)
-        )
+    def cells(tag: str, row: Sequence[str]) -> str:
+        return "".join(f'<{tag} class="{kind}">{escape(cell)}</{tag}>' for kind, cell in zip(kinds, row, strict=True))
 
     body = "".join(f"<tr{' class=bad' if 'MISSED' in row else ''}>{cells('td', row)}</tr>" for row in rows)
     return f'<div class="wide"><table><tr>{cells("th", header)}</tr>{body}</table></div>'
