@@ -120,7 +120,11 @@ def _show(out: Console, replay: Replay, folder: Path | None) -> None:
     title = f"Replay of {replay.world.source.name}, {len(replay.world.blocks)} blocks"
     out.print(report.as_table(title, *report.overview(replay)))
     out.print(report.as_table("The closed loop block by block, and the others' Brier", *report.blocks(replay)))
-    out.print(report.as_table("What the closed loop decided", *report.decisions(replay.measured["closed"])))
+    out.print(
+        report.as_table(
+            "What the closed loop decided, and what that gained", *report.decisions(replay.measured["closed"])
+        )
+    )
     for note in replay.notes:
         out.print(note, markup=False, highlight=False)
     if replay.judgements:

@@ -35,7 +35,7 @@ MEANT = (
 )
 COLOURS = {"closed": BLUE, "trigger": "#c77700", "always": "#3f7d3f", "never": RED, "oracle": GREY}
 SHOWN = ("brier", "calibration_error", "roc_auc", "profit")
-HEADINGS = {"brier": "Brier", "calibration_error": "calibration", "roc_auc": "ROC-AUC", "profit": "profit"}
+HEADINGS = {"brier": "Brier", "calibration_error": "cal. error", "roc_auc": "ROC-AUC", "profit": "profit"}
 AXES = HEADINGS | {
     "brier": "Brier score",
     "calibration_error": "Calibration error",
@@ -130,7 +130,7 @@ def blocks(replay: Replay) -> tuple[list[str], list[list[str]]]:
 
 
 def decisions(measured: Measured) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: a decision a row, and what it gained in Brier score and profit while it was served."""
+    """Header and rows: a decision a row, what it gained in Brier score and profit while it was served, and why."""
     gains = {gain.block: gain for gain in measured.gains}
     rows = []
     for event in measured.events:
@@ -138,7 +138,7 @@ def decisions(measured: Measured) -> tuple[list[str], list[list[str]]]:
         gained = [f"{gain.brier:+.4f}", f"{gain.profit:+,.0f}"] if gain else ["", ""]
         flagged = "flagged" if event.drift else ""
         rows.append([str(event.block), flagged, event.action, str(event.fits), *gained, event.reason])
-    return ["block", "drift", "decision", "fits", "Brier gained", "profit gained", "why"], rows
+    return ["block", "drift", "decision", "fits", "Brier", "profit", "why"], rows
 
 
 def bars(replay: Replay) -> tuple[list[str], list[list[str]]]:
@@ -150,8 +150,8 @@ def bars(replay: Replay) -> tuple[list[str], list[list[str]]]:
 
 def as_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """The rows for a terminal."""
-    pad = 0 if len(header) > 8 else 1  # so that it fits into 80 columns
-    table = Table(*header, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, pad))
+    # No padding, so that it fits into 80 columns.
+    table = Table(*header, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
     for column in table.columns[1:]:
         column.justify = "left" if column.header in ("why", "drift", "decision", "") else "right"
     for row in rows:
@@ -179,8 +179,8 @@ def page(replay: Replay) -> str:
         "Brier scores.</p>",
         _html(*blocks(replay)),
         "<h2>What the closed loop decided</h2>",
-        "<p class=about>Gained is what the new model changed, against the one that it replaced, on the leads that it "
-        "served.</p>",
+        "<p class=about>Brier and profit: what the new model gained, against the one that it replaced, on the leads "
+        "that it served.</p>",
         _html(*decisions(closed)),
         "<h2>What ungated replacing on the trigger did</h2>",
         _html(*decisions(replay.measured["trigger"])),
