@@ -16,7 +16,9 @@ import numpy as np
 import pandas as pd
 
 with warnings.catch_warnings():
-    # Evidently 0.7.23 imports numpy.core, and litestar by names that its releases since 2.23 no longer like.
+    # Evidently 0.7.23 imports numpy.core, and litestar by names that its releases since 2.23 no longer like; and
+    # where it is compiled at its first import, Python dislikes its docstrings.
+    warnings.filterwarnings("ignore", "invalid escape sequence", DeprecationWarning)
     warnings.filterwarnings("ignore", "numpy.core is deprecated", DeprecationWarning)
     warnings.filterwarnings("ignore", "(Call to|Use of) deprecated", DeprecationWarning)
     from evidently import DataDefinition, Dataset, Report
