@@ -17,7 +17,6 @@ from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
 from google.cloud.exceptions import GoogleCloudError
 
-from infra import owner
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
 
@@ -170,6 +169,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     env = ENVIRONMENTS[options.env]
     if options.owner:
+        from infra import owner  # it brings the bindings, which take seconds
+
         print("\n".join(owner.commands(env)))
         return 0
     if options.dry_run:

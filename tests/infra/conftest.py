@@ -1,6 +1,9 @@
 """What the tests of the infrastructure share: synthesized stacks, rehearsals of them, a way to break them."""
 
 import copy
+import fcntl
+import os
+import pickle
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -16,6 +19,7 @@ from infra.rehearsal.synthesis import Stack, synthesize
 
 Stacks = Callable[[str], tuple[Stack, ...]]
 Plans = Callable[[str], dict[str, Plan]]
+Once = Callable[[str, Callable[[], Any]], Any]
 PLANTED_KEY = "planted0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
 
@@ -25,15 +29,38 @@ def engine() -> terraform.Terraform:
 
 
 @pytest.fixture(scope="session")
-def stacks() -> Stacks:
-    """The synthesized stacks of an environment."""
-    return cache(lambda env: synthesize(ENVIRONMENTS[env]))
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """What is made under a name by one of the processes that share this run, and read by the others."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    folder = tmp_path_factory.getbasetemp().parent
+
+    def made(name: str, make: Callable[[], Any]) -> Any:
+        if run is None:
+            return make()
+        file = folder / f"{name}.pickle"
+        with file.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not file.exists():
+                file.write_bytes(pickle.dumps(make()))
+            return pickle.loads(file.read_bytes())
+
+    return made
 
 
 @pytest.fixture(scope="session")
-def rehearsed(stacks: Stacks, engine: terraform.Terraform) -> Callable[[str], list[Planned]]:
+def stacks(once: Once) -> Stacks:
+    """The synthesized stacks of an environment."""
+    return cache(lambda env: once(f"stacks-{env}", lambda: synthesize(ENVIRONMENTS[env])))
+
+
+@pytest.fixture(scope="session")
+def rehearsed(stacks: Stacks, engine: terraform.Terraform, once: Once) -> Callable[[str], list[Planned]]:
     """What a rehearsal of an environment gives, with a PagerDuty key planted in it."""
-    return cache(lambda env: rehearse(stacks(env), engine, variables={"pagerduty_key": PLANTED_KEY}))
+
+    def make(env: str) -> list[Planned]:
+        return rehearse(stacks(env), engine, variables={"pagerduty_key": PLANTED_KEY})
+
+    return cache(lambda env: once(f"rehearsed-{env}", lambda: make(env)))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -27,6 +29,7 @@ def test_only_the_bindings_import_cdktf_or_a_provider() -> None:
     assert importers == {"infra/bindings.py"}
 
 
+@pytest.mark.slow
 def test_stacks_synthesize_without_node_on_the_machine_and_without_the_whole_google_package(tmp_path: Path) -> None:
     script = (
         "import sys; from infra.main import main; main(['dev']); "

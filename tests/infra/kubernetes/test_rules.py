@@ -132,6 +132,7 @@ def test_the_command_says_what_it_judged() -> None:
     assert (done.returncode, done.stdout) == (0, "dev: 10 objects, Kubernetes 1.33 to 1.37: 0 wrong\n"), done.stderr
 
 
+@pytest.mark.slow
 def test_the_command_tells_wrong_use_from_failure() -> None:
     done = run("nowhere")
     assert done.returncode == 2

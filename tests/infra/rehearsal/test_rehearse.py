@@ -127,6 +127,7 @@ def test_a_rehearsal_needs_no_network(tmp_path: Path) -> None:
     assert (tmp_path / "plans" / "dev" / "report.md").exists()
 
 
+@pytest.mark.slow
 def test_a_rehearsal_locks_no_provider_and_leaves_nothing_behind(
     stacks: Stacks, engine: Terraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +144,7 @@ def test_a_rehearsal_locks_no_provider_and_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_key_of_pagerduty_reaches_terraform_and_no_plan_that_leaves_the_rehearsal(
     stacks: Stacks, engine: Terraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ def test_the_stacks_of_a_commit_come_in_the_order_of_deployment() -> None:
         assert all(names.index(needed) < names.index(stack.name) for needed in stack.needs)
 
 
+@pytest.mark.slow
 def test_an_environment_that_the_commit_does_not_have_has_no_stacks_there() -> None:
     assert stacks_at("HEAD", "nowhere") == ()
 

@@ -59,6 +59,7 @@ def test_the_registry_cannot_be_destroyed_by_mistake(stacks: Stacks) -> None:
     assert registry["lifecycle"] == {"prevent_destroy": True}
 
 
+@pytest.mark.slow
 def test_names_fit_the_clouds_limits_for_the_longest_prefix_and_id(engine: Terraform) -> None:
     env = PROD.model_copy(update={"prefix": "a" * 12, "id": "b" * 8})
     type(env).model_validate(env.model_dump())
