@@ -111,6 +111,7 @@ def test_an_unsafe_variable_is_refused_by_name_without_its_value(
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_the_program_refuses_before_it_opens_anything(tmp_path: Path) -> None:
     def run(*arguments: str, **environment: str) -> tuple[int, str]:
         done = subprocess.run(

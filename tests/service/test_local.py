@@ -91,6 +91,7 @@ def first(folder: Path) -> Iterator[Up]:
             up.ctrl_c()
 
 
+@pytest.mark.slow
 def test_leads_are_trained_on_recorded_published_served_and_scored(first: Up) -> None:
     text = first.text()
     assert "contract_value: left out" in text
@@ -105,6 +106,7 @@ def test_leads_are_trained_on_recorded_published_served_and_scored(first: Up) ->
     assert champion["run_id"] == model["provenance"]["mlflow_run_id"]
 
 
+@pytest.mark.slow
 def test_the_requests_of_the_readme_are_answered(first: Up) -> None:
     readme = (ROOT / "README.md").read_text()
     commands = re.findall(r"^curl .*$", readme, re.M)

@@ -56,6 +56,7 @@ def nowhere(google: Google, monkeypatch: pytest.MonkeyPatch) -> Iterator[Google]
         yield google
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_over_many_lives_of_its_tokens(google: Google, front: Front) -> None:
     google.life = 4
     began = time.monotonic()

@@ -127,6 +127,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_judged() -> None:
     done = run("dev")
     assert (done.returncode, done.stdout) == (0, "dev: 10 objects, Kubernetes 1.33 to 1.37: 0 wrong\n"), done.stderr

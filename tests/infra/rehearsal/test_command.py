@@ -29,6 +29,7 @@ def run(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str
     return subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_rehearsal_ends_well_shows_its_limits_and_never_sees_the_callers_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,6 +88,7 @@ def test_the_script_is_the_command() -> None:
     assert "usage: scripts/plan" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_rehearsal_that_is_interrupted_stops_at_once_and_leaves_nothing(tmp_path: Path) -> None:
     line = [sys.executable, "-m", "infra.rehearsal", "dev"]
     env = os.environ | {"TMPDIR": str(tmp_path)}

@@ -8,6 +8,7 @@ from infra.review.base import BaseError, stacks_at
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.slow
 def test_the_stacks_of_a_commit_come_in_the_order_of_deployment() -> None:
     stacks = stacks_at("HEAD", "dev")
     names = [stack.name for stack in stacks]

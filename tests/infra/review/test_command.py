@@ -71,6 +71,7 @@ def test_what_does_not_go_together_is_wrong_use(repository: Path, arguments: lis
     assert message in done.stderr
 
 
+@pytest.mark.slow
 def test_a_commit_that_is_not_there_is_an_error(repository: Path) -> None:
     done = run(repository, "--against", "no-such-branch")
     assert done.returncode == 1

@@ -129,6 +129,7 @@ def test_the_provider_refuses_to_delete_what_the_code_no_longer_mentions(engine:
         bare_apply(BASE, head(DATABASE, "d"), engine)
 
 
+@pytest.mark.slow
 def test_our_cluster_and_our_database_refuse_to_go_with_the_code_that_made_them(
     stacks: Stacks, engine: Terraform
 ) -> None:

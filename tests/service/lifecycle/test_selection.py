@@ -61,6 +61,7 @@ def test_too_few_outcomes_are_refused_with_their_number(converted: list[int], me
         split(dataclasses.replace(leads, target=np.array(converted, dtype=np.int8)))
 
 
+@pytest.mark.slow
 def test_the_metric_decides_which_candidate_is_chosen() -> None:
     chosen = {metric: selected(metric)[1] for metric in METRICS}
     assert len({selection.candidate for selection in chosen.values()}) == 2

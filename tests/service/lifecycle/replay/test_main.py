@@ -25,6 +25,7 @@ def toml(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_a_replay_shows_all_strategies_and_a_missed_bar_ends_it_with_1(
     toml: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
