@@ -73,6 +73,7 @@ def test_a_documented_default_is_planned(engine: Terraform) -> None:
     assert planned(result.plan, "google_artifact_registry_repository")["r"]["mode"] == "STANDARD_REPOSITORY"
 
 
+@pytest.mark.slow
 def test_every_stack_goes_through_every_step_and_is_destroyed_in_reverse(stacks: Stacks, engine: Terraform) -> None:
     done: list[tuple[str, str]] = []
     rehearse(stacks("dev"), engine, step=lambda name, doing, _seconds: done.append((name, doing)))

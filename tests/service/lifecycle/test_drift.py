@@ -14,7 +14,7 @@ from tests.service import forge
 from tests.service.lifecycle.records import NOON, record, upload
 from tests.service.lifecycle.world import World, days
 
-pytestmark = pytest.mark.xdist_group("mlflow")
+pytestmark = pytest.mark.slow  # MLflow, a training, and Evidently, whose import alone takes seconds
 
 
 def checks(world: World) -> list[DriftCheck]:

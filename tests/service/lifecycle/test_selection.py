@@ -70,6 +70,7 @@ def test_the_metric_decides_which_candidate_is_chosen() -> None:
         assert selection.held_out[selection.candidate][metric] == max(others)
 
 
+@pytest.mark.slow
 def test_a_candidate_that_the_recipe_names_is_chosen_whatever_the_metric_says() -> None:
     leads, by_profit = selected("profit")
     (other,) = set(by_profit.held_out) - {by_profit.candidate}
