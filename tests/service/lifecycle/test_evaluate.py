@@ -18,7 +18,6 @@ from tests.service.lifecycle.records import NOON
 from tests.service.lifecycle.test_completeness import Api, samples
 from tests.service.lifecycle.world import World, days, shifted
 
-pytestmark = pytest.mark.xdist_group("mlflow")
 RIPE = NOON - days(31)
 
 

@@ -159,7 +159,6 @@ def test_author_and_reason_are_asked_for(models: Storage, capsys: pytest.Capture
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("mlflow")
 def test_the_alias_that_mlflow_missed_is_put_right_by_the_next_repair(models: Storage, mlflow_url: str) -> None:
     runs = {}
     for seed, version in enumerate(("r1", "r2")):

@@ -17,7 +17,6 @@ from service.tracking import ALIAS
 from tests.service.lifecycle import loop, stopping
 from tests.service.lifecycle.loop import NOW, SCORED, Loop
 
-pytestmark = pytest.mark.xdist_group("mlflow")
 NAME = "retrained"
 
 
