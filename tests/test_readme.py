@@ -42,6 +42,8 @@ RUN_ELSEWHERE = {
     "scripts/up --with-loop --speed 1440": "service/test_local.py::test_the_loop_closes_before_a_newcomer_s_eyes",
     "scripts/score leads.csv --out scores.csv": "service/lifecycle/test_score.py"
     "::test_scores_stand_in_the_order_of_the_file",
+    "scripts/replay --source service/examples/bank_marketing.toml": "service/lifecycle/replay/test_main.py"
+    "::test_on_the_banks_contacts_every_bar_is_met",
     "scripts/bench drift": "service/lifecycle/test_drift_bars.py"
     "::test_a_drift_too_weak_to_cost_anything_misses_the_bars",
     "scripts/bench gate": "service/lifecycle/test_gate.py::test_the_bar_is_missed_on_too_few_leads",
