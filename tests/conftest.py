@@ -25,6 +25,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.fixture(autouse=True)
+def _environment_as_found() -> Iterator[None]:
+    """MLflow writes its tracking address into the process's environment, where the next test would read it."""
+    found = dict(os.environ)
+    yield
+    for name in os.environ.keys() - found.keys() - {"PYTEST_CURRENT_TEST"}:
+        del os.environ[name]
+    os.environ.update(found)
+
+
 def free_port() -> int:
     """A port that nothing listens on now."""
     with socket.socket() as probe:

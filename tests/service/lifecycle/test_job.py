@@ -68,7 +68,11 @@ def test_the_clock_may_be_given(text: str, hour: int, tmp_path: Path) -> None:
     assert seen == [datetime(2026, 3, 1, hour, tzinfo=UTC)]
 
 
-def test_what_is_missing_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_missing_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, _ in job.OPTIONS.values():
+        monkeypatch.delenv(variable, raising=False)
     with pytest.raises(SystemExit, match="2"):
         run(lambda _: [], ["--source", str(SOURCE), "--models", str(tmp_path)])
     assert "give --predictions, --leads, --tracking" in capsys.readouterr().err
