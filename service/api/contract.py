@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from service.api.problem import FieldError, Problem
 from service.model.bundle import Bundle
 from service.model.decide import Decision
+from service.model.reasons import Reason
 from service.model.schema import MAX_ID, MAX_NUMBER, MAX_TEXT, Kind
 
 MAX_ERRORS = 100
@@ -20,13 +21,14 @@ MAX_ERRORS = 100
 
 
 class LeadScore(msgspec.Struct, frozen=True):
-    """The answer for one lead."""
+    """The answer for one lead; `reasons` only where they were asked for."""
 
     lead_id: str
     score: float
     decision: Decision
     band: str
     model_version: str
+    reasons: list[Reason] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ScoreResponse(msgspec.Struct, frozen=True):

@@ -8,8 +8,16 @@ from pydantic.json_schema import models_json_schema
 
 from service.api.contract import ScoreResponse
 from service.api.problem import CONTENT_TYPE, SCHEMA
+from service.api.scorer import MAX_EXPLAINED
+from service.model.reasons import MOST
 
 NO_MODEL = "no model is loaded yet"
+EXPLAIN = (
+    f"Give each lead the `reasons` of its score: at most {MOST} features, the one that moved it most first, each with "
+    "its `effect`, by how much the score is higher than if this feature alone had its `typical` value. It says what "
+    "the model reacts to, not what causes a conversion, and effects need not add up. For at most "
+    f"{MAX_EXPLAINED} leads a request."
+)
 REF = "#/components/schemas/{}"
 
 
@@ -38,6 +46,15 @@ def add_scoring(document: dict[str, Any], path: str, request: type[BaseModel] | 
             "summary": "Score one or many leads",
             "description": "Scores all leads or none, by one model version. A missing or never-seen value is legal.",
             "operationId": "score",
+            "parameters": [
+                {
+                    "name": "explain",
+                    "in": "query",
+                    "required": False,
+                    "schema": {"type": "boolean", "default": False},
+                    "description": EXPLAIN,
+                }
+            ],
             "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
             "responses": {
                 "200": {

@@ -1,8 +1,10 @@
 """POST /v1/score as a plain ASGI route: raw body in, encoded answer out, with a record kept of every lead."""
 
+import asyncio
 import logging
 import re
 import time
+from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.api import metrics
 from service.api.describe import NO_MODEL
-from service.api.problem import Problem
+from service.api.problem import FieldError, Problem
 from service.api.scorer import new_request_id
 from service.api.spool import Spool, SpoolFull
 from service.api.watcher import Watcher
@@ -26,6 +28,7 @@ class ScoreRoute:
 
     def __init__(self, watcher: Watcher, spool: Spool, max_body_bytes: int) -> None:
         self._watcher, self._spool, self._max_body_bytes = watcher, spool, max_body_bytes
+        self._explaining = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Problems go to the app's handler."""
@@ -37,7 +40,12 @@ class ScoreRoute:
             raise Problem(503, NO_MODEL, retry_s=5)
         given = request.headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else new_request_id()
-        scored = scorer.score(body, request_id, started)
+        if explains(scope["query_string"]):
+            # One at a time and in a thread, so that scoring goes on meanwhile.
+            async with self._explaining:
+                scored = await asyncio.to_thread(scorer.score, body, request_id, started, True)
+        else:
+            scored = scorer.score(body, request_id, started)
         try:
             # Before the answer: whoever gets a score can rely on its record.
             self._spool.append(scored.lines)
@@ -64,3 +72,13 @@ class ScoreRoute:
             if len(body) > self._max_body_bytes:
                 raise too_long
         return bytes(body)
+
+
+def explains(query: bytes) -> bool:
+    """Whether the query asks for the scores' reasons. Raises Problem where it says neither true nor false."""
+    if not query:
+        return False
+    asked = set(parse_qs(query.decode("latin-1"), keep_blank_values=True).get("explain", ["false"]))
+    if not asked <= {"true", "false"} or len(asked) > 1:
+        raise Problem(422, "no lead scored", [FieldError("explain", "Input should be true or false")])
+    return asked == {"true"}

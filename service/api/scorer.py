@@ -1,7 +1,9 @@
 """One model version in service: a request's body in, the answer's body and the records out."""
 
+import itertools
 import os
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -11,11 +13,16 @@ from pydantic import BaseModel
 
 from service.api import contract
 from service.api.contract import LeadScore, ScoreResponse
+from service.api.problem import FieldError, Problem
 from service.model.bundle import Bundle
 from service.model.decide import Decider, Decision
+from service.model.reasons import Explainer, Reason
 from service.records import PredictionRecord, to_lines
 
 _encode = msgspec.json.Encoder().encode
+
+MAX_EXPLAINED = 100
+"""Leads in one request that are explained; each costs as many scorings as it has features."""
 
 
 class Scored(NamedTuple):
@@ -40,18 +47,27 @@ class Scorer:
         """The described form of a request; made when it is first asked for."""
         return contract.request_model(self.bundle, self._max_leads)
 
-    def score(self, body: bytes, request_id: str, started: float) -> Scored:
+    @cached_property
+    def explainer(self) -> Explainer:
+        """Finds what moved a score; made when it is first asked for."""
+        bundle = self.bundle
+        return Explainer(bundle.engine, bundle.manifest.encoding, bundle.manifest.lead_schema, bundle.reference)
+
+    def score(self, body: bytes, request_id: str, started: float, explain: bool = False) -> Scored:
         """Decode, score and encode. `started` is a time.perf_counter(). Raises Problem on a bad request."""
         try:
             leads: list[Any] = self._decode(body).leads
         except msgspec.DecodeError as error:
             raise contract.refusal(self.request_model, body, error) from None
         scores = self.bundle.engine.score([lead.features for lead in leads])
+        reasons: Iterable[list[Reason] | msgspec.UnsetType] = itertools.repeat(msgspec.UNSET)
+        if explain:
+            reasons = self._explain(leads, scores)
         version, now = self.bundle.version, datetime.now(UTC)
         decision, band = self._decider.decision, self._decider.band
         answers = [
-            LeadScore(lead.lead_id or f"{request_id}-{i}", score, decision(score), band(score), version)
-            for i, (lead, score) in enumerate(zip(leads, scores, strict=True))
+            LeadScore(lead.lead_id or f"{request_id}-{i}", score, decision(score), band(score), version, why)
+            for i, (lead, score, why) in enumerate(zip(leads, scores, reasons, strict=False))
         ]
         latency_ms = round((time.perf_counter() - started) * 1e3, 3)
         lines = to_lines(
@@ -74,6 +90,12 @@ class Scorer:
             lines,
             {"contact": contacts, "skip": len(answers) - contacts},
         )
+
+    def _explain(self, leads: list[Any], scores: list[float]) -> list[list[Reason]]:
+        if len(leads) > MAX_EXPLAINED:
+            why = f"at most {MAX_EXPLAINED} leads a request are explained"
+            raise Problem(422, f"{why}, no lead scored", [FieldError("leads", f"{why}; {len(leads)} were sent")])
+        return self.explainer.reasons([lead.features for lead in leads], scores)
 
 
 def new_request_id() -> str:

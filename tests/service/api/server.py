@@ -59,6 +59,10 @@ class Server:
         """POST these leads."""
         return self.http.post("/v1/score", content=json.dumps({"leads": leads}), headers={**JSON, **headers})
 
+    def explain(self, *leads: dict[str, Any]) -> httpx.Response:
+        """POST these leads and ask for the reasons."""
+        return self.http.post("/v1/score?explain=true", content=json.dumps({"leads": leads}), headers=JSON)
+
     def version(self) -> str:
         """The version in service."""
         return str(self.http.get("/readyz").json()["model_version"])

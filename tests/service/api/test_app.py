@@ -57,6 +57,64 @@ def test_decision_and_band_follow_the_bundles_threshold_and_bands(server: Server
         assert each["band"] == ("A" if each["score"] >= 0.6 else "B" if each["score"] >= 0.3 else "C")
 
 
+def test_explained_leads_name_what_moved_them_and_score_the_same(server: Server) -> None:
+    leads = [{"features": {**forge.LEAD, "visits": visits}} for visits in (0, 14)]
+    plain, explained = server.score(*leads), server.explain(*leads)
+    assert explained.status_code == 200
+    assert all("reasons" not in each for each in plain.json()["scores"])
+    for one, other in zip(plain.json()["scores"], explained.json()["scores"], strict=True):
+        assert (one["score"], one["decision"], one["band"]) == (other["score"], other["decision"], other["band"])
+        sizes = [abs(reason["effect"]) for reason in other["reasons"]]
+        assert sizes
+        assert sizes == sorted(sizes, reverse=True)
+        assert other["reasons"][0]["feature"] == "visits"
+    low, high = (each["reasons"][0]["effect"] for each in explained.json()["scores"])
+    assert low < 0 < high
+
+
+def test_an_explained_lead_has_its_record(own: Server) -> None:
+    assert own.explain({"lead_id": "why", "features": forge.LEAD}).status_code == 200
+    assert own.stop() == 0
+    assert [r.lead_id for r in own.records()] == ["why"]
+
+
+def test_too_many_leads_to_explain_are_refused_and_none_is_scored(server: Server) -> None:
+    before = server.metric("leadscoring_records_written_total")
+    assert server.explain(*[{"features": {}}] * 100).status_code == 200
+    refused = server.explain(*[{"features": {}}] * 101)
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["path"] == "leads"
+    assert server.metric("leadscoring_records_written_total") == before + 100
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "reasons"),
+    [
+        ("explain=true", 200, True),
+        ("explain=false", 200, False),
+        ("other=1", 200, False),
+        ("explain=", 422, None),
+        ("explain=1%20", 422, None),
+        ("explain=true&explain=false", 422, None),
+    ],
+)
+def test_explain_is_true_or_false(server: Server, query: str, status: int, reasons: bool | None) -> None:
+    answer = server.http.post(f"/v1/score?{query}", content=json.dumps({"leads": [{"features": {}}]}), headers=JSON)
+    assert answer.status_code == status
+    if reasons is None:
+        assert answer.json()["errors"] == [{"path": "explain", "message": "Input should be true or false"}]
+    else:
+        assert ("reasons" in answer.json()["scores"][0]) == reasons
+
+
+def test_the_description_shows_how_to_ask_for_reasons(server: Server) -> None:
+    document = server.http.get("/openapi.json").json()
+    (explain,) = document["paths"]["/v1/score"]["post"]["parameters"]
+    assert (explain["name"], explain["schema"]) == ("explain", {"type": "boolean", "default": False})
+    assert "reasons" in document["components"]["schemas"]["LeadScore"]["properties"]
+    assert "reasons" not in document["components"]["schemas"]["LeadScore"]["required"]
+
+
 def test_missing_and_never_seen_values_are_scored(server: Server) -> None:
     answer = server.score({"features": {}}, {"features": {"industry": "never seen", "visits": None}})
     assert answer.status_code == 200
