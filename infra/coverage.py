@@ -29,8 +29,8 @@ class Row:
 
 def job(name: str, wrong: tuple[str, ...] = (), waived: Mapping[str, str] | None = None) -> Row:
     """A scheduled job."""
-    late, failing, near = (f"{name}{what}" for what in ("Late", "Failing", "NearTimeout"))
-    ways = {"down": (late,), "erring": (failing, "JobExecutionFailed"), "slow": (near,), "late": (late,)}
+    late, failing, over, near = (f"{name}{what}" for what in ("Late", "Failing", "Overrunning", "NearTimeout"))
+    ways = {"down": (late,), "erring": (failing, "JobExecutionFailed"), "slow": (near, over), "late": (late,)}
     if wrong:
         ways["wrong"] = wrong
     return Row({**ways, "full": ("JobExecutionFailed",)}, waived or {}, {"expiring": "nothing of it ends by date"})

@@ -20,7 +20,7 @@ EXECUTIONS = 'run_googleapis_com:job_completed_execution_count{monitored_resourc
 
 
 def alerts(jobs: Iterable[Job]) -> tuple[Alert, ...]:
-    """Three alerts for each job, and one that also sees a job die before it can say anything."""
+    """Four alerts for each job, and one that also sees a job die before it can say anything."""
     return (
         *(alert for job in jobs for alert in _of(job)),
         ticket(
@@ -56,6 +56,18 @@ def _of(job: Job) -> tuple[Alert, ...]:
             expr=f"{last('failure', day)} > ({last('success', day)} or vector(0))",
             hold=30 * MINUTE,  # the time in which a second attempt may mend it
             summary=f"The job {job.name} failed and no attempt since ended well: {harm}.",
+            panel="Jobs",
+        ),
+        ticket(
+            name=f"{name}Overrunning",
+            # The last start has no end: newer than every success and failure, and older than an attempt may be.
+            expr=(
+                f"({last('start', day)} < time() - {job.timeout.total_seconds():.0f})\n"
+                f"> ({last('success', day)} or vector(0))\n"
+                f"> ({last('failure', day)} or vector(0))"
+            ),
+            hold=10 * MINUTE,  # in which a job that is stopped still says so
+            summary=f"The job {job.name} started and has not ended in the time it is given: it hangs or was killed.",
             panel="Jobs",
         ),
         ticket(

@@ -10,6 +10,7 @@ first run in a real project shows it by its exit status. Should it be refused, t
 A point is there for a moment: a figure of a daily job is read with `last_over_time(NAME[25h])`.
 """
 
+import math
 import os
 import re
 import time
@@ -36,12 +37,21 @@ from service.lifecycle.publish import Gauge, PublishFailed
 BATCH = 200
 """Time series in a request (BatchSizeMax of the collector named above)."""
 
+APART_S = 6.0
+"""More than the 5 seconds that must lie between two points of a series (https://cloud.google.com/monitoring/quotas): a
+job that fails at once writes its end so long after its start."""
+_written = -math.inf
+"""When this process last wrote, by its monotonic clock."""
+
 CALL_S = 12.0
 UNREACHABLE = Retry(
-    predicate=if_exception_type(ServiceUnavailable, DeadlineExceeded), initial=6, multiplier=2, maximum=30, timeout=90
+    predicate=if_exception_type(ServiceUnavailable, DeadlineExceeded),
+    initial=APART_S,
+    multiplier=2,
+    maximum=30,
+    timeout=90,
 )
-"""The first wait exceeds the 5 seconds that must lie between two points of a series, should the first have arrived
-(https://cloud.google.com/monitoring/quotas)."""
+"""The first wait is APART_S, should the first attempt have arrived."""
 
 OVER_QUOTA = Retry(predicate=if_exception_type(ResourceExhausted), initial=30, multiplier=2, maximum=120, timeout=300)
 """Quotas are by the minute."""
@@ -60,6 +70,7 @@ def write(target: str, job: str, gauges: Sequence[Gauge]) -> None:
         raise PublishFailed(f"--metrics {target}: give projects/ID, projects/ID/locations/REGION or a folder")
     project, region = match[1], match[2] or _region()
     every = list(_series(project, region, job, gauges))
+    time.sleep(max(_written + APART_S - time.monotonic(), 0))
 
     def send(batch: list[Any]) -> None:
         # A new time for each attempt: a series takes no second point of the same moment.
@@ -67,6 +78,8 @@ def write(target: str, job: str, gauges: Sequence[Gauge]) -> None:
         for series in batch:
             series.points[0].interval = interval
         client.create_time_series(name=f"projects/{project}", time_series=batch, timeout=CALL_S)
+        global _written
+        _written = time.monotonic()
 
     try:
         client = _client()

@@ -131,13 +131,16 @@ def supervise(
 ) -> int:
     """Work, and publish to `metrics` the figures that the work returns and those about the run; return the exit status.
 
-    Without `always` only a failure is published: of a job's many tasks one alone speaks of success.
+    Without `always` only a failure is published: of a job's many tasks one alone speaks of start and success. That it
+    started is published before it works: a run that never ends, or is killed, is known by it.
     """
     console = Console(stderr=True)
     started, clock = datetime.now(UTC), time.monotonic()
     code, gauges = 1, [Gauge("leadscoring_job_last_start_timestamp_seconds", started.timestamp())]
     with shown_progress(console) as tell:
         try:
+            if metrics and always:
+                _publish(metrics, name, gauges, models, console)  # what fails is said; the end's publishing decides
             gauges += work(tell)
             code = 0
         except SourceError as error:

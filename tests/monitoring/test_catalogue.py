@@ -89,13 +89,17 @@ def test_an_environment_that_says_nothing_else_has_the_default_jobs_and_database
     assert Platform().database_connections == fields["database_connections"].default
 
 
-def test_every_job_has_its_three_alerts_and_a_deadline_from_its_cron_line() -> None:
+def test_every_job_has_its_four_alerts_and_a_deadline_from_its_cron_line() -> None:
     hourly = catalogue.alerts(Platform(jobs=(Job("evaluate", "30 * * * *", timedelta(minutes=20)),)))
     late = {alert.name: alert for alert in hourly}["EvaluateLate"]
     assert "[80m]" in late.expr
     assert "time() - 4800" in late.expr
     assert {alert.name for alert in ALERTS} - {alert.name for alert in hourly} == {
-        *(f"{job}{what}" for job in ("Drift", "Retrain", "Batch") for what in ("Late", "Failing", "NearTimeout")),
+        *(
+            f"{job}{what}"
+            for job in ("Drift", "Retrain", "Batch")
+            for what in ("Late", "Failing", "Overrunning", "NearTimeout")
+        ),
         "DriftOnTimeBurnSteady",
     }
 

@@ -33,7 +33,9 @@ def executions(job: str, result: str, *after: tuple[int, float]) -> Series:
 
 def of(job: Job) -> tuple[Case, ...]:
     """The stories that every job has. Minutes count from the last success."""
-    name, due, limit = job.name.capitalize(), job.deadline // MINUTE, job.timeout.total_seconds() * 0.8
+    name, due, given = job.name.capitalize(), job.deadline // MINUTE, job.timeout // MINUTE
+    limit = job.timeout.total_seconds() * 0.8
+    other = next(each.name for each in JOBS if each.name != job.name)
     rest = others(job.name)
     return (
         fires(
@@ -92,6 +94,46 @@ def of(job: Job) -> tuple[Case, ...]:
             when("failure", job.name, None, (1, 3600)),
             *rest,
             lasts=90,
+        ),
+        fires(
+            f"{name}Overrunning",
+            f"{job.name} hangs, and ends well when it is run again",
+            when("start", job.name, None, (given + 50, 3600), (1, (given + 110) * 60)),
+            when("success", job.name, 1800, (given + 60, 1800), (1, (given + 120) * 60)),
+            when("failure", job.name, 900),
+            when("failure", other, None, (2, None), (1, 3660)),  # and was mended since
+            *rest,
+            after=given + 11,
+            until=given + 50,
+            lasts=given + 80,
+        ),
+        fires(
+            f"{name}Overrunning",
+            f"{job.name} was killed in its very first run",
+            when("start", job.name, None, (given + 60, 60)),
+            when("success", job.name, None, (given + 60, None), (1, (given + 60) * 60)),
+            *rest,
+            history=0,
+            after=given + 12,
+            until=given + 60,
+            others={f"{name}Late": Firing(after=10, until=given + 60)},
+        ),
+        spares(
+            f"{name}Overrunning",
+            f"{job.name} ends well just in time",
+            when("start", job.name, None, (1, 3600)),
+            when("success", job.name, 1800, (given + 5, 1800), (1, (given + 65) * 60)),
+            *rest,
+            lasts=given + 60,
+        ),
+        spares(
+            f"{name}Overrunning",
+            f"{job.name} is stopped just in time and says so",
+            when("start", job.name, None, (1, 3600)),
+            when("success", job.name, 1800),
+            when("failure", job.name, None, (given + 5, None), (1, (given + 65) * 60)),
+            *rest,
+            lasts=given + 30,
         ),
         fires(
             f"{name}NearTimeout",

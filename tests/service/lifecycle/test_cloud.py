@@ -53,6 +53,18 @@ def test_many_figures_go_out_in_requests_of_at_most_two_hundred(monitoring: Moni
     assert written == [f"f{i}" for i in range(450)]
 
 
+def test_a_second_point_comes_as_late_as_a_series_takes_it(
+    monitoring: Monitoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    for _ in range(2):
+        cloud.write(TARGET, "evaluate", [AUC])
+    first, second = waited
+    assert first == 0
+    assert 5 < second <= cloud.APART_S
+
+
 @pytest.mark.parametrize(
     "code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED]
 )

@@ -34,6 +34,21 @@ def test_a_job_that_ends_well_says_so_beside_its_figures(tmp_path: Path) -> None
     assert "last_failure" not in text
 
 
+def test_that_a_job_started_is_known_while_it_works(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def work(_: Loop) -> Sequence[Gauge]:
+        seen.append((tmp_path / "figures/evaluate.prom").read_text())
+        return []
+
+    arguments = options(tmp_path, "--metrics", str(tmp_path / "figures"))
+    assert run(work, arguments) == run(work, arguments) == 0
+    first, second = seen
+    assert "last_start" in first
+    assert "last_success" not in first
+    assert "last_success" in second  # what the run before said has not vanished
+
+
 @pytest.mark.parametrize(
     ("error", "code"), [(JobFailed("no leads"), 1), (StorageError("no bucket"), 1), (SourceError("no column"), 2)]
 )
