@@ -25,27 +25,27 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
         "## Trained on",
         f"{len(parts.train):,} of {at.rows:,} leads, of which {leads.target[parts.train].mean():.1%} converted; judged "
         f"on {len(parts.held_out):,} held-out ones, {parts.how}, of which {selection.target.mean():.1%} converted. "
-        + (REFITTED if selection.refitted else NOT_REFITTED),
+        + (NOT_REFITTED if selection.refitted is None else REFITTED),
         _table(
             ["feature", "kind", "values that mean missing"],
             [(f.name, f.kind, ", ".join(map(str, f.missing))) for f in manifest.lead_schema.features],
         ),
         _list(leads.notes) or "All columns were used.",
         "## Decision",
-        f"A lead is contacted from score {manifest.threshold:.4f} on: a contact costs {money.contact_cost:g}, a "
-        f"conversion is worth {money.conversion_value:g}, and the team can contact {money.contacts_per_1000_leads:g} "
-        f"of 1,000 leads. On the held-out leads that is {seen['contacts']:.0f} contacts and a profit of "
-        f"{seen['profit']:,.0f} per 1,000 leads.",
+        f"A contact pays from score {manifest.threshold:.4f} on: it costs {money.contact_cost:g}, and a conversion is "
+        f"worth {money.conversion_value:g}. Of the leads from there on the team takes the best, as many as it can: "
+        f"{money.contacts_per_1000_leads:g} of 1,000. On the held-out leads that is {seen['contacts']:.0f} contacts, "
+        f"and a profit of {seen['profit']:,.0f}, per 1,000 leads.",
         f"The candidates were compared by **{source.metric}**: {source.metric_reason or 'no reason was stated.'} "
         f"Agreed by: {agreed}." + _recipe(source.recipe),
         "What each metric alone would have chosen on the held-out leads, and the profit lost by that against the "
-        "chosen threshold, per 1,000 leads; profit is earned with no more contacts than the team can make:",
+        "chosen threshold, per 1,000 leads. Of the contacts asked for the team makes the best, as many as it can:",
         _table(*choice_rows(selection)),
         _table(["band", "from score"], [(b.name, f"{b.min_score:.4f}") for b in manifest.bands]),
         "## Figures",
         "Profit and contacts are per 1,000 leads; lift is that of the best tenth; calibration error is over ten bins "
         "of equally many leads. Precision, recall, F1, accuracy, profit and contacts are at the threshold that the "
-        "economics imply for each candidate. Cross-validation shuffles time: where the world changes, it flatters.",
+        "economics imply. Cross-validation shuffles time: where the world changes, it flatters.",
         _table(*figure_rows(selection)),
         "## Limits",
         _list(
@@ -93,7 +93,8 @@ def choice_rows(selection: Selection) -> tuple[list[str], list[list[str]]]:
     """Header and rows: a metric a row, and first the threshold that was chosen."""
     seen = selection.held_out[selection.candidate]
     header = ["threshold by", "threshold", "its value", "contacts", "profit", "lost"]
-    chosen = [CHOSEN, f"{selection.threshold:.4f}", "", f"{seen['contacts']:.0f}", f"{seen['profit']:,.0f}", ""]
+    asked = 1000 * float((selection.scores >= selection.threshold).mean())
+    chosen = [CHOSEN, f"{selection.threshold:.4f}", "", f"{asked:.0f}", f"{seen['profit']:,.0f}", ""]
     rows = [
         [
             c.metric,

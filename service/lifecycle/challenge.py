@@ -13,11 +13,11 @@ from sklearn.pipeline import Pipeline
 from service.lifecycle import gate
 from service.lifecycle.candidates import candidates
 from service.lifecycle.export import as_received
-from service.lifecycle.figures import Scores, Target, choose_threshold, figures
+from service.lifecycle.figures import Scores, Target, figures
 from service.lifecycle.gate import Contender, Rules, Verdict
 from service.lifecycle.leads import Leads
 from service.lifecycle.matured import Matured, select
-from service.lifecycle.selection import Rows, Selection, Served, Split, choices, fit, split
+from service.lifecycle.selection import Rows, Selection, Split, choices, fit, split
 from service.lifecycle.source import Source
 from service.model.bundle import Bundle
 
@@ -63,7 +63,7 @@ def challenge(
     fitted = (recipe or by_recipe(source))(select(leads, before))
     frame, target = leads.frame.iloc[rows], leads.target[rows]
     scores: Scores = fitted.pipeline.predict_proba(frame)[:, 1]
-    threshold = choose_threshold(scores, source.economics)
+    threshold = source.economics.threshold
     verdict = gate.decide(
         target,
         Contender(score(champion, frame), champion.manifest.threshold),
@@ -82,7 +82,7 @@ def challenge(
         threshold,
         {fitted.candidate: figures(target, scores, threshold, source.economics)},
         {},
-        tuple(choices(target, scores, threshold, source.economics)),
+        tuple(choices(target, scores, source.economics)),
     )
     return Challenge(verdict, chosen)
 
@@ -120,8 +120,9 @@ def by_recipe(source: Source) -> Fit:
             reached = {}
             for each, pipeline in models.items():
                 scores = fit(clone(pipeline), train.frame, train.target, rest.frame, source.recipe)
-                threshold = choose_threshold(scores, source.economics)
-                reached[each] = figures(rest.target, scores, threshold, source.economics)[source.metric]
+                reached[each] = figures(rest.target, scores, source.economics.threshold, source.economics)[
+                    source.metric
+                ]
             name = max(reached, key=lambda each: reached[each])
         fit(models[name], leads.frame, leads.target, leads.frame.iloc[:1], source.recipe)
         return Fitted(name, models[name])
@@ -130,12 +131,8 @@ def by_recipe(source: Source) -> Fit:
 
 
 def refit(matured: Matured, chosen: Selection, source: Source) -> Selection:
-    """The same candidate, fitted on all leads, the window too; the figures stay those of the challenger.
-
-    Its threshold is its own: where the world has just changed it scores otherwise than the challenger, whose threshold
-    would have nearly nobody contacted, or nearly everybody.
-    """
+    """The same candidate, fitted on all leads, the window too; the figures stay those of the challenger."""
     leads = matured.leads
     pipeline = candidates(leads.schema, leads.frame)[chosen.candidate]
     scores = fit(pipeline, leads.frame, leads.target, leads.frame.iloc[chosen.split.held_out], source.recipe)
-    return replace(chosen, pipeline=pipeline, refitted=Served(scores, choose_threshold(scores, source.economics)))
+    return replace(chosen, pipeline=pipeline, refitted=scores)

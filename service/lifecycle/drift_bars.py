@@ -20,7 +20,7 @@ from sklearn.metrics import roc_auc_score
 from service.lifecycle.candidates import candidates
 from service.lifecycle.expected import LEVEL, expected
 from service.lifecycle.export import as_received, to_onnx
-from service.lifecycle.figures import Scores, choose_threshold
+from service.lifecycle.figures import Scores
 from service.lifecycle.job import Progress, shown_progress
 from service.lifecycle.leads import load
 from service.lifecycle.reference import describe
@@ -100,7 +100,7 @@ def train(rows: int) -> Model:
     pipeline = candidates(leads.schema, known)[CANDIDATE]
     scores = fit(pipeline, known, leads.target[parts.train], held_out)
     exported = to_onnx(pipeline)
-    threshold = choose_threshold(scores, source.economics)
+    threshold = source.economics.threshold
     reference = describe(leads.schema, leads.frame, held_out, scores, leads.target[parts.held_out], threshold)
     return Model(source, leads.schema, Engine(exported.onnx, exported.encoding, leads.schema), reference, threshold)
 

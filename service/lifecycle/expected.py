@@ -17,7 +17,7 @@ from scipy.special import expit, logit
 from scipy.stats import chi2
 
 from service.history import Estimate
-from service.lifecycle.figures import Scores
+from service.lifecycle.figures import Scores, contacts_made
 from service.model.bundle import Economics
 from service.model.reference import Reference
 
@@ -87,21 +87,23 @@ class _Figures:
 
     def __init__(self, scores: Scores, threshold: float, economics: Economics) -> None:
         self._place = np.unique(scores, return_inverse=True)[1]
-        self._contacted = scores >= threshold
+        self._decided = scores >= threshold
+        self._made = contacts_made(scores, self._decided, economics)
         self._economics = economics
 
     def of(self, converted: Scores) -> Scores:
         """NaN where a figure has nothing to be about."""
         positives, others = (np.bincount(self._place, weights) for weights in (converted, 1 - converted))
         below = np.cumsum(others) - others / 2  # of equal scores half count as ranked below
-        hits, contacts, every = converted[self._contacted].sum(), self._contacted.sum(), converted.sum()
-        earned = self._economics.conversion_value * hits - self._economics.contact_cost * contacts
+        hits, contacts, every = converted[self._decided].sum(), self._decided.sum(), converted.sum()
+        earned = self._economics.conversion_value * converted[self._made].sum()
+        spent = self._economics.contact_cost * self._made.sum()
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.array(
                 [
                     positives @ below / (every * others.sum()),
                     np.float64(hits) / contacts,
                     np.float64(hits) / every,
-                    1000 * earned / len(converted),
+                    1000 * (earned - spent) / len(converted),
                 ]
             )

@@ -1,4 +1,4 @@
-"""The figures of a scored set of leads, and the thresholds and bands that follow from its scores."""
+"""The figures of a scored set of leads, whom of them the team contacts, and the bands that follow from the scores."""
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from service.model.bundle import Band, Economics
 
 Scores = npt.NDArray[np.float64]
 Target = npt.NDArray[np.int8]
+Mask = npt.NDArray[np.bool_]
+"""One entry a lead."""
 
 BANDS = (("A", 0.1), ("B", 0.3), ("C", 0.6))
 """Band and the share of leads, from the best, in which it ends; the rest are D."""
@@ -23,34 +25,45 @@ BANDS = (("A", 0.1), ("B", 0.3), ("C", 0.6))
 NAMES = ("precision", "recall", "f1", "roc_auc", "accuracy", "profit", "pr_auc", "brier", "calibration_error", "lift")
 
 
-def figures(target: Target, scores: Scores, threshold: float, economics: Economics) -> dict[str, float]:
-    """All figures by NAMES, and `contacts`; leads that score at least the threshold are contacted.
+def figures(
+    target: Target, scores: Scores, threshold: float, economics: Economics, made: Mask | None = None
+) -> dict[str, float]:
+    """All figures by NAMES, and `contacts`. The decision is to contact leads that score at least the threshold.
 
-    `profit` and `contacts` are per 1,000 leads, the former in the currency of the economics; `lift` is that of the
-    best tenth; the others are shares. With no contact precision and f1 are 0. Needs outcomes of both kinds: raises
-    ValueError otherwise.
+    `profit` and `contacts` are per 1,000 leads, the former in the currency of the economics, and of the contacts that
+    were `made`: by default those that the team can make of these leads. `lift` is that of the best tenth; the others
+    are shares. With no contact precision and f1 are 0. Needs outcomes of both kinds: raises ValueError otherwise.
     """
     if not 0 < target.sum() < len(target):
         raise ValueError(f"of {len(target)} leads {target.sum()} converted: no figure ranks one kind of outcome alone")
-    contacted = scores >= threshold
+    decided = scores >= threshold
+    made = contacts_made(scores, decided, economics) if made is None else made
     return {
-        "precision": float(precision_score(target, contacted, zero_division=0)),
-        "recall": float(recall_score(target, contacted)),
-        "f1": float(f1_score(target, contacted, zero_division=0)),
+        "precision": float(precision_score(target, decided, zero_division=0)),
+        "recall": float(recall_score(target, decided)),
+        "f1": float(f1_score(target, decided, zero_division=0)),
         "roc_auc": float(roc_auc_score(target, scores)),
-        "accuracy": float(accuracy_score(target, contacted)),
-        "profit": profit(target, contacted, economics),
+        "accuracy": float(accuracy_score(target, decided)),
+        "profit": profit(target, made, economics),
         "pr_auc": float(average_precision_score(target, scores)),
         "brier": float(brier_score_loss(target, scores)),
         "calibration_error": calibration_error(target, scores),
         "lift": lift(target, scores),
-        "contacts": 1000 * float(contacted.mean()),
+        "contacts": 1000 * float(made.mean()),
     }
 
 
-def profit(target: Target, contacted: npt.NDArray[np.bool_], economics: Economics) -> float:
-    """What contacting these leads earned, less what it cost, per 1,000 leads."""
-    earned = economics.conversion_value * target[contacted].sum() - economics.contact_cost * contacted.sum()
+def contacts_made(scores: Scores, decided: Mask, economics: Economics) -> Mask:
+    """The contacts that the team makes: the best of those decided on, as many as it can; equal scores as they came."""
+    most = int(economics.contacts_per_1000_leads * len(scores) / 1000)
+    made = np.zeros(len(scores), dtype=bool)
+    made[np.argsort(np.where(decided, -scores, np.inf), kind="stable")[: min(most, int(decided.sum()))]] = True
+    return made
+
+
+def profit(target: Target, made: Mask, economics: Economics) -> float:
+    """What these contacts earned, less what they cost, per 1,000 leads."""
+    earned = economics.conversion_value * target[made].sum() - economics.contact_cost * made.sum()
     return 1000 * float(earned) / len(target)
 
 
@@ -74,29 +87,6 @@ def lift(target: Target, scores: Scores, share: float = 0.1) -> float:
     above, tied = scores > last, scores == last
     hits = target[above].sum() + target[tied].mean() * (places - above.sum())
     return float(hits / places / target.mean())
-
-
-def choose_threshold(scores: Scores, economics: Economics) -> float:
-    """The score from which on a contact pays, or higher, where more leads would be contacted than the team can.
-
-    A contact pays if score * conversion_value >= contact_cost (expected value; C. Elkan, The Foundations of
-    Cost-Sensitive Learning, IJCAI 2001, eq. 2), which holds for calibrated scores.
-    """
-    return max(economics.contact_cost / economics.conversion_value, capacity_limit(scores, economics))
-
-
-def capacity_limit(scores: Scores, economics: Economics) -> float:
-    """The least threshold that keeps the contacts within the team's capacity on a window that scores like this."""
-    contacts = int(economics.contacts_per_1000_leads * len(scores) / 1000)
-    ranked = np.sort(scores)[::-1]
-    if contacts >= len(ranked):
-        return 0.0
-    # Midway between two scores, so that rounding in another engine contacts the same leads; a tie across the
-    # limit is left out as a whole.
-    beyond = float(ranked[contacts])
-    within = ranked[ranked > beyond]
-    limit = (float(within[-1]) + beyond) / 2 if len(within) else float(np.nextafter(beyond, 2))
-    return min(limit, 1.0)
 
 
 def bands(scores: Scores) -> tuple[Band, ...]:

@@ -17,17 +17,15 @@ from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from service.history import Estimate
-from service.lifecycle.figures import Scores, Target, calibration_error
+from service.lifecycle.figures import Mask, Scores, Target, calibration_error, contacts_made
 from service.lifecycle.resampling import CHUNK, Weights, figure, resamples
 from service.lifecycle.source import Metric
 from service.model.bundle import Economics
 from service.model.schema import LeadSchema
 
-Mask = npt.NDArray[np.bool_]
 BINS = 10
 
 
@@ -194,8 +192,9 @@ class _Both:
 
     def pairs(self, asked: Mapping[str, tuple[str, Mask]]) -> dict[str, _Pair]:
         """For each, the figure of this name on the leads of this mask, under the same resamples of all leads."""
+        both = [(c, contacts_made(c.scores, c.scores >= c.threshold, self.economics)) for c in self.contenders]
         of = {
-            key: [figure(name, self.target[m], c.scores[m], c.threshold, self.economics) for c in self.contenders]
+            key: [figure(name, self.target[m], c.scores[m], c.threshold, self.economics, made[m]) for c, made in both]
             for key, (name, m) in asked.items()
         }
 

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from service.lifecycle import gate
 from service.lifecycle.candidates import candidates
-from service.lifecycle.figures import Scores, choose_threshold, figures
+from service.lifecycle.figures import Scores, figures
 from service.lifecycle.gate import Contender, Rules, Verdict
 from service.lifecycle.job import shown_progress
 from service.lifecycle.leads import Leads, load
@@ -58,7 +58,7 @@ def trials(count: int, leads: int, metric: Metric) -> Iterator[Trial]:
         mine, theirs, window = (select(whole, part) for part in np.array_split(np.arange(rows), 3))
         blind = replace(mine, frame=mine.frame.assign(**{BLIND: ""}))
         scored = [_scores(source, train, window) for train in (mine, blind, theirs)]
-        equal, worse, challenger = (Contender(each, choose_threshold(each, source.economics)) for each in scored)
+        equal, worse, challenger = (Contender(each, source.economics.threshold) for each in scored)
         large = gate.segments(window.schema, window.frame, window.target)
         verdicts = [
             gate.decide(window.target, champion, challenger, metric, source.economics, large, seed=seed)

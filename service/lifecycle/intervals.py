@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from service.history import Estimate
-from service.lifecycle.figures import NAMES, Scores, Target, figures
-from service.lifecycle.resampling import Weights, resamples
+from service.lifecycle.figures import NAMES, Mask, Scores, Target, figures
+from service.lifecycle.resampling import SIMPLE, Weights, figure, ratio, resamples
 from service.model.bundle import Economics
 
 DRAWS = 2_000
@@ -16,17 +16,27 @@ UNBOUNDED = ("profit", "lift")
 
 
 def estimates(
-    target: Target, scores: Scores, threshold: float, economics: Economics, draws: int = DRAWS, seed: int = 0
+    target: Target,
+    scores: Scores,
+    threshold: float,
+    economics: Economics,
+    made: Mask | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> dict[str, Estimate]:
-    """The figures of these leads by `figures.NAMES`, each with its interval. Raises ValueError as `figures` does.
+    """The figures of these leads by `figures.NAMES`, each with its interval; `made` and errors as `figures` has them.
 
     An interval is that of the resamples' 2.5 % and 97.5 % quantiles, less the bias that they show against the leads
     themselves (B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, ch. 10): the calibration error of a
     resample holds chance twice and would lie above the figure it is meant to surround.
     """
-    values = figures(target, scores, threshold, economics)
-    leads = rank(target, scores, threshold)
-    chunks = [of_resamples(leads, weights, economics) for weights in resamples(len(target), draws, seed)]
+    values = figures(target, scores, threshold, economics, made)
+    simple = {name: figure(name, target, scores, threshold, economics, made) for name in SIMPLE}
+    leads = rank(target, scores)
+    chunks = [
+        {name: each(weights) for name, each in simple.items()} | by_rank(leads, weights)
+        for weights in resamples(len(target), draws, seed)
+    ]
     return {name: _estimate(name, values[name], np.concatenate([chunk[name] for chunk in chunks])) for name in NAMES}
 
 
@@ -42,7 +52,7 @@ def share(converted: int, leads: int) -> Estimate:
 
 @dataclass(frozen=True)
 class Ranked:
-    """Leads, best score first: their order, what is computed once for all resamples, and how many are contacted.
+    """Leads, best score first: their order, and what is computed once for all resamples.
 
     `last` is the place of the last of each group of equal scores; `ends` the last places of ten bins of equally many.
     """
@@ -52,60 +62,38 @@ class Ranked:
     off: Scores
     last: npt.NDArray[np.intp]
     ends: npt.NDArray[np.intp]
-    contacted: int
 
 
-def rank(target: Target, scores: Scores, threshold: float, bins: int = 10) -> Ranked:
+def rank(target: Target, scores: Scores, bins: int = 10) -> Ranked:
     """The leads ranked; bins as `figures.calibration_bins` makes them."""
     order = np.argsort(scores, kind="stable")[::-1]
     ranked, converted = scores[order], target[order].astype(np.float64)
     sizes = [len(rows) for rows in np.array_split(order, min(bins, len(order)))]
     return Ranked(
-        order,
-        converted,
-        ranked - converted,
-        np.flatnonzero(np.diff(ranked, append=-np.inf)),
-        np.cumsum(sizes[::-1]),
-        int((scores >= threshold).sum()),
+        order, converted, ranked - converted, np.flatnonzero(np.diff(ranked, append=-np.inf)), np.cumsum(sizes[::-1])
     )
 
 
-def of_resamples(leads: Ranked, weights: Weights, economics: Economics) -> dict[str, Scores]:
-    """Each of `figures.NAMES` in each resample. What is not defined without conversions or contacts is 0."""
+def by_rank(leads: Ranked, weights: Weights) -> dict[str, Scores]:
+    """Average precision, lift of the best tenth and calibration error in each resample; equal scores taken at once.
+
+    What is not defined without conversions is 0.
+    """
     every = weights[:, leads.order]
-    won = every * leads.target
-    taken, hits = np.cumsum(every, axis=1), np.cumsum(won, axis=1)
-    count, converted = taken[:, -1], hits[:, -1]
-    nothing = np.zeros(len(count))
-    contacts, right = (c[:, leads.contacted - 1] if leads.contacted else nothing for c in (taken, hits))
-    off = every * leads.off
-    return {
-        "precision": _ratio(right, contacts),
-        "recall": _ratio(right, converted),
-        "f1": _ratio(2 * right, contacts + converted),
-        "accuracy": (count - converted - contacts + 2 * right) / count,
-        "profit": 1000 * (economics.conversion_value * right - economics.contact_cost * contacts) / count,
-        "brier": off @ leads.off / count,
-        "calibration_error": _calibration_error(leads, taken, np.cumsum(off, axis=1)),
-        **_by_rank(leads, taken, hits),
-    }
-
-
-def _by_rank(leads: Ranked, taken: Weights, hits: Weights) -> dict[str, Scores]:
-    """ROC-AUC, average precision and lift of the best tenth; equal scores are taken at once."""
+    taken, hits, off = (np.cumsum(each, axis=1) for each in (every, every * leads.target, every * leads.off))
+    error = _calibration_error(leads, taken, off)
     row, count, converted = np.arange(len(taken)), taken[:, -1], hits[:, -1]
     if len(leads.last) < taken.shape[1]:
         taken, hits = taken[:, leads.last], hits[:, leads.last]
     more, won = (np.diff(each, axis=1, prepend=0.0) for each in (taken, hits))
-    pairs = np.einsum("ij,ij->i", more - won, hits - won / 2)
     places = max(1, round(0.1 * len(leads.order)))
     at = (taken >= places).argmax(axis=1)
     over = (taken[row, at] - places) / more[row, at]
     best = hits[row, at] - over * won[row, at]
     return {
-        "roc_auc": _ratio(pairs, converted * (count - converted)),
-        "pr_auc": _ratio(np.einsum("ij,ij->i", won, hits / np.maximum(taken, 1)), converted),
-        "lift": _ratio(best / places * count, converted),
+        "pr_auc": ratio(np.einsum("ij,ij->i", won, hits / np.maximum(taken, 1)), converted),
+        "lift": ratio(best / places * count, converted),
+        "calibration_error": error,
     }
 
 
@@ -114,10 +102,6 @@ def _calibration_error(leads: Ranked, taken: Weights, off: Weights) -> Scores:
     row, at = np.arange(len(taken))[:, None], np.array([np.searchsorted(each, leads.ends) for each in taken])
     at_ends = off[row, at] - (taken[row, at] - leads.ends) * leads.off[at]
     return np.asarray(np.abs(np.diff(at_ends, axis=1, prepend=0.0)).sum(axis=1) / taken[:, -1])
-
-
-def _ratio(part: Scores, whole: Scores) -> Scores:
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
 def _estimate(name: str, value: float, drawn: Scores) -> Estimate:

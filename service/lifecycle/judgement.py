@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.history import BandOutcome, Estimate
-from service.lifecycle.figures import Scores, Target
-from service.lifecycle.gate import Mask, Rules, segments
+from service.lifecycle.figures import Mask, Scores, Target, contacts_made
+from service.lifecycle.gate import Rules, segments
 from service.lifecycle.intervals import estimates
 from service.lifecycle.outcomes import Judged
 from service.lifecycle.window import prepare
@@ -68,10 +68,13 @@ class Judgement:
 
 
 def judge_version(manifest: Manifest, judged: Judged) -> Judgement:
-    """All figures of these leads, which the version scored. Decisions and bands are those that were answered."""
+    """All figures of these leads, which the version scored. Bands and decisions are those that were answered.
+
+    The team made the contacts that were decided on, as far as it could, best scores first.
+    """
     table, target = judged.scored.table, judged.target
     scores = table["score"].to_numpy(dtype=np.float64)
-    contacted = (table["decision"] == "contact").to_numpy()
+    made = contacts_made(scores, (table["decision"] == "contact").to_numpy(), manifest.economics)
     seen = table["band"].to_numpy()
 
     def part(name: str, rows: Mask, draws: int = PART_DRAWS) -> Part:
@@ -81,9 +84,11 @@ def judge_version(manifest: Manifest, judged: Judged) -> Judgement:
             name,
             leads,
             converted,
-            int(contacted[rows].sum()),
+            int(made[rows].sum()),
             float(scores[rows].mean()) if leads else 0.0,
-            estimates(target[rows], scores[rows], manifest.threshold, manifest.economics, draws) if enough else {},
+            estimates(target[rows], scores[rows], manifest.threshold, manifest.economics, made[rows], draws)
+            if enough
+            else {},
         )
 
     everyone = np.ones(len(target), dtype=bool)
@@ -99,22 +104,22 @@ def judge_version(manifest: Manifest, judged: Judged) -> Judgement:
         tuple(part(name, rows) for name, rows in parts.items()),
         float(near.mean()) if len(near) else 0.0,
         {p: float(ms) for p, ms in zip(PERCENTILES, latency, strict=True)},
-        business(target, contacted, manifest.economics),
+        business(target, made, manifest.economics),
     )
 
 
-def business(target: Target, contacted: Mask, economics: Economics) -> dict[str, float]:
+def business(target: Target, made: Mask, economics: Economics) -> dict[str, float]:
     """What the contacts earned, beside as many at random and contacting everyone: totals, in the currency given."""
-    made, rate = int(contacted.sum()), float(target.mean()) if len(target) else 0.0
+    contacts, rate = int(made.sum()), float(target.mean()) if len(target) else 0.0
     ways = {
-        "": (made, float(target[contacted].sum())),
-        "random_": (made, made * rate),
+        "": (contacts, float(target[made].sum())),
+        "random_": (contacts, contacts * rate),
         "all_": (len(target), float(target.sum())),
     }
     found: dict[str, float] = {}
-    for way, (contacts, conversions) in ways.items():
-        revenue, cost = economics.conversion_value * conversions, economics.contact_cost * contacts
-        figures = {"contacts": contacts, "conversions": conversions, "revenue": revenue, "cost": cost}
+    for way, (count, conversions) in ways.items():
+        revenue, cost = economics.conversion_value * conversions, economics.contact_cost * count
+        figures = {"contacts": count, "conversions": conversions, "revenue": revenue, "cost": cost}
         figures |= {"profit": revenue - cost, "roi": (revenue - cost) / cost if cost else 0.0}
         found |= {f"{way}{name}": float(value) for name, value in figures.items()}
     return found

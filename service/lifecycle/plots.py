@@ -65,7 +65,7 @@ def lift_by_contacts(target: Target, scores: Scores, threshold: float) -> Figure
     axes.plot(share[shown], lift[shown], color=BLUE, label="model")
     axes.axhline(1, color=GREY, linestyle="--", label="at random")
     chosen = float((scores >= threshold).mean())
-    axes.axvline(chosen, color=RED, linewidth=1, label=f"at the threshold: {chosen:.0%} contacted")
+    axes.axvline(chosen, color=RED, linewidth=1, label=f"a contact pays for {chosen:.0%}")
     axes.set(xlim=(0, 1), ylim=(0, None))
     axes.legend(loc="upper right")
     return figure
@@ -82,7 +82,7 @@ def profit_by_threshold(target: Target, scores: Scores, threshold: float, econom
     axes.plot(cuts[feasible], profit[feasible], color=BLUE, label="within the team's capacity")
     if not feasible.all():
         axes.plot(cuts[~feasible], profit[~feasible], color=GREY, label="more contacts than the team can make")
-    axes.axvline(threshold, color=RED, linewidth=1, label=f"chosen: {threshold:.3f}")
+    axes.axvline(threshold, color=RED, linewidth=1, label=f"from {threshold:.3f} on a contact pays")
     axes.axhline(0, color=GREY, linewidth=0.6)
     axes.legend()
     return figure

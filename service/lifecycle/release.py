@@ -55,8 +55,8 @@ def prepare(
         version=bundle.new_version(exported.onnx + run_id.encode(), now),
         lead_schema=leads.schema,
         encoding=exported.encoding,
-        threshold=chosen.served.threshold,
-        bands=bands(chosen.served.scores),
+        threshold=chosen.threshold,
+        bands=bands(chosen.served),
         metric=source.metric,
         benchmark=chosen.held_out[chosen.candidate],
         economics=source.economics,
@@ -76,8 +76,7 @@ def prepare(
     )
     golden = export.golden(chosen.pipeline, leads.schema, held_out)
     card = model_card(source, leads, chosen, manifest)
-    scores, threshold = chosen.served
-    looked = reference.describe(leads.schema, leads.frame, held_out, scores, chosen.target, threshold)
+    looked = reference.describe(leads.schema, leads.frame, held_out, chosen.served, chosen.target, chosen.threshold)
     return Release(manifest, exported.onnx, golden, card, looked)
 
 

@@ -60,16 +60,20 @@ def report(judged: Judgement, entry: Evaluation, earlier: Sequence[Evaluation], 
             ["figure", "value", "95 % interval", "at training"],
             [(spoken(n), *_both(n, whole.figures[n]), _number(n, manifest.benchmark.get(n))) for n in NAMES],
         ),
-        f"<p class=about>At the served threshold {manifest.threshold:.4f}. Profit is per 1,000 leads; lift is that of "
-        "the best tenth; calibration error is over ten bins of equally many leads. Mean score "
-        f"{whole.mean_score:.4f}; {judged.near_threshold:.1%} of the scores lie within a {NEAR:.0%} of the "
-        "threshold.</p>",
+        f"<p class=about>At the served threshold {manifest.threshold:.4f}. Profit is per 1,000 leads, with as many "
+        "contacts as the team can make; lift is that of the best tenth; calibration error is over ten bins of equally "
+        f"many leads. Mean score {whole.mean_score:.4f}; {judged.near_threshold:.1%} of the scores lie within a "
+        f"{NEAR:.0%} of the threshold.</p>",
         "<h2>Was it worth it?</h2>",
         _table(
             ["", "contacts", "conversions", "revenue", "cost", "profit", "ROI"],
             [
                 (name, *(f"{worth[way + f]:,.0f}" for f in MONEY), f"{worth[way + 'roi']:.2f}")
-                for name, way in (("as decided", ""), ("as many at random", "random_"), ("everyone", "all_"))
+                for name, way in (
+                    ("best first, as far as the team can", ""),
+                    ("as many at random", "random_"),
+                    ("everyone", "all_"),
+                )
             ],
         ),
         f'<div class="plots">{_plots(judged, [*earlier, entry])}</div>',

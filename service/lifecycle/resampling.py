@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from service.lifecycle.figures import Scores, Target
+from service.lifecycle.figures import Mask, Scores, Target, contacts_made
 from service.model.bundle import Economics
 
 Weights = npt.NDArray[np.float64]
@@ -29,16 +29,26 @@ def resamples(leads: int, draws: int, seed: int) -> Iterator[Weights]:
         yield np.bincount(drawn.ravel(), minlength=count * leads).reshape(count, leads).astype(np.float64)
 
 
-def figure(name: str, target: Target, scores: Scores, threshold: float, economics: Economics) -> Figure:
-    """One of `figures.NAMES` that a source may choose as its metric, or `brier`. Raises KeyError for another."""
-    contacted = (scores >= threshold).astype(np.float64)
-    hits, right = contacted * target, (contacted == target).astype(np.float64)
-    earned = economics.conversion_value * hits - economics.contact_cost * contacted
+SIMPLE = ("precision", "recall", "f1", "accuracy", "profit", "brier", "roc_auc")
+"""What a source may choose as its metric, and the Brier score."""
+
+
+def figure(
+    name: str, target: Target, scores: Scores, threshold: float, economics: Economics, made: Mask | None = None
+) -> Figure:
+    """One of SIMPLE, as `figures` defines it; `made` as there. Raises KeyError for another.
+
+    Who is contacted is settled by the leads themselves, not by each resample.
+    """
+    contacted = contacts_made(scores, scores >= threshold, economics) if made is None else made
+    decided = (scores >= threshold).astype(np.float64)
+    hits, right = decided * target, (decided == target).astype(np.float64)
+    earned = contacted * (economics.conversion_value * target - economics.contact_cost)
     squared = (scores - target) ** 2
     return {
-        "precision": lambda w: _ratio(w @ hits, w @ contacted),
-        "recall": lambda w: _ratio(w @ hits, w @ target),
-        "f1": lambda w: _ratio(2 * (w @ hits), w @ (contacted + target)),
+        "precision": lambda w: ratio(w @ hits, w @ decided),
+        "recall": lambda w: ratio(w @ hits, w @ target),
+        "f1": lambda w: ratio(2 * (w @ hits), w @ (decided + target)),
         "accuracy": lambda w: w @ right / w.sum(axis=1),
         "profit": lambda w: 1000 * (w @ earned) / w.sum(axis=1),
         "brier": lambda w: w @ squared / w.sum(axis=1),
@@ -60,11 +70,11 @@ def _roc_auc(target: Target, scores: Scores) -> Figure:
             won, lost = (np.add.reduceat(each, starts, axis=1) for each in (won, lost))
         below = np.cumsum(lost, axis=1)
         right = np.einsum("ij,ij->i", won, below - lost / 2)
-        return _ratio(right, won.sum(axis=1) * below[:, -1])
+        return ratio(right, won.sum(axis=1) * below[:, -1])
 
     return value
 
 
-def _ratio(part: Scores, whole: Scores) -> Scores:
+def ratio(part: Scores, whole: Scores) -> Scores:
     """0 where there is nothing to take a part of."""
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)

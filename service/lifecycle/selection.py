@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from service.lifecycle.candidates import candidates
-from service.lifecycle.figures import Scores, Target, capacity_limit, choose_threshold, figures
+from service.lifecycle.figures import Scores, Target, figures
 from service.lifecycle.leads import Leads
 from service.lifecycle.source import Metric, Recipe
 from service.model.bundle import Economics
@@ -45,8 +44,8 @@ class Split:
 class Choice:
     """A threshold that a metric alone would choose on the held-out leads, and what follows from it.
 
-    `contacts` (asked for) and `profit` (earned within the capacity) are per 1,000 leads; `lost` is the profit given up
-    against the chosen threshold.
+    `contacts` (asked for) and `profit` (of those that the team can make) are per 1,000 leads; `lost` is the profit
+    given up against the chosen threshold.
     """
 
     metric: Metric
@@ -57,19 +56,12 @@ class Choice:
     lost: float
 
 
-class Served(NamedTuple):
-    """A model's scores of the held-out leads, and the threshold that the economics imply for such scores."""
-
-    scores: Scores
-    threshold: float
-
-
 @dataclass(frozen=True)
 class Selection:
     """The chosen model, fitted on the training leads alone, and what it and the others showed.
 
-    One that was then `refitted` on all leads showed what it did before; its own scores and threshold are there.
-    `held_out` and `cross_validated` hold figures by candidate; `scores` are the chosen one's, of the held-out leads.
+    One that was then refitted on all leads showed what it did before; `refitted` are its own scores. `held_out` and
+    `cross_validated` hold figures by candidate; `scores` are the chosen one's, of the held-out leads.
     """
 
     candidate: str
@@ -81,12 +73,12 @@ class Selection:
     held_out: dict[str, dict[str, float]]
     cross_validated: dict[str, dict[str, float]]
     choices: tuple[Choice, ...]
-    refitted: Served | None = None
+    refitted: Scores | None = None
 
     @property
-    def served(self) -> Served:
-        """Scores of the held-out leads, and threshold, of the model as it is served."""
-        return self.refitted or Served(self.scores, self.threshold)
+    def served(self) -> Scores:
+        """Scores of the held-out leads by the model as it is served."""
+        return self.scores if self.refitted is None else self.refitted
 
 
 def split(leads: Leads, share: float = HELD_OUT, seed: int = 0) -> Split:
@@ -123,8 +115,8 @@ def select(
 ) -> Selection:
     """Fit every candidate on the training leads; the recipe names one, or the metric decides on the held-out leads.
 
-    A metric that needs a threshold is taken at the one that the economics imply for the candidate's own scores. The
-    chosen model is not fitted again, so that the held-out figures are those of the very model that is served.
+    A metric that needs a threshold is taken at the one that the economics imply. The chosen model is not fitted again,
+    so that the held-out figures are those of the very model that is served.
     """
     parts = split(leads, seed=seed)
     fitted = candidates(leads.schema, leads.frame.iloc[parts.train], seed)
@@ -133,8 +125,7 @@ def select(
     for name, pipeline in fitted.items():
         tell(f"fitting {name} on {len(parts.train):,} leads")
         scores[name] = fit(pipeline, leads.frame.iloc[parts.train], leads.target[parts.train], unseen, recipe)
-    thresholds = {name: choose_threshold(s, economics) for name, s in scores.items()}
-    held_out = {name: figures(target, s, thresholds[name], economics) for name, s in scores.items()}
+    held_out = {name: figures(target, s, economics.threshold, economics) for name, s in scores.items()}
     chosen = max(held_out, key=lambda name: held_out[name][metric]) if recipe.candidate == "best" else recipe.candidate
     return Selection(
         chosen,
@@ -142,10 +133,10 @@ def select(
         parts,
         target,
         scores[chosen],
-        thresholds[chosen],
+        economics.threshold,
         held_out,
         cross_validate(leads, economics, seed, tell),
-        tuple(choices(target, scores[chosen], thresholds[chosen], economics)),
+        tuple(choices(target, scores[chosen], economics)),
     )
 
 
@@ -163,7 +154,7 @@ def cross_validate(
         for number, (train, rest) in enumerate(folds, 1):
             tell(f"cross-validating {name}, fold {number} of {FOLDS}")
             scores = fit(clone(pipeline), leads.frame.iloc[train], leads.target[train], leads.frame.iloc[rest])
-            each.append(figures(leads.target[rest], scores, choose_threshold(scores, economics), economics))
+            each.append(figures(leads.target[rest], scores, economics.threshold, economics))
         means[name] = {figure: float(np.mean([f[figure] for f in each])) for figure in each[0]}
     return means
 
@@ -192,14 +183,13 @@ def recency(count: int, half_life: float) -> Scores:
     return weights / float(weights.mean())
 
 
-def choices(target: Target, scores: Scores, threshold: float, economics: Economics) -> Iterator[Choice]:
+def choices(target: Target, scores: Scores, economics: Economics) -> Iterator[Choice]:
     """For each metric the threshold that is best by it alone on these leads.
 
     Where that asks for more contacts than the team can make, the profit is that of the best it can. ROC-AUC has no
     threshold; for it stands the point of the curve farthest above chance (Youden's J).
     """
-    chosen = figures(target, scores, threshold, economics)["profit"]
-    capacity = capacity_limit(scores, economics)
+    chosen = figures(target, scores, economics.threshold, economics)["profit"]
     false_rate, true_rate, cuts = roc_curve(target, scores, drop_intermediate=False)
     converted, others = target.sum(), len(target) - target.sum()
     hits, contacts = true_rate * converted, true_rate * converted + false_rate * others
@@ -209,10 +199,14 @@ def choices(target: Target, scores: Scores, threshold: float, economics: Economi
         "f1": 2 * hits / (contacts + converted),
         "roc_auc": true_rate - false_rate,
         "accuracy": (hits + others - (contacts - hits)) / len(target),
-        "profit": economics.conversion_value * hits - economics.contact_cost * contacts,
+        "profit": np.where(
+            1000 * contacts <= economics.contacts_per_1000_leads * len(target),
+            economics.conversion_value * hits - economics.contact_cost * contacts,
+            -np.inf,
+        ),
     }
     for metric, values in by_metric.items():
         # The last point of recall contacts everyone; of equally good points the first contacts the fewest.
         cut = float(np.clip(cuts[int(np.argmax(values))], 0, 1))
-        at, made = (figures(target, scores, t, economics) for t in (cut, max(cut, capacity)))
-        yield Choice(metric, cut, at[metric], at["contacts"], made["profit"], chosen - made["profit"])
+        at, asked = figures(target, scores, cut, economics), 1000 * float((scores >= cut).mean())
+        yield Choice(metric, cut, at[metric], asked, at["profit"], chosen - at["profit"])

@@ -60,6 +60,15 @@ class Economics(_Document):
     contact_cost: Annotated[FiniteFloat, Field(ge=0)]
     contacts_per_1000_leads: Annotated[FiniteFloat, Field(gt=0, le=1000)] = 1000
 
+    @property
+    def threshold(self) -> float:
+        """The score from which on a contact pays: from there its expected value, score times worth, covers its cost.
+
+        C. Elkan, The Foundations of Cost-Sensitive Learning, IJCAI 2001, eq. 2; it holds for calibrated scores. How
+        many contacts the team can make does not move it: the team takes the best of those that pay.
+        """
+        return min(self.contact_cost / self.conversion_value, 1.0)
+
 
 class Provenance(_Document):
     """Where the model comes from.

@@ -31,7 +31,7 @@ EXAMPLES = """examples:
   scripts/replay --source crm.toml --bar 'closed.brier<=0.12' --bar 'closed.profit>never.profit'
 
 strategies: closed, trigger, always, never, oracle, random
-figures: brier, calibration_error, roc_auc, profit, served_profit, contacts, fits (random: profit)
+figures: brier, calibration_error, roc_auc, profit, contacts, fits (random: profit)
 The bank's contacts are held to their own bars from row 15,000 on in blocks of 2,000.
 
 """

@@ -19,7 +19,7 @@ BANK = (
 """For the bank's contacts from row 15,000 on in blocks of 2,000."""
 
 STRATEGIES = ("closed", "trigger", "always", "never", "oracle", "random")
-FIGURES = ("brier", "calibration_error", "roc_auc", "profit", "served_profit", "contacts", "fits")
+FIGURES = ("brier", "calibration_error", "roc_auc", "profit", "contacts", "fits")
 """Figures that a bar may name; of `random`, calling at random, there is profit alone."""
 
 Named = Mapping[str, Mapping[str, float]]

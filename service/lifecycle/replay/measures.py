@@ -9,20 +9,18 @@ import numpy.typing as npt
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from service.lifecycle import challenge
-from service.lifecycle.figures import Scores, Target, calibration_error, profit
+from service.lifecycle.figures import Mask, Scores, Target, calibration_error, contacts_made, profit
 from service.lifecycle.replay.strategies import Event, Kept
 from service.lifecycle.replay.world import World
 from service.model.bundle import Bundle, Economics
 
-Contacted = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True)
 class Figures:
-    """Of these leads. Profits and `contacts` are per 1,000 leads, of what the team can make, best scores first.
+    """Of these leads.
 
-    `profit` is that of contacting those whose score says that it pays; `served_profit` that of the served decisions,
-    whose threshold also holds the capacity of the leads that the model was judged on.
+    `profit` and `contacts` are per 1,000 leads, of the served decisions to contact, best scores first, as many in a
+    block as the team can make.
     """
 
     leads: int
@@ -32,7 +30,6 @@ class Figures:
     calibration_error: float
     roc_auc: float
     profit: float
-    served_profit: float
     contacts: float
 
 
@@ -66,20 +63,17 @@ def measure(world: World, kept: Kept) -> Measured:
     """The figures of a strategy's own records, with the decisions that were taken."""
     table, target = kept.judged.scored.table, kept.judged.target
     scores, decided = table["score"].to_numpy(), (table["decision"] == "contact").to_numpy()
-    economics, parts = world.source.economics, list(_parts(world))
-    pays, served = (
-        np.concatenate([within_capacity(scores[part], wanted[part], economics) for part in parts])
-        for wanted in (scores >= economics.contact_cost / economics.conversion_value, decided)
-    )
+    parts = list(_parts(world))
+    made = np.concatenate([contacts_made(scores[part], decided[part], world.source.economics) for part in parts])
     return Measured(
-        figures(target, scores, pays, served, economics),
-        tuple(figures(target[part], scores[part], pays[part], served[part], economics) for part in parts),
+        figures(target, scores, made, world.source.economics),
+        tuple(figures(target[part], scores[part], made[part], world.source.economics) for part in parts),
         kept.events,
         tuple(_gains(world, kept)),
     )
 
 
-def figures(target: Target, scores: Scores, pays: Contacted, served: Contacted, economics: Economics) -> Figures:
+def figures(target: Target, scores: Scores, made: Mask, economics: Economics) -> Figures:
     """The figures of scored leads with outcomes of both kinds, and of these contacts."""
     return Figures(
         leads=len(target),
@@ -88,18 +82,9 @@ def figures(target: Target, scores: Scores, pays: Contacted, served: Contacted, 
         brier=float(brier_score_loss(target, scores)),
         calibration_error=calibration_error(target, scores),
         roc_auc=float(roc_auc_score(target, scores)),
-        profit=profit(target, pays, economics),
-        served_profit=profit(target, served, economics),
-        contacts=1000 * float(pays.mean()),
+        profit=profit(target, made, economics),
+        contacts=1000 * float(made.mean()),
     )
-
-
-def within_capacity(scores: Scores, wanted: Contacted, economics: Economics) -> Contacted:
-    """Those of the wanted contacts that the team can make in this block, best scores first."""
-    most = int(economics.contacts_per_1000_leads * len(scores) / 1000)
-    made = np.zeros(len(scores), dtype=bool)
-    made[np.argsort(np.where(wanted, -scores, np.inf), kind="stable")[: min(most, int(wanted.sum()))]] = True
-    return made
 
 
 def at_random(world: World) -> float:
@@ -135,8 +120,5 @@ def _gains(world: World, kept: Kept) -> Iterator[Gain]:
 
 def _as_served(world: World, model: Bundle, rows: npt.NDArray[np.intp]) -> Figures:
     scores, economics = challenge.score(model, world.leads.frame.iloc[rows]), world.source.economics
-    pays, served = (
-        within_capacity(scores, scores >= threshold, economics)
-        for threshold in (economics.contact_cost / economics.conversion_value, model.manifest.threshold)
-    )
-    return figures(world.leads.target[rows], scores, pays, served, economics)
+    made = contacts_made(scores, scores >= model.manifest.threshold, economics)
+    return figures(world.leads.target[rows], scores, made, economics)

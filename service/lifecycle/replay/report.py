@@ -75,10 +75,9 @@ class Replay:
             "a block is scored with the outcomes of blocks up to the last but one before it.",
             f"An outcome is final {world.source.maturity_days:g} days after the lead was scored, so that long a block "
             "lasts. Half of a block's outcomes come early, and count only once they are final.",
-            f"Profit is of contacting those whose score is at least a contact's cost over a conversion's worth, "
-            f"{economics.contact_cost / economics.conversion_value:.4f}, best scores first, as many of a block as the "
-            "team can. As served it is that of the decisions: their threshold also holds the capacity, by the leads "
-            "that the model was judged on, and is too high once scores fall.",
+            "Profit is of the decisions as they were served: to contact those whose score is at least a contact's cost "
+            f"over a conversion's worth, {economics.threshold:.4f}. The team takes the best scores first, as many of a "
+            "block as it can.",
             f"Calling at random, as many leads as the team can, would earn {self.random:,.0f} per 1,000 leads.",
             MEANT,
             "Drift is of the block before, against what the model served was judged on. It does not retrain by itself "
@@ -109,13 +108,13 @@ class Replay:
 
 def overview(replay: Replay) -> tuple[list[str], list[list[str]]]:
     """Header and rows: a strategy a row, its figures over all blocks."""
-    header = ["strategy", *HEADINGS.values(), "as served", "contacts", "fits"]
+    header = ["strategy", *HEADINGS.values(), "contacts", "fits"]
     rows = []
     for name, each in replay.measured.items():
         figures = each.named
-        shown = [_number(figures, figure) for figure in (*SHOWN, "served_profit")]
+        shown = [_number(figures, figure) for figure in SHOWN]
         rows.append([SPOKEN[name], *shown, f"{figures['contacts']:.0f}", f"{figures['fits']:.0f}"])
-    return header, [*rows, [SPOKEN["random"], "", "", "", f"{replay.random:,.0f}", "", "", ""]]
+    return header, [*rows, [SPOKEN["random"], "", "", "", f"{replay.random:,.0f}", "", ""]]
 
 
 def blocks(replay: Replay) -> tuple[list[str], list[list[str]]]:
@@ -226,7 +225,7 @@ def _cost(measured: dict[str, Measured]) -> str:
 
 
 def _number(figures: dict[str, float], name: str) -> str:
-    return f"{figures[name]:,.0f}" if name.endswith("profit") else f"{figures[name]:.4f}"
+    return f"{figures[name]:,.0f}" if name == "profit" else f"{figures[name]:.4f}"
 
 
 def _png(figure: Figure) -> bytes:

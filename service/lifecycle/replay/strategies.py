@@ -19,7 +19,7 @@ from service.history import DriftCheck
 from service.lifecycle import challenge, gate, release
 from service.lifecycle.drift import drift
 from service.lifecycle.evaluate import evaluate
-from service.lifecycle.figures import choose_threshold, figures
+from service.lifecycle.figures import figures
 from service.lifecycle.job import JobFailed, Loop, Progress
 from service.lifecycle.leads import Leads
 from service.lifecycle.matured import Matured, Seen, matured, select
@@ -160,10 +160,10 @@ STRATEGIES: dict[str, Keep] = {
 def serve(loop: Loop, leads: Leads, seen: Seen, reason: str) -> int:
     """Fit the source's recipe on all these leads, publish the bundle and point to it; return the number of fits."""
     fitted = challenge.by_recipe(loop.source)(leads)
-    # The threshold follows from the economics; only its capacity, and the bands, from how recent leads score.
+    # The bands follow from how recent leads score.
     rows = np.arange(len(leads.target))[-challenge.MOST :]
     target, scores = leads.target[rows], fitted.pipeline.predict_proba(leads.frame.iloc[rows])[:, 1]
-    threshold = choose_threshold(scores, loop.source.economics)
+    threshold = loop.source.economics.threshold
     chosen = Selection(
         fitted.candidate,
         fitted.pipeline,

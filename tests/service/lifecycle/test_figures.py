@@ -1,4 +1,4 @@
-"""Figures agree with what their definitions give lead by lead; thresholds keep profit and capacity."""
+"""Figures agree with what their definitions give lead by lead; the team contacts the best that pay."""
 
 import numpy as np
 import pytest
@@ -12,8 +12,7 @@ from service.lifecycle.figures import (
     bands,
     calibration_bins,
     calibration_error,
-    capacity_limit,
-    choose_threshold,
+    contacts_made,
     figures,
     lift,
     profit,
@@ -87,23 +86,45 @@ def test_one_kind_of_outcome_is_no_ground_for_figures() -> None:
         figures(np.zeros(3, dtype=np.int8), np.array([0.1, 0.2, 0.3]), 0.5, MONEY)
 
 
-@given(scores=st.lists(st.floats(0, 1), min_size=1, max_size=50).map(np.array), capacity=st.integers(1, 1000))
-def test_no_more_leads_are_contacted_than_the_team_can(scores: Scores, capacity: int) -> None:
+@given(
+    scores=st.lists(st.floats(0, 1), min_size=1, max_size=50).map(np.array),
+    threshold=st.floats(0, 1),
+    capacity=st.integers(1, 1000),
+)
+def test_the_team_makes_the_best_contacts_and_as_many_as_pay_or_it_can(
+    scores: Scores, threshold: float, capacity: int
+) -> None:
     money = Economics(conversion_value=100, contact_cost=10, contacts_per_1000_leads=capacity)
-    threshold = choose_threshold(scores, money)
-    contacted = int((scores >= threshold).sum())
-    assert threshold >= 0.1
-    assert contacted <= capacity * len(scores) / 1000 or (scores[scores >= threshold] == 1).all()
-    # And no fewer than that: taking in the next lower score would be one too many, or not pay.
-    rest = scores[scores < threshold]
-    if len(rest) and rest.max() >= 0.1:
-        assert int((scores >= rest.max()).sum()) > capacity * len(scores) / 1000
+    decided = scores >= threshold
+    made = contacts_made(scores, decided, money)
+    assert made.sum() == min(decided.sum(), capacity * len(scores) // 1000)
+    assert not (made & ~decided).any()
+    if made.any() and (left := decided & ~made).any():
+        assert scores[made].min() >= scores[left].max()
 
 
-def test_the_limit_lies_between_two_scores_so_that_rounding_changes_no_decision() -> None:
-    money = Economics(conversion_value=100, contact_cost=1, contacts_per_1000_leads=500)
-    assert capacity_limit(np.array([0.2, 0.4, 0.6, 0.8]), money) == pytest.approx(0.5)
-    assert choose_threshold(np.array([0.2, 0.4, 0.6, 0.8]), money) == pytest.approx(0.5)
+def test_of_equal_scores_the_first_are_contacted() -> None:
+    money = Economics(conversion_value=100, contact_cost=10, contacts_per_1000_leads=500)
+    scores = np.array([0.5, 0.9, 0.5, 0.5])
+    assert contacts_made(scores, scores >= 0.5, money).tolist() == [True, True, False, False]
+
+
+def test_capacity_limits_contacts_and_profit_and_not_the_decision() -> None:
+    target, scores = np.array([1, 0, 1, 1], dtype=np.int8), np.array([0.9, 0.8, 0.7, 0.1])
+    money = Economics(conversion_value=100, contact_cost=10, contacts_per_1000_leads=500)
+    found = figures(target, scores, 0.5, money)
+    assert (found["contacts"], found["profit"]) == (500, 1000 * (100 - 20) / 4)
+    assert found["precision"] == pytest.approx(2 / 3)
+    made = np.array([False, False, True, False])
+    assert figures(target, scores, 0.5, money, made)["profit"] == 1000 * (100 - 10) / 4
+
+
+def test_a_contact_pays_from_its_cost_over_the_worth_of_a_conversion_on() -> None:
+    assert Economics(conversion_value=150, contact_cost=8).threshold == pytest.approx(8 / 150)
+    assert Economics(conversion_value=150, contact_cost=8, contacts_per_1000_leads=1).threshold == pytest.approx(
+        8 / 150
+    )
+    assert Economics(conversion_value=5, contact_cost=8).threshold == 1
 
 
 @given(seed=st.integers(0, 10_000), cost=st.integers(1, 99))
@@ -113,10 +134,7 @@ def test_on_calibrated_scores_no_other_threshold_earns_more(seed: int, cost: int
     scores = np.repeat(np.arange(1, 20) / 20, sizes)
     target = np.concatenate([np.arange(n) < round(n * s) for n, s in zip(sizes, np.arange(1, 20) / 20, strict=True)])
     money = Economics(conversion_value=100, contact_cost=cost)
-    earned = [
-        profit(target.astype(np.int8), scores >= t, money)
-        for t in (choose_threshold(scores, money), *np.arange(21) / 20)
-    ]
+    earned = [profit(target.astype(np.int8), scores >= t, money) for t in (money.threshold, *np.arange(21) / 20)]
     assert earned[0] == pytest.approx(max(earned))
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from service.lifecycle.figures import NAMES, figures
-from service.lifecycle.intervals import estimates, of_resamples, rank, share
-from service.lifecycle.resampling import resamples
+from service.lifecycle.intervals import by_rank, estimates, rank, share
+from service.lifecycle.resampling import SIMPLE, figure, resamples
 from service.model.bundle import Economics
 
 ECONOMICS = Economics(conversion_value=100, contact_cost=10)
@@ -20,10 +20,12 @@ def leads(count: int, seed: int = 0, off: float = 0.0) -> tuple[np.ndarray, np.n
 @pytest.mark.parametrize("count", [57, 400])
 def test_the_figures_of_a_resample_are_those_of_its_leads(count: int) -> None:
     target, scores = leads(count, seed=3)
-    ranked = rank(target, scores, THRESHOLD)
+    ranked = rank(target, scores)
+    simple = {name: figure(name, target, scores, THRESHOLD, ECONOMICS) for name in SIMPLE}
+    assert {*simple, *by_rank(ranked, np.ones((1, count)))} == set(NAMES)
     for weights in np.concatenate([np.ones((1, count)), *resamples(count, 20, seed=1)]):
         rows = np.repeat(np.arange(count), weights.astype(int))
-        found = of_resamples(ranked, weights[None], ECONOMICS)
+        found = {name: each(weights[None]) for name, each in simple.items()} | by_rank(ranked, weights[None])
         for name, wanted in figures(target[rows], scores[rows], THRESHOLD, ECONOMICS).items():
             if name == "calibration_error" and weights.max() > 1:
                 continue  # equal scores have no order of their own, so that the bins may cut them elsewhere
@@ -34,11 +36,11 @@ def test_the_figures_of_a_resample_are_those_of_its_leads(count: int) -> None:
 def test_the_calibration_of_a_resample_without_equal_scores_is_exact() -> None:
     draw = np.random.default_rng(1)
     scores, target = draw.random(203), (draw.random(203) < 0.3).astype(np.int8)
-    ranked, order = rank(target, scores, 0.5), np.argsort(scores)
+    ranked, order = rank(target, scores), np.argsort(scores)
     for weights in np.concatenate(list(resamples(203, 20, seed=1))):
         rows = np.repeat(order, weights[order].astype(int))
         wanted = figures(target[rows], scores[rows], 0.5, ECONOMICS)["calibration_error"]
-        assert of_resamples(ranked, weights[None], ECONOMICS)["calibration_error"][0] == pytest.approx(wanted)
+        assert by_rank(ranked, weights[None])["calibration_error"][0] == pytest.approx(wanted)
 
 
 def test_every_figure_has_an_interval_around_it_and_the_same_seed_gives_the_same() -> None:

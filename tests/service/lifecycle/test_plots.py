@@ -43,7 +43,7 @@ def test_profit_is_split_into_what_the_team_can_make_and_more() -> None:
     beyond = line(DRAWN["profit.png"], "more contacts")
     assert (len(within), len(beyond)) == (100, 100)
     assert within[-1][1] == pytest.approx(5 * (100 * TARGET[100:].sum() - 30 * 100))
-    assert line(DRAWN["profit.png"], "chosen")[0][0] == 0.5
+    assert line(DRAWN["profit.png"], "from 0.500")[0][0] == 0.5
 
 
 def test_lift_ends_at_one_when_everyone_is_contacted() -> None:

@@ -116,10 +116,11 @@ def test_the_figures_are_those_of_the_model_that_is_served_and_it_never_saw_the_
     assert chosen.held_out[chosen.candidate] == figures(chosen.target, served, chosen.threshold, MONEY)
 
 
-def test_the_threshold_keeps_the_contacts_within_the_teams_capacity() -> None:
+def test_the_threshold_is_where_a_contact_pays_and_the_team_contacts_no_more_than_it_can() -> None:
     _, chosen = selected("roc_auc")
-    assert chosen.threshold > MONEY.contact_cost / MONEY.conversion_value
-    assert 130 < chosen.held_out[chosen.candidate]["contacts"] <= 150
+    assert chosen.threshold == MONEY.threshold
+    assert 1000 * (chosen.scores >= chosen.threshold).mean() > 150
+    assert 149 < chosen.held_out[chosen.candidate]["contacts"] <= 150
 
 
 def test_every_candidate_is_cross_validated_in_every_figure() -> None:
@@ -131,13 +132,14 @@ def test_every_candidate_is_cross_validated_in_every_figure() -> None:
 def test_each_metric_would_have_chosen_the_threshold_that_is_best_by_it() -> None:
     _, chosen = selected("roc_auc")
     unlimited = MONEY.model_copy(update={"contacts_per_1000_leads": 1000})
+    pays = figures(chosen.target, chosen.scores, unlimited.threshold, unlimited)
     at = [figures(chosen.target, chosen.scores, cut, unlimited) for cut in (*np.unique(chosen.scores), 1.0)]
-    for choice in choices(chosen.target, chosen.scores, chosen.threshold, unlimited):
+    for choice in choices(chosen.target, chosen.scores, unlimited):
         if choice.metric != "roc_auc":
             assert choice.value == pytest.approx(max(figure[choice.metric] for figure in at))
         earned = figures(chosen.target, chosen.scores, choice.threshold, unlimited)["profit"]
         assert choice.profit == pytest.approx(earned)
-        assert choice.lost == pytest.approx(chosen.held_out[chosen.candidate]["profit"] - earned)
+        assert choice.lost == pytest.approx(pays["profit"] - earned)
 
 
 def test_a_threshold_that_asks_for_too_many_contacts_earns_what_the_team_can_make() -> None:

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from service.lifecycle.figures import contacts_made
 from service.lifecycle.replay.__main__ import recorded
-from service.lifecycle.replay.measures import figures, measure, within_capacity
+from service.lifecycle.replay.measures import figures, measure
 from service.lifecycle.replay.strategies import Keep, Kept, always, closed_loop, follow, never, on_trigger
 from service.lifecycle.replay.world import World, build
 from service.lifecycle.sample import Drift, Sample, generate
@@ -95,13 +96,8 @@ def test_the_closed_loop_promotes_what_repairs_the_scores_and_sees_nothing_of_wh
     assert measured.gains[0].brier > 0.01
 
 
-def test_contacts_are_those_that_the_team_can_make_best_scores_first() -> None:
+def test_profit_is_of_the_contacts_that_the_team_can_make() -> None:
+    target, scores = np.array([1, 0, 0, 1, 0], dtype=np.int8), np.array([0.9, 0.2, 0.8, 0.7, 0.1])
     economics = Economics(conversion_value=100, contact_cost=10, contacts_per_1000_leads=400)
-    scores = np.array([0.9, 0.2, 0.8, 0.7, 0.1])
-    assert within_capacity(scores, scores >= 0.5, economics).tolist() == [True, False, True, False, False]
-    assert within_capacity(scores, scores >= 0.85, economics).tolist() == [True, False, False, False, False]
-    assert not within_capacity(scores, scores > 1, economics).any()
-    target = np.array([1, 0, 0, 1, 0], dtype=np.int8)
-    pays, served = (within_capacity(scores, scores >= cut, economics) for cut in (0.5, 0.85))
-    found = figures(target, scores, pays, served, economics)
-    assert (found.profit, found.served_profit, found.contacts) == (1000 * (100 - 20) / 5, 1000 * (100 - 10) / 5, 400)
+    found = figures(target, scores, contacts_made(scores, scores >= 0.5, economics), economics)
+    assert (found.profit, found.contacts) == (1000 * (100 - 20) / 5, 400)
