@@ -83,6 +83,7 @@ from cdktf_cdktf_provider_google import (
     logging_project_exclusion,
     logging_project_sink,
     monitoring_alert_policy,
+    monitoring_dashboard,
     monitoring_notification_channel,
     monitoring_uptime_check_config,
     project_iam_audit_config,
@@ -336,6 +337,7 @@ AlertLink = monitoring_alert_policy.MonitoringAlertPolicyDocumentationLinks
 AlertPolicy = monitoring_alert_policy.MonitoringAlertPolicy
 AlertPromql = monitoring_alert_policy.MonitoringAlertPolicyConditionsConditionPrometheusQueryLanguage
 AlertStrategy = monitoring_alert_policy.MonitoringAlertPolicyAlertStrategy
+MonitoringDashboard = monitoring_dashboard.MonitoringDashboard
 NotificationChannel = monitoring_notification_channel.MonitoringNotificationChannel
 UptimeCheck = monitoring_uptime_check_config.MonitoringUptimeCheckConfig
 UptimeContent = monitoring_uptime_check_config.MonitoringUptimeCheckConfigContentMatchers

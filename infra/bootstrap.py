@@ -40,6 +40,7 @@ PERMISSIONS = (
     "container.clusters.create",
     "iam.serviceAccounts.create",
     "monitoring.alertPolicies.create",
+    "monitoring.dashboards.create",
     "resourcemanager.projects.setIamPolicy",
     "run.services.create",
     "secretmanager.secrets.create",

@@ -207,6 +207,7 @@ SETTINGS = frozenset(
         "google_logging_project_exclusion",
         "google_logging_project_sink",
         "google_monitoring_alert_policy",
+        "google_monitoring_dashboard",
         "google_project_iam_audit_config",
         "google_project_iam_member",
         "google_project_service",

@@ -22,6 +22,7 @@ from infra.stacks.serving import ServingStack
 from infra.stacks.storage import StorageStack
 from infra.stacks.tracking import TrackingStack
 from monitoring import catalogue
+from monitoring.dashboards import dashboards
 from monitoring.platform import Platform
 from service.settings import Settings
 
@@ -109,11 +110,13 @@ def build(app: App, env: Environment) -> None:
         run_key=foundation.keys.get("run"),
     )
     lifecycle.add_dependency(tracking)
+    alerts = catalogue.alerts(Platform(jobs=lifecycle.scheduled, database_connections=env.database_connections))
     alerting = AlertingStack(
         app,
         f"{env.id}-alerting",
         env=env,
-        alerts=catalogue.alerts(Platform(jobs=lifecycle.scheduled, database_connections=env.database_connections)),
+        alerts=alerts,
+        dashboards=dashboards(alerts),
         health_path=edge.health_path,
     )
     alerting.add_dependency(edge)  # what is asked for must be there

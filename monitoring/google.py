@@ -1,4 +1,4 @@
-"""Google's own metrics that alerts read: what they are, how often they come, how late, and where that was read.
+"""Google's own metrics that alerts and dashboards read: what they are, how often they come, how late, and the source.
 
 The name in PromQL is the metric's own with `:` for its first `/` and `_` for every other special character; a
 distribution is read by its `_bucket`: https://cloud.google.com/monitoring/promql#metric_names
@@ -51,9 +51,9 @@ def _seconds(count: int) -> timedelta:
     return timedelta(seconds=count)
 
 
-def _container(name: str, kind: Kind, delay: int, *labels: str) -> Metric:
-    resource = ("monitored_resource", "container_name", "pod_name")
-    return Metric(f"kubernetes_io:container_{name}", kind, resource + labels, _seconds(60), _seconds(delay), KUBERNETES)
+def _container(name: str, kind: Kind, delay: int, *labels: str, read: Read = Read.LIST) -> Metric:
+    labels = ("monitored_resource", "container_name", "pod_name", *labels)
+    return Metric(f"kubernetes_io:container_{name}", kind, labels, _seconds(60), _seconds(delay), KUBERNETES, read)
 
 
 def _state(name: str, *labels: str) -> Metric:
@@ -90,6 +90,8 @@ METRICS = (
     _container("restart_count", Kind.CUMULATIVE, 120),
     _container("memory_limit_utilization", Kind.GAUGE, 120, "memory_type"),
     _container("cpu_limit_utilization", Kind.GAUGE, 240),
+    _container("memory_request_utilization", Kind.GAUGE, 120, "memory_type", read=Read.USE),
+    _container("cpu_request_utilization", Kind.GAUGE, 240, read=Read.USE),
     _state("deployment_spec_replicas", "deployment"),
     _state("deployment_status_replicas_available", "deployment"),
     _state("pod_status_unschedulable", "pod", "uid"),

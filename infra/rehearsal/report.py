@@ -50,6 +50,7 @@ MATTERS: dict[str, dict[str, str]] = {
         "after": "conditions.*.condition_prometheus_query_language.*.duration",
         "query": "conditions.*.condition_prometheus_query_language.*.query",
     },
+    "google_monitoring_dashboard": {},  # a page of JSON each, made of the alerts; monitoring/dashboards shows them
     "google_monitoring_notification_channel": {"type": "type", "enabled": "enabled", "labels": "labels"},
     "google_project_iam_member": {"role": "role", "to": "member", "if": "condition.*.expression"},
     "google_project_service": {"service": "service", "disabled on destroy": "disable_on_destroy"},

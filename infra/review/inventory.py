@@ -38,7 +38,7 @@ def text(planned: Planned) -> str:
 
 def _entry(name: str, shown: list[str]) -> list[str]:
     """In one line if it fits, else a line for each value, and for each element of a long list."""
-    line = f"- {name}: {', '.join(shown)}"
+    line = f"- {name}: {', '.join(shown)}" if shown else f"- {name}"
     if len(line) <= _WIDTH:
         return [line]
     long = [value.replace("; ", "\n    - ") if len(value) > _WIDTH else value for value in shown]

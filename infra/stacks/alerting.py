@@ -1,4 +1,4 @@
-"""Who is told what: notification channels, one policy for each alert of the catalogue, a check from outside.
+"""Who is told what and sees what: channels, a policy for each alert, dashboards, a check from outside.
 
 Limits of a policy: https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.alertPolicies
 """
@@ -12,6 +12,7 @@ from infra.bindings import (
     AlertPolicy,
     AlertPromql,
     AlertStrategy,
+    MonitoringDashboard,
     NotificationChannel,
     NotificationSecrets,
     TerraformStack,
@@ -25,6 +26,8 @@ from infra.bindings import (
 from infra.environment import Environment
 from monitoring import limits
 from monitoring.alerts import Alert, Severity
+from monitoring.dashboards import cloud
+from monitoring.dashboards.panel import Dashboard
 
 SEVERITY = {Severity.PAGE: "CRITICAL", Severity.TICKET: "WARNING"}
 
@@ -37,9 +40,18 @@ def literal(text: str) -> str:
 class AlertingStack(TerraformStack):
     """Pages go to PagerDuty, with a mail behind it, where the environment pages; everything else by mail."""
 
-    def __init__(self, scope: object, id: str, *, env: Environment, alerts: Iterable[Alert], health_path: str) -> None:
-        """`health_path` is what the front door answers to anybody. Raises LimitExceeded for an alert that Cloud
-        Monitoring would not take."""
+    def __init__(
+        self,
+        scope: object,
+        id: str,
+        *,
+        env: Environment,
+        alerts: Iterable[Alert],
+        dashboards: Iterable[Dashboard],
+        health_path: str,
+    ) -> None:
+        """`health_path` is what the front door answers to anybody. Raises LimitExceeded for an alert or a
+        dashboard that Cloud Monitoring would not take."""
         alerts = tuple(alerts)
         limits.check(alerts)
         super().__init__(scope, id)
@@ -50,6 +62,9 @@ class AlertingStack(TerraformStack):
             channels[Severity.PAGE] = [self._pagerduty(env), backup]
         for alert in alerts:
             self._policy(env, alert, channels[alert.severity])
+        for dashboard in dashboards:
+            text = cloud.rendered(dashboard, environment=env.id, runbooks_url=str(env.runbooks_url))
+            MonitoringDashboard(self, f"dashboard_{dashboard.id}", dashboard_json=literal(text))
         self._uptime(env, health_path)
 
     def _mail(self, id: str, name: str, address: str) -> str:

@@ -5,8 +5,8 @@ from functools import partial
 
 from monitoring.alerts import Alert, Severity
 
-ticket = partial(Alert, severity=Severity.TICKET, runbook="front-door.md", panel="Front door")
-page = partial(Alert, severity=Severity.PAGE, runbook="front-door.md", panel="Front door")
+ticket = partial(Alert, severity=Severity.TICKET, runbook="front-door.md")
+page = partial(Alert, severity=Severity.PAGE, runbook="front-door.md")
 MINUTE = timedelta(minutes=1)
 BALANCER = 'loadbalancing_googleapis_com:https_request_count{monitored_resource="https_lb_rule"'
 BLOCKED = 'sum(increase(networksecurity_googleapis_com:https_request_count{blocked="true"}[15m]))'
@@ -23,12 +23,14 @@ ALERTS = (
         expr=f"count(max by (checker_location) (max_over_time({CHECKED}[5m])) == 0) >= 2",
         hold=2 * MINUTE,
         summary="The service cannot be reached from two or more regions of the world, and callers get no answer.",
+        panel="Regions that cannot reach it",
     ),
     page(
         name="FrontDoorFailsBeforePods",
         expr=(f"{FAILED} - ({OF_PODS} or vector(0)) >= 20\nand\n{FAILED} / sum(increase({BALANCER}}}[15m])) > 0.05"),
         hold=3 * MINUTE,
         summary="The load balancer answers callers with 5xx that no pod gave: their requests never arrive.",
+        panel="5xx that no pod gave",
     ),
     ticket(
         name="FrontDoorSlow",
@@ -38,12 +40,14 @@ ALERTS = (
         ),
         hold=15 * MINUTE,
         summary="One in a hundred callers waits more than two seconds for the load balancer's last byte.",
+        panel="Time to the last byte",
     ),
     ticket(
         name="PodsUnknownToLoadBalancer",
         expr=f"sum by (instance) ({PER_POD}) == 0\nand on ()\nsum({PER_POD}) > 1000",
         hold=15 * MINUTE,
         summary="A pod runs and gets no request while others do: the load balancer does not know its zone.",
+        panel="Requests by pod",
     ),
     ticket(
         name="CertificateExpiresSoon",
@@ -53,6 +57,7 @@ ALERTS = (
         ),
         hold=60 * MINUTE,
         summary="The certificate expires in less than 14 days and was not renewed; callers will refuse to connect.",
+        panel="Days until the certificate expires",
     ),
     ticket(
         name="CallersBlocked",
@@ -62,11 +67,13 @@ ALERTS = (
         ),
         hold=5 * MINUTE,
         summary="Cloud Armor blocks over a fifth of all requests: an attack, or callers that a rule mistakes for one.",
+        panel="Callers blocked",
     ),
     ticket(
         name="NatExhausted",
         expr="max(max_over_time(router_googleapis_com:nat_nat_allocation_failed[15m])) > 0",
         hold=5 * MINUTE,
         summary="The network's way out has no addresses left, and jobs do not reach the CRM.",
+        panel="Addresses missing on the way out",
     ),
 )

@@ -28,7 +28,7 @@ def alerts(jobs: Iterable[Job]) -> tuple[Alert, ...]:
             expr=f"sum by (job_name) (increase({EXECUTIONS}[1h])) > 0",
             hold=0 * MINUTE,
             summary="A job's execution failed after all its attempts; what it should have made is not there.",
-            panel="Jobs",
+            panel="Executions that failed",
         ),
     )
 
@@ -56,7 +56,7 @@ def _of(job: Job) -> tuple[Alert, ...]:
             expr=f"{last('failure', day)} > ({last('success', day)} or vector(0))",
             hold=30 * MINUTE,  # the time in which a second attempt may mend it
             summary=f"The job {job.name} failed and no attempt since ended well: {harm}.",
-            panel="Jobs",
+            panel="Last failure and last success",
         ),
         ticket(
             name=f"{name}Overrunning",
@@ -68,13 +68,13 @@ def _of(job: Job) -> tuple[Alert, ...]:
             ),
             hold=10 * MINUTE,  # in which a job that is stopped still says so
             summary=f"The job {job.name} started and has not ended in the time it is given: it hangs or was killed.",
-            panel="Jobs",
+            panel="Last start and last end",
         ),
         ticket(
             name=f"{name}NearTimeout",
             expr=f'max(last_over_time(leadscoring_job_duration_seconds{{job="{job.name}"}}[25h])) > {limit:.0f}',
             hold=0 * MINUTE,
             summary=f"The job {job.name} took more than 80 % of the time it is given and will soon be cut off.",
-            panel="Jobs",
+            panel="Duration of the jobs",
         ),
     )

@@ -26,14 +26,14 @@ ALERTS = (
         ),
         hold=15 * MINUTE,
         summary="A model was promoted and some pod still scores with the one before: sales get two opinions.",
-        panel="Model versions",
+        panel="Time since promotion and loading",
     ),
     ticket(
         name="ModelBundleRefused",
         expr="sum by (reason) (increase(leadscoring_bundle_refused_total[1h])) > 0",
         hold=0 * MINUTE,
         summary="The newest model was refused as not good, and the old one keeps scoring the leads.",
-        panel="Model versions",
+        panel="Bundles refused",
     ),
     ticket(
         name="ModelTooOld",
@@ -43,13 +43,13 @@ ALERTS = (
         ),
         hold=60 * MINUTE,
         summary="The served model was trained more than 45 days ago, and sales work by an old picture of their leads.",
-        panel="Model versions",
+        panel="Age of the model",
     ),
     ticket(
         name="PodsDisagreeOnModel",
         expr="count(count by (version) (leadscoring_model_info == 1)) > 1",
         hold=15 * MINUTE,
         summary="Pods have served different models for 15 minutes: the same lead gets two scores.",
-        panel="Model versions",
+        panel="Different models in service",
     ),
 )

@@ -42,7 +42,7 @@ ALERTS = (
         expr='sum(kube_pod_status_unschedulable{pod=~"scoring-.+"}) > 0',
         hold=15 * MINUTE,
         summary="The cluster has had no place for a scoring pod for 15 minutes: callers wait when traffic grows.",
-        panel="Pods ready and wanted",
+        panel="Pods without a node",
     ),
     ticket(
         name="ScoringOutOfMemory",
@@ -76,6 +76,6 @@ ALERTS = (
         ),
         hold=30 * MINUTE,
         summary="The autoscaler has been at its ceiling for half an hour: more traffic makes every caller wait.",
-        panel="Pods ready and wanted",
+        panel="Pods and the autoscaler's ceiling",
     ),
 )

@@ -48,7 +48,7 @@ FRESHNESS = Slo(
     minimum_bad=6,
     symptom="Pods do not follow the model pointer and a promotion or a roll-back does not reach them",
     runbook="model.md",
-    panel="Age of the pointer's last reading",
+    panel="Share of time with a stale pointer",
     windows=STEADY,
 )
 MLFLOW = Slo(
@@ -63,7 +63,7 @@ MLFLOW = Slo(
     minimum_bad=10,
     symptom="MLflow answers with 5xx and neither jobs nor people can record or read a run",
     runbook="mlflow.md",
-    panel="MLflow's requests",
+    panel="Share of MLflow's failed requests",
     windows=TICKET_WINDOWS,  # serving never depends on it
 )
 
@@ -83,7 +83,7 @@ def on_time(name: str, job: Job, symptom: str) -> Slo:
         minimum_bad=None,  # there are always 288 slices a day
         symptom=symptom,
         runbook="jobs.md",
-        panel="Age of the jobs' last success",
+        panel="Share of time without a result",
         windows=STEADY,
     )
 

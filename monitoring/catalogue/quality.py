@@ -15,7 +15,6 @@ def newest(name: str, job: str, labels: str = "", by: str = "") -> str:
 
 
 AUC, CALIBRATION = ',figure="roc_auc"', ',figure="calibration_error"'
-PANEL = "Model quality"
 LEADS_TO_JUDGE_BY = 50
 
 ALERTS = (
@@ -25,7 +24,7 @@ ALERTS = (
             f"{newest('evaluation_figure_high', 'evaluate', AUC)} < {newest('evaluation_benchmark', 'evaluate', AUC)}"
         ),
         summary="The served model ranks leads worse than at training, beyond chance: sales call the wrong ones first.",
-        panel=PANEL,
+        panel="Ranking (ROC-AUC)",
     ),
     ticket(
         name="CalibrationBelowBenchmark",
@@ -34,7 +33,7 @@ ALERTS = (
             f" > {newest('evaluation_benchmark', 'evaluate', CALIBRATION)} + 0.05"
         ),
         summary="Scores are further from what converts than at training, beyond chance: contacts no longer pay.",
-        panel=PANEL,
+        panel="Calibration error",
     ),
     ticket(
         name="ExpectedRankingBelowFloor",
@@ -42,25 +41,25 @@ ALERTS = (
             f"{newest('expected_figure_high', 'drift', AUC)} < 0.95 * {newest('evaluation_benchmark', 'evaluate', AUC)}"
         ),
         summary="Today's leads let expect a ranking far below training's, weeks before their outcomes can show it.",
-        panel=PANEL,
+        panel="Expected ranking (ROC-AUC)",
     ),
     ticket(
         name="TooFewOutcomes",
         expr=f"{newest('evaluation_leads', 'evaluate')} < {LEADS_TO_JUDGE_BY}",
         summary="Too few leads have a final outcome to judge the model by: the CRM's outcomes stopped coming.",
-        panel=PANEL,
+        panel="Leads to judge by",
     ),
     ticket(
         name="ContactsCostMoreThanTheyEarn",
         expr=f"{newest('business_roi_ratio', 'evaluate')} < 0",
         summary="The contacts that the model asked for cost more than they earned.",
-        panel="Business",
+        panel="Return on contacts",
     ),
     ticket(
         name="LeadsDrifted",
         expr=f"{newest('drift_found', 'drift')} > 0",
         summary="Leads, scores or decisions differ from training beyond chance: the model meets a world it never saw.",
-        panel="Drift",
+        panel="Drift found",
     ),
     ticket(
         name="ScoresShifted",
@@ -68,24 +67,24 @@ ALERTS = (
             f"{newest('drift_score_distance', 'drift')} > 0.2\nand on ()\n{newest('drift_score_shifted', 'drift')} > 0"
         ),
         summary="The scores are far from those at training: thresholds and bands no longer mean what they say.",
-        panel="Drift",
+        panel="Distance of the scores",
     ),
     ticket(
         name="UnseenValues",
         expr=f"{newest('feature_unseen_ratio', 'drift', by='feature')} > 0.05",
         summary="More than one lead in twenty has a value that training never saw: a field of the CRM changed.",
-        panel="Drift",
+        panel="Values never seen in training",
     ),
     ticket(
         name="ValuesMissing",
         expr=f"{newest('feature_missing_excess_ratio', 'drift', by='feature')} > 0.1",
         summary="A field is empty in ten more leads of a hundred than at training: an export or a form broke.",
-        panel="Drift",
+        panel="Values missing beyond training's",
     ),
     ticket(
         name="ChallengersRefused",
         expr=f"{newest('challenger_refused_in_a_row', 'retrain')} >= 3",
         summary="Three new models in a row were refused: retraining no longer helps and somebody must look why.",
-        panel="Model versions",
+        panel="Challengers refused in a row",
     ),
 )

@@ -9,8 +9,8 @@ from functools import partial
 
 from monitoring.alerts import Alert, Severity
 
-ticket = partial(Alert, severity=Severity.TICKET, runbook="telemetry.md", panel="Telemetry")
-page = partial(Alert, severity=Severity.PAGE, runbook="telemetry.md", panel="Telemetry")
+ticket = partial(Alert, severity=Severity.TICKET, runbook="telemetry.md", panel="Series that are there")
+page = partial(Alert, severity=Severity.PAGE, runbook="telemetry.md", panel="Series that are there")
 MINUTE = timedelta(minutes=1)
 
 

@@ -1,4 +1,4 @@
-"""Every metric that an alert reads is exported by something, with the labels that the alert asks for."""
+"""Every metric that an alert or a panel reads is exported by something, with the labels that it asks for."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,6 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitoring import catalogue, google
 from monitoring.alerts import Alert
+from monitoring.dashboards import dashboards
+from monitoring.dashboards.cloud import queries
 from monitoring.limits import SHORTEST_RANGE
 from monitoring.promql import metric_names
 from service.lifecycle import publish
@@ -55,19 +57,31 @@ def test_the_selectors_are_those_of_a_real_parser() -> None:
         assert {selector.name for selector in selectors(alert.expr)} == metric_names(alert.expr), alert.name
 
 
+def unexported(expr: str, scraped: dict[str, set[str]]) -> Iterator[str]:
+    for selector in selectors(expr):
+        name, asked = str(selector.name), {matcher.name for matcher in selector.matchers.matchers}
+        if known := google.of(name):
+            has = set(known.labels)
+        elif name in publish.NAMES:
+            has = JOBS_LABELS
+        elif name in scraped:
+            has = scraped[name]
+        else:
+            yield f"nothing exports {name}"
+            continue
+        if not asked <= has:
+            yield f"{name} has no label {', '.join(sorted(asked - has))}"
+
+
 @each_alert
 def test_what_an_alert_reads_is_exported_with_the_labels_it_asks_for(
     alert: Alert, scraped: dict[str, set[str]]
 ) -> None:
-    for selector in selectors(alert.expr):
-        name, asked = str(selector.name), {matcher.name for matcher in selector.matchers.matchers}
-        if known := google.of(name):
-            assert asked <= set(known.labels), name
-        elif name in publish.NAMES:
-            assert asked <= JOBS_LABELS, name
-        else:
-            assert name in scraped, f"nothing exports {name}"
-            assert asked <= scraped[name], name
+    assert list(unexported(alert.expr, scraped)) == []
+
+
+def test_what_a_panel_reads_is_exported_with_the_labels_it_asks_for(scraped: dict[str, set[str]]) -> None:
+    assert [problem for query in queries(dashboards()) for problem in unexported(query, scraped)] == []
 
 
 def test_a_metric_that_nothing_exports_is_noticed(scraped: dict[str, set[str]]) -> None:
@@ -75,13 +89,16 @@ def test_a_metric_that_nothing_exports_is_noticed(scraped: dict[str, set[str]]) 
     assert name not in scraped
     assert name not in publish.NAMES
     assert google.of(name) is None
+    assert list(unexported(f"sum({name})", scraped)) == [f"nothing exports {name}"]
+    assert list(unexported('leadscoring_spool_bytes{pod="a"}', scraped)) == ["leadscoring_spool_bytes has no label pod"]
 
 
 def test_every_google_metric_on_the_list_is_read_and_has_its_source() -> None:
-    read = {name for alert in ALERTS for name in metric_names(alert.expr)}
+    exprs = [alert.expr for alert in ALERTS] + list(queries(dashboards()))
+    read = {name for expr in exprs for name in metric_names(expr)}
     for metric in google.METRICS:
-        assert metric.name in read or f"{metric.name}_bucket" in read, f"{metric.name} is read by no alert"
+        assert metric.name in read or f"{metric.name}_bucket" in read, f"{metric.name} is read by nothing"
         assert metric.source.startswith("https://cloud.google.com/")
         assert timedelta(0) < metric.sampling <= timedelta(minutes=1)
         assert metric.delay < SHORTEST_RANGE, "a range would hold no sample of it"
-    assert len(google.UNVERIFIED) == 8
+    assert len(google.UNVERIFIED) == 10

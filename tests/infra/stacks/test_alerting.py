@@ -14,6 +14,7 @@ from infra.stacks import edge
 from infra.stacks.alerting import AlertingStack, literal
 from monitoring import catalogue, prometheus
 from monitoring.alerts import Alert, Severity
+from monitoring.dashboards import cloud, dashboards
 from monitoring.platform import Job, Platform
 from tests.infra.conftest import Plans, planned
 
@@ -92,7 +93,7 @@ def test_an_expression_that_looks_like_a_terraform_template_arrives_as_it_was_wr
         panel="Odd",
     )
     app = App(outdir=str(tmp_path))
-    stack = AlertingStack(app, "dev-alerting", env=DEV, alerts=[alert], health_path="/readyz")
+    stack = AlertingStack(app, "dev-alerting", env=DEV, alerts=[alert], dashboards=[], health_path="/readyz")
     GoogleProvider(stack, "google", project=DEV.project)
     GcsBackend(stack, bucket="states", prefix="dev-alerting")
     app.synth()
@@ -175,3 +176,13 @@ def test_the_open_health_path_is_asked_for_from_outside_over_verified_tls(plans:
         (resource,) = check["monitored_resource"]
         assert resource == {"type": "uptime_url", "labels": {"project_id": env.project, "host": env.domain}}
         assert len(check["selected_regions"]) >= 3  # the API's least
+
+
+def test_every_dashboard_arrives_as_it_was_rendered_for_the_environments_alerts(plans: Plans) -> None:
+    for env in ENVIRONMENTS.values():
+        planned_ones = planned(plans(env.id)["alerting"], "google_monitoring_dashboard")
+        wanted = {
+            f"dashboard_{each.id}": cloud.rendered(each, environment=env.id, runbooks_url=str(env.runbooks_url))
+            for each in dashboards(alerts(plans, env.id))
+        }
+        assert {name: each["dashboard_json"] for name, each in planned_ones.items()} == wanted

@@ -1,0 +1,36 @@
+"""The way in: the load balancer, its certificate, Cloud Armor; and the network's way out."""
+
+from monitoring.catalogue.front_door import BALANCER, LATENCIES
+from monitoring.dashboards.panel import Dashboard, Line, Panel, Unit
+
+BLOCKED = "sum by (blocked) (rate(networksecurity_googleapis_com:https_request_count[5m]))"
+
+DASHBOARD = Dashboard(
+    "front_door",
+    "Lead scoring: front door",
+    "Do requests arrive at the pods, and who is turned away before?",
+    (
+        Panel(
+            "Answers of the load balancer",
+            Unit.PER_SECOND,
+            (Line("${response_code_class}", f"sum by (response_code_class) (rate({BALANCER}}}[5m]))"),),
+            stacked=True,
+        ),
+        Panel(
+            "Time to the last byte",
+            Unit.MILLISECONDS,
+            tuple(
+                Line(f"{p} %", f"histogram_quantile({p / 100}, sum by (le) (increase({LATENCIES}[30m])))")
+                for p in (50, 95, 99)
+            ),
+        ),
+        Panel("Requests at the load balancer"),
+        Panel("5xx that no pod gave"),
+        Panel("Share of 5xx at the load balancer", Unit.RATIO),
+        Panel("Days until the certificate expires", Unit.DAYS),
+        Panel("Cloud Armor", Unit.PER_SECOND, (Line("blocked: ${blocked}", BLOCKED),), stacked=True),
+        Panel("Callers blocked"),
+        Panel("Share of callers blocked", Unit.RATIO),
+        Panel("Addresses missing on the way out"),
+    ),
+)

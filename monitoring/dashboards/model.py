@@ -1,0 +1,80 @@
+"""How good the scores are, whether leads change, and which model gives them."""
+
+from monitoring.catalogue.quality import AUC, CALIBRATION, newest
+from monitoring.dashboards.panel import Dashboard, Line, Panel, Unit
+
+DASHBOARD = Dashboard(
+    "model",
+    "Lead scoring: model quality",
+    "Are the scores right, do leads still look as at training, and does every pod serve the promoted model?",
+    (
+        Panel(
+            "Ranking (ROC-AUC)",
+            lines=(
+                Line("evaluated", newest("evaluation_figure", "evaluate", AUC)),
+                Line("upper end of its interval", newest("evaluation_figure_high", "evaluate", AUC)),
+                Line("benchmark at training", newest("evaluation_benchmark", "evaluate", AUC), limit=True),
+            ),
+        ),
+        Panel(
+            "Expected ranking (ROC-AUC)",
+            lines=(
+                Line("expected", newest("expected_figure", "drift", AUC)),
+                Line("upper end of its interval", newest("expected_figure_high", "drift", AUC)),
+            ),
+        ),
+        Panel(
+            "Calibration error",
+            lines=(
+                Line("evaluated", newest("evaluation_figure", "evaluate", CALIBRATION)),
+                Line("lower end of its interval", newest("evaluation_figure_low", "evaluate", CALIBRATION)),
+            ),
+        ),
+        Panel("Leads to judge by", lines=(Line("with a final outcome", newest("evaluation_leads", "evaluate")),)),
+        Panel(
+            "Scores of the evaluated leads",
+            Unit.RATIO,
+            (Line("mean score", newest("evaluation_mean_score", "evaluate")),),
+        ),
+        Panel(
+            "Confidence",
+            Unit.RATIO,
+            (Line("scores near the threshold", newest("evaluation_near_threshold_ratio", "evaluate")),),
+        ),
+        Panel(
+            "Drift found",
+            lines=(
+                Line("leads, scores or decisions differ", newest("drift_found", "drift")),
+                Line("scores differ", newest("drift_score_shifted", "drift")),
+                Line("fields that differ", newest("drift_features", "drift")),
+            ),
+        ),
+        Panel("Distance of the scores", lines=(Line("from training's", newest("drift_score_distance", "drift")),)),
+        Panel("Values never seen in training", Unit.RATIO),
+        Panel("Values missing beyond training's", Unit.RATIO),
+        Panel("Age of the pointer's last reading", Unit.SECONDS),
+        Panel("Share of time with a stale pointer", Unit.RATIO),
+        Panel("Slices with a stale pointer"),
+        Panel(
+            "Pods by model version",
+            lines=(Line("${version}", "count by (version) (leadscoring_model_info == 1)"),),
+            stacked=True,
+        ),
+        Panel("Different models in service"),
+        Panel(
+            "Time since promotion and loading",
+            Unit.SECONDS,
+            (
+                Line("loaded, by the slowest pod", "time() - min(leadscoring_model_loaded_timestamp_seconds > 0)"),
+                Line(
+                    "promoted",
+                    "time() - max(max_over_time(leadscoring_champion_promoted_timestamp_seconds[25h]))",
+                    limit=True,
+                ),
+            ),
+        ),
+        Panel("Age of the model", Unit.SECONDS),
+        Panel("Bundles refused"),
+        Panel("Challengers refused in a row"),
+    ),
+)
