@@ -34,6 +34,11 @@ def lookback(expr: str) -> timedelta:
     return spans["plain"] + spans["subquery"]
 
 
+def shortest(expr: str) -> timedelta:
+    """The shortest range that an expression reads; zero for what reads the present alone."""
+    return min((int(count) * _UNITS[unit] for count, unit, *_ in _RANGE.findall(expr) if count), default=timedelta(0))
+
+
 def evaluation_interval(alert: Alert) -> timedelta:
     """How often Cloud Monitoring evaluates the alert: Google's own metrics come once a minute."""
     return EVERY_MINUTE if lookback(alert.expr) <= SURE_LOOKBACK else EVERY_FIVE
@@ -49,7 +54,6 @@ def check(alerts: Iterable[Alert]) -> None:
 
 def _limits(alert: Alert) -> Iterable[tuple[bool, str]]:
     back, interval = lookback(alert.expr), evaluation_interval(alert)
-    shortest = min((int(n) * _UNITS[u] for n, u, *_ in _RANGE.findall(alert.expr) if n), default=SHORTEST_RANGE)
     yield not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", alert.name), "a rule's name must be a Prometheus label name (L2)"
     yield (
         alert.severity is Severity.PAGE and back > SURE_LOOKBACK,
@@ -65,7 +69,7 @@ def _limits(alert: Alert) -> Iterable[tuple[bool, str]]:
     yield len(alert.name) > 200, "its name leaves no room in a subject of 255 bytes (L2)"
     yield not re.fullmatch(r"[a-z0-9_-]{1,63}", alert.severity.value), "its severity is no label value (L2)"
     yield (
-        bool(_GOOGLE.search(alert.expr)) and shortest < SHORTEST_RANGE,
-        f"a range of {shortest} may hold no sample of Google's at all: {SHORTEST_RANGE} at least (L3)",
+        bool(_GOOGLE.search(alert.expr)) and timedelta(0) < shortest(alert.expr) < SHORTEST_RANGE,
+        f"a range of {shortest(alert.expr)} may hold no sample of Google's at all: {SHORTEST_RANGE} at least (L3)",
     )
     yield "__name__" in alert.expr, "metric names can only be matched exactly (promql-differences)"

@@ -80,9 +80,9 @@ CASES = (
         lasts=60,
     ),
     fires("FrontDoorSlow", "five of a hundred wait", *latencies(100, 5, 5), *answers(100), after=25, until=87),
-    fires("FrontDoorSlow", "four a minute wait", *latencies(4, 0, 4), *answers(4), after=19, until=93),
+    fires("FrontDoorSlow", "twenty a minute wait", *latencies(20, 0, 20), *answers(20), after=19, until=93),
     spares("FrontDoorSlow", "nine of a thousand wait", *latencies(1000, 50, 9), *answers(1000), lasts=90),
-    spares("FrontDoorSlow", "three a minute wait", *latencies(3, 0, 3), *answers(3), lasts=90),
+    spares("FrontDoorSlow", "sixteen a minute wait", *latencies(16, 0, 16), *answers(16), lasts=90),
     fires(
         "PodsUnknownToLoadBalancer",
         "a new pod gets no request",

@@ -1,0 +1,1 @@
+"""The catalogue over thirty days that are told by a seed, evaluated by a real Prometheus."""
