@@ -11,7 +11,6 @@ import json
 import signal
 import sys
 import time
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from service import client
 from service.model.bundle import POINTER
 from service.processes import Processes, Program, ProgramEnded, free, port_problem
 from service.settings import Settings
@@ -220,21 +220,14 @@ def _score_held_out(source: Any, api_url: str) -> list[dict[str, Any]]:
     from service.lifecycle.export import as_received
     from service.lifecycle.leads import load
     from service.lifecycle.selection import split
-    from service.model.schema import LeadSchema
 
-    with urllib.request.urlopen(f"{api_url}/v1/model", timeout=10) as answer:  # noqa: S310 - our own address
-        schema = LeadSchema.model_validate_json(json.dumps(json.load(answer)["lead_schema"]))
+    schema = client.lead_schema(api_url)
     leads = load(source, schema)
     held_out = split(leads).held_out[-SCORED:]
     frame = leads.frame.iloc[held_out]
     features = [as_received(schema, row) for row in frame.to_dict("records")]
     ids = [str(i) for i in (held_out if leads.ids is None else leads.ids[held_out])]
-    body = {"leads": [{"lead_id": i, "features": f} for i, f in zip(ids, features, strict=True)]}
-    request = urllib.request.Request(  # noqa: S310
-        f"{api_url}/v1/score", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-        scores = json.load(answer)["scores"]
+    scores = client.score(api_url, zip(ids, features, strict=True))
     known = zip(scores, leads.target[held_out].tolist(), strict=True)
     return sorted(({**s, "converted": bool(t)} for s, t in known), key=lambda s: -s["score"])
 

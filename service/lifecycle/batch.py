@@ -159,8 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job; return its exit status."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    if missing := [f"--{name}" for name in ("models", "input", "out") if not getattr(given, name)]:
-        parser.error(f"give {', '.join(missing)}")
+    job.check_places(parser, given, "models", "input", "out")
     if f"{given.out}/".startswith(f"{given.input.rstrip('/')}/"):
         parser.error("--out lies in --input: the next run would take the scores for leads")
     try:
@@ -208,10 +207,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    variable, meaning = job.OPTIONS["models"]
-    parser.add_argument(
-        "--models", metavar="URL", default=os.environ.get(variable), help=f"{meaning} (default: ${variable})"
-    )
+    job.add_places(parser, "models")
     for name, variable, what in (("input", "LEADS", "the files of leads"), ("out", "PREDICTIONS", "the scores")):
         url = os.environ.get(f"LEADSCORING_{variable}_URL")
         parser.add_argument(

@@ -17,7 +17,7 @@ from service.history import DriftCheck
 from service.lifecycle.card import number, spoken
 from service.lifecycle.challenge import score
 from service.lifecycle.expected import expected
-from service.lifecycle.job import JobFailed, Loop, parser, run
+from service.lifecycle.job import JobFailed, Loop, days, parser, run
 from service.lifecycle.publish import Gauge
 from service.lifecycle.quarantine import set_aside
 from service.lifecycle.shift import compare
@@ -226,7 +226,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "and estimate its figures without outcomes; a report in MLflow, an entry in the history, gauges.",
         EXAMPLES,
     )
-    options.add_argument("--days", type=_days, default=7.0, help="days of scored leads up to now (default: 7)")
+    options.add_argument(
+        "--days", type=days(BACK.days), default=7.0, help="days of scored leads up to now (default: 7)"
+    )
     options.add_argument(
         "--leads-at-least",
         type=_leads,
@@ -235,13 +237,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help=f"look further back, {BACK.days} days at most, until there are so many (default: %(default)s)",
     )
     return run("drift", options, drift, arguments)
-
-
-def _days(text: str) -> float:
-    days = float(text)
-    if not 0 < days <= BACK.days:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {BACK.days}")
-    return days
 
 
 def _leads(text: str) -> int:

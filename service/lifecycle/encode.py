@@ -14,12 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.lifecycle.columns import as_boolean, as_number, as_text
-from service.lifecycle.source import Source, SourceError
+from service.lifecycle.source import ID_COLUMN, Source, SourceError
 from service.model.bundle import Bundle
 from service.model.engine import Matrix
 from service.model.schema import MAX_ID, MAX_NUMBER, MAX_TEXT, Kind
 
-ID_COLUMN = "lead_id"
 SHOWN = 40
 """Characters of a refused value that are quoted."""
 
@@ -53,9 +52,7 @@ def form_of(source: Source | None, id_column: str | None = None) -> Form:
     if source is None:
         return Form(id_column or ID_COLUMN)
     named = tuple((name, _texts(markers)) for name, markers in source.missing_in.items())
-    return Form(
-        id_column or source.id_column or ID_COLUMN, source.delimiter, source.decimal, _texts(source.missing), named
-    )
+    return Form(id_column or source.lead_id, source.delimiter, source.decimal, _texts(source.missing), named)
 
 
 class BadCell(NamedTuple):

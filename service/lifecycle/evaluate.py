@@ -14,14 +14,14 @@ from service.lifecycle import compare, completeness
 from service.lifecycle.card import number, spoken
 from service.lifecycle.completeness import Completeness
 from service.lifecycle.figures import NAMES
-from service.lifecycle.job import JobFailed, Loop, parser, run
+from service.lifecycle.job import JobFailed, Loop, days, parser, run
 from service.lifecycle.judgement import Judgement, judge_version
 from service.lifecycle.outcomes import Judged, judge, read_outcomes
 from service.lifecycle.publish import Gauge
 from service.lifecycle.quarantine import Rejected, set_aside
 from service.lifecycle.report import report
 from service.lifecycle.selection import HELD_OUT
-from service.lifecycle.window import read_scored
+from service.lifecycle.window import Scored, read_scored
 from service.model import bundle
 from service.model.bundle import Pointer
 
@@ -51,7 +51,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     pointer = pointed[0]
     loop.tell(f"reading the leads scored from {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC")
     scored = read_scored(loop.predictions, since, until)
-    compared = _completeness(loop, options.counter, since, until)
+    compared = _completeness(loop, options.counter, (since, until), scored)
     outcomes = read_outcomes(loop.source, loop.leads)
     _quarantine(loop, scored.broken, outcomes.rejected)
     # What was scored in the window is ripe; until itself is not in it.
@@ -90,11 +90,17 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     return _gauges(entry, headline, pointer)
 
 
-def _completeness(loop: Loop, counter: str | None, since: datetime, until: datetime) -> Completeness | None:
+def _completeness(
+    loop: Loop, counter: str | None, window: tuple[datetime, datetime], scored: Scored
+) -> Completeness | None:
     if counter is None:
         loop.note("whether all records are there is not compared: --counter names no counter")
         return None
-    compared = completeness.check(counter, since, until, lambda a, b: read_scored(loop.predictions, a, b).records)
+
+    def found(*asked: datetime) -> int:
+        return (scored if asked == window else read_scored(loop.predictions, *asked)).records
+
+    compared = completeness.check(counter, *window, found)
     if compared is None:
         loop.note(f"whether all records are there cannot be told: {counter} knows no counter of that time")
     else:
@@ -245,7 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options.add_argument(
         "--days",
-        type=_days,
+        type=days(3650),
         default=28.0,
         help="days of scored leads, up to those whose outcome is final (default: 28)",
     )
@@ -255,13 +261,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="the service's own count of records: its /metrics page, or the base of a Prometheus query API",
     )
     return run("evaluate", options, evaluate, arguments)
-
-
-def _days(text: str) -> float:
-    days = float(text)
-    if not 0 < days <= 3650:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 3650")
-    return days
 
 
 if __name__ == "__main__":

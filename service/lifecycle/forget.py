@@ -10,7 +10,6 @@ import csv
 import gzip
 import io
 import json
-import os
 import re
 import sys
 import tempfile
@@ -26,10 +25,9 @@ from pyarrow import parquet
 from rich.console import Console
 
 from service.lifecycle import job
-from service.lifecycle.encode import ID_COLUMN
 from service.lifecycle.job import JobFailed, Progress
 from service.lifecycle.publish import Gauge
-from service.lifecycle.source import Source, SourceError, load_source
+from service.lifecycle.source import ID_COLUMN, Source, SourceError, load_source
 from service.lifecycle.table import header_of, sniff
 from service.storage import Conflict, Opened, Storage, Writable, open_storage
 
@@ -256,8 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job; return its exit status."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    if missing := [f"--{name}" for name in PLACES if not getattr(given, name)]:
-        parser.error(f"give {', '.join(missing)}")
+    job.check_places(parser, given, *PLACES)
     leads = frozenset(lead.strip() for lead in given.lead_id)
     if "" in leads:
         parser.error("--lead-id is empty")
@@ -299,11 +296,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--lead-id", action="append", required=True, metavar="ID", help="the lead; may be repeated")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
-    for name in PLACES:
-        variable, meaning = job.OPTIONS[name]
-        parser.add_argument(
-            f"--{name}", metavar="URL", default=os.environ.get(variable), help=f"{meaning} (default: ${variable})"
-        )
+    job.add_places(parser, *PLACES)
     parser.add_argument("--source", type=Path, metavar="FILE.toml", help="lead source that names the id's column")
     parser.add_argument("--id-column", metavar="NAME", help="another column that holds ids (always searched: lead_id)")
     for name in ("noncurrent", "soft-delete"):

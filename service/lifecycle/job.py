@@ -68,16 +68,39 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--source", type=Path, required=True, metavar="FILE.toml", help="the lead source")
-    for option, (variable, meaning) in OPTIONS.items():
-        made.add_argument(
-            f"--{option}", metavar="URL", default=os.environ.get(variable), help=f"{meaning} (default: ${variable})"
-        )
+    add_places(made, *OPTIONS)
     add_metrics(made)
     made.add_argument(
         "--maturity-days", type=float, metavar="DAYS", help="when an outcome is final (default: as the source says)"
     )
     made.add_argument("--now", type=_time, metavar="TIME", help="work as if it were this time, ISO 8601 (default: now)")
     return made
+
+
+def add_places(parser: argparse.ArgumentParser, *names: str, otherwise: str = "") -> None:
+    """The options of OPTIONS with these names; `otherwise` says what holds where neither it nor the variable is set."""
+    for name in names:
+        variable, meaning = OPTIONS[name]
+        said = f"{meaning} (default: ${variable}{otherwise})"
+        parser.add_argument(f"--{name}", metavar="URL", default=os.environ.get(variable), help=said)
+
+
+def check_places(parser: argparse.ArgumentParser, given: argparse.Namespace, *names: str) -> None:
+    """End with 2 where one of these options was not given."""
+    if missing := [f"--{name}" for name in names if not getattr(given, name)]:
+        parser.error(f"give {', '.join(missing)}")
+
+
+def days(most: int) -> Callable[[str], float]:
+    """An option's number of days, above 0."""
+
+    def parse(text: str) -> float:
+        number = float(text)
+        if not 0 < number <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not between 0 and {most}")
+        return number
+
+    return parse
 
 
 def add_metrics(parser: argparse.ArgumentParser) -> None:
@@ -96,9 +119,7 @@ def run(name: str, options: argparse.ArgumentParser, work: Work, arguments: Sequ
     from service.tracking import TrackingError
 
     given = options.parse_args(arguments)
-    end_on_sigterm()
-    if missing := [f"--{option}" for option in OPTIONS if not getattr(given, option)]:
-        options.error(f"give {', '.join(missing)}")
+    check_places(options, given, *OPTIONS)
     if given.maturity_days is not None and not 0 <= given.maturity_days <= 3650:
         options.error(f"--maturity-days {given.maturity_days:g} is not between 0 and 3650")
     try:
@@ -134,6 +155,7 @@ def supervise(
     Without `always` only a failure is published: of a job's many tasks one alone speaks of start and success. That it
     started is published before it works: a run that never ends, or is killed, is known by it.
     """
+    end_on_sigterm()
     console = Console(stderr=True)
     started, clock = datetime.now(UTC), time.monotonic()
     code, gauges = 1, [Gauge("leadscoring_job_last_start_timestamp_seconds", started.timestamp())]

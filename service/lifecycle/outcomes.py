@@ -18,7 +18,6 @@ from service.lifecycle.window import Scored
 from service.storage import Storage
 
 PREFIX = "outcomes/"
-ID_COLUMN = "lead_id"
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def judge(scored: Scored, outcomes: Outcomes, now: datetime, maturity: timedelta
 
 
 def _rows(source: Source, table: Table, rejected: list[Rejected]) -> Iterator[_Row]:
-    id_column = source.id_column or ID_COLUMN
+    id_column = source.lead_id
     for column in (id_column, source.target_column):
         if column not in table.cells.column_names:
             raise SourceError(

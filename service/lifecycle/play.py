@@ -1,16 +1,15 @@
 """Traffic for a source that generates its leads: they are scored through HTTP, and their outcomes arrive late and in
 pieces, as a CRM's do. So a newcomer sees the loop close."""
 
-import json
-import urllib.request
 from collections.abc import Callable
 from datetime import datetime
 from heapq import heappop, heappush
 
 import numpy as np
 
+from service import client
 from service.lifecycle.export import as_received
-from service.lifecycle.outcomes import ID_COLUMN, PREFIX
+from service.lifecycle.outcomes import PREFIX
 from service.lifecycle.sample import Sample, generate
 from service.lifecycle.source import Source
 from service.model.schema import LeadSchema
@@ -61,7 +60,7 @@ class Player:
             self._say(f"traffic: {error}")
 
     def _send(self, day: float) -> None:
-        schema = self._schema or self._ask_schema()
+        schema = self._schema = self._schema or client.lead_schema(self._service)
         seed = self._sample.seed + 1_000 + self._sent
         frame = generate(Sample(rows=AT_ONCE, seed=seed, drift=self._sample.drift)).frame
         ids = [f"{self._name}-{self._sent + i:07d}" for i in range(AT_ONCE)]
@@ -70,11 +69,7 @@ class Player:
             as_received(schema, {name: np.nan if value is None else value for name, value in row.items()})
             for row in rows
         ]
-        body = {"leads": [{"lead_id": i, "features": f} for i, f in zip(ids, features, strict=True)]}
-        request = urllib.request.Request(  # noqa: S310 - our own address
-            f"{self._service}/v1/score", json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
-        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+        client.score(self._service, zip(ids, features, strict=True))
         self._sent += AT_ONCE
         for lead, converted in zip(ids, frame[self._source.target_column], strict=True):
             if self._draw.random() >= SILENT:
@@ -87,11 +82,6 @@ class Player:
             _, lead, converted = heappop(self._coming)
             rows.append(f"{lead},{str(converted).lower()}")
         if rows:
-            text = "\n".join([f"{self._source.id_column or ID_COLUMN},{self._source.target_column}", *rows])
+            text = "\n".join([f"{self._source.lead_id},{self._source.target_column}", *rows])
             self._leads.create(f"{PREFIX}{self._name}-day-{int(day):05d}.csv", text.encode())
             self._say(f"traffic: {self._sent:,} leads so far, {len(rows)} outcomes came today")
-
-    def _ask_schema(self) -> LeadSchema:
-        with urllib.request.urlopen(f"{self._service}/v1/model", timeout=10) as answer:  # noqa: S310 - our own address
-            self._schema = LeadSchema.model_validate_json(json.dumps(json.load(answer)["lead_schema"]))
-        return self._schema

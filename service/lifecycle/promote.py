@@ -1,7 +1,6 @@
 """By hand: serve another version, with a reason and an author. `python -m service.lifecycle.promote`."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from rich.console import Console
 
 from service import history
 from service.history import Decision, Move
-from service.lifecycle.job import EXIT, JobFailed, Progress
+from service.lifecycle.job import EXIT, JobFailed, Progress, add_places, check_places, failed
 from service.lifecycle.repair import decision_of, repair
 from service.model import bundle
 from service.model.bundle import SUMS, Bundle, BundleRefused, Pointer
@@ -140,13 +139,7 @@ def command(name: str, description: str, examples: str) -> argparse.ArgumentPars
         epilog=f"examples:\n{examples}\n{EXIT.removesuffix(' or an unusable lead source')}\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    for option, variable, meaning in (
-        ("models", "LEADSCORING_MODELS_URL", "folder or gs://bucket/prefix of the model bundles"),
-        ("tracking", "MLFLOW_TRACKING_URI", "the MLflow server"),
-    ):
-        default = os.environ.get(variable)
-        said = f"{meaning} (default: ${variable})"
-        made.add_argument(f"--{option}", metavar="URL", default=default, required=not default, help=said)
+    add_places(made, "models", "tracking")
     made.add_argument("--author", required=True, help="who decides")
     made.add_argument("--reason", required=True, help="why; it stays in the audit record")
     return made
@@ -162,8 +155,7 @@ def run(given: argparse.Namespace, action: Move, version: str | None, new_schema
     try:
         models = open_storage(given.models)
     except ValueError as error:
-        tell(str(error))
-        return 2
+        return failed(console, error, 2)
     try:
         wanted = version or served_before(models)
         now = datetime.now(UTC)
@@ -179,8 +171,7 @@ def run(given: argparse.Namespace, action: Move, version: str | None, new_schema
             tell=tell,
         )
     except (JobFailed, BundleRefused, StorageError) as error:
-        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        return 1
+        return failed(console, error, 1)
     before = f", before {made.before}" if made.before else ""
     out.print(f"serving {made.version} from {models.url}{before}", markup=False, highlight=False, soft_wrap=True)
     return 0
@@ -192,6 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("version", metavar="VERSION", help="a folder below models/")
     options.add_argument("--new-schema", action="store_true", help="accept that it may refuse today's callers")
     given = options.parse_args(arguments)
+    check_places(options, given, "models", "tracking")
     return run(given, "promoted", given.version, given.new_schema)
 
 

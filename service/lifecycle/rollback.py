@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from service.lifecycle.job import check_places
 from service.lifecycle.promote import command, run
 
 EXAMPLES = """  python -m service.lifecycle.rollback --author ann --reason "too few contacts since Monday" \\
@@ -16,6 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = command("rollback", "Serve again what was served before; it is verified first.", EXAMPLES)
     options.add_argument("version", metavar="VERSION", nargs="?", help="default: the one served before today's")
     given = options.parse_args(arguments)
+    check_places(options, given, "models", "tracking")
     return run(given, "rolled_back", given.version, False)
 
 

@@ -1,7 +1,6 @@
 """Score one file of leads, with a progress bar: what people type as `scripts/score`. The work is batch's own."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 
 from service.lifecycle import batch
 from service.lifecycle.encode import Encoder, form_of
-from service.lifecycle.job import JobFailed, failed
+from service.lifecycle.job import JobFailed, add_places, end_on_sigterm, failed
 from service.lifecycle.scoring import Counts, Format, quarantine_to, score_file
 from service.lifecycle.source import Source, SourceError, load_source
 from service.lifecycle.stream import LeadFile
@@ -74,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = _parser()
     given = parser.parse_args(arguments)
+    end_on_sigterm()
     console = Console(stderr=True)
     if given.out.suffix not in FORMATS:
         parser.error(f"--out {given.out}: its suffix must be {' or '.join(FORMATS)}")
@@ -121,12 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the leads, CSV or Parquet")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the scores, .csv or .parquet")
-    parser.add_argument(
-        "--models",
-        metavar="URL",
-        default=os.environ.get("LEADSCORING_MODELS_URL"),
-        help="folder or gs://bucket/prefix of the model bundles (default: $LEADSCORING_MODELS_URL, else scripts/up's)",
-    )
+    add_places(parser, "models", otherwise=", else scripts/up's")
     batch.add_form(parser)
     return parser
 

@@ -18,6 +18,9 @@ from service.lifecycle.sample import Sample
 from service.model.bundle import Economics
 from service.model.schema import Kind
 
+ID_COLUMN = "lead_id"
+"""Of files whose source names no column for the id."""
+
 Metric = Literal["precision", "recall", "f1", "roc_auc", "accuracy", "profit"]
 Text = Annotated[str, Field(min_length=1)]
 Marker = Annotated[str | float, Field(union_mode="left_to_right")]
@@ -85,6 +88,11 @@ class Source(BaseModel):
         if problem := next(filter(None, self._problems()), None):
             raise ValueError(problem)
         return self
+
+    @property
+    def lead_id(self) -> str:
+        """The column with a lead's id in files that must have one: outcomes, and leads to score."""
+        return self.id_column or ID_COLUMN
 
     def _problems(self) -> list[str | None]:
         roles = {"target_column": self.target_column, "id_column": self.id_column, "time_column": self.time_column}

@@ -1,7 +1,6 @@
 """Train on a lead source, record the run, publish the model, serve it: `python -m service.lifecycle.train`."""
 
 import argparse
-import os
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from rich.table import Table
 from service import tracking
 from service.lifecycle import export, release, selection
 from service.lifecycle.card import choice_rows, figure_rows, spoken
-from service.lifecycle.job import end_on_sigterm, shown_progress
+from service.lifecycle.job import add_places, end_on_sigterm, failed, shown_progress
 from service.lifecycle.leads import Leads, load
 from service.lifecycle.matured import Matured
 from service.lifecycle.repair import repair
@@ -94,18 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--source", type=Path, required=True, metavar="FILE.toml", help="the lead source")
-    parser.add_argument(
-        "--models",
-        metavar="URL",
-        default=os.environ.get("LEADSCORING_MODELS_URL"),
-        help="folder or gs://bucket/prefix of the model bundles (default: $LEADSCORING_MODELS_URL)",
-    )
-    parser.add_argument(
-        "--tracking",
-        metavar="URI",
-        default=os.environ.get("MLFLOW_TRACKING_URI"),
-        help="the MLflow server (default: $MLFLOW_TRACKING_URI)",
-    )
+    add_places(parser, "models", "tracking")
     parser.add_argument(
         "--figures", action="store_true", help="show the candidates' figures; record and publish nothing"
     )
@@ -125,11 +113,9 @@ def main(arguments: list[str] | None = None) -> int:
                 trained = train(source, open_storage(given.models), given.tracking, tell)
                 leads, chosen = trained.leads, trained.selection
     except (SourceError, ValueError) as error:
-        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        return 2
+        return failed(console, error, 2)
     except (TooFewOutcomes, export.ParityError, tracking.TrackingError, BundleRefused, StorageError) as error:
-        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        return 1
+        return failed(console, error, 1)
     _show(out, source, leads, chosen)
     if not given.figures:
         out.print(f"serving {trained.manifest.version} from {given.models}", highlight=False)

@@ -10,7 +10,7 @@ from mlflow.tracking import MlflowClient
 from rich.console import Console
 
 from service.lifecycle.export import ParityError
-from service.lifecycle.job import EXIT, JobFailed, Progress, shown_progress
+from service.lifecycle.job import EXIT, JobFailed, Progress, failed, shown_progress
 from service.lifecycle.replay import report
 from service.lifecycle.replay.bars import BANK, Bar, parse
 from service.lifecycle.replay.measures import Measured, at_random, measure
@@ -74,9 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
             if given.out:
                 replay.write(folder)
     except SourceError as error:
-        return _failed(console, error, 2)
+        return failed(console, error, 2)
     except (JobFailed, TooFewOutcomes, ParityError, TrackingError, BundleRefused, StorageError) as error:
-        return _failed(console, error, 1)
+        return failed(console, error, 1)
     _show(Console(), replay, given.out)
     return 0 if all(judgement.met for judgement in replay.judgements) else 1
 
@@ -138,11 +138,6 @@ def _bar(text: str) -> Bar:
         return parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _failed(console: Console, error: Exception, code: int) -> int:
-    console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-    return code
 
 
 if __name__ == "__main__":

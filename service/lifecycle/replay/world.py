@@ -15,7 +15,7 @@ from service.lifecycle.columns import read_column
 from service.lifecycle.export import as_received
 from service.lifecycle.leads import Leads, load, read_raw
 from service.lifecycle.selection import Rows
-from service.lifecycle.source import Source, SourceError
+from service.lifecycle.source import ID_COLUMN, Source, SourceError
 from service.model.bundle import Bundle
 from service.model.decide import Decider
 from service.model.schema import Value
@@ -81,7 +81,7 @@ class World:
                 rows = self.rows(scored)[part::2]
                 positive = str(self.source.positive)
                 said = [positive if self.leads.target[row] else f"not {positive}" for row in rows]
-                table = pa.table({outcomes.ID_COLUMN: [lead_id(row) for row in rows], self.source.target_column: said})
+                table = pa.table({ID_COLUMN: [lead_id(row) for row in rows], self.source.target_column: said})
                 sink = pa.BufferOutputStream()
                 parquet.write_table(table, sink)
                 key = f"{outcomes.PREFIX}block-{scored:03}-part-{part}.parquet"

@@ -34,7 +34,7 @@ def test_a_replay_shows_all_strategies_and_a_missed_bar_ends_it_with_1(
     given = ["--source", str(toml), *SMALL, "--out", str(tmp_path / "out"), *asked]
     assert main(given) == 1
     out, err = capsys.readouterr()
-    shown = ["closed loop", "never retrained", "call at random", "ROC-AUC", "as served", "MISSED", "figures are in"]
+    shown = ["closed loop", "never retrained", "call at random", "ROC-AUC", "profit", "MISSED", "figures are in"]
     assert [text for text in shown if text not in out] == []
     assert "block 3 of 3" in err
     document = json.loads((tmp_path / "out" / "replay.json").read_text())
