@@ -25,6 +25,7 @@ class Replay:
     days: world.World
     incidents: tuple[Incident, ...]
     database: tsdb.Tsdb
+    metrics: frozenset[str]  # names of all series
 
     def firing(self, alerts: Iterable[Alert]) -> dict[str, list[tuple[int, int]]]:
         """For each alert from which minute to which it fires, whatever its labels."""
@@ -77,9 +78,10 @@ def replay(seed: int, days: int = DAYS) -> Iterator[Replay]:
     fleet.furnish(told)
     happened = incidents.happen(told)
     fleet.serve(told)
+    series = tuple(told.told())
     with tsdb.running() as database:
-        database.write(told.told())
-        yield Replay(told, happened, database)
+        database.write(series)
+        yield Replay(told, happened, database, frozenset(each.name for each in series))
 
 
 def firings(alerts: Iterable[Alert], seed: int = 0, days: int = DAYS) -> dict[str, int]:
