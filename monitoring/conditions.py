@@ -26,6 +26,7 @@ class Condition:
     op: str
     threshold: float | None  # None: the limit is an expression
     limit: str  # what it is compared with, as PromQL
+    or_missing: bool = False  # it holds too where nothing is measured
 
     @property
     def text(self) -> str:
@@ -88,7 +89,7 @@ def _denied(node: promql.Expr) -> Iterator[Condition]:
 
 
 def _not(condition: Condition) -> Condition:
-    return replace(condition, op=_OPPOSITE[condition.op])
+    return replace(condition, op=_OPPOSITE[condition.op], or_missing=True)
 
 
 def _comparison(left: promql.Expr, op: str, right: promql.Expr) -> Condition:

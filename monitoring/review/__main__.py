@@ -1,0 +1,152 @@
+"""Shows the alerts: all of them, one with its cases drawn, or what a change does to their thresholds."""
+
+import argparse
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from monitoring import catalogue, limits
+from monitoring.alerts import Alert, Severity
+from monitoring.conditions import conditions
+from monitoring.dashboards import ELSEWHERE, dashboards
+from monitoring.promql import duration
+from monitoring.proof.cases import Case
+from monitoring.proof.engine import EngineFailed
+from monitoring.proof.stories import cases
+from monitoring.review import plot
+from monitoring.review.explain import number, sentence
+
+PICTURES = Path(".platform/alerts")
+TOLD = {
+    Severity.PAGE: "PagerDuty, with a mail behind it, in an environment that pages; a mail elsewhere",
+    Severity.TICKET: "a mail to the ticket address",
+}
+EPILOG = """examples:
+  scripts/alerts                            the catalogue as a table
+  scripts/alerts --page                     only what wakes somebody
+  scripts/alerts show SpoolHalfFull         one alert explained, its cases drawn in .platform/alerts/
+  scripts/alerts show EvaluateLate --plot late.png
+exit status: 0 done, 1 a case could not be evaluated, 2 wrong use, or no promtool
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Show what is asked for."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/alerts",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--page", action="store_true", help="only pages")
+    only.add_argument("--ticket", action="store_true", help="only tickets")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    one = commands.add_parser(
+        "show", help="one alert: what it says, and its cases as a picture", description=_show.__doc__
+    )
+    one.add_argument("name", metavar="NAME", help="an alert's name")
+    one.add_argument("--plot", type=Path, metavar="FILE", help="where to draw (default: .platform/alerts/NAME.png)")
+    given = parser.parse_args(arguments)
+    if given.command == "show":
+        return _show(one, given.name, given.plot)
+    _table(given.page, given.ticket)
+    return 0
+
+
+def _table(pages: bool, tickets: bool) -> None:
+    everything = catalogue.alerts()
+    shown = [a for a in everything if not (pages and a.severity is not Severity.PAGE)]
+    shown = [a for a in shown if not (tickets and a.severity is not Severity.TICKET)]
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("alert", "severity", "fires when", "holds", "looks back", "runbook"):
+        table.add_column(name, no_wrap=name == "alert")
+    for alert in shown:
+        table.add_row(
+            alert.name,
+            alert.severity.value,
+            " and ".join(
+                f"{c.op} {'another' if c.threshold is None else number(c.threshold)}" for c in conditions(alert)
+            ),
+            duration(alert.hold) if alert.hold else "",
+            duration(back) if (back := limits.lookback(alert.expr)) else "",
+            alert.runbook,
+        )
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(table)
+    counts = Counter(alert.severity for alert in shown)
+    told = len(cases(everything))
+    of = f"{counts[Severity.PAGE]} pages, {counts[Severity.TICKET]} tickets"
+    console.print(
+        f"{len(shown)} alerts: {of}; {told} cases prove all {len(everything)}. scripts/alerts show NAME explains one."
+    )
+
+
+def _show(parser: argparse.ArgumentParser, name: str, file: Path | None) -> int:
+    """Explain one alert, and draw its cases with what a real PromQL engine makes of them."""
+    everything = catalogue.alerts()
+    alert = next((alert for alert in everything if alert.name == name), None)
+    if alert is None:
+        like = [each.name for each in everything if name.lower() in each.name.lower()]
+        parser.error(f"no alert is called {name}" + (f"; is it {' or '.join(like)}?" if like else ""))
+    about = plot.told(alert, cases(everything))
+    print(_explained(alert, about))
+    file = file or PICTURES / f"{alert.name}.png"
+    try:
+        plot.draw(alert, about, file)
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (EngineFailed, OSError) as error:
+        print(f"{file} was not drawn: {error}", file=sys.stderr)
+        return 1
+    print(f"\nits cases, drawn: {file}")
+    return 0
+
+
+def _explained(alert: Alert, about: list[Case]) -> str:
+    panels = {panel.title: board.title for board in dashboards() for panel in board.panels}
+    compared = conditions(alert)
+    where = dict.fromkeys(ELSEWHERE.get((alert.name, place), alert.panel) for place, _ in enumerate(compared))
+    lines = [
+        f"{alert.name}: {alert.summary}",
+        "",
+        f"severity    {alert.severity.value}",
+        f"who is told {TOLD[alert.severity]}",
+        f"runbook     monitoring/runbooks/{alert.runbook}",
+        *(f"panel       {panels[title]} / {title}" for title in where),
+        f"holds       {duration(alert.hold) if alert.hold else 'not at all: it fires as soon as it is true'}",
+        f"looks back  {duration(limits.lookback(alert.expr))}, over {_spans(alert)}",
+        f"evaluated   every {duration(limits.evaluation_interval(alert))}",
+        "",
+        "fires when" + (" all of these hold" if len(compared) > 1 else ""),
+        *(f"  {sentence(condition)}" for condition in compared),
+        "",
+        "expression",
+        *(f"  {line}" for line in alert.expr.splitlines()),
+        "",
+        "cases",
+        *(f"  {_case(alert, case)}" for case in about),
+    ]
+    return "\n".join(lines)
+
+
+def _spans(alert: Alert) -> str:
+    """The windows that it reads, as they are written."""
+    spans = dict.fromkeys(re.findall(r"\[([^\]]+)\]", alert.expr))
+    return ", ".join(spans) or "no window: it reads the newest value"
+
+
+def _case(alert: Alert, case: Case) -> str:
+    if not (fires := case.fires.get(alert.name)):
+        return f"stays silent       {case.story}"
+    return f"fires {fires.after:>5} min after the fault, to {fires.until:>5} min: {case.story}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
