@@ -15,9 +15,11 @@ from service.api import describe, metrics, problem
 from service.api.authenticate import Authenticate
 from service.api.identity import Audience, Verifier
 from service.api.observe import Observe
+from service.api.page.past import PastReader
+from service.api.page.routes import add_page
 from service.api.problem import Problem
 from service.api.score import SCORE_PATH, ScoreRoute
-from service.api.scorer import Scorer
+from service.api.scorer import MAX_EXPLAINED, Scorer
 from service.api.spool import Spool, Uploader
 from service.api.watcher import Watcher
 from service.settings import Settings
@@ -35,7 +37,8 @@ def create_app(settings: Settings) -> FastAPI:
     def forget_description() -> None:
         app.openapi_schema = None
 
-    watcher = Watcher(open_storage(settings.models_url), settings.poll_seconds, settings.max_leads, forget_description)
+    models = open_storage(settings.models_url)
+    watcher = Watcher(models, settings.poll_seconds, settings.max_leads, forget_description)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -76,12 +79,19 @@ def create_app(settings: Settings) -> FastAPI:
             "loaded_at": scorer.loaded_at.isoformat(),
             "refused": refused,
             "card": scorer.bundle.card,
+            "limits": {
+                "max_leads": settings.max_leads,
+                "max_body_bytes": settings.max_body_bytes,
+                "max_explained": MAX_EXPLAINED,
+            },
         }
 
     @app.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
     def scrape() -> Response:
         metrics.SPOOL_BYTES.set(spool.waiting)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    add_page(app, watcher, PastReader(models))
 
     def _scorer() -> Scorer:
         if watcher.scorer is None:

@@ -5,6 +5,7 @@ up to the score. Typical is what the held-out leads of the bundle's reference mo
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -88,6 +89,13 @@ def _typical(column: Column, boolean: bool) -> Value:
             return None
         middle = int(np.searchsorted(np.cumsum(column.counts), sum(column.counts) / 2))
         mean = column.means[min(middle, len(column.means) - 1)]
-        return mean >= 0.5 if boolean else float(f"{mean:.6g}")
+        return mean >= 0.5 if boolean else _rounded(mean, column.edges)
     values: list[tuple[int, str | None]] = [(n, v) for n, v in zip(column.counts, column.values, strict=True)]
     return max([*values, (column.missing, None)], key=lambda each: each[0])[1]
+
+
+def _rounded(mean: float, edges: Sequence[float]) -> float:
+    """To a hundredth of the column's spread, so that people can read it."""
+    if len(edges) < 2:
+        return float(f"{mean:.4g}")
+    return round(mean, 2 - math.floor(math.log10(edges[-1] - edges[0])))

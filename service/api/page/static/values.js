@@ -1,0 +1,31 @@
+// What a person or a file writes, as the API takes it: the same rules as those of the jobs that read files.
+
+const NUMBER = /^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$/;
+const MAX_NUMBER = 1e100;
+const MAX_TEXT = 1000;
+
+/** [value, what is wrong]: the value is undefined where the text is blank or wrong. */
+export function value(text, kind) {
+  if (text.trim() === "") return [undefined, ""];
+  if (kind === "number") {
+    if (!NUMBER.test(text)) {
+      const hint = /^\s*-?\d+,\d+\s*$/.test(text) ? "; write the decimals after a point" : "";
+      return [undefined, `“${short(text)}” is not a number${hint}`];
+    }
+    const number = Number(text);
+    return Math.abs(number) <= MAX_NUMBER ? [number, ""] : [undefined, `“${short(text)}” is too large`];
+  }
+  if (kind === "boolean") {
+    const word = text.trim().toLowerCase();
+    return word === "true" || word === "false"
+      ? [word === "true", ""]
+      : [undefined, `“${short(text)}” is neither true nor false`];
+  }
+  return [...text].length <= MAX_TEXT ? [text, ""] : [undefined, `longer than ${MAX_TEXT} characters`];
+}
+
+export const short = (text) => (text.length > 40 ? `${text.slice(0, 40)}…` : text);
+export const percent = (share) => `${(100 * share).toFixed(1)} %`;
+export const number = (amount, digits = 0) =>
+  amount.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;

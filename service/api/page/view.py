@@ -1,0 +1,149 @@
+"""From the bundle and its past to the page's HTML. Templates escape whatever they are given."""
+
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+
+from service.api.page import curves
+from service.api.page.past import Past
+from service.api.scorer import Scorer
+from service.history import Estimate
+from service.model.bundle import Bundle, Refusal
+from service.model.reasons import typical_lead
+from service.model.reference import Categories
+from service.model.schema import Kind
+
+SELECTABLE = 40
+"""A category with more values is typed, with suggestions, instead of chosen."""
+SUGGESTED = 500
+FIGURES = {
+    "roc_auc": "ROC-AUC",
+    "pr_auc": "PR-AUC",
+    "lift": "Lift of the best tenth",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "accuracy": "Accuracy",
+    "brier": "Brier score",
+    "calibration_error": "Calibration error",
+    "profit": "Profit per 1,000 leads",
+    "contacts": "Contacts per 1,000 leads",
+}
+SHARES = ("precision", "recall", "accuracy", "calibration_error")
+COUNTS = ("profit", "contacts")
+
+
+class Field(NamedTuple):
+    """One input of the form: `typical` is what it starts with, `values` what a category is known to hold."""
+
+    name: str
+    label: str
+    kind: Kind
+    typical: str
+    values: list[str]
+    select: bool
+
+
+def render(scorer: Scorer, past: Past | None, fresh: bool, refused: tuple[Refusal, str] | None) -> str:
+    """The whole page."""
+    bundle = scorer.bundle
+    return _template("page.html").render(
+        scorer=scorer,
+        bundle=bundle,
+        manifest=bundle.manifest,
+        fields=fields(bundle),
+        charts=curves.charts(bundle.manifest, bundle.reference),
+        drawing=curves,
+        figures=[
+            (label, bundle.manifest.benchmark[name], name)
+            for name, label in FIGURES.items()
+            if name in bundle.manifest.benchmark
+        ],
+        past=past,
+        fresh=fresh,
+        refused=refused,
+    )
+
+
+def waiting() -> str:
+    """The page before a first model is in service."""
+    return _template("waiting.html").render()
+
+
+def fields(bundle: Bundle) -> list[Field]:
+    """The form's inputs, in the schema's order."""
+    schema, columns = bundle.manifest.lead_schema, {each.name: each for each in bundle.reference.features}
+    typical = typical_lead(schema, bundle.reference)
+    found = []
+    for feature in schema.features:
+        column, known = columns.get(feature.name), bundle.manifest.encoding.categories.get(feature.name)
+        seen = [*(column.values if isinstance(column, Categories) else ()), *(known.columns if known else ())]
+        values = [v for v in dict.fromkeys(seen) if v and v not in feature.missing][:SUGGESTED]
+        start = typical[feature.name]
+        text = (
+            ""
+            if start is None
+            else str(start).lower()
+            if isinstance(start, bool)
+            else f"{start:g}"
+            if isinstance(start, float)
+            else start
+        )
+        select = feature.kind == "boolean" or (feature.kind == "category" and 0 < len(values) <= SELECTABLE)
+        found.append(Field(feature.name, label(feature.name), feature.kind, text, sorted(values), select))
+    return found
+
+
+def label(name: str) -> str:
+    """A column's name as people would write it: `lead_source` as Lead source."""
+    words = " ".join(name.replace("_", " ").replace(".", " ").split())
+    return words[:1].upper() + words[1:] or name
+
+
+def figure(value: float, name: str) -> str:
+    """A figure as it is read: a share in per cent, money and counts whole."""
+    if name in SHARES:
+        return f"{value:.1%}".replace("%", " %")
+    return f"{value:,.0f}" if name in COUNTS else f"{value:.2f}" if name == "lift" else f"{value:.3f}"
+
+
+def interval(estimate: Estimate, name: str) -> str:
+    """Low and high end, to stand beside the value."""
+    return f"{figure(estimate.low, name).removesuffix(' %')} to {figure(estimate.high, name)}"
+
+
+def moment(time: datetime) -> str:
+    """A time in UTC, to the minute."""
+    return f"{time.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
+
+
+def day(time: datetime) -> str:
+    """A time's day in UTC."""
+    return f"{time.astimezone(UTC):%-d %b %Y}"
+
+
+def spoken(name: str) -> str:
+    """A name of ours in words: `rolled_back` as rolled back."""
+    return name.replace("_", " ")
+
+
+@cache
+def _template(name: str) -> jinja2.Template:
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    filters: dict[str, Any] = {
+        "figure": figure,
+        "interval": interval,
+        "moment": moment,
+        "day": day,
+        "spoken": spoken,
+        "label": label,
+    }
+    environment.filters |= filters
+    environment.globals["FIGURES"] = FIGURES
+    return environment.get_template(name)
