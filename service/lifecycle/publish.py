@@ -34,7 +34,7 @@ NAMES = {
     "leadscoring_evaluation_mean_score": "Mean score of the evaluated leads.",
     "leadscoring_evaluation_near_threshold_ratio": "Share of scores close to the threshold.",
     "leadscoring_conversion_ratio": "Share of a band's leads that converted.",
-    "leadscoring_business_contacts": "Contacts that the decisions asked for.",
+    "leadscoring_business_contacts": "Contacts decided on, as many as the team can make.",
     "leadscoring_business_revenue": "What the contacted leads that converted were worth.",
     "leadscoring_business_cost": "What the contacts cost.",
     "leadscoring_business_roi_ratio": "Profit over cost.",

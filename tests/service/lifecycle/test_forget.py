@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from service import records
 from service.lifecycle import forget
-from service.lifecycle.forget import Search
+from service.lifecycle.erase import Search
 from service.lifecycle.quarantine import Rejected, set_aside
 from service.records import PredictionRecord
 from service.storage import Conflict, Folder, Storage, open_storage
