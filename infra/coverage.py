@@ -118,6 +118,11 @@ ROWS: Mapping[str, Row] = {
         {"wrong": "what a job records wrongly is the job's fault, and its tests'"},
         {**NO_TIME, **NO_DATE},
     ),
+    "job train": Row(
+        {"full": ("JobExecutionFailed",), "erring": ("JobExecutionFailed",)},
+        {"wrong": "a model that is wrong from the start shows in RankingBelowBenchmark when outcomes come"},
+        {**NO_TIME, **NO_DATE, **dict.fromkeys(("down", "slow"), "who starts it by hand sees how it goes")},
+    ),
     "job evaluate": job("Evaluate", ("TooFewOutcomes", "RecordsMissingInBucket")),
     "job drift": job(
         "Drift", waived={"wrong": "a missed drift shows in RankingBelowBenchmark when outcomes come, not before"}

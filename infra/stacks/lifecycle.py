@@ -11,6 +11,7 @@ from infra.bindings import (
     Job,
     JobBinaryAuthorization,
     JobContainer,
+    JobEnv,
     JobExecution,
     JobIamMember,
     JobNetwork,
@@ -31,7 +32,11 @@ CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 
 
 class LifecycleStack(TerraformStack):
-    """Four jobs, `python -m service.lifecycle.<job>` each, four schedules, one identity that may start them."""
+    """The jobs, `python -m service.lifecycle.<job>` each, the schedules of four, one identity that may start these.
+
+    People start `train`, which makes the first model, by hand. With other arguments it does what else is done by hand,
+    promote and roll back: its environment says where everything is.
+    """
 
     def __init__(
         self,
@@ -75,10 +80,16 @@ class LifecycleStack(TerraformStack):
             f"{predictions}/batch",
         )
 
+        places = {
+            "LEADSCORING_MODELS_URL": models,
+            "LEADSCORING_PREDICTIONS_URL": predictions,
+            "LEADSCORING_LEADS_URL": leads,
+            "MLFLOW_TRACKING_URI": tracking_url,
+        }
+
         def job(
-            name: str, schedule: str, hours: int, arguments: tuple[str, ...], tasks: int = 1, at_once: int = 1
+            name: str, schedule: str | None, hours: int, arguments: tuple[str, ...], tasks: int = 1, at_once: int = 1
         ) -> None:
-            scheduled.append(platform.Job(name, schedule, timedelta(hours=hours)))
             made = Job(
                 self,
                 name,
@@ -102,6 +113,7 @@ class LifecycleStack(TerraformStack):
                                 image=image,
                                 command=["python"],
                                 args=["-m", f"service.lifecycle.{name}", *arguments],
+                                env=[] if schedule else [JobEnv(name=n, value=value) for n, value in places.items()],
                                 resources=JobResources(limits={"cpu": str(JOB_CPUS), "memory": "8Gi"}),
                             )
                         ],
@@ -113,6 +125,9 @@ class LifecycleStack(TerraformStack):
                     ),
                 ),
             )
+            if schedule is None:
+                return
+            scheduled.append(platform.Job(name, schedule, timedelta(hours=hours)))
             invoker = JobIamMember(
                 self,
                 f"{name}_start",
@@ -147,6 +162,7 @@ class LifecycleStack(TerraformStack):
                 depends_on=[invoker],
             )
 
+        job("train", None, 6, ("--source", env.lead_source))
         job("evaluate", env.evaluate_schedule, 1, (*loop, "--counter", counter))
         job("drift", env.drift_schedule, 1, loop)
         job("retrain", env.retrain_schedule, 6, loop)

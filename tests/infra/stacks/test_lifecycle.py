@@ -4,9 +4,11 @@ import pytest
 
 from infra.environments import ENVIRONMENTS, PROD
 from infra.rehearsal.masking import Plan
+from service.lifecycle.job import OPTIONS
 from tests.infra.conftest import Plans, planned
 
-JOBS = {"evaluate", "drift", "retrain", "batch"}
+SCHEDULED = {"evaluate", "drift", "retrain", "batch"}
+JOBS = SCHEDULED | {"train"}
 
 
 def tasks(plan: Plan) -> dict[str, dict[str, Any]]:
@@ -72,7 +74,7 @@ def test_jobs_run_as_their_own_account_and_reach_mlflow_through_the_network(plan
 
 
 def test_time_limit_and_retries_stand_on_the_job(plans: Plans) -> None:
-    hours = {"evaluate": 1, "drift": 1, "retrain": 6, "batch": 2}
+    hours = {"train": 6, "evaluate": 1, "drift": 1, "retrain": 6, "batch": 2}
     for name, task in tasks(plans("prod")["lifecycle"]).items():
         assert task["timeout"] == f"{hours[name] * 3600}s"
         assert task["max_retries"] == 2
@@ -89,7 +91,17 @@ def test_batch_is_sharded_as_the_environment_says_and_nothing_else_is(plans: Pla
         assert shards == dict.fromkeys(JOBS - {"batch"}, (1, 1)) | {"batch": (env.batch_tasks, env.batch_parallelism)}
 
 
-@pytest.mark.parametrize("name", sorted(JOBS))
+def test_train_is_started_by_hand_and_knows_where_everything_is(plans: Plans) -> None:
+    plan = plans("prod")["lifecycle"]
+    assert "train_schedule" not in planned(plan, "google_cloud_scheduler_job")
+    (container,) = tasks(plan)["train"]["containers"]
+    assert container["args"] == ["-m", "service.lifecycle.train", "--source", PROD.lead_source]
+    given = {each["name"]: each.get("value") for each in container["env"]}
+    assert given.keys() == {variable for variable, _ in OPTIONS.values()}
+    assert given["LEADSCORING_MODELS_URL"] == "gs://acme-leads-prod-models"
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULED))
 def test_each_job_is_started_on_schedule_by_the_run_method(plans: Plans, name: str) -> None:
     started = planned(plans("prod")["lifecycle"], "google_cloud_scheduler_job")[f"{name}_schedule"]
     assert started["schedule"] == getattr(PROD, f"{name}_schedule")
@@ -105,7 +117,7 @@ def test_each_job_is_started_on_schedule_by_the_run_method(plans: Plans, name: s
 def test_the_starter_may_start_each_job_and_nothing_more(plans: Plans) -> None:
     plan = plans("prod")["lifecycle"]
     grants = planned(plan, "google_cloud_run_v2_job_iam_member")
-    assert {grant["name"] for grant in grants.values()} == {f"acme-leads-prod-{name}" for name in JOBS}
+    assert {grant["name"] for grant in grants.values()} == {f"acme-leads-prod-{name}" for name in SCHEDULED}
     assert {grant["role"] for grant in grants.values()} == {"roles/run.invoker"}
     starters = references(plan, "google_cloud_run_v2_job_iam_member", "member").values()
     assert all("google_service_account.starter.email" in starter for starter in starters)
