@@ -26,12 +26,7 @@ class Condition:
     op: str
     threshold: float | None  # None: the limit is an expression
     limit: str  # what it is compared with, as PromQL
-    or_missing: bool = False  # it holds too where nothing is measured
-
-    @property
-    def text(self) -> str:
-        """The comparison as PromQL."""
-        return f"{self.measured} {self.op} {self.limit}"
+    or_missing: bool = False  # it holds too where nothing is measured, or there is no limit
 
 
 def conditions(alert: Alert) -> tuple[Condition, ...]:
@@ -40,6 +35,11 @@ def conditions(alert: Alert) -> tuple[Condition, ...]:
     if not found:
         raise ValueError(f"{alert.name}: its expression compares nothing: {alert.expr}")
     return found
+
+
+def normal(expr: str) -> str:
+    """An expression as `flat` writes it, without brackets around it."""
+    return flat(_bare(promql.parse(expr)))
 
 
 def flat(expr: promql.Expr) -> str:
@@ -95,18 +95,19 @@ def _not(condition: Condition) -> Condition:
 def _comparison(left: promql.Expr, op: str, right: promql.Expr) -> Condition:
     if isinstance(right, promql.BinaryExpr) and str(right.op) == "-" and flat(right.lhs) == "time()":
         # x > time() - limit: its age is below the limit.
-        return _compared(_age(left), _MIRRORED[op], right.rhs)
+        return _compared(f"time() - {flat(left)}", _MIRRORED[op], right.rhs)
     if all("_timestamp_seconds" in flat(side) and "time()" not in flat(side) for side in (left, right)):
-        # The later of two moments is the younger.
-        right = promql.parse(_age(right))
-        return _compared(_age(left), _MIRRORED[op], right)
+        # The later of two moments is the younger. One that never was is the oldest, and has no age to draw.
+        limit = f"time() - {flat(_ever(right))}"
+        return Condition(f"time() - {flat(left)}", _MIRRORED[op], None, limit, or_missing=_ever(right) is not right)
     return _compared(flat(left), op, right)
 
 
-def _age(moment: promql.Expr) -> str:
-    """Seconds since a moment."""
-    bracketed = isinstance(moment, promql.BinaryExpr)
-    return f"time() - ({flat(moment)})" if bracketed else f"time() - {flat(moment)}"
+def _ever(moment: promql.Expr) -> promql.Expr:
+    """Without the `or vector(0)` that stands for never."""
+    if isinstance(moment, promql.BinaryExpr) and str(moment.op) == "or" and flat(moment.rhs) == "vector(0)":
+        return _bare(moment.lhs)
+    return moment
 
 
 def _compared(measured: str, op: str, limit: promql.Expr) -> Condition:

@@ -3,6 +3,11 @@
 from monitoring.catalogue.quality import AUC, CALIBRATION, newest
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Unit
 
+SCORES = (
+    "sum by (tenth) (increase(leadscoring_scores_total[1d]))"
+    " / on () group_left () sum(increase(leadscoring_scores_total[1d]))"
+)
+
 DASHBOARD = Dashboard(
     "model",
     "Lead scoring: model quality",
@@ -31,6 +36,7 @@ DASHBOARD = Dashboard(
             ),
         ),
         Panel("Leads to judge by", lines=(Line("with a final outcome", newest("evaluation_leads", "evaluate")),)),
+        Panel("Scores given in a day", Unit.RATIO, (Line("${tenth}", SCORES),), stacked=True),
         Panel(
             "Scores of the evaluated leads",
             Unit.RATIO,

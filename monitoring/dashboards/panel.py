@@ -7,7 +7,7 @@ from enum import StrEnum
 import promql_parser as promql
 
 from monitoring.alerts import Alert
-from monitoring.conditions import Condition, conditions, flat
+from monitoring.conditions import Condition, conditions, normal
 
 
 class Unit(StrEnum):
@@ -65,13 +65,13 @@ class Dashboard:
 
 def watched(panel: Panel, parts: Iterable[tuple[Alert, Condition]]) -> Panel:
     """The panel with these conditions on it: what is measured as a line, a limit as a line or a threshold."""
-    lines = {_written(line.expr): line for line in panel.lines}
+    lines = {normal(line.expr): line for line in panel.lines}
     levels: dict[float, list[str]] = {threshold.value: [threshold.label] for threshold in panel.thresholds}
     for alert, condition in parts:
         name = _legend(alert, condition)
-        lines.setdefault(condition.measured, Line(name, condition.measured))
+        lines.setdefault(normal(condition.measured), Line(name, condition.measured))
         if condition.threshold is None:
-            lines.setdefault(condition.limit, Line(f"limit of {alert.name}", condition.limit, limit=True))
+            lines.setdefault(normal(condition.limit), Line(f"limit of {alert.name}", condition.limit, limit=True))
         else:
             names = levels.setdefault(condition.threshold, [])
             if alert.name not in names:
@@ -106,10 +106,6 @@ def placed(
         replace(dashboard, panels=tuple(watched(panel, parts.get(panel.title, ())) for panel in dashboard.panels))
         for dashboard in dashboards
     )
-
-
-def _written(expr: str) -> str:
-    return flat(promql.parse(expr))
 
 
 def _legend(alert: Alert, condition: Condition) -> str:

@@ -17,6 +17,7 @@ DURATION = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 LEADS = Counter("leadscoring_leads_scored", "Leads scored and recorded.", ["decision"])
+SCORES = Counter("leadscoring_scores", "Scores given, by the tenth of the scale that they lie in.", ["tenth"])
 MODEL = Gauge("leadscoring_model_info", "1 for the model version that is served.", ["version"])
 MODEL_LOADED = Gauge("leadscoring_model_loaded_timestamp_seconds", "When the served model was loaded.")
 SWAPS = Counter("leadscoring_model_swaps", "Models put in service, the first included.")
@@ -28,11 +29,15 @@ RECORDS_WRITTEN = Counter("leadscoring_records_written", "Prediction records put
 RECORDS_UPLOADED = Counter("leadscoring_records_uploaded", "Prediction records uploaded.")
 UPLOAD_FAILURES = Counter("leadscoring_upload_failures", "Uploads of records that failed and are tried again.")
 
+TENTHS = tuple(f"{n / 10}-{(n + 1) / 10}" for n in range(10))  # 1.0 belongs to the last
+
 # From the start at 0: a counter that appears with its first event shows PromQL no growth by it.
 for status in (200, 500, 503):
     REQUESTS.labels("/v1/score", "POST", status)
 DURATION.labels("/v1/score")
 for decision in get_args(Decision):
     LEADS.labels(decision)
+for tenth in TENTHS:
+    SCORES.labels(tenth)
 for reason in get_args(Refusal):
     REFUSED.labels(reason)

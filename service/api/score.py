@@ -54,6 +54,8 @@ class ScoreRoute:
             raise Problem(503, "the records of the scores cannot be kept now; try again", retry_s=10) from error
         for decision, count in scored.decisions.items():
             metrics.LEADS.labels(decision).inc(count)
+        for tenth, count in scored.tenths.items():
+            metrics.SCORES.labels(metrics.TENTHS[tenth]).inc(count)
         metrics.RECORDS_WRITTEN.inc(sum(scored.decisions.values()))
         await Response(scored.answer, media_type="application/json")(scope, receive, send)
 

@@ -3,6 +3,7 @@
 import itertools
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cached_property
@@ -26,11 +27,12 @@ MAX_EXPLAINED = 100
 
 
 class Scored(NamedTuple):
-    """The answer, its records as JSON lines, and how many leads were decided how."""
+    """The answer, its records as JSON lines, how many leads were decided how, and where their scores lie."""
 
     answer: bytes
     lines: bytes
     decisions: dict[Decision, int]
+    tenths: dict[int, int]  # of the scale, 0 to 9: how many scores lie in each
 
 
 class Scorer:
@@ -89,6 +91,7 @@ class Scorer:
             _encode(ScoreResponse(request_id, answers)),
             lines,
             {"contact": contacts, "skip": len(answers) - contacts},
+            Counter([min(int(10 * score), 9) for score in scores]),
         )
 
     def _explain(self, leads: list[Any], scores: list[float]) -> list[list[Reason]]:

@@ -39,7 +39,7 @@ def read(expr: str) -> list[tuple[str, str, float | str]]:
         ("(a < 5) > (b or c) > d", [("a", "<", 5), ("a", ">", "b or c"), ("a", ">", "d")]),
         (
             "x_timestamp_seconds > (y_timestamp_seconds or vector(0))",
-            [("time() - x_timestamp_seconds", "<", "time() - (y_timestamp_seconds or vector(0))")],
+            [("time() - x_timestamp_seconds", "<", "time() - y_timestamp_seconds")],
         ),
         ("time() - a_timestamp_seconds > 60", [("time() - a_timestamp_seconds", ">", 60)]),
         ("count(max by (c) (a) == 0) >= 2", [("count(max by (c) (a) == 0)", ">=", 2)]),
@@ -67,7 +67,8 @@ def test_every_alerts_metrics_are_in_its_conditions(alert: Alert) -> None:
     names = {name for c in told for text in (c.measured, c.limit) for name in _metrics(text)}
     assert names == _metrics(alert.expr)
     for condition in told:
-        promql_parser.parse(condition.text)
+        promql_parser.parse(condition.measured)
+        promql_parser.parse(condition.limit)
 
 
 def _metrics(expr: str) -> set[str]:

@@ -13,6 +13,7 @@ from monitoring.proof.stories.front_door import SIX
 from monitoring.slos import Slo
 
 NEAR = 0.7  # of what a page's window allows, a blip spends at most
+CONTACTED = 0.3  # of the scored leads
 SCORED = {"route": "/v1/score", "method": "POST"}
 OURS = {"monitored_resource": "k8s_container", "container_name": "scoring", "pod_name": ""}
 URL = {"monitored_resource": "uptime_url", "check_id": "front-door"}
@@ -177,7 +178,9 @@ def serve(world: World) -> None:
         name = "leadscoring_request_duration_seconds"
         _counter(world, f"{name}_count", {"route": "/v1/score"}, total + gone, pod)
         _counter(world, f"{name}_bucket", {"route": "/v1/score", "le": "0.25"}, total - slow + gone, pod)
-        _counter(world, "leadscoring_leads_scored_total", {}, total - failed + gone, pod)
+        contact = np.floor(CONTACTED * (total - failed))
+        for decision, count in (("contact", contact), ("skip", total - failed - contact)):
+            _counter(world, "leadscoring_leads_scored_total", {"decision": decision}, count + gone, pod)
         written = rng.binomial(total - failed, 1 - world.unwritten)
         _counter(world, "leadscoring_records_written_total", {}, written + gone, pod)
         _counter(world, "leadscoring_records_uploaded_total", {}, np.where(world.stuck, 0, written) + gone, pod)

@@ -73,6 +73,19 @@ class Tsdb:
                 found.setdefault(labels, np.zeros(len(times), bool))[(at - times[0]) // step] = True
         return found
 
+    def values(self, expr: str, times: NDArray[np.int64]) -> list[tuple[dict[str, str], NDArray[np.float64]]]:
+        """The labels of each series that the expression gives, and its values at the times; NaN where it has none."""
+        step = int(times[1] - times[0])
+        found: dict[str, NDArray[np.float64]] = {}
+        for first in range(0, len(times), POINTS):
+            part = times[first : first + POINTS]
+            for answer in self._query(expr, int(part[0]), int(part[-1]), step):
+                labels = json.dumps(answer["metric"], sort_keys=True)
+                series = found.setdefault(labels, np.full(len(times), np.nan))
+                for when, value in answer["values"]:
+                    series[(int(when) - times[0]) // step] = float(value)
+        return [(json.loads(labels), values) for labels, values in sorted(found.items())]
+
     def _query(self, expr: str, start: int, end: int, step: int) -> list[dict[str, list[tuple[float, str]]]]:
         form = urllib.parse.urlencode({"query": expr, "start": start, "end": end, "step": step}).encode()
         try:

@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-import promql_parser
 import pytest
 
 from monitoring import catalogue
 from monitoring.alerts import Alert
-from monitoring.conditions import conditions
+from monitoring.conditions import conditions, normal
 from monitoring.dashboards import ELSEWHERE, dashboards
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Threshold, placed
 
@@ -20,10 +19,10 @@ SPOOL = next(alert for alert in ALERTS if alert.name == "SpoolHalfFull")
 def test_every_condition_of_an_alert_is_on_a_panel_with_its_threshold(alert: Alert) -> None:
     for place, condition in enumerate(conditions(alert)):
         panel = PANELS[ELSEWHERE.get((alert.name, place), alert.panel)]
-        drawn = {promql_parser.parse(line.expr).prettify() for line in panel.lines}
-        assert promql_parser.parse(condition.measured).prettify() in drawn
+        drawn = {normal(line.expr) for line in panel.lines}
+        assert normal(condition.measured) in drawn
         if condition.threshold is None:
-            assert promql_parser.parse(condition.limit).prettify() in drawn
+            assert normal(condition.limit) in drawn
         else:
             (threshold,) = (each for each in panel.thresholds if each.value == condition.threshold)
             assert alert.name in threshold.label.split(", ")
@@ -44,7 +43,7 @@ def test_every_panel_shows_something_and_no_line_twice() -> None:
         assert panel.lines, panel.title
         legends = [line.legend for line in panel.lines]
         assert len(set(legends)) == len(legends), panel.title
-        exprs = [promql_parser.parse(line.expr).prettify() for line in panel.lines]
+        exprs = [normal(line.expr) for line in panel.lines]
         assert len(set(exprs)) == len(exprs), panel.title
 
 

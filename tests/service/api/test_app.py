@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.api.metrics import TENTHS
 from service.model.bundle import Pointer, load, read_pointer
 from service.model.schema import Feature, LeadSchema
 from service.storage import open_storage
@@ -85,6 +86,21 @@ def test_too_many_leads_to_explain_are_refused_and_none_is_scored(server: Server
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["path"] == "leads"
     assert server.metric("leadscoring_records_written_total") == before + 100
+
+
+def test_every_score_is_counted_in_its_tenth_of_the_scale(server: Server) -> None:
+    def counted() -> dict[str, float]:
+        names = {tenth: f'leadscoring_scores_total{{tenth="{tenth}"}}' for tenth in TENTHS}
+        return {tenth: server.metric(name) for tenth, name in names.items()}
+
+    before = counted()
+    answers = server.score(*({"features": {**forge.LEAD}} for _ in range(7))).json()["scores"]
+    grown = {tenth: value - before[tenth] for tenth, value in counted().items() if value != before[tenth]}
+    expected = dict.fromkeys(TENTHS, 0.0)
+    for answer in answers:
+        expected[TENTHS[min(int(10 * answer["score"]), 9)]] += 1
+    assert grown == {tenth: count for tenth, count in expected.items() if count}
+    assert [tuple(map(float, tenth.split("-"))) for tenth in TENTHS] == [(n / 10, (n + 1) / 10) for n in range(10)]
 
 
 @pytest.mark.parametrize(
