@@ -2,12 +2,14 @@
 
 import argparse
 import re
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from monitoring import catalogue, limits
@@ -17,8 +19,9 @@ from monitoring.dashboards import ELSEWHERE, dashboards
 from monitoring.promql import duration
 from monitoring.proof.cases import Case
 from monitoring.proof.engine import EngineFailed
+from monitoring.proof.replay.firing import DAYS, replay
 from monitoring.proof.stories import cases
-from monitoring.review import plot
+from monitoring.review import diff, plot
 from monitoring.review.explain import number, sentence
 
 PICTURES = Path(".platform/alerts")
@@ -31,7 +34,9 @@ EPILOG = """examples:
   scripts/alerts --page                     only what wakes somebody
   scripts/alerts show SpoolHalfFull         one alert explained, its cases drawn in .platform/alerts/
   scripts/alerts show EvaluateLate --plot late.png
-exit status: 0 done, 1 a case could not be evaluated, 2 wrong use, or no promtool
+  scripts/alerts diff main                  thresholds at main and here, and how often each fires in thirty days
+  scripts/alerts diff HEAD~1 --markdown     the same for a pull request
+exit status: 0 done, 1 a case, a commit or a replay could not be evaluated, 2 wrong use, or no promtool or prometheus
 """
 
 
@@ -52,7 +57,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     one.add_argument("name", metavar="NAME", help="an alert's name")
     one.add_argument("--plot", type=Path, metavar="FILE", help="where to draw (default: .platform/alerts/NAME.png)")
+    two = commands.add_parser("diff", help="what a change does to the alerts", description=_diff.__doc__)
+    two.add_argument("ref", metavar="REF", help="the commit to compare with")
+    two.add_argument("--markdown", action="store_true", help="as a section of the review sheet")
+    two.add_argument("--days", type=int, default=DAYS, help="days of the replay (default: %(default)s)")
+    two.add_argument("--seed", type=int, default=0, help="of the replay (default: %(default)s)")
     given = parser.parse_args(arguments)
+    if given.command == "diff":
+        if not 1 <= given.days <= DAYS:
+            two.error(f"--days takes 1 to {DAYS}: {given.days}")
+        return _diff(given.ref, given.markdown, given.days, given.seed)
     if given.command == "show":
         return _show(one, given.name, given.plot)
     _table(given.page, given.ticket)
@@ -106,6 +120,35 @@ def _show(parser: argparse.ArgumentParser, name: str, file: Path | None) -> int:
         print(f"{file} was not drawn: {error}", file=sys.stderr)
         return 1
     print(f"\nits cases, drawn: {file}")
+    return 0
+
+
+def _diff(ref: str, as_markdown: bool, days: int, seed: int) -> int:
+    """Show thresholds before and after of every alert that changed, and how often each fires in a replay."""
+    try:
+        changed = diff.changes(diff.at(ref), catalogue.alerts())
+        if changed:
+            print(f"{len(changed)} alerts changed; replaying {days} days", file=sys.stderr)
+            with replay(seed, days) as told:
+                changed = diff.counted(changed, told)
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (diff.RefError, OSError, ValueError, subprocess.TimeoutExpired) as error:
+        print(error, file=sys.stderr)
+        return 1
+    replayed = f"How often each fires in {days} simulated days (seed {seed}), before and after."
+    if as_markdown or not changed:
+        print(diff.markdown(changed, replayed) if as_markdown else "No alert fires otherwise than before.")
+        return 0
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("alert", f"at {ref}", "here", "fired then", "fires now"):
+        table.add_column(name, no_wrap=name == "alert", overflow="fold")
+    for row in diff.rows(changed):
+        table.add_row(*map(escape, row))
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(table)
+    console.print(replayed)
     return 0
 
 
