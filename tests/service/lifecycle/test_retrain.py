@@ -3,6 +3,7 @@
 import signal
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -11,6 +12,7 @@ from service import history
 from service.history import Decision, DriftCheck, FeatureDrift
 from service.lifecycle import export, lease, release, retrain
 from service.lifecycle.gate import Rules
+from service.lifecycle.job import JobFailed
 from service.model import bundle
 from service.storage import Storage
 from service.tracking import ALIAS
@@ -18,6 +20,15 @@ from tests.service.lifecycle import loop, stopping
 from tests.service.lifecycle.loop import NOW, SCORED, Loop
 
 NAME = "retrained"
+SAID: tuple[Literal["promoted", "refused", "kept"], ...] = (
+    "kept",
+    "refused",
+    "kept",
+    "refused",
+    "promoted",
+    "refused",
+)
+"""Yesterday's decision first."""
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +50,8 @@ def champion_run(made: Loop) -> str:
     return str(MlflowClient(made.mlflow).get_model_version_by_alias(NAME, ALIAS).run_id)
 
 
-def check(made: Loop, since: timedelta = timedelta(0), found: bool = True) -> None:
-    """A drift check of the served model."""
+def check(made: Loop, since: timedelta = timedelta(0), found: bool = True, version: str | None = None) -> None:
+    """A drift check, of the served model unless another is named."""
     pointed = bundle.read_pointer(made.models)
     assert pointed is not None
     time = pointed[0].moved_at + since
@@ -51,7 +62,7 @@ def check(made: Loop, since: timedelta = timedelta(0), found: bool = True) -> No
         time=time,
         since=time,
         until=time,
-        model_version=pointed[0].version,
+        model_version=version or pointed[0].version,
         leads=1,
         found=found,
         features=(),
@@ -126,12 +137,15 @@ def test_a_challenger_that_is_no_better_is_refused_and_the_champion_stays(
     assert champion_run(same) == better.manifest.provenance.mlflow_run_id
 
 
-@pytest.mark.parametrize(("since", "found", "due"), [(1, True, True), (1, False, False), (-1, True, False)])
+@pytest.mark.parametrize(
+    ("since", "found", "version", "due"),
+    [(1, True, None, True), (1, False, None, False), (-1, True, None, False), (1, True, "another", False)],
+)
 def test_drift_is_a_reason_only_where_it_was_found_since_the_champion_is_served(
-    since: int, found: bool, due: bool, champion: Path, mlflow_url: str, tmp_path: Path
+    since: int, found: bool, version: str | None, due: bool, champion: Path, mlflow_url: str, tmp_path: Path
 ) -> None:
     made = loop.make(champion, str(tmp_path / "store"), mlflow_url, tmp_path / "metrics")
-    check(made, timedelta(days=since), found)
+    check(made, timedelta(days=since), found, version)
     assert retrain.main(made.arguments("--trigger", "drift")) == 0
     *_, decision = decisions(made)
     assert (decision.trigger, decision.action) == ("drift", "promoted" if due else "kept")
@@ -159,6 +173,66 @@ def test_a_model_whose_engines_disagree_is_refused(
     *_, decision = decisions(made)
     assert decision.action == "refused"
     assert "ONNX and scikit-learn differ by" in decision.reason
+    assert made.served().version == before
+
+
+def tried(
+    made: Loop, action: Literal["promoted", "refused", "kept"], days: float, author: str = retrain.AUTHOR
+) -> None:
+    """An audit record of so many days before the retraining."""
+    time, served = NOW - timedelta(days=days), made.served().version
+    said = Decision(
+        time=time, action=action, trigger="schedule", version=None, before=served, author=author, reason="a test"
+    )
+    history.append(made.models, said)
+
+
+@pytest.mark.parametrize(
+    ("action", "author", "rests"),
+    [("refused", retrain.AUTHOR, True), ("kept", retrain.AUTHOR, False), ("refused", "somebody", False)],
+)
+def test_it_rests_after_a_refusal_as_after_a_promotion_but_not_after_doing_nothing(
+    action: Literal["refused", "kept"], author: str, rests: bool, champion: Path, mlflow_url: str, tmp_path: Path
+) -> None:
+    made = loop.make(champion, str(tmp_path / "store"), mlflow_url, tmp_path / "metrics")
+    tried(made, action, days=1, author=author)
+    assert retrain.main(made.arguments("--trigger", "drift")) == 0
+    assert ("last retrained or promoted" in decisions(made)[-1].reason) is rests
+
+
+def test_it_rests_after_somebody_moved_the_pointer_by_hand(champion: Path, mlflow_url: str, tmp_path: Path) -> None:
+    made = loop.make(champion, str(tmp_path / "store"), mlflow_url, tmp_path / "metrics")
+    pointed = bundle.read_pointer(made.models)
+    assert pointed is not None
+    tried(made, "refused", days=9)
+    by_hand = pointed[0].model_copy(update={"moved_at": NOW - timedelta(days=1), "moved_by": "ann"})
+    bundle.move_pointer(made.models, by_hand, pointed[1])
+    assert retrain.main(made.arguments()) == 0
+    assert f"last retrained or promoted at {by_hand.moved_at:%Y-%m-%d %H:%M} UTC" in decisions(made)[-1].reason
+
+
+def test_refusals_are_counted_since_the_last_promotion_whatever_was_kept_between(
+    champion: Path, mlflow_url: str, tmp_path: Path
+) -> None:
+    made = loop.make(champion, str(tmp_path / "store"), mlflow_url, tmp_path / "metrics")
+    for days, action in enumerate(SAID, 1):
+        tried(made, action, days)
+    assert retrain.main(made.arguments()) == 0
+    assert 'leadscoring_challenger_refused_in_a_row{job="retrain"} 2' in (made.metrics / "retrain.prom").read_text()
+
+
+def test_a_retraining_that_lost_its_lease_leaves_the_pointer_alone(
+    champion: Path, mlflow_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = loop.make(champion, str(tmp_path / "store"), mlflow_url, tmp_path / "metrics")
+    before = made.served().version
+
+    def lost(_: lease.Lease) -> None:
+        raise JobFailed("the lease was lost")
+
+    monkeypatch.setattr(lease.Lease, "check", lost)
+    assert retrain.main(made.arguments()) == 1
+    assert "the lease was lost" in capsys.readouterr().err
     assert made.served().version == before
 
 
