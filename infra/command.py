@@ -6,13 +6,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from infra.environments import ENVIRONMENTS
-from infra.rehearsal import real, terraform
+from infra.programs import Failed
+from infra.rehearsal import real
 from infra.rehearsal.server import REATTACH
-from infra.rehearsal.steps import StackError, Step
-from infra.rehearsal.terraform import Terraform
+from infra.rehearsal.steps import StackError
 from infra.review import guard
-
-Work = Callable[[Terraform, Mapping[str, str], Step], None]
 
 
 class Refused(Exception):
@@ -22,43 +20,54 @@ class Refused(Exception):
         super().__init__("\n".join(f"REFUSED: {finding.name} {finding.says}" for finding in findings))
 
 
-def ask(name: str, description: str, examples: str, allow: str, arguments: list[str]) -> tuple[str, dict[str, str]]:
-    """The environment's id, and the reasons by what may be lost; `allow` explains --allow.
-
-    Ends the process with 2 on wrong use, and with 1 where Terraform would not use the real providers.
-    """
-    parser = argparse.ArgumentParser(
+def parser(name: str, description: str, examples: str, allow: str) -> argparse.ArgumentParser:
+    """The options that they all have; `allow` explains --allow."""
+    made = argparse.ArgumentParser(
         prog=f"scripts/{name}",
         description=description,
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("env", metavar="ENV", choices=list(ENVIRONMENTS), help=", ".join(ENVIRONMENTS))
-    parser.add_argument("--allow", metavar="STACK/ADDRESS=REASON", action="append", default=[], help=allow)
-    options = parser.parse_args(arguments)
+    made.add_argument("env", metavar="ENV", choices=list(ENVIRONMENTS), help=", ".join(ENVIRONMENTS))
+    made.add_argument("--allow", metavar="STACK/ADDRESS=REASON", action="append", default=[], help=allow)
+    return made
+
+
+def read(made: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
+    """The options, and the reasons by what may be lost.
+
+    Ends the process with 2 on wrong use, and with 1 where Terraform would not use the real providers.
+    """
+    options = made.parse_args(arguments)
     try:
         allowed = guard.overrides(options.allow)
     except guard.OverrideError as error:
-        parser.error(str(error))
+        made.error(str(error))
     if REATTACH in os.environ:
-        parser.exit(1, f"{REATTACH} is set: Terraform would not use the real providers. Unset it.\n")
-    return options.env, allowed
+        made.exit(1, f"{REATTACH} is set: Terraform would not use the real providers. Unset it.\n")
+    return options, allowed
 
 
-def attempt(work: Work, environ: Mapping[str, str]) -> int:
+def unattended(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a Terraform that asks nobody."""
+    return {**environ, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
+
+
+def tell(stack: str, what: str, seconds: float) -> None:
+    """A line for a step that is done."""
+    print(f"  {stack:<24} {what:<15} {seconds:5.1f} s", flush=True)
+
+
+def attempt(work: Callable[[], object]) -> int:
     """Do the work; a refusal or an error is shown with what to do next. Returns the exit status."""
-
-    def step(stack: str, what: str, seconds: float) -> None:
-        print(f"  {stack:<24} {what:<12} {seconds:5.1f} s", flush=True)
-
     try:
-        work(terraform.find(), {**environ, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}, step)
+        work()
     except Refused as refusal:
         print(f"{refusal}\nIf that is meant: --allow 'STACK/ADDRESS=REASON' for each of them", file=sys.stderr)
         return 1
-    except (StackError, guard.OverrideError) as error:
+    except (StackError, Failed, guard.OverrideError) as error:
         print(f"{error}", file=sys.stderr)
-        if remedy := real.remedy(str(error)):
+        if remedy := error.remedy if isinstance(error, Failed) else real.remedy(str(error)):
             print(f"What to do: {remedy}", file=sys.stderr)
         return 1
     return 0

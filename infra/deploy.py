@@ -1,86 +1,103 @@
 """Brings an environment up to what its stacks say, stack by stack; what holds data stays as it is, unless it is named.
 
-`python -m infra.deploy ENV`, which people type as `scripts/deploy`. Each stack is planned, asked the guard about, and
-applied exactly as planned before the next one, which may need what it has made. A refusal leaves the stacks before it
-deployed and touches nothing after.
+`python -m infra.deploy ENV`, which people type as `scripts/deploy`. What it does, in order, is `Deploy.phases` in
+`infra/phases.py`.
 """
 
-import json
+import argparse
 import os
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from infra import releases
-from infra.command import Refused, ask, attempt
+from infra import command
+from infra.apply import Shown
 from infra.environments import ENVIRONMENTS
-from infra.rehearsal import report
-from infra.rehearsal.masking import mask
-from infra.rehearsal.steps import Planned, StackError, Step, doing
-from infra.rehearsal.synthesis import Stack, synthesize
-from infra.rehearsal.terraform import Terraform
+from infra.phases import Deploy
+from infra.programs import Programs
+from infra.rehearsal.steps import silent
+from infra.rehearsal.synthesis import synthesize
+from infra.rehearsal.terraform import find
+from infra.release import Recipe
 from infra.review import guard
 
 FOLDER = Path(__file__).parents[1] / ".platform" / "deploy"
 EXAMPLES = """\
 examples:
-  scripts/deploy dev     plan and apply DEV's stacks in order; look at `scripts/plan dev --real` before
+  scripts/deploy dev --dry-run       print every command, in order; run none
+  scripts/deploy dev                 plan and apply DEV's stacks in order; look at `scripts/plan dev --real` before
+  scripts/deploy dev --build --base-image 'python@sha256:...'
+                                     build, scan and push the checked out commit's images, then deploy them
+  scripts/deploy dev --no-smoke 'the domain is not registered yet'
   scripts/deploy prod --allow 'prod-database/google_sql_database_instance.instance=a smaller disk, data restored'
+
+Images are built when --build says so, or when infra/releases.toml names none for the environment. Commit what is
+written there: it is the record of what runs.
 
 exit status: 0 done, 1 refused or failed, 2 wrong use"""
 
 
-def deploy(
-    stack: Stack,
-    engine: Terraform,
-    allowed: Mapping[str, str],
-    *,
-    folder: Path,
-    environ: Mapping[str, str],
-    step: Step,
-) -> str:
-    """Plan one stack, ask the guard, apply; returns what was done. Raises StackError, Refused, OverrideError."""
-    if missing := releases.unreleased(stack.config):
-        said = f"infra/releases.toml names no digest of {', '.join(missing)} for this environment"
-        raise StackError(stack.name, "looking up images", said)
-    place = folder / stack.name
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "cdk.tf.json").write_text(json.dumps(stack.config))
-    # A plan file holds secrets in clear: nobody else can read it, and it is gone with this block.
-    with tempfile.TemporaryDirectory() as secret:
-        file = str(Path(secret) / "plan")
-        with doing(stack.name, "plan", step):
-            engine.run("init", "-no-color", "-reconfigure", folder=place, env=environ)
-            engine.run("plan", "-no-color", f"-out={file}", folder=place, env=environ)
-            _, shown = engine.run("show", "-json", file, folder=place, env=environ)
-        planned = Planned(stack.name, mask(json.loads(shown)))
-        found = [*guard.findings([planned], certain=True), *guard.unprotected([stack])]
-        mine = {name: reason for name, reason in allowed.items() if name.startswith(f"{stack.name}/")}
-        if refused := guard.refused(found, mine):
-            raise Refused(refused)
-        with doing(stack.name, "apply", step):
-            engine.run("apply", "-no-color", file, folder=place, env=environ)
-    return report.count(report.changes(planned.plan))
+def run(deploy: Deploy) -> int:
+    """Do it; returns the exit status."""
+    status = command.attempt(deploy.phases)
+    if status and not deploy.programs.dry:
+        print(deploy.account(), file=sys.stderr)
+    return status
 
 
-def run(stacks: Sequence[Stack], allowed: Mapping[str, str], *, folder: Path, environ: Mapping[str, str]) -> int:
-    """Deploy the stacks in this order; returns the exit status."""
-
-    def work(engine: Terraform, variables: Mapping[str, str], step: Step) -> None:
-        for stack in stacks:
-            done = deploy(stack, engine, allowed, folder=folder, environ=variables, step=step)
-            print(f"{stack.name}: {done}", flush=True)
-
-    return attempt(work, environ)
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = command.parser(
+        "deploy",
+        "Deploy an environment: real providers, real state, your credentials.",
+        EXAMPLES,
+        "let this stateful resource be replaced, destroyed or unprotected",
+    )
+    made.add_argument("--dry-run", action="store_true", help="print every command, run none")
+    made.add_argument(
+        "--build", action=argparse.BooleanOptionalAction, help="build, push and scan the commit's images first"
+    )
+    made.add_argument(
+        "--base-image",
+        metavar="IMAGE@DIGEST",
+        default=os.environ.get("BASE_IMAGE", ""),
+        help="a Debian with Python 3.11, venv and pip; BASE_IMAGE unless given",
+    )
+    made.add_argument("--pip-conf", metavar="FILE", type=Path, help="an index of your own, as a build secret")
+    made.add_argument(
+        "--allow-vulnerability",
+        metavar="ID=REASON",
+        action="append",
+        default=[],
+        help="release in spite of this critical vulnerability",
+    )
+    made.add_argument("--no-smoke", metavar="REASON", default="", help="do not ask for a score at the end")
+    return made
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns the exit status."""
-    description = "Deploy an environment: real providers, real state, your credentials."
-    allow = "let this stateful resource be replaced, destroyed or unprotected"
-    env, allowed = ask("deploy", description, EXAMPLES, allow, arguments)
-    return run(synthesize(ENVIRONMENTS[env]), allowed, folder=FOLDER / env, environ=os.environ)
+    options, allowed = command.read(parser(), arguments)
+    env = ENVIRONMENTS[options.env]
+    programs = Programs(command.unattended(os.environ), dry=options.dry_run)
+    try:
+        vulnerabilities = guard.reasons("--allow-vulnerability", "ID=REASON", options.allow_vulnerability)
+    except guard.OverrideError as error:
+        parser().error(str(error))
+    return run(
+        Deploy(
+            env,
+            allowed,
+            Shown(("terraform",), "") if options.dry_run else find(),
+            programs,
+            build=options.build,
+            recipe=Recipe(options.base_image, options.pip_conf, vulnerabilities),
+            no_smoke=options.no_smoke,
+            folder=FOLDER / env.id,
+            door=f"https://{env.domain}",
+            step=silent if options.dry_run else command.tell,
+            synthesize=lambda: synthesize(env),
+        )
+    )
 
 
 if __name__ == "__main__":

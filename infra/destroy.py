@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.command import Refused, ask, attempt
+from infra import command
+from infra.command import Refused
 from infra.environments import ENVIRONMENTS
 from infra.rehearsal import isolation
 from infra.rehearsal.stateful import PROTECTION, STATEFUL
 from infra.rehearsal.steps import Step, doing
 from infra.rehearsal.synthesis import Config, Stack, synthesize
-from infra.rehearsal.terraform import Terraform
+from infra.rehearsal.terraform import Terraform, find
 from infra.review import guard
 
 FOLDER = Path(__file__).parents[1] / ".platform" / "destroy"
@@ -85,24 +86,26 @@ def _write(folder: Path, config: Config) -> None:
 def run(stacks: Sequence[Stack], allowed: Mapping[str, str], *, folder: Path, environ: Mapping[str, str]) -> int:
     """Look, ask the guard, destroy; returns the exit status."""
 
-    def work(engine: Terraform, variables: Mapping[str, str], step: Step) -> None:
-        deployed = look(stacks, engine, folder=folder, environ=variables, step=step)
+    def work() -> None:
+        engine, variables = find(), command.unattended(environ)
+        deployed = look(stacks, engine, folder=folder, environ=variables, step=command.tell)
         found = held(deployed)
         if refused := guard.refused(found, allowed):
             raise Refused(refused)
         for finding in found:
             print(f"allowed ({allowed[finding.name]}): {finding.name} {finding.says}")
-        destroy(deployed, engine, environ=variables, step=step)
+        destroy(deployed, engine, environ=variables, step=command.tell)
 
-    return attempt(work, environ)
+    return command.attempt(work)
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns the exit status."""
     description = "Take an environment away: real providers, real state, your credentials."
     allow = "a stateful resource that goes too, and why"
-    env, allowed = ask("destroy", description, EXAMPLES, allow, arguments)
-    return run(synthesize(ENVIRONMENTS[env]), allowed, folder=FOLDER / env, environ=os.environ)
+    options, allowed = command.read(command.parser("destroy", description, EXAMPLES, allow), arguments)
+    env = ENVIRONMENTS[options.env]
+    return run(synthesize(env), allowed, folder=FOLDER / env.id, environ=os.environ)
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ def build(app: App, env: Environment) -> None:
         namespace=serving.namespace,
         service=serving.service,
         endpoint_groups=serving.endpoint_groups,
+        smoke=foundation.smoke,
     )
     edge.add_dependency(serving)  # so it is destroyed before
     database = DatabaseStack(
@@ -120,7 +121,7 @@ def build(app: App, env: Environment) -> None:
         health_path=edge.health_path,
     )
     alerting.add_dependency(edge)  # what is asked for must be there
-    delivery = DeliveryStack(app, f"{env.id}-delivery", env=env, alerting=f"{env.id}-alerting")
+    delivery = DeliveryStack(app, f"{env.id}-delivery", env=env, alerting=f"{env.id}-alerting", smoke=foundation.smoke)
     delivery.add_dependency(foundation)  # its APIs must be on
 
     stacks = (foundation, network, cluster, storage, database, tracking, serving, edge, lifecycle, alerting, delivery)

@@ -1,6 +1,9 @@
 """Which container image each environment runs: the digests in releases.toml."""
 
 import json
+import os
+import re
+import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,7 +24,36 @@ Releases = Mapping[str, Mapping[Name, Digest]]  # by environment
 
 def load(file: Path = FILE) -> Releases:
     """All digests. Raises pydantic.ValidationError, naming environment and image of a wrong one."""
-    return TypeAdapter(Releases).validate_python(tomllib.loads(file.read_text()))
+    return _valid(file.read_text())
+
+
+def record(id: str, digests: Mapping[Name, Digest], file: Path = FILE) -> None:
+    """Write these digests of the environment `id`; everything else in the file stays, comments too.
+
+    The file is replaced in one step. Raises pydantic.ValidationError for what is no digest, and writes nothing then.
+    """
+    lines = file.read_text().splitlines()
+    if f"[{id}]" not in lines:
+        lines += ["", f"[{id}]"]
+    for name, digest in digests.items():
+        start = lines.index(f"[{id}]") + 1
+        end = next((i for i in range(start, len(lines)) if lines[i].startswith("[")), len(lines))
+        written = [i for i in range(start, end) if re.match(rf"{name}\s*=", lines[i])]
+        if written:
+            lines[written[0]] = re.sub(r"""(["']).*?\1""", f'"{digest}"', lines[written[0]], count=1)
+        else:
+            after = max((i + 1 for i in range(start, end) if lines[i].strip()), default=start)
+            lines.insert(after, f'{name} = "{digest}"')
+    text = "\n".join(lines) + "\n"
+    _valid(text)
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.", delete=False) as new:
+        new.write(text)
+    Path(new.name).chmod(file.stat().st_mode)
+    os.replace(new.name, file)
+
+
+def _valid(text: str) -> Releases:
+    return TypeAdapter(Releases).validate_python(tomllib.loads(text))
 
 
 def image(env: Environment, name: Name, releases: Releases | None = None) -> str:

@@ -52,13 +52,19 @@ def unprotected(stacks: Sequence[Stack]) -> list[Finding]:
 
 def overrides(given: Sequence[str]) -> dict[str, str]:
     """`STACK/ADDRESS=REASON` as a table. Raises OverrideError."""
+    table = reasons("--allow", "STACK/ADDRESS=REASON", given)
+    if wrong := [name for name in table if "/" not in name]:
+        raise OverrideError(f"--allow takes STACK/ADDRESS=REASON: {', '.join(wrong)} names no stack")
+    return table
+
+
+def reasons(option: str, form: str, given: Sequence[str]) -> dict[str, str]:
+    """`NAME=REASON` as a table. Raises OverrideError, naming the option, without a name or a reason."""
     table = {}
     for text in given:
         name, _, reason = text.partition("=")
-        if "/" not in name or len(reason.strip()) < SHORTEST_REASON:
-            raise OverrideError(
-                f"--allow takes STACK/ADDRESS=REASON, a reason of {SHORTEST_REASON} characters: {text!r}"
-            )
+        if not name or len(reason.strip()) < SHORTEST_REASON:
+            raise OverrideError(f"{option} takes {form}, a reason of {SHORTEST_REASON} characters: {text!r}")
         table[name] = reason.strip()
     return table
 

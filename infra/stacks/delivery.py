@@ -56,8 +56,9 @@ VIEWERS = (
 class DeliveryStack(TerraformStack):
     """Identity pool, planner, deployer."""
 
-    def __init__(self, scope: object, id: str, *, env: Environment, alerting: str) -> None:
-        """`alerting` is the id of the stack whose state holds the PagerDuty key where the environment pages."""
+    def __init__(self, scope: object, id: str, *, env: Environment, alerting: str, smoke: str) -> None:
+        """`alerting` is the id of the stack whose state holds the PagerDuty key where the environment pages, `smoke`
+        the e-mail address of the account that asks for a score after each deploy."""
         super().__init__(scope, id)
         pool = IdentityPool(
             self,
@@ -117,6 +118,14 @@ class DeliveryStack(TerraformStack):
             "deployer_states",
             bucket=env.state_bucket,
             role="roles/storage.objectUser",
+            member=f"serviceAccount:{deployer.email}",
+        )
+        # To sign the token that the smoke test shows at the front door; as that account alone, which can do no more.
+        ServiceAccountIamMember(
+            self,
+            "deployer_smoke",
+            service_account_id=f"projects/{env.project}/serviceAccounts/{smoke}",
+            role="roles/iam.serviceAccountTokenCreator",
             member=f"serviceAccount:{deployer.email}",
         )
 

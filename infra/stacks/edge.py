@@ -53,9 +53,18 @@ class EdgeStack(TerraformStack):
     health_path: str
 
     def __init__(
-        self, scope: object, id: str, *, env: Environment, namespace: str, service: str, endpoint_groups: str
+        self,
+        scope: object,
+        id: str,
+        *,
+        env: Environment,
+        namespace: str,
+        service: str,
+        endpoint_groups: str,
+        smoke: str,
     ) -> None:
-        """`namespace` and `service` name the Kubernetes Service, `endpoint_groups` the groups of its pods."""
+        """`namespace` and `service` name the Kubernetes Service, `endpoint_groups` the groups of its pods, `smoke` is
+        the e-mail address of the account that asks for a score after each deploy."""
         super().__init__(scope, id)
         self.health_path = HEALTH_PATH
         reach_cluster(self, env)
@@ -102,10 +111,11 @@ class EdgeStack(TerraformStack):
 
         scoring = backend("scoring", front_door(self, env), iap=True)
         health = backend("health", health_only(self, env, HEALTH_PATH), iap=False)
-        for number, caller in enumerate(env.callers):
+        callers = {f"caller_{number}": caller for number, caller in enumerate(env.callers)}
+        for name, caller in (callers | {"smoke": f"serviceAccount:{smoke}"}).items():
             IapMember(
                 self,
-                f"caller_{number}",
+                name,
                 web_backend_service=scoring.name,
                 role="roles/iap.httpsResourceAccessor",
                 member=caller,

@@ -44,6 +44,7 @@ APIS = (
     "cloudscheduler.googleapis.com",
     "compute.googleapis.com",
     "container.googleapis.com",
+    "containeranalysis.googleapis.com",
     "containerscanning.googleapis.com",
     "dns.googleapis.com",
     "gkebackup.googleapis.com",
@@ -68,6 +69,7 @@ class FoundationStack(TerraformStack):
     jobs: str
     mlflow: str
     migrator: str
+    smoke: str
     nodes: str
     migrator_password: str  # the secret's id
     keys: dict[str, str]  # by use; one that is missing is Google's
@@ -96,6 +98,7 @@ class FoundationStack(TerraformStack):
         self.jobs = account("jobs", "Evaluates, watches for drift, retrains, scores in batches.")
         self.mlflow = account("mlflow", "Runs the MLflow server.")
         self.migrator = account("migrator", "Brings the schema of MLflow's database up to date.")
+        self.smoke = account("smoke", "Asks for one score after each deploy.")
         self.nodes = account("nodes", "Runs the cluster's nodes: pulls images, writes their logs and metrics.")
 
         # Time series belong to a project: Cloud Monitoring has nothing narrower to grant on.

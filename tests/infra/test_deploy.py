@@ -1,94 +1,307 @@
-"""A deploy: real Terraform, its state in a real storage server, stand-ins for Google alone."""
+"""A deploy, whole: real Terraform, its state in a real storage server, a real door; doubles of Google's programs."""
 
 import copy
-from collections.abc import Iterator
+import re
+import shlex
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra import deploy
-from infra.rehearsal import catalogue
+from infra import deploy, releases, rollout, smoke
+from infra.apply import Shown
+from infra.environments import DEV
+from infra.phases import NAMESPACE, Deploy
+from infra.programs import Programs
+from infra.rehearsal import catalogue, terraform
 from infra.rehearsal.isolation import environment
 from infra.rehearsal.server import REATTACH, serve
 from infra.rehearsal.synthesis import Stack
+from infra.release import Recipe
 from tests.infra.conftest import stack
+from tests.infra.doubles.workplace import COMMIT, Cloud, Door, door
 
 BUCKET, ACCOUNT = "google_storage_bucket", "google_service_account"
-NAME = f"held/{BUCKET}.b"
+SERVICE, OBJECT = "google_cloud_run_v2_service", "kubernetes_manifest"
+BASE = f"debian@sha256:{'b' * 64}"
+NAME = f"dev-storage/{BUCKET}.b"
+OLD: dict[releases.Name, str] = {
+    "scoring": f"sha256:{'a1' * 32}",
+    "jobs": f"sha256:{'a2' * 32}",
+    "mlflow-server": f"sha256:{'a3' * 32}",
+}
 
 
-def in_bucket(name: str, test: str, resources: dict[str, Any]) -> Stack:
-    made = stack(name=name, resource=resources)
-    made.config["terraform"]["backend"]["gcs"] = {"bucket": "leads-test", "prefix": f"deploy/{test}/{name}"}
-    return made
+class Site:
+    """An environment to deploy to, with the stacks that a deploy treats each in its way, and two plain ones."""
 
+    def __init__(self, folder: Path, prefix: str, base: dict[str, str], cloud: Cloud, door: Door) -> None:
+        self.folder, self.prefix, self.cloud, self.door = folder, prefix, cloud, door
+        self.environ = base | cloud.environ()
+        self.file = folder / "releases.toml"
+        self.file.write_text("# what runs\n\n[dev]\n# by hand\n\n[prod]\n")
+        self.changes: dict[str, dict[str, Any]] = {}  # resources by stack that stand instead of its own
 
-def stacks(test: str, **changed: Any) -> list[Stack]:
-    held = {"name": "b", "location": "EU", "force_destroy": False, "lifecycle": {"prevent_destroy": True}, **changed}
-    return [
-        in_bucket("before", test, {ACCOUNT: {"a": {"account_id": "some-account"}}}),
-        in_bucket("held", test, {BUCKET: {"b": held}}),
-        in_bucket("after", test, {ACCOUNT: {"c": {"account_id": "other-account"}}}),
-    ]
+    def stacks(self) -> list[Stack]:
+        run = {name: releases.image(DEV, name, releases.load(self.file)) for name in OLD}
+        pod = {"spec": {"containers": [{"name": "scoring", "image": run["scoring"]}]}}
+        deployment = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "scoring", "namespace": NAMESPACE},
+            "spec": {"template": pod},
+        }
+        held = {"name": "b", "location": "EU", "force_destroy": False, "lifecycle": {"prevent_destroy": True}}
+        server = {
+            "name": "s",
+            "location": "europe-west1",
+            "template": {"containers": [{"image": run["mlflow-server"]}]},
+        }
+        resources: dict[str, Any] = {
+            "foundation": {ACCOUNT: {"a": {"account_id": "some-account"}}},
+            "storage": {BUCKET: {"b": held}},
+            "serving": {OBJECT: {"deployment": {"manifest": deployment}}},
+            "tracking": {SERVICE: {"mlflow": server}},
+            "edge": {ACCOUNT: {"e": {"account_id": "other-account"}}},
+            "alerting": {ACCOUNT: {"z": {"account_id": "third-account"}}},
+        }
+        return [self._stack(part, resource) for part, resource in (resources | self.changes).items()]
+
+    def _stack(self, part: str, resource: dict[str, Any]) -> Stack:
+        made = stack(name=f"dev-{part}", resource=copy.deepcopy(resource))
+        made.config["terraform"]["backend"]["gcs"] = {"bucket": "leads-test", "prefix": f"{self.prefix}/{part}"}
+        if OBJECT in resource:
+            made.config["terraform"]["required_providers"]["kubernetes"] = {
+                "source": "kubernetes",
+                "version": "2.38.0",
+            }
+        return made
+
+    def deploy(self, **given: Any) -> int:
+        """Deploy; the exit status."""
+        dry = given.pop("dry", False)
+        return deploy.run(
+            Deploy(
+                DEV,
+                given.pop("allowed", {}),
+                Shown(("terraform",), "") if dry else terraform.find(),
+                Programs(self.environ, dry),
+                recipe=Recipe(BASE, scan_seconds=5, every_seconds=0.01, **given.pop("recipe", {})),
+                folder=self.folder / "deploy",
+                file=self.file,
+                door=self.door.url,
+                patience=rollout.Patience(pods=5, groups=0.3, door=0.3, every=0.1),
+                synthesize=self.stacks,
+                **given,
+            )
+        )
+
+    def release(self, **digests: str) -> None:
+        """Write into the file what somebody has built before."""
+        named = {name: digests.get(name.replace("-", "_"), digest) for name, digest in OLD.items()}
+        releases.record("dev", named, self.file)
 
 
 @pytest.fixture
-def environ(gcs: str, tmp_path: Path) -> Iterator[dict[str, str]]:
-    schema = catalogue.load("registry.terraform.io/hashicorp/google")
-    with serve([catalogue.select(schema, {BUCKET, ACCOUNT}, ())]) as reattach:
-        yield environment(tmp_path, reattach, {}) | {
+def site(gcs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Site]:
+    google = catalogue.load("registry.terraform.io/hashicorp/google")
+    kubernetes = catalogue.load("registry.terraform.io/hashicorp/kubernetes")
+    wanted = [
+        catalogue.select(google, {BUCKET, ACCOUNT, SERVICE}, ()),
+        catalogue.select(kubernetes, {OBJECT}, ()),
+    ]
+    cloud = Cloud(tmp_path / "cloud")
+    with serve(wanted) as reattach, door(tmp_path, smoke.account(DEV), cloud.key) as front:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "door.pem"))
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        base = environment(tmp_path, reattach, {}) | {
             "GOOGLE_OAUTH_ACCESS_TOKEN": "not-a-token",
             "GOOGLE_BACKEND_STORAGE_CUSTOM_ENDPOINT": f"{gcs}/storage/v1/",
         }
+        yield Site(tmp_path, re.sub(r"\W", "-", request.node.name), base, cloud, front)
 
 
-def test_stacks_are_deployed_in_order_and_a_second_deploy_changes_nothing(
-    environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+Said = Callable[[], tuple[str, str]]
+
+
+@pytest.fixture
+def said(capfd: pytest.CaptureFixture[str]) -> Said:
+    """What was written to standard output and to standard error since it was asked last."""
+    return lambda: tuple(capfd.readouterr())  # type: ignore[return-value]
+
+
+def applied(out: str) -> list[str]:
+    return [line.partition(":")[0].removeprefix("dev-") for line in out.splitlines() if re.match(r"dev-\w+: ", line)]
+
+
+def test_a_first_deploy_builds_scans_and_pushes_migrates_waits_and_asks_for_a_score(site: Site, said: Said) -> None:
+    site.cloud.write(scans_pending=2, zones_after=2)
+    assert site.deploy() == 0
+    out, _ = said()
+    assert applied(out) == ["foundation", "storage", "serving", "tracking", "edge", "alerting"]
+    state = site.cloud.state
+    written = releases.load(site.file)["dev"]
+    assert {f"{DEV.images}/{name}:{COMMIT}": digest for name, digest in written.items()} == state["registry"]
+    assert site.file.read_text().startswith("# what runs\n\n[dev]\n# by hand\n")
+    assert (state["backups"], state["migrations"], state["asked_for_zones"]) == (1, 1, 2)
+    assert site.door.scored == [f"smoke-{COMMIT}"]
+    assert "whose record stays" in out
+    assert f"backup {1_700_000_000_001} of acme-leads-dev-mlflow" in out
+    order = ["docker build", "docker push", "show-package", "rollout status", "get service", "backups create"]
+    order += ["operations wait", "jobs execute", "sign-jwt"]
+    lines = [" ".join(each) for each in site.cloud.asked]
+    places = [next(i for i, line in enumerate(lines) if what in line) for what in order]
+    assert places == sorted(places)
+    assert not list(site.folder.rglob("plan"))
+
+
+def test_a_second_deploy_builds_nothing_changes_nothing_and_migrates_nothing(site: Site, said: Said) -> None:
+    assert site.deploy() == 0
+    said()
+    site.cloud.forget()
+    assert site.deploy() == 0
+    out, _ = said()
+    assert out.count(": no changes") == 6
+    assert site.cloud.calls("docker") == site.cloud.calls("sql") == site.cloud.calls("jobs execute") == 0
+
+
+def test_a_tag_that_the_registry_holds_is_recognised_and_neither_built_nor_pushed_again(site: Site, said: Said) -> None:
+    assert site.deploy() == 0
+    said()
+    site.cloud.forget()
+    assert site.deploy(build=True) == 0
+    out, _ = said()
+    assert out.count(f"the registry holds {COMMIT[:12]} already") == 3
+    assert site.cloud.calls("docker build") == site.cloud.calls("docker push") == 0
+    assert out.count(": no changes") == 6
+
+
+def test_a_dry_run_prints_every_command_of_a_deploy_in_order_and_runs_none(site: Site, said: Said) -> None:
+    assert site.deploy(dry=True) == 0
+    printed = [shlex.split(line) for line in said()[0].splitlines() if not line.startswith("#")]
+    assert site.cloud.asked == []
+    assert releases.load(site.file) == {"dev": {}, "prod": {}}
+    assert site.deploy() == 0
+    shown = [[word for word in line if not word.startswith("KUBECONFIG=")] for line in printed]
+    run = site.cloud.asked
+    names = {"sha256:" + f"{number:064x}": "DIGEST" for number in (1, 2, 3)} | {COMMIT: "COMMIT", "0a1b2c": "OPERATION"}
+    text = "\n".join(map(shlex.join, run))
+    for real, stands in names.items():
+        text = text.replace(real, stands)
+    assert text == "\n".join(shlex.join(line) for line in shown if line[0] != "terraform")
+    steps = [
+        next(word for word in line if word in ("init", "plan", "show", "apply"))
+        for line in shown
+        if line[0] == "terraform"
+    ]
+    assert steps == ["init", "plan", "show", "apply"] * 6
+
+
+def test_where_no_registry_is_yet_the_foundation_is_applied_before_the_images_are_built(site: Site, said: Said) -> None:
+    site.cloud.write(repository=False)
+    assert site.deploy() == 0
+    assert applied(said()[0])[:3] == ["foundation", "foundation", "storage"]
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ("rev-parse", "not a git repository"),
+        ("repositories describe", "PERMISSION_DENIED"),
+        ("configure-docker", "no such host"),
+        ("docker build", "no space left"),
+        ("docker push", "denied"),
+        ("images describe", "PERMISSION_DENIED"),
+    ],
+)
+def test_a_release_that_fails_changes_nothing_and_says_what_failed(
+    what: str, says: str, site: Site, said: Said
 ) -> None:
-    for expected in ("1 to add", "no changes"):
-        assert deploy.run(stacks("twice"), {}, folder=tmp_path / "d", environ=environ) == 0
-        said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("  ")]
-        assert [line.partition(":")[0] for line in said] == ["before", "held", "after"]
-        assert all(f": {expected}" in line for line in said)
-    assert not list(tmp_path.rglob("plan"))
+    site.cloud.fail(what, says)
+    before = site.file.read_text()
+    assert site.deploy() == 1
+    out, err = said()
+    assert " ".join(what.split()[:1]) in err
+    assert says in err
+    assert applied(out) == []
+    assert "What was done, and stays:\n  nothing" in err
+    assert site.file.read_text() == before
 
 
-def test_what_holds_data_is_not_lost_and_nothing_after_it_is_touched(
-    environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_what_is_not_committed_is_not_released(site: Site, said: Said) -> None:
+    site.cloud.write(changed=" M service/api/app.py\n")
+    assert site.deploy() == 1
+    assert "M service/api/app.py\nWhat to do: commit, then release" in said()[1]
+    assert site.cloud.calls("docker ") == 0
+
+
+@pytest.mark.parametrize("base", ["", "python:3.11-slim-bookworm"])
+def test_a_base_image_without_a_digest_is_refused(base: str, site: Site, said: Said) -> None:
+    site.cloud.forget()
+    made = Deploy(DEV, {}, terraform.find(), Programs(site.environ), recipe=Recipe(base), file=site.file)
+    assert deploy.run(made) == 1
+    assert "a release needs one by digest" in said()[1]
+    assert site.cloud.calls("docker") == 0
+
+
+def flaw(*, fix: bool) -> dict[str, Any]:
+    version = {"fullName": "3.0.14", "kind": "NORMAL"} if fix else {"kind": "MAXIMUM"}
+    issue = {"affectedPackage": "openssl", "fixedVersion": version, "fixAvailable": fix}
+    return {
+        "noteName": "projects/goog-vulnz/notes/CVE-2026-1234",
+        "vulnerability": {"effectiveSeverity": "CRITICAL", "fixAvailable": fix, "packageIssue": [issue]},
+    }
+
+
+def test_a_critical_vulnerability_with_a_fix_is_refused_unless_it_is_named_with_a_reason(
+    site: Site, said: Said
 ) -> None:
-    folder = tmp_path / "d"
-    assert deploy.run(stacks("lost"), {}, folder=folder, environ=environ) == 0
-    capsys.readouterr()
-    changed = copy.deepcopy(stacks("lost", lifecycle={"prevent_destroy": False}))
-    changed[2].config["resource"][ACCOUNT]["c"]["display_name"] = "new"
-    assert deploy.run(changed, {}, folder=folder, environ=environ) == 1
-    out, err = capsys.readouterr()
-    assert f"REFUSED: {NAME} has no prevent_destroy" in err
-    assert "before: no changes" in out
-    assert "after" not in out
-    reason = {NAME: "its content was copied elsewhere"}
-    assert deploy.run(changed, reason, folder=folder, environ=environ) == 0
-    assert "after: 1 to change" in capsys.readouterr().out
+    site.cloud.write(critical=[flaw(fix=True)])
+    assert site.deploy() == 1
+    out, err = said()
+    assert "CVE-2026-1234 openssl -> 3.0.14" in err
+    assert "--allow-vulnerability" in err
+    assert applied(out) == []
+    assert releases.load(site.file)["dev"] == {}
+    reason = {"CVE-2026-1234": "the code is never reached"}
+    assert site.deploy(recipe={"allowed": reason}, no_smoke="not this time") == 0
+    assert "critical, the code is never reached: CVE-2026-1234" in said()[0]
+    site.cloud.write(critical=[])
+    assert site.deploy(build=True, recipe={"allowed": reason}) == 1
+    assert "--allow-vulnerability names what no image has: CVE-2026-1234" in said()[1]
 
 
-def test_what_terraform_refuses_is_shown_and_ends_the_deploy(
-    environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert deploy.run(stacks("broken", labels="none"), {}, folder=tmp_path / "d", environ=environ) == 1
-    assert "held: plan failed" in capsys.readouterr().err
+def test_a_critical_vulnerability_that_nobody_has_fixed_yet_is_shown(site: Site, said: Said) -> None:
+    site.cloud.write(critical=[flaw(fix=False)])
+    assert site.deploy() == 0
+    assert "critical, no fix yet: CVE-2026-1234 openssl -> no fix" in said()[0]
 
 
-def test_stand_ins_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("scan", "says"), [("FINISHED_FAILED", "the scan ended with FINISHED_FAILED"), ("SCANNING", "no end of the scan")]
+)
+def test_an_image_that_was_not_scanned_is_not_deployed(scan: str, says: str, site: Site, said: Said) -> None:
+    site.cloud.write(scan=scan)
+    assert site.deploy(recipe={}) == 1
+    out, err = said()
+    assert says in err
+    assert applied(out) == []
+
+
+def test_stand_ins_are_refused(monkeypatch: pytest.MonkeyPatch, said: Said) -> None:
     monkeypatch.setenv(REATTACH, "{}")
     with pytest.raises(SystemExit) as ended:
         deploy.main(["dev"])
     assert ended.value.code == 1
-    assert "would not use the real providers" in capsys.readouterr().err
+    assert "would not use the real providers" in said()[1]
 
 
-@pytest.mark.parametrize("arguments", [["nowhere"], ["dev", "--allow", "no reason"]])
-def test_wrong_use_is_told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [["nowhere"], ["dev", "--allow", "no reason"], ["dev", "--allow-vulnerability", "CVE-2026-1=short"]],
+)
+def test_wrong_use_is_told(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as wrong:
         deploy.main(arguments)
     assert wrong.value.code == 2

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from infra import releases
+from infra import release, releases
 from infra.environments import DEV, ENVIRONMENTS, PROD
 from infra.rehearsal import real
 from infra.rehearsal.steps import StackError
@@ -67,3 +67,34 @@ def test_every_image_is_named_by_a_digest_in_the_environments_own_registry(stack
         assert {re.sub("@sha256:[0-9a-f]{64}$", "", image) for image in images} == {
             f"{env.images}/{name}" for name in releases.IMAGES
         }
+
+
+def written(text: str, tmp_path: Path, **digests: str) -> str:
+    file = tmp_path / "releases.toml"
+    file.write_text(text)
+    releases.record("dev", {name.replace("_", "-"): digest for name, digest in digests.items()}, file)  # type: ignore[misc]
+    assert list(tmp_path.iterdir()) == [file]
+    return file.read_text()
+
+
+def test_a_digest_is_written_where_it_belongs_and_everything_else_stays(tmp_path: Path) -> None:
+    other = f"sha256:{'cd' * 32}"
+    prod = f'[prod]\nscoring = "{other}"\n'
+    before = f"# why\n\n[dev]\n# note\nscoring = '{other}' # old\n\n{prod}"
+    assert written(before, tmp_path, scoring=DIGEST, mlflow_server=DIGEST) == (
+        f'# why\n\n[dev]\n# note\nscoring = "{DIGEST}" # old\nmlflow-server = "{DIGEST}"\n\n{prod}'
+    )
+
+
+def test_an_environment_that_the_file_does_not_know_is_added(tmp_path: Path) -> None:
+    assert written("# why\n", tmp_path, jobs=DIGEST) == f'# why\n\n[dev]\njobs = "{DIGEST}"\n'
+
+
+def test_what_is_no_digest_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="jobs"):
+        written("[dev]\n", tmp_path, jobs="latest")
+    assert (tmp_path / "releases.toml").read_text() == "[dev]\n"
+
+
+def test_every_image_has_a_recipe() -> None:
+    assert set(release.RECIPES) == set(releases.IMAGES)

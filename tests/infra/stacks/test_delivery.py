@@ -44,6 +44,7 @@ def test_a_job_without_an_environment_is_no_error(plans: Plans) -> None:
 def test_the_planner_is_lent_to_the_main_branch_and_the_deployer_to_the_protected_environment(plans: Plans) -> None:
     plan = plans("prod")["delivery"]
     lent = planned(plan, "google_service_account_iam_member")
+    signs = lent.pop("deployer_smoke")
     assert {name: grant["member"] for name, grant in lent.items()} == {
         "planner_ci": f"principalSet://iam.googleapis.com/{POOL}/attribute.ref/refs/heads/main",
         "deployer_ci": f"principalSet://iam.googleapis.com/{POOL}/attribute.environment/prod",
@@ -52,6 +53,10 @@ def test_the_planner_is_lent_to_the_main_branch_and_the_deployer_to_the_protecte
     for name in lent:
         account = holder(plan, "google_service_account_iam_member", name, "service_account_id")
         assert account == name.removesuffix("_ci")
+    # The deployer signs as the account of the smoke test and as no other.
+    assert signs["role"] == "roles/iam.serviceAccountTokenCreator"
+    assert signs["service_account_id"].endswith("/acme-leads-prod-smoke@acme-leads-prod.iam.gserviceaccount.com")
+    assert holder(plan, "google_service_account_iam_member", "deployer_smoke") == "deployer"
 
 
 def test_the_planner_can_look_at_everything_and_change_nothing(plans: Plans) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 import yaml
 
+from infra import smoke
 from infra.environments import ENVIRONMENTS, PROD
 from infra.rehearsal import facts
 from infra.rehearsal.masking import Plan
@@ -73,7 +74,8 @@ def test_only_the_scoring_backend_is_behind_the_identity_aware_proxy_and_has_cal
         "health": False,
     }
     callers = planned(plans("prod")["edge"], "google_iap_web_backend_service_iam_member").values()
-    assert [caller["member"] for caller in callers] == list(PROD.callers)
+    tester = f"serviceAccount:{smoke.account(PROD)}"
+    assert [caller["member"] for caller in callers] == [*PROD.callers, tester]
     assert {caller["role"] for caller in callers} == {"roles/iap.httpsResourceAccessor"}
     assert {caller["web_backend_service"] for caller in callers} == {"acme-leads-prod-scoring"}
 

@@ -22,7 +22,8 @@ def test_apis_stay_on_when_the_stack_is_destroyed(plans: Plans) -> None:
 def test_each_workload_has_an_identity_of_its_own(plans: Plans) -> None:
     accounts = planned(plans("prod")["foundation"], "google_service_account")
     assert {name: account["account_id"] for name, account in accounts.items()} == {
-        workload: f"acme-leads-prod-{workload}" for workload in ("scoring", "jobs", "mlflow", "migrator", "nodes")
+        workload: f"acme-leads-prod-{workload}"
+        for workload in ("scoring", "jobs", "mlflow", "migrator", "nodes", "smoke")
     }
 
 
