@@ -72,7 +72,7 @@ export function startFile(served, seen) {
     $("wrong-title").textContent = `${plural(leads.wrongRows, "row")} left out for errors${more}`;
     $("wrong-rows").replaceChildren(
       ...leads.wrong.map(([row, column, problem]) =>
-        tableRow([element("td", number(row)), element("td", column || "–"), element("td", problem)]),
+        tableRow([element("td", number(row)), element("td", column || "(all)"), element("td", problem)]),
       ),
     );
     const none = new Option("their row in the file", "-1");

@@ -11,7 +11,7 @@ function follow() {
     if (link.hash === `#${shown.id}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.title = `${shown.querySelector("h2").textContent} – Lead scoring`;
+  document.title = `${shown.querySelector("h2").textContent} | Lead scoring`;
 }
 
 addEventListener("hashchange", () => {

@@ -2,6 +2,7 @@ import { newId, post } from "./api.js";
 import { number, percent, value } from "./values.js";
 
 const PAUSE_MS = 250;
+const SEEN = 0.0005; // an effect that is not written as 0.0
 const $ = (id) => document.getElementById(id);
 
 export function startTry(served, seen) {
@@ -83,15 +84,16 @@ export function startTry(served, seen) {
     $("answer").hidden = false;
     $("score").textContent = percent(scored.score);
     $("decision").textContent = decision;
-    $("decision").className = scored.decision;
+    $("decision").className = `decided-${scored.decision}`;
     $("band").textContent = `Band ${scored.band}`;
     $("needle").style.width = percent(scored.score).replace(" ", "");
     $("threshold").style.left = percent(served.threshold).replace(" ", "");
     $("meaning").textContent =
       `Worth contacting from ${percent(served.threshold)} on, the mark on the bar. ` +
       `A contact is expected to ${expected < 0 ? "lose" : "earn"} ${number(Math.abs(expected))}.`;
-    reasons(scored.reasons, given);
-    const main = scored.reasons[0];
+    const moved = scored.reasons.filter(({ effect }) => Math.abs(effect) >= SEEN);
+    reasons(moved, given);
+    const [main] = moved;
     const because = main ? `, most of all for ${label(main.feature)}` : "";
     $("said").textContent = `Score ${percent(scored.score)}. ${decision}. Band ${scored.band}${because}.`;
   }
@@ -126,7 +128,7 @@ export function startTry(served, seen) {
         return item;
       }),
     );
-    if (!found.length) $("reasons").append(element("li", "", "Nothing: this lead is typical in every field."));
+    if (!found.length) $("reasons").append(element("li", "", "Nothing: in every field this lead is as good as a typical one."));
   }
 
   form.addEventListener("input", () => {

@@ -1,0 +1,560 @@
+"""The page in a real browser: what its people see, press and hear."""
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+
+from service.storage import open_storage
+from tests.service import forge
+from tests.service.api.page.browser import chromium, heard, open_page
+from tests.service.api.server import Server
+
+pytestmark = pytest.mark.system
+
+PATIENCE_MS = 60_000
+MINUS = "\u2212"
+WRITTEN = "leadscoring_records_written_total"
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    root = tmp_path_factory.mktemp("page")
+    forge.release(open_storage(str(root / "store")), version="v1")
+    running = Server(root)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    opened = browser.new_context(accept_downloads=True, viewport={"width": 1200, "height": 900})
+    opened.set_default_timeout(PATIENCE_MS)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page of the test's own; at its end no script failed, and nothing broke the policy."""
+    page = context.new_page()
+    errors = heard(page)
+    yield page
+    assert errors == []
+
+
+def url(server: Server) -> str:
+    return f"http://127.0.0.1:{server.port}"
+
+
+def choose(page: Page, text: str | bytes, name: str = "leads.csv") -> None:
+    data = text if isinstance(text, bytes) else text.encode()
+    page.set_input_files("#choose", {"name": name, "mimeType": "text/csv", "buffer": data})
+
+
+def scored(page: Page) -> None:
+    page.locator("#start").click()
+    page.wait_for_selector("#list:not([hidden])")
+
+
+def rows(page: Page, table: str) -> list[list[str]]:
+    found: list[list[str]] = page.eval_on_selector_all(
+        f"{table} tr", "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
+    )
+    return found
+
+
+class Trying:
+    """Fields and answers of "Try a lead", by the name of the column."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def field(self, name: str) -> Any:
+        return self.page.locator(f'#lead [data-name="{name}"]')
+
+    def lead(self) -> dict[str, Any]:
+        """What the form holds, as the API takes it."""
+        found: dict[str, Any] = {}
+        for field in self.page.locator("#lead [data-name]").all():
+            name, kind, text = field.get_attribute("data-name"), field.get_attribute("data-kind"), field.input_value()
+            if name and text:
+                found[name] = float(text) if kind == "number" else text == "true" if kind == "boolean" else text
+        return found
+
+
+def test_nothing_is_scored_before_a_person_does_something(page: Page, server: Server) -> None:
+    before = server.metric(WRITTEN)
+    open_page(page, url(server))
+    expect(page.locator("#answer")).to_be_hidden()
+    assert server.metric(WRITTEN) == before
+    page.get_by_role("button", name="Score", exact=True).click()
+    expect(page.locator("#answer")).to_be_visible()
+    assert server.metric(WRITTEN) == before + 1
+
+
+def test_the_score_follows_a_changed_field_and_says_what_moved_it(page: Page, server: Server) -> None:
+    open_page(page, url(server))
+    trying, seen = Trying(page), []
+    for visits in ("14", "0"):
+        trying.field("visits").fill(visits)
+        answer = server.explain({"features": trying.lead()}).json()["scores"][0]
+        expect(page.locator("#score")).to_have_text(f"{100 * answer['score']:.1f} %")
+        expect(page.locator("#decision")).to_have_text("Contact" if answer["decision"] == "contact" else "Skip")
+        expect(page.locator("#band")).to_have_text(f"Band {answer['band']}")
+        sizes = [each["effect"] for each in answer["reasons"] if abs(each["effect"]) >= 0.0005]
+        told = page.locator("#reasons .size").all_text_contents()
+        assert told == [f"{'+' if size > 0 else MINUS}{abs(100 * size):.1f}" for size in sizes]
+        assert page.locator("#reasons li").first.get_attribute("class") == ("up" if visits == "14" else "down")
+        expect(page.locator("#said")).to_contain_text(f"Score {100 * answer['score']:.1f} %.")
+        seen.append(answer["score"])
+        headline, decision = (page.locator(each).bounding_box() for each in (".headline", "#decision"))
+        assert headline is not None
+        assert decision is not None
+        assert headline["y"] <= decision["y"] < headline["y"] + headline["height"]
+    assert seen[0] > seen[1]
+
+
+def test_scores_from_the_page_are_recorded_under_the_name_that_it_tells(
+    page: Page, browser: Browser, tmp_path: Path
+) -> None:
+    forge.release(open_storage(str(tmp_path / "store")))
+    own = Server(tmp_path)
+    open_page(page, url(own))
+    name = page.locator("#lead-id").text_content() or ""
+    assert re.fullmatch(r"page-[0-9a-f]{12}", name)
+    page.locator("#typical").click()
+    expect(page.locator("#answer")).to_be_visible()
+    assert own.stop() == 0
+    assert [record.lead_id for record in own.records()] == [name]
+
+
+def test_an_empty_field_is_not_known_and_all_can_be_emptied(page: Page, server: Server) -> None:
+    open_page(page, url(server))
+    page.locator("#clear").click()
+    expect(page.locator("#answer")).to_be_visible()
+    assert Trying(page).lead() == {}
+    (answer,) = server.score({"features": {}}).json()["scores"]
+    expect(page.locator("#score")).to_have_text(f"{100 * answer['score']:.1f} %")
+    page.locator("#typical").click()
+    expect(page.locator("#reasons")).to_have_text("Nothing: in every field this lead is as good as a typical one.")
+
+
+def test_a_field_that_is_no_number_is_marked_and_not_sent(page: Page, server: Server) -> None:
+    open_page(page, url(server))
+    before, visits = server.metric(WRITTEN), Trying(page).field("visits")
+    visits.fill("3,5")
+    page.get_by_role("button", name="Score", exact=True).click()
+    expect(visits).to_have_attribute("aria-invalid", "true")
+    expect(visits).to_have_accessible_description("“3,5” is not a number; write the decimals after a point.")
+    expect(visits).to_be_focused()
+    expect(page.locator("#try-error")).to_have_text("Not scored: correct the marked field.")
+    assert server.metric(WRITTEN) == before
+    visits.fill("3.5")
+    expect(page.locator("#answer")).to_be_visible()
+    expect(page.locator("#try-error")).to_be_hidden()
+    expect(visits).not_to_have_attribute("aria-invalid", "true")
+
+
+def test_a_field_that_the_service_refuses_is_marked(page: Page, server: Server) -> None:
+    open_page(page, url(server))
+
+    def spoil(route: Route) -> None:
+        lead = {"lead_id": "x", "features": {"days.since contact": "many", "visits": 3}}
+        route.continue_(post_data=json.dumps({"leads": [lead]}))
+
+    page.route("**/v1/score?explain=true", spoil)
+    page.locator("#typical").click()
+    field = Trying(page).field("days.since contact")
+    expect(field).to_have_accessible_description("Input should be a valid number.")
+    expect(Trying(page).field("visits")).not_to_have_attribute("aria-invalid", "true")
+
+
+def test_an_ended_session_and_a_service_away_are_told(page: Page, server: Server) -> None:
+    open_page(page, url(server))
+    page.route("**/v1/score?explain=true", lambda route: route.fulfill(status=401, body="Unauthorized"))
+    page.locator("#typical").click()
+    expect(page.locator("#try-error")).to_contain_text("no longer signed in. Reload the page to sign in again.")
+    page.unroute("**/v1/score?explain=true")
+    page.route("**/v1/score?explain=true", lambda route: route.abort())
+    page.locator("#typical").click()
+    expect(page.locator("#try-error")).to_contain_text("The service cannot be reached.")
+
+
+def test_a_new_model_is_told(page: Page, tmp_path: Path) -> None:
+    forge.release(open_storage(str(tmp_path / "store")), version="v1")
+    own = Server(tmp_path)
+    try:
+        open_page(page, url(own))
+        forge.release(own.models, seed=2, version="v2")
+        own.wait(lambda: own.version() == "v2")
+        page.locator("#typical").click()
+        expect(page.get_by_role("alert").first).to_have_text(
+            "A new model, v2, is in service. Reload the page to see it."
+        )
+    finally:
+        own.stop()
+
+
+FILE = (
+    "\ufeffLead_ID;Company;visits;days.since contact;opted_in;industry\r\n"
+    'L1;"Smith; Sons";2;3.5;true;retail\r\n'
+    'L2;"The ""Best"" Ltd";14;999;TRUE;health\r\n'
+    ";Blank & Co;;;;\r\n"
+    'L4;"two\nlines";7;1e1;false;never seen\r\n'
+    "\r\n"
+)
+FEATURES: list[dict[str, Any]] = [
+    {"visits": 2, "days.since contact": 3.5, "opted_in": True, "industry": "retail"},
+    {"visits": 14, "days.since contact": 999, "opted_in": True, "industry": "health"},
+    {},
+    {"visits": 7, "days.since contact": 10, "opted_in": False, "industry": "never seen"},
+]
+
+
+def test_a_file_becomes_a_list_with_the_best_first_and_is_given_back_whole(page: Page, server: Server) -> None:
+    open_page(page, url(server), "file")
+    choose(page, FILE)
+    expect(page.locator("#checked-title")).to_be_focused()
+    facts = page.locator("#facts li").all_text_contents()
+    assert facts == [
+        "4 leads can be scored.",
+        "4 of the 5 columns that the model reads are there.",
+        "Not there, so not known: “region”.",
+        "Kept, but not read by the model: “Lead_ID”, “Company”.",
+    ]
+    scored(page)
+    answers = server.score(*({"features": features} for features in FEATURES)).json()["scores"]
+    order = sorted(range(4), key=lambda i: -answers[i]["score"])
+    names, companies = ["L1", "L2", "", "L4"], ["Smith; Sons", 'The "Best" Ltd', "Blank & Co", "two\nlines"]
+    listed = rows(page, "#list-rows")
+    assert [row[-1] for row in listed] == [companies[i] for i in order]
+    assert [row[2] for row in listed] == [f"{100 * answers[i]['score']:.1f} %" for i in order]
+    blank = next(row[1] for row, i in zip(listed, order, strict=True) if i == 2)
+    assert re.fullmatch(r"page-[0-9a-f]{12}-4", blank)
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    assert download.value.suggested_filename == "leads-best-first.csv"
+    written = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8-sig"), newline=""), delimiter=";"))
+    assert [row["Company"] for row in written] == [companies[i] for i in order]
+    assert [row["Lead_ID"] for row in written] == [names[i] for i in order]
+    assert [float(row["score"]) for row in written] == pytest.approx([answers[i]["score"] for i in order])
+    assert [row["rank"] for row in written] == ["1", "2", "3", "4"]
+    assert {row["model_version"] for row in written} == {"v1"}
+
+
+def test_wrong_cells_are_named_by_row_and_column_and_the_other_rows_scored(page: Page, server: Server) -> None:
+    open_page(page, url(server), "file")
+    choose(page, f"visits,opted_in,industry\n1,true,a\nmany,maybe,b\n\n2,false\n3,,{'x' * 1001}\n4,false,c\n1e101,,\n")
+    expect(page.locator("#wrong-title")).to_have_text("4 rows left out for errors")
+    assert rows(page, "#wrong-rows") == [
+        ["3", "visits", "“many” is not a number"],
+        ["3", "opted_in", "“maybe” is neither true nor false"],
+        ["5", "(all)", "has 2 cells where the first row has 3"],
+        ["6", "industry", "longer than 1000 characters"],
+        ["8", "visits", "“1e101” is too large"],
+    ]
+    expect(page.locator("#start")).to_have_text("Score 2 leads")
+    scored(page)
+    assert len(rows(page, "#list-rows")) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"", "leads.csv is empty."),
+        (b"\xef\xbb\xbf \r\n", "leads.csv is empty."),
+        (b"visits,industry\n", "The file has column names and no leads."),
+        (b"a,b\n1,2\n", "None of the columns that the model reads is in the first row, which says: a, b."),
+        (b'visits,industry\n1,"retail\n', "Row 2: a quote is opened and never closed."),
+        (b'visits,industry\n1,"re"tail\n', "Row 2: text follows a closing quote."),
+        (b"visits,visits\n1,2\n", "The column “visits” is there twice."),
+    ],
+)
+def test_a_file_that_is_no_list_of_leads_is_refused(page: Page, server: Server, text: bytes, said: str) -> None:
+    open_page(page, url(server), "file")
+    choose(page, text)
+    expect(page.locator("#file-error")).to_contain_text(said)
+    expect(page.locator("#checked")).to_be_hidden()
+    choose(page, "visits\n1\n")  # and the page goes on
+    expect(page.locator("#start")).to_have_text("Score 1 lead")
+    expect(page.locator("#file-error")).to_be_hidden()
+
+
+def test_a_file_of_another_encoding_is_read(page: Page, server: Server) -> None:
+    open_page(page, url(server), "file")
+    for encoding, note in (("cp1252", "Windows-1252, for it is not UTF-8"), ("utf-16", "UTF-16")):
+        choose(page, "Name\tvisits\nMüller\t3\n".encode(encoding))
+        expect(page.locator("#facts")).to_contain_text(f"It was read as {note}.")
+        scored(page)
+        assert rows(page, "#list-rows")[0][-1] == "Müller"
+
+
+def test_the_file_can_be_dropped(page: Page, server: Server) -> None:
+    open_page(page, url(server), "try")
+    dropped = page.evaluate_handle(
+        "() => { const data = new DataTransfer(); "
+        "data.items.add(new File(['visits\\n3\\n'], 'dropped.csv')); return data }"
+    )
+    page.dispatch_event("body", "drop", {"dataTransfer": dropped})
+    expect(page.locator("#checked-title")).to_have_text("dropped.csv")
+    expect(page.locator("#file")).to_be_visible()
+
+
+def test_expected_value_follows_the_slider(page: Page, server: Server) -> None:
+    leads = [{"visits": i % 15, "opted_in": i % 2 == 0} for i in range(200)]
+    text = "visits,opted_in\n" + "".join(f"{lead['visits']},{str(lead['opted_in']).lower()}\n" for lead in leads)
+    scores = sorted(s["score"] for s in server.score(*({"features": lead} for lead in leads)).json()["scores"])[::-1]
+    open_page(page, url(server), "file")
+    choose(page, text)
+    scored(page)
+
+    def told() -> list[str]:
+        return page.locator("#worth dd").all_text_contents()
+
+    pays = sum(score * 100 >= 10 for score in scores)
+    expect(page.locator("#contacts")).to_have_value(str(pays))  # the team can contact all
+    for count in (pays, 50, 0, 200):
+        page.locator("#contacts-number").fill(str(count))
+        value = 100 * sum(scores[:count]) - 10 * count
+        at_random = count * (100 * sum(scores) - 10 * 200) / 200
+        assert told()[:2] == [f"{value:,.0f}", f"{at_random:,.0f}"]
+        expect(page.locator("#contacts")).to_have_attribute("aria-valuetext", re.compile(f"^{count} lead"))
+        assert page.locator("#list-rows tr:not(.beyond)").count() == min(count, 100)
+    page.locator("#contacts").fill("51")
+    expect(page.locator("#contacts-number")).to_have_value("51")
+
+
+def test_fifty_thousand_rows_stay_usable_and_can_be_stopped(page: Page, server: Server) -> None:
+    regions = ("north", "south")
+    text = "lead_id,visits,days.since contact,opted_in,industry,region\n" + "".join(
+        f"L{i},{i % 17},{i % 90}.5,{'true' if i % 3 else 'false'},retail,{regions[i % 2]}\n" for i in range(50_000)
+    )
+    before = server.metric(WRITTEN)
+    open_page(page, url(server), "file")
+    choose(page, text)
+    expect(page.locator("#start")).to_have_text("Score 50,000 leads")
+    page.locator("#start").click()
+    expect(page.locator("#progress-text")).to_contain_text("of 50,000 scored")
+    page.locator("#stop").click()
+    expect(page.locator("#start")).to_contain_text("Go on with the other")
+    assert before < server.metric(WRITTEN) < before + 50_000
+    scored(page)
+    # The request that was under way when it was stopped may have been scored twice.
+    assert 50_000 <= server.metric(WRITTEN) - before <= 51_000
+    assert len(rows(page, "#list-rows")) == 100
+    page.locator("#more").click()
+    listed = rows(page, "#list-rows")
+    assert len(listed) == 200
+    expect(page.locator("#shown")).to_have_text("200 of 50,000 shown; the download has all")
+    page.locator("#contacts-number").fill("12345")
+    expect(page.locator("#contacts")).to_have_value("12345")
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    written = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8-sig"))))
+    assert len({row["lead_id"] for row in written}) == 50_000
+    scores = [float(row["score"]) for row in written]
+    assert scores == sorted(scores, reverse=True)
+    assert [row["lead_id"] for row in written[:200]] == [row[1] for row in listed]
+
+
+def test_a_busy_service_is_asked_again(page: Page, server: Server) -> None:
+    open_page(page, url(server), "file")
+    answered: list[int] = []
+
+    def busy_once(route: Route) -> None:
+        answered.append(1)
+        if len(answered) == 1:
+            route.fulfill(status=503, headers={"Retry-After": "1"}, json={"title": "try again", "status": 503})
+        else:
+            route.continue_()
+
+    page.route("**/v1/score", busy_once)
+    choose(page, "visits\n1\n")
+    scored(page)
+    assert len(answered) == 2
+
+
+def test_a_refused_request_names_the_rows_and_can_be_gone_on_with(page: Page, server: Server) -> None:
+    open_page(page, url(server), "file")
+
+    def spoil(route: Route) -> None:
+        body = json.loads(route.request.post_data or "")
+        body["leads"][1]["features"]["visits"] = "many"
+        route.continue_(post_data=json.dumps(body))
+
+    page.route("**/v1/score", spoil)
+    choose(page, "visits\n1\n\n2\n")
+    page.locator("#start").click()
+    expect(page.locator("#file-error")).to_contain_text("Stopped after 0 leads: 1 field refused")
+    expect(page.locator("#file-error")).to_contain_text("Row 4, features.visits: Input should be a valid number")
+    page.unroute("**/v1/score")
+    scored(page)
+    assert len(rows(page, "#list-rows")) == 2
+
+
+def test_all_can_be_done_with_the_keyboard_alone(page: Page, server: Server) -> None:
+    press = page.keyboard.press
+    page.goto(url(server))
+    page.wait_for_selector("html[data-ready]")
+
+    def tab_to(selector: str, most: int = 40) -> None:
+        for _ in range(most):
+            press("Tab")
+            if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                outline = page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle")
+                around = page.evaluate("() => getComputedStyle(document.activeElement.parentElement).outlineStyle")
+                assert {outline, around} & {"solid", "auto"}, f"no focus is seen on {selector}"
+                return
+        pytest.fail(f"{selector} is not reached")
+
+    press("Tab")
+    assert page.evaluate("() => document.activeElement.className") == "skip"
+    tab_to('[data-name="visits"]')
+    page.keyboard.type("1")
+    press("Enter")
+    expect(page.locator("#answer")).to_be_visible()
+    page.goto(url(server))
+    page.wait_for_selector("html[data-ready]")
+    tab_to('nav a[href="#file"]')
+    press("Enter")
+    expect(page.locator("#file")).to_be_visible()
+    expect(page.locator('nav a[href="#file"]')).to_have_attribute("aria-current", "page")
+    expect(page).to_have_title("Score a file | Lead scoring")
+    tab_to("#choose")
+    with page.expect_file_chooser() as chooser:
+        press("Enter")
+    chooser.value.set_files({"name": "k.csv", "mimeType": "text/csv", "buffer": b"visits\n1\n9\n14\n"})
+    expect(page.locator("#checked-title")).to_be_focused()
+    tab_to("#start")
+    press("Enter")
+    expect(page.locator("#list-title")).to_be_focused()
+    tab_to("#contacts")
+    before = page.locator("#contacts").input_value()
+    press("ArrowLeft")
+    expect(page.locator("#contacts")).to_have_value(str(int(before) - 1))
+    tab_to("#download")
+    with page.expect_download():
+        press("Enter")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_to_complain_of(page: Page, server: Server, scheme: Any) -> None:
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    open_page(page, url(server))
+    trying = Trying(page)
+    trying.field("visits").fill("many")
+    page.locator("#lead button[type=submit]").click()
+    expect(page.locator("#try-error")).to_be_visible()
+    _accessible(page)
+    trying.field("visits").fill("14")
+    expect(page.locator("#answer")).to_be_visible()
+    _accessible(page)
+    page.locator('nav a[href="#file"]').click()
+    page.locator("#file summary").click()
+    choose(page, "visits,company\n1,a\nmany,b\n14,c\n")
+    expect(page.locator("#wrong")).to_be_visible()
+    _accessible(page)
+    scored(page)
+    _accessible(page)
+    page.locator('nav a[href="#model"]').click()
+    page.locator("#model summary").last.click()
+    _accessible(page)
+
+
+def _accessible(page: Page) -> None:
+    found = Axe().run(page).response["violations"]
+    assert [(each["id"], [node["target"] for node in each["nodes"]]) for each in found] == []
+
+
+def test_it_fits_a_telephone(browser: Browser, server: Server) -> None:
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    try:
+        for view in ("try", "file", "model"):
+            open_page(page, url(server), view)
+            assert page.evaluate("() => document.documentElement.scrollWidth") <= 360, view
+    finally:
+        page.close()
+
+
+def test_without_javascript_the_model_can_be_read(browser: Browser, server: Server) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    try:
+        page = context.new_page()
+        page.goto(url(server))
+        expect(page.locator("noscript p")).to_be_visible()
+        page.locator('nav a[href="#model"]').click()
+        expect(page.locator("#model")).to_be_visible()
+        expect(page.locator("#try")).to_be_hidden()
+        expect(page.get_by_role("img", name=re.compile("^ROC"))).to_be_visible()
+    finally:
+        context.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a,b\n1,2\n", [["a", "b"], ["1", "2"]]),
+        ("a,b\r\n1,2", [["a", "b"], ["1", "2"]]),
+        ("a,b\r1,\r", [["a", "b"], ["1", ""]]),
+        ('a;b\n"x;""y""\n";', [["a", "b"], ['x;"y"\n', ""]]),
+        ("a\tb\n\n1\t2\n", [["a", "b"], [""], ["1", "2"]]),
+        ('"a,b";c\n1;2\n', [["a,b", "c"], ["1", "2"]]),
+        ('a|b\n5" disk|1\n', [["a", "b"], ['5" disk', "1"]]),
+        (",\n,", [["", ""], ["", ""]]),
+    ],
+)
+def test_csv_is_read_as_spreadsheets_write_it(page: Page, server: Server, text: str, expected: list[list[str]]) -> None:
+    open_page(page, url(server))
+    read = "async text => { const m = await import('/page/csv.js'); return m.parse(text, m.delimiterOf(text)) }"
+    assert page.evaluate(read, text) == expected
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_csv_that_is_written_can_be_read(page: Page, server: Server, delimiter: str) -> None:
+    open_page(page, url(server))
+    cells = ["plain", 'with "quotes"', "a,b;c\td|e", "two\nlines", ""]
+    write = "async ([cells, mark]) => (await import('/page/csv.js')).line(cells, mark)"
+    line = page.evaluate(write, [cells, delimiter])
+    assert list(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter)) == [cells]
+
+
+def test_the_pictures_are_of_every_view_in_light_and_dark(server: Server, tmp_path: Path) -> None:
+    leads = tmp_path / "leads.csv"
+    leads.write_text("visits\n1\n14\n")
+    ended = _pictures("--leads", str(leads), "--url", url(server), "--out", str(tmp_path / "out"))
+    assert ended.returncode == 0, ended.stderr
+    names = {f"{view}-{scheme}.png" for view in ("try", "file", "model") for scheme in ("light", "dark")}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (tmp_path / "out").iterdir())
+    assert len(ended.stdout.splitlines()) == 6
+
+
+def test_pictures_of_no_service_fail(tmp_path: Path) -> None:
+    (tmp_path / "leads.csv").write_text("visits\n1\n")
+    ended = _pictures("--leads", str(tmp_path / "leads.csv"), "--url", "http://127.0.0.1:9")
+    assert ended.returncode == 1
+    assert "scripts/up starts a service" in ended.stderr
+
+
+def _pictures(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """In a process of its own: two of Playwright's loops do not go together."""
+    command = [sys.executable, "-m", "tests.service.api.page.pictures", *arguments]
+    root = Path(__file__).parents[4]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300, check=False)
