@@ -4,17 +4,14 @@ A series is told in stretches of minutes. Google's metrics arrive as late as `mo
 has their delay in it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
-
-import promql_parser
 
 from monitoring import google
 from monitoring.alerts import Alert
 
 MINUTE = timedelta(minutes=1)
-ELSEWHERE = "elsewhere"  # the value of a label that an alert does not ask for
 
 Value = float | None  # None: nothing exports it
 Stretch = tuple[int, Value]  # minutes, value (or growth a minute)
@@ -101,6 +98,7 @@ class Case:
     spares: tuple[str, ...] = ()
     settling: int = 0  # minutes at the start that are not asserted: what reads a day back finds nothing before them
     everything: bool = False  # asserts the whole catalogue, not only the alerts of the runbooks that it is about
+    named_only: bool = False  # asserts the alerts that it names and no other
 
     def watched(self, alerts: Iterable[Alert]) -> tuple[Alert, ...]:
         """Those of the alerts whose behaviour it asserts."""
@@ -108,6 +106,8 @@ class Case:
         named = {*self.fires, *self.spares}
         if unknown := named - {alert.name for alert in alerts}:
             raise ValueError(f"case {self.story!r}: no alert is called {', '.join(sorted(unknown))}")
+        if self.named_only:
+            return tuple(alert for alert in alerts if alert.name in named)
         runbooks = {alert.runbook for alert in alerts if alert.name in named}
         # A burn rate reads a day back: it is watched where it is meant, in stories that have a day to tell.
         burning = any("Burn" in name for name in named)
@@ -128,51 +128,3 @@ def fires(name: str, story: str, *series: Series, after: int, until: int, instan
 def spares(name: str, story: str, *series: Series, lasts: int, **more: object) -> Case:
     """The story of one alert that comes near and must not fire."""
     return Case(story=story, series=series, lasts=lasts, spares=(name,), **more)  # type: ignore[arg-type]
-
-
-def asked(expr: str) -> dict[str, set[str]]:
-    """The labels that an expression asks for, by metric."""
-    found: dict[str, set[str]] = {}
-
-    def visit(node: promql_parser.Expr) -> None:
-        if isinstance(node, promql_parser.VectorSelector):
-            found.setdefault(str(node.name), set()).update(matcher.name for matcher in node.matchers.matchers)
-
-    promql_parser.walk(promql_parser.parse(expr), visit)
-    return found
-
-
-def decoys(case: Case, alert: Alert) -> Iterator[tuple[Series, Series]]:
-    """Each series of a case, with one label that the alert asks for changed: as it was, and as it is in the story."""
-    for series in case.series:
-        name, _, labels = series.selector.rstrip("}").partition("{")
-        pairs = [pair for pair in labels.split('",') if pair]
-        for index, pair in enumerate(pairs):
-            label = pair.split("=")[0]
-            if label in asked(alert.expr).get(name, ()):
-                changed = [p.rstrip('"') for p in pairs]
-                changed[index] = f'{label}="{ELSEWHERE}'
-                selector = f"{name}{{" + ",".join(f'{p}"' for p in changed) + "}"
-                yield replace(series, selector=selector, after=()), replace(series, selector=selector)
-
-
-def with_decoys(case: Case, alerts: Iterable[Alert]) -> tuple[Case, ...]:
-    """The case among series of others' that are well, and its like with all that is wrong being others'."""
-    known = {alert.name: alert for alert in alerts}
-    if not case.fires or case.everything:
-        return (case,)
-    name = next(iter(case.fires))
-    have = {series.selector for series in case.series}
-    pairs = [pair for pair in decoys(case, known[name]) if pair[0].selector not in have]
-    unique = {pair[0].selector: pair for pair in pairs}.values()
-    well = tuple(was for was, _ in unique if was.before is not None)
-    wrong = tuple(is_ for _, is_ in unique)
-    quiet = tuple(replace(series, after=()) for series in case.series)
-    among = replace(case, series=(*case.series, *well))
-    # What tells that something is missing would tell so of what is elsewhere too.
-    if not unique or any("vector(1) unless" in known[each].expr for each in case.fires):
-        return (among,)
-    return (
-        among,
-        replace(case, story=f"{case.story}, elsewhere", series=(*quiet, *wrong), fires={}, spares=(name,)),
-    )

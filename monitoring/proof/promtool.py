@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -24,14 +25,10 @@ AT_ONCE = 2  # processes
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Alerts, and cases that say how each of them behaves; a mutant is expected to behave as what it was made of."""
+    """Alerts, and cases that say how each of them behaves."""
 
     alerts: Sequence[Alert]
     cases: Sequence[Case]
-
-    def expected(self, alert: Alert, case: Case) -> Firing | None:
-        """When it fires in the case; a mutant is called `<alert>__<number>`."""
-        return case.fires.get(alert.name.split("__")[0])
 
 
 def find() -> str:
@@ -43,6 +40,17 @@ def find() -> str:
 
 def unit_test(batch: Batch, case: Case) -> dict[str, object]:
     """The case as a test group: when each alert first fires, when last, and in how many series and steps in all."""
+    return _group(
+        case,
+        [
+            (expr, _sample(value))
+            for alert in batch.alerts
+            for expr, value in _measures(alert, case, case.fires.get(alert.name))
+        ],
+    )
+
+
+def _group(case: Case, expected: Iterable[tuple[str, list[dict[str, object]]]]) -> dict[str, object]:
     end = MINUTE * case.lasts + MINUTE * case.history
     return {
         "name": case.story,
@@ -52,26 +60,47 @@ def unit_test(batch: Batch, case: Case) -> dict[str, object]:
             for s in case.series
         ],
         "promql_expr_test": [
-            {"expr": expr, "eval_time": duration(end), "exp_samples": _sample(value)}
-            for alert in batch.alerts
-            for expr, value in _measures(alert, case, batch.expected(alert, case))
+            {"expr": expr, "eval_time": duration(end), "exp_samples": samples} for expr, samples in expected
         ],
     }
 
 
+def _span(case: Case) -> str:
+    return f"[{duration(MINUTE * (case.history + case.lasts - case.settling) + case.step)}:{duration(case.step)}]"
+
+
+def _times(case: Case, firing: Firing) -> range:
+    """The seconds at which it fires. It is watched to the end, and no further."""
+    step = int(case.step.total_seconds())
+    last = min((case.history + firing.until) * 60 - step, (case.history + case.lasts) * 60)
+    return range((case.history + firing.after) * 60, last + 1, step)
+
+
 def _measures(alert: Alert, case: Case, firing: Firing | None) -> Iterable[tuple[str, float | None]]:
-    span = f"[{duration(MINUTE * (case.history + case.lasts - case.settling) + case.step)}:{duration(case.step)}]"
     fired = f'count(ALERTS{{alertname="{alert.name}",alertstate="firing"}})'
-    steps = first = last = None
-    if firing:
-        step = int(case.step.total_seconds())
-        first = (case.history + firing.after) * 60
-        # It is watched to the end, and no further.
-        last = min((case.history + firing.until) * 60 - step, (case.history + case.lasts) * 60)
-        steps = ((last - first) // step + 1) * firing.instances
-    yield f"min_over_time(({fired} * 0 + time()){span})", first
-    yield f"max_over_time(({fired} * 0 + time()){span})", last
-    yield f"sum_over_time({fired}{span})", steps
+    times = _times(case, firing) if firing else None
+    yield f"min_over_time(({fired} * 0 + time()){_span(case)})", times[0] if times else None
+    yield f"max_over_time(({fired} * 0 + time()){_span(case)})", times[-1] if times else None
+    yield f"sum_over_time({fired}{_span(case)})", len(times) * firing.instances if times and firing else None
+
+
+def noticed(mutants: Sequence[Alert], name: str, case: Case) -> set[str]:
+    """Which of these changes of an alert fire otherwise in a case than it does.
+
+    When one fires is told by one number: the squares of the seconds at which it does, in all its series.
+    """
+    firing = case.fires.get(name)
+    square = float(sum(at * at for at in _times(case, firing)) * firing.instances) if firing else None
+    expected = {} if square is None else {mutant.name: square for mutant in mutants}
+    samples = [{"labels": f'{{alertname="{mutant}"}}', "value": value} for mutant, value in expected.items()]
+    fires = 'count by (alertname) (ALERTS{alertstate="firing"}) * time() * time()'
+    report = _tested(find(), mutants, case.step, [_group(case, [(f"sum_over_time(({fires}){_span(case)})", samples)])])
+    if not report:
+        return set()
+    if not (got := re.search(r"^\s+got: *(.*)$", report, re.MULTILINE)):
+        raise ValueError(f"promtool could not run {case.story!r}:\n{report}")
+    found = {mutant: float(value) for mutant, value in re.findall(r'\{alertname="(\w+)"\} ([^,\s]+)', got[1])}
+    return {mutant.name for mutant in mutants if found.get(mutant.name) != expected.get(mutant.name)}
 
 
 def _sample(value: float | None) -> list[dict[str, object]]:
@@ -91,24 +120,22 @@ def failures(batches: Iterable[Batch]) -> str:
 
 
 def _run(promtool: str, batch: Batch) -> str:
+    groups = [unit_test(batch, case) for case in batch.cases]
+    report = _tested(promtool, batch.alerts, batch.cases[0].step, groups)
+    if report and not named(report):
+        raise ValueError(f"promtool could not run {batch.cases[0].story!r}:\n{report}")
+    return report
+
+
+def _tested(promtool: str, alerts: Sequence[Alert], step: timedelta, groups: Sequence[dict[str, object]]) -> str:
+    """What promtool says against these groups; empty where nothing."""
     with tempfile.TemporaryDirectory(prefix="alert-proof-") as folder:
-        Path(folder, "rules.yaml").write_text(prometheus.rules(batch.alerts))
+        Path(folder, "rules.yaml").write_text(prometheus.rules(alerts))
         test_file = Path(folder, "cases.yaml")
-        test_file.write_text(  # JSON is YAML
-            json.dumps(
-                {
-                    "rule_files": ["rules.yaml"],
-                    "evaluation_interval": duration(batch.cases[0].step),
-                    "tests": [unit_test(batch, case) for case in batch.cases],
-                }
-            )
-        )
+        told = {"rule_files": ["rules.yaml"], "evaluation_interval": duration(step), "tests": groups}
+        test_file.write_text(json.dumps(told))  # JSON is YAML
         run = subprocess.run([promtool, "test", "rules", test_file], capture_output=True, text=True, timeout=600)
-    if run.returncode == 0:
-        return ""
-    if not (report := named(run.stdout + run.stderr)):
-        raise ValueError(f"promtool could not run {batch.cases[0].story!r}:\n{run.stdout}{run.stderr}")
-    return run.stdout + run.stderr if report else ""
+    return run.stdout + run.stderr if run.returncode else ""
 
 
 def named(report: str) -> set[str]:

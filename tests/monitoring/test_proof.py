@@ -11,7 +11,8 @@ from monitoring.alerts import Alert, Severity
 from monitoring.promql import metric_names
 from monitoring.proof import __main__ as proof
 from monitoring.proof import promtool
-from monitoring.proof.cases import MINUTE, Case, Firing, counter, gauge, with_decoys
+from monitoring.proof.cases import MINUTE, Case, Firing, counter, gauge
+from monitoring.proof.decoys import among_others, decoys, selectors, takes
 from monitoring.proof.mutants import mutants
 from monitoring.proof.promtool import Batch
 from monitoring.proof.stories import cases
@@ -79,21 +80,36 @@ def test_a_case_about_an_unknown_alert_is_refused() -> None:
         case.watched(ALERTS)
 
 
-def test_decoys_change_one_label_that_is_asked_for() -> None:
+def test_decoys_differ_in_one_label_that_a_selector_asks_for() -> None:
     case = Case(
         story="it is full",
         series=(counter('full_total{disk="a",pod="x"}', 1, (5, 9)),),
         lasts=5,
         fires={"SpoolFull": Firing(after=2, until=5)},
     )
-    among, elsewhere = with_decoys(case, [FULL])
-    assert [s.selector for s in among.series] == [
-        'full_total{disk="a",pod="x"}',
-        'full_total{disk="elsewhere",pod="x"}',
-    ]
-    assert [len(each.series[1].after) for each in (among, elsewhere)] == [0, 1]
-    assert [len(each.fires) for each in (among, elsewhere)] == [1, 0]
-    assert elsewhere.spares == ("SpoolFull",)
+    loud, silent = list(decoys(case, [FULL]))
+    assert loud.selector == 'full_total{disk="elsewhere",pod="x",whose="loud"}'
+    assert silent.selector == 'full_total{disk="elsewhere",pod="x",whose="silent"}'
+    assert (loud.before, silent.before) == (9e6, 0)
+    assert among_others(case, [FULL]).watched([FULL]) == (FULL,)
+
+
+def test_a_decoy_of_one_selector_is_no_series_of_another() -> None:
+    case = Case(story="it is full", series=(), lasts=5, spares=("SpoolFull",))
+    other = replace(FULL, expr='sum(a{disk="a",pod="x"}) > sum(a{disk="a"})')
+    assert {each.selector.split(",whose")[0] for each in decoys(case, [other])} == {
+        'a{disk="elsewhere",pod="x"',
+        'a{disk="elsewhere"',
+    }
+
+
+@pytest.mark.parametrize(
+    ("matcher", "taken"), [('b="1"', True), ('b!="1"', False), ('b=~"1|2"', True), ('b!~"2"', True), ('c=""', True)]
+)
+def test_a_selector_takes_what_its_matchers_say(matcher: str, taken: bool) -> None:
+    (selector,) = selectors(f"a{{{matcher}}}")
+    assert takes(selector, "a", {"b": "1"}) is taken
+    assert not takes(selector, "other", {"b": "1"})
 
 
 def test_a_mutant_is_made_of_every_slip() -> None:

@@ -88,12 +88,15 @@ def _burn(story: str, slo: Slo, low: float, high: float, lasts: int) -> Kind:
     """A share of the requests goes wrong, as long as said, or until the window that fits has told it."""
 
     def happens(world: World, day: int) -> Iterator[Incident]:
-        first, share = _any(world, day), float(world.rng.uniform(low, high))
-        promised = {
-            slo.name + window.name: world.promise(slo, window, share, first)
-            for window in slo.windows
-            if share > 1.3 * float(slo.threshold(window))
-        }
+        share = float(world.rng.uniform(low, high))
+        for first in (_any(world, day), _working(world, day)):
+            promised = {
+                slo.name + window.name: world.promise(slo, window, share, first)
+                for window in slo.windows
+                if share > 1.3 * float(slo.threshold(window))
+            }
+            if any(promised.values()):  # else of so few requests in a quiet night none is told
+                break
         ends = max(lasts, min((by for by in promised.values() if by), default=0) + 20)
         (world.failing if slo is promises.AVAILABILITY else world.slow)[first : first + ends] += share
         must = {name: by + SLACK for name, by in promised.items() if by and by + SLACK < ends}

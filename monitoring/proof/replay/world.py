@@ -90,9 +90,9 @@ class World:
         """
         done = np.concatenate([[0.0], np.cumsum(self.rate)])
         at = np.arange(start + 1, min(start + 2 * DAY, self.minutes))
-        bad = share * (done[at] - done[start])
-        long = window.long // timedelta(minutes=1)
-        enough = float(slo.threshold(window)) * (done[at] - done[np.maximum(at - long, 0)])
+        since = np.maximum(at - window.long // timedelta(minutes=1), 0)
+        bad = share * (done[at] - done[np.maximum(since, start)])
+        enough = float(slo.threshold(window)) * (done[at] - done[since])
         told = np.flatnonzero(bad - 3 * np.sqrt(bad) > np.maximum(enough, slo.minimum_bad or 0))
         return int(told[0]) + 1 if len(told) else None
 

@@ -1,7 +1,8 @@
 """Every story of every alert, and the quiet night in which none may say a word."""
 
 from monitoring.alerts import Alert
-from monitoring.proof.cases import Case, with_decoys
+from monitoring.proof.cases import Case
+from monitoring.proof.decoys import among_others
 from monitoring.proof.stories import (
     front_door,
     jobs,
@@ -17,7 +18,7 @@ from monitoring.proof.stories import (
 
 
 def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
-    """All cases for these alerts, each with its decoys."""
+    """All cases for these alerts, each as it is told and among series of others."""
     told = (
         *promises.CASES,
         *pods.CASES,
@@ -29,4 +30,4 @@ def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
         *tracking.CASES,
         *telemetry.CASES,
     )
-    return (*(each for case in told for each in with_decoys(case, alerts)), *quiet_night.CASES)
+    return (*(each for case in told for each in (case, among_others(case, alerts))), *quiet_night.CASES)

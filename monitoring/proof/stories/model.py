@@ -15,6 +15,19 @@ def pointer(pod: str, *stuck: int) -> Series:
     return counter(f'leadscoring_pointer_last_success_timestamp_seconds{{instance="{pod}"}}', 60, *after)
 
 
+def lagging(*stretches: tuple[int, int]) -> Series:
+    """The same, so many seconds behind from the fifth minute of each stretch of minutes on, told every five minutes.
+
+    What counts 60 a minute begins with its first step, and so is 300 ahead.
+    """
+    after: list[tuple[int, float]] = []
+    behind = -300
+    for minutes, lag in (*stretches, (10, 0)):
+        after += [(5, 60 - (lag - behind) / 5), (minutes - 5, 60)]
+        behind = lag
+    return counter('leadscoring_pointer_last_success_timestamp_seconds{instance="b"}', 60, *after)
+
+
 def loaded(pod: str, before: int, *after: tuple[int, int]) -> Series:
     """When a pod loaded the model it serves."""
     return gauge(f'leadscoring_model_loaded_timestamp_seconds{{instance="{pod}"}}', before, *after)
@@ -61,6 +74,31 @@ CASES = (
         history=1440,
         step=FIVE,
         lasts=240,
+    ),
+    fires(
+        "ModelFreshnessBurnSteady",
+        "a pod is seven minutes behind for an hour, then three",
+        lagging((65, 420), (180, 200)),
+        history=1440,
+        step=FIVE,
+        after=40,
+        until=185,
+        lasts=300,
+    ),
+    spares(
+        "ModelFreshnessBurnSteady",
+        "a pod is three minutes behind for three hours, and seven for half an hour",
+        lagging((180, 200), (35, 420)),
+        history=1440,
+        step=FIVE,
+        lasts=300,
+    ),
+    spares(
+        "ModelFreshnessBurnSteady",
+        "after a first deploy a pod is three minutes behind, and seven for 25",
+        lagging((60, 200), (25, 420)),
+        step=FIVE,
+        lasts=150,
     ),
     spares(
         "ModelFreshnessBurnSteady",

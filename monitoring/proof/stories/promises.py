@@ -41,7 +41,8 @@ def mlflow(well: float, bad: tuple[tuple[int, float], ...]) -> tuple[Series, ...
 def stories(
     slo: str, traffic: Traffic, budget: float, guard: int, ends: dict[str, float], at: dict[str, dict[str, Firing]]
 ) -> tuple[Case, ...]:
-    """For each window twice its share and nine tenths of it; and a few bad ones in the night, as many as count.
+    """For each window twice its share, nine tenths of it, and three times that falls to six tenths when it is mended
+    but for a rest; and a few bad ones in the night, as many as count.
 
     `at` says when which alert fires in each story.
     """
@@ -66,6 +67,17 @@ def stories(
         below = at.get(less, {})
         told.append(
             Case(story=less, series=traffic(1000, ((90, 900 * share), (1, 0))), lasts=150, fires=below, spares=(name,))
+        )
+        rest = f"{slo}: a rest of {end}"
+        told.append(
+            Case(
+                story=rest,
+                series=traffic(1000, ((90, 3000 * share), (1, 600 * share))),
+                lasts=240,
+                fires=at.get(rest, {}),
+                spares=(name,),
+                named_only=True,
+            )
         )
     names = [f"{slo}{end}" for end in ends]
     night = at[f"{slo}: night"]
@@ -150,6 +162,16 @@ AT: dict[str, dict[str, Firing]] = {
         "MlflowAvailabilityBurnSlow": Firing(after=11, until=40),
         "MlflowAvailabilityBurnSteady": Firing(after=11, until=128),
     },
+    # Three times the share reaches the window's after a third of the hour that is told, and falls below it when the
+    # short window holds a sixth of it still.
+    "ScoringAvailability: a rest of BurnFast": {"ScoringAvailabilityBurnFast": Firing(after=19, until=94)},
+    "ScoringAvailability: a rest of BurnSlow": {"ScoringAvailabilityBurnSlow": Firing(after=29, until=114)},
+    "ScoringAvailability: a rest of BurnSteady": {"ScoringAvailabilityBurnSteady": Firing(after=30, until=189)},
+    "ScoringLatency: a rest of BurnFast": {"ScoringLatencyBurnFast": Firing(after=20, until=94)},
+    "ScoringLatency: a rest of BurnSlow": {"ScoringLatencyBurnSlow": Firing(after=30, until=115)},
+    "ScoringLatency: a rest of BurnSteady": {"ScoringLatencyBurnSteady": Firing(after=30, until=189)},
+    "MlflowAvailability: a rest of BurnSlow": {"MlflowAvailabilityBurnSlow": Firing(after=32, until=117)},
+    "MlflowAvailability: a rest of BurnSteady": {"MlflowAvailabilityBurnSteady": Firing(after=32, until=191)},
 }
 CASES = (
     *stories("ScoringAvailability", statuses, 0.001, 10, ALL, AT),
