@@ -37,7 +37,7 @@ REMEDIES = (
     ),
     (
         "names no digest of",
-        "Build and push the images, and write their digests to that file. Deploy the stacks before this one first.",
+        "`scripts/deploy ENV --build` builds and pushes the images and writes their digests to that file.",
     ),
     (
         "No value for required variable",

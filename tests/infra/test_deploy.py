@@ -161,12 +161,13 @@ def test_a_first_deploy_builds_scans_and_pushes_migrates_waits_and_asks_for_a_sc
 
 
 def test_a_second_deploy_builds_nothing_changes_nothing_and_migrates_nothing(site: Site, said: Said) -> None:
+    site.parts = ("serving", "tracking", "edge")
     assert site.deploy() == 0
     said()
     site.cloud.forget()
     assert site.deploy() == 0
     out, _ = said()
-    assert out.count(": no changes") == 6
+    assert out.count(": no changes") == 3
     assert site.cloud.calls("docker") == site.cloud.calls("sql") == site.cloud.calls("jobs execute") == 0
 
 
@@ -202,6 +203,7 @@ def test_a_dry_run_prints_every_command_of_a_deploy_in_order_and_runs_none(site:
     assert steps == ["init", "plan", "show", "apply"] * 6
 
 
+@pytest.mark.slow
 def test_where_no_registry_is_yet_the_foundation_is_applied_before_the_images_are_built(site: Site, said: Said) -> None:
     site.parts = ("foundation", "storage")
     site.cloud.write(repository=False)
@@ -297,6 +299,7 @@ def test_an_image_that_was_not_scanned_is_not_deployed(scan: str, says: str, sit
     assert applied(out) == []
 
 
+@pytest.mark.slow
 def test_between_two_releases_the_schema_is_migrated_after_a_backup_and_only_for_a_new_mlflow(
     site: Site, said: Said
 ) -> None:
@@ -315,8 +318,12 @@ def test_between_two_releases_the_schema_is_migrated_after_a_backup_and_only_for
 @pytest.mark.parametrize(
     ("what", "says", "migrations"),
     [
-        ("sql backups create", "no backup of MLflow's database, so no migration", 0),
-        ("sql operations wait", "no backup of MLflow's database, so no migration", 0),
+        pytest.param(
+            "sql backups create", "no backup of MLflow's database, so no migration", 0, marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "sql operations wait", "no backup of MLflow's database, so no migration", 0, marks=pytest.mark.slow
+        ),
         ("jobs execute", "the migration of MLflow's database failed, and no server of the new image was started", 0),
     ],
 )
@@ -386,6 +393,7 @@ def test_pods_that_do_not_answer_are_taken_back_and_other_stacks_stay(site: Site
     assert said()[0].count(": no changes") == 3
 
 
+@pytest.mark.slow
 def test_a_first_image_that_does_not_come_up_has_none_to_go_back_to(site: Site, said: Said) -> None:
     site.parts = ("serving",)
     site.release()
@@ -397,6 +405,7 @@ def test_a_first_image_that_does_not_come_up_has_none_to_go_back_to(site: Site, 
     assert "nothing to put back, its scoring image is the one that ran before" in said()[1]
 
 
+@pytest.mark.slow
 def test_when_even_putting_back_fails_it_is_said_and_the_record_is_left(site: Site, said: Said) -> None:
     site.parts = ("serving",)
     site.release()
@@ -421,6 +430,7 @@ def test_the_edge_waits_for_the_endpoint_groups_of_enough_zones(site: Site, said
     assert site.cloud.state["asked_for_zones"] >= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "answer", "remedy"),
     [
@@ -442,6 +452,7 @@ def test_a_door_that_does_not_answer_as_it_should_is_told_with_what_to_do(
     assert remedy in err
 
 
+@pytest.mark.slow
 def test_a_door_that_answers_anybody_fails_the_deploy(site: Site, said: Said) -> None:
     site.patience = 0.3
     site.parts = ("serving", "edge")
@@ -451,6 +462,7 @@ def test_a_door_that_answers_anybody_fails_the_deploy(site: Site, said: Said) ->
     assert "without an identity GET /v1/model answers 200" in said()[1]
 
 
+@pytest.mark.slow
 def test_a_token_that_cannot_be_signed_names_the_role_that_is_missing(site: Site, said: Said) -> None:
     site.parts = ("serving", "edge")
     site.release()
@@ -459,6 +471,7 @@ def test_a_token_that_cannot_be_signed_names_the_role_that_is_missing(site: Site
     assert f"you need roles/iam.serviceAccountTokenCreator on {smoke.account(DEV)}" in said()[1]
 
 
+@pytest.mark.slow
 def test_without_a_smoke_test_nobody_is_asked_and_the_reason_is_kept(site: Site, said: Said) -> None:
     site.parts = ("serving", "edge")
     site.release()
@@ -495,6 +508,7 @@ def test_what_holds_data_is_not_lost_and_nothing_after_it_is_touched(site: Site,
     assert "dev-alerting: 1 to change" in said()[0]
 
 
+@pytest.mark.slow
 def test_what_terraform_refuses_is_shown_and_ends_the_deploy(site: Site, said: Said) -> None:
     site.parts = ("foundation", "storage")
     site.release()

@@ -49,7 +49,7 @@ def test_a_real_plan_refuses_a_stack_with_an_image_that_nobody_released(engine: 
     other = stack(resource={"google_cloud_run_v2_service": {"s": {"template": {"containers": {"image": image}}}}})
     with pytest.raises(StackError, match=r"releases.toml names no digest of mlflow-server") as failed:
         real.plan([other], engine, folder=tmp_path, environ={})
-    assert "write their digests" in (real.remedy(failed.value.said) or "")
+    assert "scripts/deploy ENV --build" in (real.remedy(failed.value.said) or "")
     assert list(tmp_path.iterdir()) == []
 
 

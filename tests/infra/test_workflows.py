@@ -85,6 +85,13 @@ def test_no_workflow_has_rights_of_its_own_and_a_deploy_stands_behind_its_enviro
     assert [job["environment"] for job in deploying] == ["${{ inputs.environment }}"]
 
 
+def test_a_workflow_deploys_what_is_committed_with_every_program_that_a_deploy_needs() -> None:
+    (steps,) = (job["steps"] for workflow, _, job in jobs() if workflow == "deploy-environment")
+    assert any('scripts/deploy "$ENVIRONMENT" --no-build' in step.get("run", "") for step in steps)
+    (components,) = (s["with"]["install_components"] for s in steps if "install_components" in s.get("with", {}))
+    assert set(components.split(",")) == {"gke-gcloud-auth-plugin", "kubectl"}
+
+
 def test_the_workflows_know_the_environments_and_the_gates_that_the_stacks_know() -> None:
     for _, _, job in jobs():
         if "strategy" in job:
