@@ -40,7 +40,7 @@ class Series:
                     level = 0.0  # a counter that comes back begins again, as a new pod's does
                 elif self.counts:
                     level += value * (step / MINUTE)
-                values.append(None if value is None else level if self.counts else value)
+                values.append(None if value is None else float(level if self.counts else value))
         return _notation(values[:total])
 
 
@@ -56,9 +56,16 @@ def _notation(values: list[Value]) -> str:
         else:
             second = values[end] if end < len(values) else None
             step = 0.0 if second is None else second - first
-            while end < len(values) and (value := values[end]) is not None and value == first + step * (end - at):
+            # The tool adds step to step: parts of one would add up to more than the next sample, a counter's reset.
+            whole = (first.is_integer() and step.is_integer()) or not step
+            while (
+                whole
+                and end < len(values)
+                and (value := values[end]) is not None
+                and value == first + step * (end - at)
+            ):
                 end += 1
-            notes.append(f"{first:.12g}{step:+.12g}x{end - at - 1}")
+            notes.append(f"{first:.12g}{step:+.12g}x{end - at - 1}" if end > at + 1 else f"{first:.12g}")
         at = end
     return " ".join(notes)
 

@@ -1,5 +1,6 @@
 """Alerts fire when their cases say, and the cases notice when alerts are changed."""
 
+import re
 import shutil
 from dataclasses import replace
 from datetime import timedelta
@@ -44,24 +45,34 @@ needs_promtool = pytest.mark.skipif(
 )
 def test_a_series_is_told_in_promtools_notation(series: object, samples: str) -> None:
     told = series.samples(3 * MINUTE, 6 * MINUTE, MINUTE)  # type: ignore[attr-defined]
-    assert _expanded(told) == pytest.approx(_expanded(samples)[: len(_expanded(told))], nan_ok=True)
+    assert expanded(told) == pytest.approx(expanded(samples)[: len(expanded(told))], nan_ok=True)
 
 
-def _expanded(notation: str) -> list[float]:
+def expanded(notation: str) -> list[float]:
+    """Every sample of a series in promtool's notation; nan where there is none."""
     values: list[float] = []
     for note in notation.split():
         head, _, times = note.partition("x")
         if head == "_":
             values += [float("nan")] * int(times)
+        elif not times:
+            values.append(float(head))
         else:
-            first, step = head.rsplit("+", 1)
-            values += [float(first) + float(step) * n for n in range(int(times) + 1)]
+            at = max(head.rfind("+"), head.rfind("-"))
+            values += [float(head[:at]) + float(head[at:]) * n for n in range(int(times) + 1)]
     return values
 
 
 def test_googles_samples_come_as_late_as_google_says() -> None:
     late = gauge("cloudsql_googleapis_com:database_cpu_utilization", 0.5, (5, 0.9))
     assert late.samples(2 * MINUTE, 5 * MINUTE, MINUTE).startswith("_x3 ")  # 165 s
+
+
+def test_a_counter_of_parts_never_falls_back_by_rounding() -> None:
+    told = counter("a_total", 0, (30, 0.2), (1, 0)).samples(5 * MINUTE, 40 * MINUTE, MINUTE)
+    values = expanded(told)
+    assert values == sorted(values)
+    assert all(float(step).is_integer() for step in re.findall(r"\+([\d.e-]+)x", told)), "the tool adds step to step"
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)

@@ -17,6 +17,7 @@ from monitoring.proof.replay.firing import held
 from monitoring.proof.replay.incidents import Incident
 from monitoring.proof.stories import pods, records
 from monitoring.slos import BURN_WINDOWS
+from tests.monitoring.test_proof import expanded
 
 ALERTS = {alert.name: alert for alert in catalogue.alerts()}
 DAYS = 6
@@ -129,27 +130,16 @@ def test_alerts_fire_here_when_promtool_says_that_they_do() -> None:
         found = np.zeros(len(times), bool)
         with tsdb.running() as database:
             for series in case.series:
-                values = np.array(_expanded(series.samples(MINUTE * case.history, MINUTE * case.lasts, MINUTE)))
+                values = np.array(expanded(series.samples(MINUTE * case.history, MINUTE * case.lasts, MINUTE)))
                 there = ~np.isnan(values)
                 metric, _, labels = series.selector.partition("{")
                 pairs = dict(pair.replace('"', "").split("=") for pair in labels.rstrip("}").split(",") if pair)
                 database.write([tsdb.Samples(metric, pairs, times[: len(values)][there], values[there])])
             for true in database.true(ALERTS[name].expr, times).values():
+                assert true.any()
                 found |= held(true, ALERTS[name].hold // timedelta(minutes=1))
         fired = np.flatnonzero(found) - case.history
         assert (fired[0], fired[-1]) == (fires.after, min(fires.until - 1, case.lasts)), case.story
-
-
-def _expanded(notation: str) -> list[float]:
-    values: list[float] = []
-    for note in notation.split():
-        head, _, times = note.partition("x")
-        if head == "_":
-            values += [float("nan")] * int(times)
-        else:
-            at = max(head.rfind("+"), head.rfind("-"))
-            values += [float(head[:at]) + float(head[at:]) * n for n in range(int(times) + 1)]
-    return values
 
 
 @pytest.mark.system

@@ -260,7 +260,9 @@ def _daily(job: str, story: str, found: Mapping[str, tuple[str, float]], also: t
                 if known == f"leadscoring_{name}":
                     values[day : day + 2] = value
         due = JOBS[job].deadline // MINUTE
-        yield Incident(story, day * DAY, (day + 2) * DAY, dict.fromkeys(found, due))
+        # The largest of a day forgets what was found before only when the day is over.
+        must = {name: due + (window(ALERTS[name]) if "max_over_time" in ALERTS[name].expr else SLACK) for name in found}
+        yield Incident(story, day * DAY, (day + 2) * DAY, must)
 
     return happens
 

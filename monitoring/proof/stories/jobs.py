@@ -5,7 +5,7 @@ from datetime import timedelta
 from monitoring.platform import Job, Platform
 from monitoring.proof.cases import MINUTE, Case, Firing, Series, Value, counter, fires, gauge, spares
 
-TEN, HALF_HOUR = timedelta(minutes=10), timedelta(minutes=30)
+TEN = timedelta(minutes=10)
 JOBS = Platform().jobs
 
 
@@ -164,7 +164,7 @@ def on_time(alert: str, job: str) -> tuple[Case, Case]:
 
     def again(after: int) -> Series:
         success = f'leadscoring_job_last_success_timestamp_seconds{{job="{job}"}}'
-        return gauge(success, 86_400, (after, 86_400), (30, (1440 + after) * 60))
+        return gauge(success, 86_400, (after, 86_400), (10, (1440 + after) * 60))
 
     return (
         fires(
@@ -174,21 +174,21 @@ def on_time(alert: str, job: str) -> tuple[Case, Case]:
             *rest,
             history=1440,
             settling=180,
-            step=HALF_HOUR,
-            after=1710,
-            until=1920,
+            step=TEN,
+            after=1700,
+            until=1910,
             lasts=2700,  # when it is half a deadline old once more
-            others={f"{name}Late": Firing(after=1530, until=1800)},
+            others={f"{name}Late": Firing(after=1510, until=1800)},
         ),
         Case(
             story=f"{job} is late for three hours",
             series=(again(1680), *rest),
             history=1440,
             settling=180,
-            step=HALF_HOUR,
+            step=TEN,
             lasts=1920,
             spares=(alert,),
-            fires={f"{name}Late": Firing(after=1530, until=1680)},
+            fires={f"{name}Late": Firing(after=1510, until=1680)},
         ),
     )
 

@@ -66,7 +66,8 @@ CASES = (
         restarts("a", (30, 0.2), (1, 0)),
         restarts("b", (30, 0.2), (1, 0)),
         after=12,
-        until=62,
+        until=51,
+        lasts=62,
         instances=2,
     ),
     spares(

@@ -94,30 +94,23 @@ ALL = {"BurnFast": 13.44, "BurnSlow": 5.6, "BurnSteady": 2.8}
 SLOWER = {"BurnSlow": 5.6, "BurnSteady": 2.8}
 AT: dict[str, dict[str, Firing]] = {
     "ScoringAvailability: twice BurnFast": {
-        "ScoringAvailabilityBurnFast": Firing(after=29, until=95),
-        "ScoringAvailabilityBurnSlow": Firing(after=15, until=120),
-        "ScoringAvailabilityBurnSteady": Firing(after=6, until=210),
+        "ScoringAvailabilityBurnFast": Firing(after=30, until=92),
+        "ScoringAvailabilityBurnSlow": Firing(after=15, until=113),
+        "ScoringAvailabilityBurnSteady": Firing(after=6, until=197),
     },
     "ScoringAvailability: nine tenths of BurnFast": {
         "ScoringAvailabilityBurnSlow": Firing(after=51, until=106),
         "ScoringAvailabilityBurnSteady": Firing(after=18, until=151),
     },
     "ScoringAvailability: twice BurnSlow": {
-        "ScoringAvailabilityBurnFast": Firing(after=90, until=95),
-        "ScoringAvailabilityBurnSlow": Firing(after=60, until=120),
-        "ScoringAvailabilityBurnSteady": Firing(after=20, until=210),
+        "ScoringAvailabilityBurnSlow": Firing(after=60, until=104),
+        "ScoringAvailabilityBurnSteady": Firing(after=20, until=179),
     },
     "ScoringAvailability: nine tenths of BurnSlow": {
-        "ScoringAvailabilityBurnSlow": Firing(after=90, until=101),
-        "ScoringAvailabilityBurnSteady": Firing(after=74, until=151),
+        "ScoringAvailabilityBurnSteady": Firing(after=75, until=101),
     },
     "ScoringAvailability: twice BurnSteady": {
-        "ScoringAvailabilityBurnFast": Firing(after=90, until=94),
-        "ScoringAvailabilityBurnSlow": Firing(after=90, until=119),
-        "ScoringAvailabilityBurnSteady": Firing(after=59, until=210),
-    },
-    "ScoringAvailability: nine tenths of BurnSteady": {
-        "ScoringAvailabilityBurnSteady": Firing(after=90, until=101),
+        "ScoringAvailabilityBurnSteady": Firing(after=60, until=119),
     },
     "ScoringAvailability: night": {
         "ScoringAvailabilityBurnFast": Firing(after=9, until=14),
@@ -125,7 +118,7 @@ AT: dict[str, dict[str, Firing]] = {
         "ScoringAvailabilityBurnSteady": Firing(after=9, until=129),
     },
     "ScoringLatency: twice BurnFast": {
-        "ScoringLatencyBurnFast": Firing(after=29, until=92),
+        "ScoringLatencyBurnFast": Firing(after=30, until=92),
         "ScoringLatencyBurnSlow": Firing(after=15, until=113),
         "ScoringLatencyBurnSteady": Firing(after=6, until=197),
     },
@@ -153,7 +146,7 @@ AT: dict[str, dict[str, Firing]] = {
         "MlflowAvailabilityBurnSteady": Firing(after=22, until=181),
     },
     "MlflowAvailability: nine tenths of BurnSlow": {
-        "MlflowAvailabilityBurnSteady": Firing(after=76, until=103),
+        "MlflowAvailabilityBurnSteady": Firing(after=77, until=103),
     },
     "MlflowAvailability: twice BurnSteady": {
         "MlflowAvailabilityBurnSteady": Firing(after=62, until=122),
@@ -164,13 +157,21 @@ AT: dict[str, dict[str, Firing]] = {
     },
     # Three times the share reaches the window's after a third of the hour that is told, and falls below it when the
     # short window holds a sixth of it still.
-    "ScoringAvailability: a rest of BurnFast": {"ScoringAvailabilityBurnFast": Firing(after=19, until=94)},
-    "ScoringAvailability: a rest of BurnSlow": {"ScoringAvailabilityBurnSlow": Firing(after=29, until=114)},
+    "ScoringAvailability: a rest of BurnFast": {
+        "ScoringAvailabilityBurnFast": Firing(after=20, until=94),
+    },
+    "ScoringAvailability: a rest of BurnSlow": {
+        "ScoringAvailabilityBurnSlow": Firing(after=30, until=114),
+    },
     "ScoringAvailability: a rest of BurnSteady": {"ScoringAvailabilityBurnSteady": Firing(after=30, until=189)},
     "ScoringLatency: a rest of BurnFast": {"ScoringLatencyBurnFast": Firing(after=20, until=94)},
-    "ScoringLatency: a rest of BurnSlow": {"ScoringLatencyBurnSlow": Firing(after=30, until=115)},
+    "ScoringLatency: a rest of BurnSlow": {
+        "ScoringLatencyBurnSlow": Firing(after=30, until=114),
+    },
     "ScoringLatency: a rest of BurnSteady": {"ScoringLatencyBurnSteady": Firing(after=30, until=189)},
-    "MlflowAvailability: a rest of BurnSlow": {"MlflowAvailabilityBurnSlow": Firing(after=32, until=117)},
+    "MlflowAvailability: a rest of BurnSlow": {
+        "MlflowAvailabilityBurnSlow": Firing(after=32, until=116),
+    },
     "MlflowAvailability: a rest of BurnSteady": {"MlflowAvailabilityBurnSteady": Firing(after=32, until=191)},
 }
 CASES = (
