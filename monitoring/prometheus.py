@@ -1,13 +1,24 @@
 """Renders alerts as a Prometheus rule file: `python -m monitoring.prometheus > rules.yaml`."""
 
+import argparse
 import sys
 from collections.abc import Iterable
+from datetime import timedelta
 
 import yaml
+from cronsim import CronSimError
 
-from monitoring import catalogue
+from monitoring import catalogue, google
 from monitoring.alerts import Alert
-from monitoring.promql import duration
+from monitoring.platform import Job, Platform
+from monitoring.promql import duration, metric_names
+
+EPILOG = """examples:
+  python -m monitoring.prometheus > rules.yaml
+  python -m monitoring.prometheus --job 'drift=*/30 * * * *=10' --without-google --faster 60
+"""
+FACTORS = [n for n in range(1, 61) if 60 % n == 0]
+"""Holds are whole minutes, and stay whole seconds."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -36,5 +47,47 @@ def _rule(alert: Alert) -> dict[str, object]:
     }
 
 
+def main(arguments: list[str] | None = None) -> int:
+    """Write the rule file to standard output."""
+    parser = argparse.ArgumentParser(
+        prog="python -m monitoring.prometheus",
+        description="Write every alert as a Prometheus rule file.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--job",
+        type=_job,
+        action="append",
+        metavar="NAME=CRON=MINUTES",
+        help="a job that is scheduled, and its time-out; may be given again (default: all, as environments have them)",
+    )
+    parser.add_argument("--without-google", action="store_true", help="leave out alerts that read Google's metrics")
+    parser.add_argument(
+        "--faster", type=int, default=1, metavar="N", choices=FACTORS, help="divide durations by N, a divisor of 60"
+    )
+    given = parser.parse_args(arguments)
+    alerts = catalogue.alerts(Platform(jobs=tuple(given.job)) if given.job else catalogue.DEFAULT)
+    if given.without_google:
+        alerts = tuple(a for a in alerts if not any(google.of(name) for name in metric_names(a.expr)))
+    if given.faster > 1:
+        # Imported here: its parser belongs to the tools of development, which a plain rule file does not need.
+        from monitoring.faster import faster
+
+        alerts = tuple(faster(alert, given.faster) for alert in alerts)
+    sys.stdout.write(rules(alerts))
+    return 0
+
+
+def _job(text: str) -> Job:
+    try:
+        name, cron, minutes = text.split("=")
+        job = Job(name, cron, timedelta(minutes=int(minutes)))
+        job.gap  # noqa: B018 - reads the cron line
+    except (ValueError, CronSimError) as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}; give NAME=CRON=MINUTES") from error
+    return job
+
+
 if __name__ == "__main__":
-    sys.stdout.write(rules(catalogue.alerts()))
+    sys.exit(main())

@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
             console.print(f"[red]port {port} {problem}; give another one: {option} {free()}")
             return 1
     for sign in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sign, _stop_once)
+        signal.signal(sign, stop_once)
     with Processes(folders.root) as processes:
         try:
             _run(options, source, folders, processes, console)
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _stop_once(*_: object) -> None:
+def stop_once(*_: object) -> None:
     """A first Ctrl-C stops everything; a second one must not leave half of it running."""
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, signal.SIG_IGN)
@@ -123,7 +123,7 @@ def _run(options: argparse.Namespace, source: Any, folders: Folders, processes: 
     started = time.monotonic()
     models = options.models or str(folders / "store")
     mlflow_url, api_url = f"http://127.0.0.1:{options.mlflow_port}", f"http://127.0.0.1:{options.port}"
-    mlflow = processes.start("mlflow", _mlflow_command(folders, options.mlflow_port), MLFLOW_ENVIRONMENT)
+    mlflow = processes.start("mlflow", mlflow_command(folders, options.mlflow_port), MLFLOW_ENVIRONMENT)
     digest = _digest(options.source, source)
     if options.retrain or not _trained(folders, digest, models):
         with console.status("Starting MLflow"):
@@ -189,7 +189,8 @@ MLFLOW_ENVIRONMENT = {
 }
 
 
-def _mlflow_command(folders: Folders, port: int) -> list[str]:
+def mlflow_command(folders: Folders, port: int) -> list[str]:
+    """MLflow's server, with everything that it keeps below `folders`."""
     home = folders / "mlflow"
     home.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]

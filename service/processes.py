@@ -40,6 +40,16 @@ class Program:
                 start_new_session=True,
             )
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
     def wait_until_answers(self, url: str) -> None:
         """Return when the address answers 200. Raises ProgramEnded when the program ends or takes too long."""
         deadline = time.monotonic() + START_S
@@ -53,9 +63,9 @@ class Program:
                 return
         raise ProgramEnded(f"{self.name} did not answer at {url} within {START_S:.0f} s{self._last_words()}")
 
-    def check(self) -> None:
-        """Raise ProgramEnded if it has ended."""
-        if (code := self._process.poll()) is not None:
+    def check(self, well: int | None = None) -> None:
+        """Raise ProgramEnded if it has ended, but for with the exit code `well`."""
+        if (code := self._process.poll()) is not None and code != well:
             raise ProgramEnded(f"{self.name} ended with exit code {code}{self._last_words()}")
 
     def _last_words(self) -> str:

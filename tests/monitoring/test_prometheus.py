@@ -54,3 +54,36 @@ def test_promtool_takes_the_rule_file(tmp_path: Path) -> None:
     rule_file.write_text(prometheus.rules([ALERT, *catalogue.alerts()]))
     check = subprocess.run(["promtool", "check", "rules", rule_file], capture_output=True, text=True)
     assert check.returncode == 0, check.stdout + check.stderr
+
+
+def written(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, dict[str, str]]:
+    assert prometheus.main(list(options)) == 0
+    (group,) = yaml.safe_load(capsys.readouterr().out)["groups"]
+    return {rule["alert"]: rule for rule in group["rules"]}
+
+
+def test_the_command_writes_the_whole_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
+    assert {name: rule["expr"] for name, rule in written(capsys).items()} == {
+        alert.name: alert.expr for alert in catalogue.alerts()
+    }
+
+
+def test_what_reads_googles_metrics_may_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    found = written(capsys, "--without-google")
+    assert {"ServiceMetricsAbsent", "ScoringLatencyBurnFast"} <= found.keys()
+    assert not {"FrontDoorFailsBeforePods", "DatabaseDown", "PodMetricsAbsent"} & found.keys()
+
+
+def test_jobs_and_a_faster_clock_may_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+    found = written(capsys, "--job", "drift=*/30 * * * *=10", "--faster", "60")
+    assert "EvaluateLate" not in found
+    assert "2400" not in found["DriftLate"]["expr"]
+    assert "40" in found["DriftLate"]["expr"]
+    assert found["DriftLate"]["for"] == "10s"
+
+
+@pytest.mark.parametrize("job", ["drift", "drift=every day=10", "drift=0 5 * * *=ten"])
+def test_a_job_that_cannot_be_is_named(job: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        prometheus.main(["--job", job])
+    assert "give NAME=CRON=MINUTES" in capsys.readouterr().err

@@ -1,0 +1,79 @@
+import http.client
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from service.drill.front import Front
+from tests.conftest import free_port
+
+
+class Service(HTTPServer):
+    """Notes when the headers and when the body of a request came."""
+
+    def __init__(self) -> None:
+        self.headers_at = self.body_at = 0.0
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                service.headers_at = time.monotonic()
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                service.body_at = time.monotonic()
+                self.send_response(503 if body == b"full" else 200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None: ...
+
+        service = self
+        super().__init__(("127.0.0.1", 0), Handler)
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    server = Service()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def post(front: Front, body: bytes) -> tuple[int, bytes]:
+    caller = http.client.HTTPConnection("127.0.0.1", front.port, timeout=10)
+    caller.request("POST", "/v1/score", body)
+    answer = caller.getresponse()
+    said = answer.status, answer.read()
+    caller.close()
+    return said
+
+
+def test_requests_and_answers_pass_through(service: Service) -> None:
+    front = Front(service.server_port)
+    try:
+        assert post(front, b"lead") == (200, b"lead")
+        assert post(front, b"full") == (503, b"full")
+    finally:
+        front.close()
+
+
+def test_a_request_that_is_held_back_begins_at_once_and_ends_late(service: Service) -> None:
+    front = Front(service.server_port)
+    front.hold_s = 0.3
+    try:
+        assert post(front, b"lead") == (200, b"lead")
+    finally:
+        front.close()
+    assert service.body_at - service.headers_at > 0.25
+
+
+def test_without_a_service_callers_get_502() -> None:
+    front = Front(free_port())
+    try:
+        assert post(front, b"lead")[0] == 502
+    finally:
+        front.close()
