@@ -131,6 +131,11 @@ ROWS: Mapping[str, Row] = {
     "job batch": job(
         "Batch", waived={"wrong": "it scores with the service's own bundle, which is verified before it is used"}
     ),
+    "job heartbeat": Row(
+        {"erring": ("JobExecutionFailed",), "slow": ("JobExecutionFailed",), "full": ("JobExecutionFailed",)},
+        {"down": "its silence pages from outside: that is what it is for", "late": "the same"},
+        {**NO_DATE, "wrong": "a call that comes though something is wrong is what its tests are for"},
+    ),
     "google_cloud_scheduler_job": Row(
         {
             "down": ("EvaluateLate", "DriftLate", "RetrainLate", "BatchLate"),
@@ -163,7 +168,7 @@ ROWS: Mapping[str, Row] = {
     "google_monitoring_notification_channel": Row(
         {},
         {
-            "down": "the silence of what tells cannot be told by it: only a heartbeat from outside sees it",
+            "down": "what tells cannot tell of its own silence: the job heartbeat falls silent, which pages outside",
             "wrong": "a page is sent by hand after each change of a channel",
         },
         {**NO_TIME, **NO_DATE, **dict.fromkeys(("erring", "slow", "full"), "it tells or does not")},

@@ -109,6 +109,8 @@ def build(app: App, env: Environment) -> None:
         subnetwork=network.run,
         tracking_url=tracking.url,
         run_key=foundation.keys.get("run"),
+        watcher=foundation.watcher,
+        heartbeat_address=foundation.heartbeat_address,
     )
     lifecycle.add_dependency(tracking)
     alerts = catalogue.alerts(Platform(jobs=lifecycle.scheduled, database_connections=env.database_connections))

@@ -71,7 +71,9 @@ class FoundationStack(TerraformStack):
     migrator: str
     smoke: str
     nodes: str
+    watcher: str | None  # where the environment pages
     migrator_password: str  # the secret's id
+    heartbeat_address: str | None  # the secret's id, where the environment pages
     keys: dict[str, str]  # by use; one that is missing is Google's
 
     def __init__(self, scope: object, id: str, *, env: Environment, digests_in_use: Collection[str]) -> None:
@@ -120,8 +122,25 @@ class FoundationStack(TerraformStack):
 
         self.keys, granted = add_keys(self, env, after=apis)
         # Their values are added by hand or by the bootstrap, and never pass through a state.
+        self.watcher = self.heartbeat_address = None
         if env.pages:
             self._secret(env, "pagerduty-key", [*apis, *granted])
+            self.watcher = account("watcher", "Looks whether alerts work, and says so outside.")
+            ProjectIamMember(
+                self,
+                "watcher_metric_viewer",
+                project=env.project,
+                role="roles/monitoring.viewer",
+                member=f"serviceAccount:{self.watcher}",
+            )
+            self.heartbeat_address = self._secret(env, "heartbeat-address", [*apis, *granted])
+            SecretIamMember(
+                self,
+                "heartbeat_address_read",
+                secret_id=self.heartbeat_address,
+                role="roles/secretmanager.secretAccessor",
+                member=f"serviceAccount:{self.watcher}",
+            )
         self.migrator_password = self._secret(env, "migrator-password", [*apis, *granted])
         SecretIamMember(
             self,

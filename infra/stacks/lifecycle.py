@@ -14,9 +14,13 @@ from infra.bindings import (
     JobEnv,
     JobExecution,
     JobIamMember,
+    JobMount,
     JobNetwork,
     JobResources,
+    JobSecret,
+    JobSecretItem,
     JobTask,
+    JobVolume,
     JobVpc,
     SchedulerHttp,
     SchedulerJob,
@@ -28,13 +32,16 @@ from infra.bindings import (
 from infra.environment import JOB_CPUS, Environment
 from monitoring import platform
 
+# Outside, 35 minutes without a call should page: two were left out then.
+HEARTBEAT, HEARTBEAT_FILE = "*/15 * * * *", "/secrets/heartbeat/address"
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 
 
 class LifecycleStack(TerraformStack):
-    """The jobs, `python -m service.lifecycle.<job>` each, the schedules of four, one identity that may start these.
+    """The jobs, `python -m service.lifecycle.<job>` each, their schedules, one identity that may start these.
 
-    People start `train`, which makes the first model, by hand. With other arguments it does what else is done by hand,
+    Four are the closed loop's; where the environment pages, a fifth one says outside that the watching works. People
+    start `train`, which makes the first model, by hand. With other arguments it does what else is done by hand,
     promote and roll back: its environment says where everything is.
     """
 
@@ -50,9 +57,11 @@ class LifecycleStack(TerraformStack):
         subnetwork: str,
         tracking_url: str,
         run_key: str | None,
+        watcher: str | None,
+        heartbeat_address: str | None,
     ) -> None:
-        """`image` ends with a digest, `jobs` is the e-mail address of the account that the jobs run
-        as, `run_key` the id of a Cloud KMS key."""
+        """`image` ends with a digest, `jobs` and `watcher` are e-mail addresses of the accounts that the closed loop's
+        jobs and the heartbeat run as, `run_key` is the id of a Cloud KMS key, `heartbeat_address` that of a secret."""
         super().__init__(scope, id)
         starter = ServiceAccount(
             self,
@@ -90,6 +99,29 @@ class LifecycleStack(TerraformStack):
         def job(
             name: str, schedule: str | None, hours: int, arguments: tuple[str, ...], tasks: int = 1, at_once: int = 1
         ) -> None:
+            if schedule:
+                scheduled.append(platform.Job(name, schedule, timedelta(hours=hours)))
+            container = JobContainer(
+                name=name,
+                image=image,
+                command=["python"],
+                args=["-m", f"service.lifecycle.{name}", *arguments],
+                env=[] if schedule else [JobEnv(name=n, value=value) for n, value in places.items()],
+                resources=JobResources(limits={"cpu": str(JOB_CPUS), "memory": "8Gi"}),
+            )
+            make(name, schedule, container, account=jobs, seconds=hours * 3600, tasks=tasks, at_once=at_once)
+
+        def make(
+            name: str,
+            schedule: str | None,
+            container: JobContainer,
+            *,
+            account: str,
+            seconds: int,
+            tasks: int = 1,
+            at_once: int = 1,
+            volumes: list[JobVolume] | None = None,
+        ) -> None:
             made = Job(
                 self,
                 name,
@@ -102,21 +134,13 @@ class LifecycleStack(TerraformStack):
                     task_count=tasks,
                     parallelism=at_once,
                     template=JobTask(
-                        service_account=jobs,
-                        timeout=f"{hours * 3600}s",
+                        service_account=account,
+                        timeout=f"{seconds}s",
                         max_retries=2,
                         encryption_key=run_key,
                         execution_environment="EXECUTION_ENVIRONMENT_GEN2",
-                        containers=[
-                            JobContainer(
-                                name=name,
-                                image=image,
-                                command=["python"],
-                                args=["-m", f"service.lifecycle.{name}", *arguments],
-                                env=[] if schedule else [JobEnv(name=n, value=value) for n, value in places.items()],
-                                resources=JobResources(limits={"cpu": str(JOB_CPUS), "memory": "8Gi"}),
-                            )
-                        ],
+                        containers=[container],
+                        volumes=volumes,
                         # Through the network: MLflow is reached from within it alone.
                         vpc_access=JobVpc(
                             egress="ALL_TRAFFIC",
@@ -127,7 +151,6 @@ class LifecycleStack(TerraformStack):
             )
             if schedule is None:
                 return
-            scheduled.append(platform.Job(name, schedule, timedelta(hours=hours)))
             invoker = JobIamMember(
                 self,
                 f"{name}_start",
@@ -168,3 +191,19 @@ class LifecycleStack(TerraformStack):
         job("retrain", env.retrain_schedule, 6, loop)
         job("batch", env.batch_schedule, 2, files, tasks=env.batch_tasks, at_once=env.batch_parallelism)
         self.scheduled = tuple(scheduled)
+        if watcher and heartbeat_address:
+            # Not one of the jobs that alerts watch: it is what tells when alerts cannot.
+            folder, _, file = HEARTBEAT_FILE.rpartition("/")
+            container = JobContainer(
+                name="heartbeat",
+                image=image,
+                command=["python"],
+                args=["-m", "service.lifecycle.heartbeat", "--project", env.project, "--address-file", HEARTBEAT_FILE],
+                volume_mounts=[JobMount(name="address", mount_path=folder)],
+                resources=JobResources(limits={"cpu": "1", "memory": "1Gi"}),
+            )
+            secret = JobSecret(
+                secret=heartbeat_address, default_mode=0o444, items=[JobSecretItem(path=file, version="latest")]
+            )
+            volumes = [JobVolume(name="address", secret=secret)]
+            make("heartbeat", HEARTBEAT, container, account=watcher, seconds=300, volumes=volumes)
