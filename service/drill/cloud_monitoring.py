@@ -1,5 +1,6 @@
 """A local stand-in for what the heartbeat asks Cloud Monitoring, in its wire protocol: gRPC."""
 
+from collections.abc import Callable
 from concurrent import futures
 from typing import Any
 
@@ -30,7 +31,7 @@ class CloudMonitoring(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def service(self, call: Any) -> Any:
         """Which handler a call has; None: there is no such method."""
-        methods = {
+        methods: dict[str, tuple[Any, Callable[[], Any]]] = {
             f"{PACKAGE}.MetricService/ListTimeSeries": (
                 monitoring_v3.ListTimeSeriesRequest,
                 lambda: monitoring_v3.ListTimeSeriesResponse(time_series=self.series),
@@ -52,7 +53,7 @@ class CloudMonitoring(grpc.GenericRpcHandler):  # type: ignore[misc]
             self.asked.append(request_type.deserialize(data))
             if self.refusal:
                 context.abort(self.refusal, "injected")
-            response: Any = answer()
+            response = answer()
             return bytes(type(response).serialize(response))
 
         return grpc.unary_unary_rpc_method_handler(handle)

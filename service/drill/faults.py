@@ -44,8 +44,10 @@ def kill(stage: Stage) -> None:
 
 
 def restart(stage: Stage) -> None:
-    """As the cluster does."""
+    """As the cluster does, which sends a pod no request before it has a model."""
+    stage.traffic.paused.set()
     stage.start_service()
+    stage.traffic.paused.clear()
 
 
 def corrupt(stage: Stage) -> None:

@@ -29,12 +29,13 @@ def alerts(plans: Plans, env: str) -> tuple[Alert, ...]:
     """The catalogue for what the environment's plans schedule."""
     lifecycle, database = plans(env)["lifecycle"], plans(env)["database"]
     starts = planned(lifecycle, "google_cloud_scheduler_job")
+    order = [job.name for job in Platform().jobs]
     jobs = tuple(
         Job(name, starts[f"{name}_schedule"]["schedule"], timedelta(seconds=int(seconds.removesuffix("s"))))
         for name, job in planned(lifecycle, "google_cloud_run_v2_job").items()
+        if name in order
         for seconds in [job["template"][0]["template"][0]["timeout"]]
     )
-    order = [job.name for job in Platform().jobs]
     (instance,) = planned(database, "google_sql_database_instance").values()
     (most,) = (
         int(flag["value"]) for flag in instance["settings"][0]["database_flags"] if flag["name"] == "max_connections"

@@ -23,7 +23,7 @@ def test_each_workload_has_an_identity_of_its_own(plans: Plans) -> None:
     accounts = planned(plans("prod")["foundation"], "google_service_account")
     assert {name: account["account_id"] for name, account in accounts.items()} == {
         workload: f"acme-leads-prod-{workload}"
-        for workload in ("scoring", "jobs", "mlflow", "migrator", "nodes", "smoke")
+        for workload in ("scoring", "jobs", "mlflow", "migrator", "nodes", "smoke", "watcher")
     }
 
 
@@ -46,6 +46,7 @@ def test_the_whole_project_is_opened_only_for_what_has_nothing_narrower(plans: P
             "jobs_metric_writer": "roles/monitoring.metricWriter",
             "jobs_metric_viewer": "roles/monitoring.viewer",
             "nodes_default": "roles/container.defaultNodeServiceAccount",
+            **({"watcher_metric_viewer": "roles/monitoring.viewer"} if ENVIRONMENTS[env].pages else {}),
         }
 
 
@@ -115,7 +116,7 @@ def test_secrets_stay_in_the_region_under_the_environments_key_and_their_values_
     plan = plans("prod")["foundation"]
     assert not planned(plan, "google_secret_manager_secret_version")
     secrets = planned(plan, "google_secret_manager_secret")
-    assert secrets.keys() == {"pagerduty_key", "migrator_password"}
+    assert secrets.keys() == {"pagerduty_key", "migrator_password", "heartbeat_address"}
     for secret in secrets.values():
         ((replica,),) = [places["replicas"] for places in secret["replication"][0]["user_managed"]]
         assert replica["location"] == PROD.region
@@ -124,8 +125,19 @@ def test_secrets_stay_in_the_region_under_the_environments_key_and_their_values_
 
 
 def test_each_secret_is_read_by_whom_it_is_for(plans: Plans) -> None:
-    (grant,) = planned(plans("prod")["foundation"], "google_secret_manager_secret_iam_member").values()
-    assert grant["role"] == "roles/secretmanager.secretAccessor"
+    grants = planned(plans("prod")["foundation"], "google_secret_manager_secret_iam_member")
+    assert grants.keys() == {"migrator_password_read", "heartbeat_address_read"}
+    assert {grant["role"] for grant in grants.values()} == {"roles/secretmanager.secretAccessor"}
+    written = plans("prod")["foundation"]["configuration"]["root_module"]["resources"]
+    readers = {
+        each["name"]: each["expressions"]["member"]["references"][0]
+        for each in written
+        if each["type"] == "google_secret_manager_secret_iam_member"
+    }
+    assert readers == {
+        "migrator_password_read": "google_service_account.migrator.email",
+        "heartbeat_address_read": "google_service_account.watcher.email",
+    }
 
 
 def test_an_environment_that_pages_nobody_keeps_no_key_of_pagerduty(plans: Plans) -> None:

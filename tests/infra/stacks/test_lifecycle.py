@@ -12,8 +12,12 @@ JOBS = SCHEDULED | {"train"}
 
 
 def tasks(plan: Plan) -> dict[str, dict[str, Any]]:
-    """What one task of each job is."""
-    return {name: job["template"][0]["template"][0] for name, job in planned(plan, "google_cloud_run_v2_job").items()}
+    """What one task of each of the loop's jobs is."""
+    return {
+        name: job["template"][0]["template"][0]
+        for name, job in planned(plan, "google_cloud_run_v2_job").items()
+        if name != "heartbeat"
+    }
 
 
 def references(plan: Plan, type_name: str, argument: str) -> dict[str, list[str]]:
@@ -87,6 +91,7 @@ def test_batch_is_sharded_as_the_environment_says_and_nothing_else_is(plans: Pla
             name: (template["task_count"], template["parallelism"])
             for name, job in jobs.items()
             for template in job["template"]
+            if name != "heartbeat"
         }
         assert shards == dict.fromkeys(JOBS - {"batch"}, (1, 1)) | {"batch": (env.batch_tasks, env.batch_parallelism)}
 
@@ -117,7 +122,9 @@ def test_each_job_is_started_on_schedule_by_the_run_method(plans: Plans, name: s
 def test_the_starter_may_start_each_job_and_nothing_more(plans: Plans) -> None:
     plan = plans("prod")["lifecycle"]
     grants = planned(plan, "google_cloud_run_v2_job_iam_member")
-    assert {grant["name"] for grant in grants.values()} == {f"acme-leads-prod-{name}" for name in SCHEDULED}
+    assert {grant["name"] for grant in grants.values()} == {
+        f"acme-leads-prod-{name}" for name in SCHEDULED | {"heartbeat"}
+    }
     assert {grant["role"] for grant in grants.values()} == {"roles/run.invoker"}
     starters = references(plan, "google_cloud_run_v2_job_iam_member", "member").values()
     assert all("google_service_account.starter.email" in starter for starter in starters)
@@ -130,6 +137,31 @@ def test_a_call_that_starts_a_job_carries_the_starters_token(plans: Plans) -> No
         if resource["type"] == "google_cloud_scheduler_job":
             (token,) = resource["expressions"]["http_target"][0]["oauth_token"]
             assert "google_service_account.starter.email" in token["service_account_email"]["references"]
+
+
+def test_where_the_environment_pages_a_heartbeat_says_outside_that_the_watching_works(plans: Plans) -> None:
+    for env in ENVIRONMENTS.values():
+        plan = plans(env.id)["lifecycle"]
+        jobs = planned(plan, "google_cloud_run_v2_job")
+        assert ("heartbeat" in jobs) is env.pages
+        assert ("heartbeat_schedule" in planned(plan, "google_cloud_scheduler_job")) is env.pages
+
+
+def test_the_heartbeat_runs_as_who_may_only_look_and_gets_the_address_as_a_file(plans: Plans) -> None:
+    (task,) = planned(plans("prod")["lifecycle"], "google_cloud_run_v2_job")["heartbeat"]["template"][0]["template"]
+    assert task["service_account"] == "acme-leads-prod-watcher@acme-leads-prod.iam.gserviceaccount.com"
+    assert task["timeout"] == "300s"
+    (container,) = task["containers"]
+    assert container["args"][:2] == ["-m", "service.lifecycle.heartbeat"]
+    given = dict(zip(container["args"][2::2], container["args"][3::2], strict=True))
+    (volume,), (mount,) = task["volumes"], container["volume_mounts"]
+    (secret,) = volume["secret"]
+    (item,) = secret["items"]
+    assert given == {"--project": PROD.project, "--address-file": f"{mount['mount_path']}/{item['path']}"}
+    assert secret["secret"].endswith("/secrets/acme-leads-prod-heartbeat-address")
+    grants = planned(plans("prod")["foundation"], "google_secret_manager_secret_iam_member")
+    read = grants["heartbeat_address_read"]
+    assert read["role"] == "roles/secretmanager.secretAccessor"
 
 
 def test_only_admitted_images_run_as_jobs(plans: Plans) -> None:

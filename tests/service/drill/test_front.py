@@ -18,9 +18,9 @@ class Service(HTTPServer):
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                service.headers_at = time.monotonic()
+                me.headers_at = time.monotonic()
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                service.body_at = time.monotonic()
+                me.body_at = time.monotonic()
                 self.send_response(503 if body == b"full" else 200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -28,7 +28,7 @@ class Service(HTTPServer):
 
             def log_message(self, format: str, *args: object) -> None: ...
 
-        service = self
+        me = self
         super().__init__(("127.0.0.1", 0), Handler)
 
 

@@ -23,15 +23,15 @@ class Outside(ThreadingHTTPServer):
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                outside.called.append(self.path)
-                status = outside.answers.pop(0) if len(outside.answers) > 1 else outside.answers[0]
+                me.called.append(self.path)
+                status = me.answers.pop(0) if len(me.answers) > 1 else me.answers[0]
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
             def log_message(self, format: str, *args: object) -> None: ...
 
-        outside = self
+        me = self
         super().__init__(("127.0.0.1", 0), Handler)
 
 
