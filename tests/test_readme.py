@@ -31,7 +31,6 @@ RUN_ELSEWHERE = {
     ".venv/bin/python -m monitoring.proof": "monitoring/test_proof.py::test_alerts_behave_as_all_cases_say",
     "scripts/bootstrap dev --dry-run": "infra/test_bootstrap.py::test_a_dry_run_says_everything_and_asks_nobody",
     "scripts/bootstrap dev --owner": "infra/test_owner.py::test_bootstrap_prints_them",
-    "scripts/deploy --help": "test_layout.py::test_every_script_explains_itself_with_examples",
     "scripts/plan prod && scripts/env policy && .venv/bin/python -m infra.policies prod": "infra/policies/test_check.py"
     "::test_the_command_counts_what_ran_and_its_exit_status_says_what_came_of_it",
     ".venv/bin/python -m infra.policies.proof": "infra/policies/test_proof.py"
@@ -51,6 +50,16 @@ RUN_ELSEWHERE = {
     "::test_a_small_run_measures_all_forms_and_finds_the_same_scores",
     ".venv/bin/python -m infra.coverage prod": "infra/test_coverage.py::test_no_cell_of_an_environment_is_open",
     ".venv/bin/python -m infra.kubernetes": "infra/kubernetes/test_rules.py::test_the_command_says_what_it_judged",
+    "scripts/deploy dev --dry-run": "infra/test_deploy.py"
+    "::test_a_dry_run_prints_every_command_of_a_deploy_in_order_and_runs_none",
+    "scripts/deploy dev --build": "infra/test_deploy.py"
+    "::test_between_two_releases_the_schema_is_migrated_after_a_backup_and_only_for_a_new_mlflow",
+    "scripts/deploy dev": "infra/test_deploy.py"
+    "::test_a_first_deploy_builds_scans_and_pushes_migrates_waits_and_asks_for_a_score",
+    "scripts/alerts": "monitoring/review/test_review.py::test_the_table_names_every_alert",
+    "scripts/alerts show SpoolHalfFull": "monitoring/review/test_review.py::test_an_alert_is_explained_and_drawn",
+    "scripts/alerts diff main --markdown": "monitoring/review/test_diff.py::test_the_sheet_has_a_row_for_each_change",
+    ".venv/bin/python -m monitoring.dashboards": "monitoring/dashboards/test_pictures.py::test_a_dashboard_is_drawn",
     "docker build": "containers/test_scoring_image.py::",
     # whoever reads this is running it
     "scripts/test": "test_layout.py::test_every_script_explains_itself_with_examples",
