@@ -6,7 +6,7 @@ import msgspec
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api.contract import ScoreResponse
+from service.api.contract import ExplainedScore, LeadScore, ScoreResponse
 from service.api.problem import CONTENT_TYPE, SCHEMA
 from service.api.scorer import MAX_EXPLAINED
 from service.model.reasons import MOST
@@ -39,7 +39,10 @@ def add_scoring(document: dict[str, Any], path: str, request: type[BaseModel] | 
         _, definitions = models_json_schema([(request, "validation")], ref_template=REF.replace("{}", "{model}"))
         schemas.update(definitions["$defs"])
         body = {"$ref": REF.format(request.__name__)}
-    (answer,), components = msgspec.json.schema_components([ScoreResponse], ref_template=REF.replace("{}", "{name}"))
+    (answer, *kinds), components = msgspec.json.schema_components(
+        [ScoreResponse, ExplainedScore, LeadScore], ref_template=REF.replace("{}", "{name}")
+    )
+    components["ScoreResponse"]["properties"]["scores"]["items"] = {"anyOf": kinds}
     schemas.update(components)
     scoring = {
         "post": {

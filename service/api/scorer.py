@@ -1,10 +1,8 @@
 """One model version in service: a request's body in, the answer's body and the records out."""
 
-import itertools
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -13,7 +11,7 @@ import msgspec
 from pydantic import BaseModel
 
 from service.api import contract
-from service.api.contract import LeadScore, ScoreResponse
+from service.api.contract import ExplainedScore, LeadScore, ScoreResponse
 from service.api.problem import FieldError, Problem
 from service.model.bundle import Bundle
 from service.model.decide import Decider, Decision
@@ -62,15 +60,18 @@ class Scorer:
         except msgspec.DecodeError as error:
             raise contract.refusal(self.request_model, body, error) from None
         scores = self.bundle.engine.score([lead.features for lead in leads])
-        reasons: Iterable[list[Reason] | msgspec.UnsetType] = itertools.repeat(msgspec.UNSET)
-        if explain:
-            reasons = self._explain(leads, scores)
+        reasons = self._explain(leads, scores) if explain else None
         version, now = self.bundle.version, datetime.now(UTC)
         decision, band = self._decider.decision, self._decider.band
         answers = [
-            LeadScore(lead.lead_id or f"{request_id}-{i}", score, decision(score), band(score), version, why)
-            for i, (lead, score, why) in enumerate(zip(leads, scores, reasons, strict=False))
+            LeadScore(lead.lead_id or f"{request_id}-{i}", score, decision(score), band(score), version)
+            for i, (lead, score) in enumerate(zip(leads, scores, strict=True))
         ]
+        if reasons is not None:
+            answers = [
+                ExplainedScore(**msgspec.structs.asdict(answer), reasons=why)
+                for answer, why in zip(answers, reasons, strict=True)
+            ]
         latency_ms = round((time.perf_counter() - started) * 1e3, 3)
         lines = to_lines(
             PredictionRecord(

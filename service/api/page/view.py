@@ -3,9 +3,7 @@
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import jinja2
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from service.api.page import curves
 from service.api.page.past import Past
@@ -15,6 +13,9 @@ from service.model.bundle import Bundle, Refusal
 from service.model.reasons import typical_lead
 from service.model.reference import Categories
 from service.model.schema import Kind
+
+if TYPE_CHECKING:
+    import jinja2
 
 SELECTABLE = 40
 """A category with more values is typed, with suggestions, instead of chosen."""
@@ -131,7 +132,9 @@ def spoken(name: str) -> str:
 
 
 @cache
-def _template(name: str) -> jinja2.Template:
+def _template(name: str) -> "jinja2.Template":
+    import jinja2  # by the first reader, not by the start of the process, which is to score soon
+
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True

@@ -127,8 +127,10 @@ def test_the_description_shows_how_to_ask_for_reasons(server: Server) -> None:
     document = server.http.get("/openapi.json").json()
     (explain,) = document["paths"]["/v1/score"]["post"]["parameters"]
     assert (explain["name"], explain["schema"]) == ("explain", {"type": "boolean", "default": False})
-    assert "reasons" in document["components"]["schemas"]["LeadScore"]["properties"]
-    assert "reasons" not in document["components"]["schemas"]["LeadScore"]["required"]
+    schemas = document["components"]["schemas"]
+    items = schemas["ScoreResponse"]["properties"]["scores"]["items"]
+    assert items == {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("ExplainedScore", "LeadScore")]}
+    assert set(schemas["ExplainedScore"]["required"]) - set(schemas["LeadScore"]["required"]) == {"reasons"}
 
 
 def test_missing_and_never_seen_values_are_scored(server: Server) -> None:

@@ -95,14 +95,16 @@ def test_while_the_storage_is_away_the_last_past_is_given_and_called_old(models:
     asyncio.run(away())
 
 
-def test_a_storage_that_was_never_reached_gives_nothing(models: Away) -> None:
+def test_a_storage_that_was_never_reached_gives_nothing(models: Away, caplog: pytest.LogCaptureFixture) -> None:
     models.away = True
     assert asyncio.run(PastReader(models).get()) == (None, False)
+    assert [line.message for line in caplog.records if line.name.endswith("past")] == ["the history cannot be read"]
 
 
-def test_a_broken_entry_is_no_failure_of_the_page(models: Away) -> None:
+def test_a_broken_entry_is_no_failure_of_the_page(models: Away, caplog: pytest.LogCaptureFixture) -> None:
     models.create("history/decisions/20990101T000000.000000Z-0.json", b"{")
     assert asyncio.run(PastReader(models).get()) == (None, False)
+    assert [line.message for line in caplog.records if line.name.endswith("past")] == ["the history cannot be read"]
 
 
 def test_a_slow_storage_is_not_waited_for(models: Away) -> None:
