@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from monitoring.alerts import Severity
 from monitoring.catalogue import promises
-from monitoring.proof.replay.world import BEFORE, DAY, EPOCH, HOUR, PODS, RECORD_BYTES, Array, Track, World
+from monitoring.proof.replay.world import BEFORE, DAY, EPOCH, HOUR, JOBS, PODS, RECORD_BYTES, Array, Track, World
 from monitoring.proof.stories.front_door import SIX
 from monitoring.slos import Slo
 
@@ -63,7 +63,6 @@ def furnish(world: World) -> None:
     _pods(world)
     _way_in(world)
     _tracking(world)
-    _blips(world)
 
 
 def _gauge(world: World, name: str, labels: Mapping[str, str], value: float | Array, pod: int | None = None) -> None:
@@ -134,6 +133,9 @@ def _tracking(world: World) -> None:
     }.items():
         for le, share in shares.items():
             _counter(world, f"run_googleapis_com:{name}", {"le": le, **REVISION}, share * used)
+    for job in JOBS:
+        labels = {"monitored_resource": "cloud_run_job", "job_name": f"acme-prod-{job}", "result": "failed"}
+        _counter(world, "run_googleapis_com:job_completed_execution_count", labels, np.zeros(world.minutes))
     name = "cloudsql_googleapis_com:database"
     _gauge(world, f"{name}_instance_state", {"state": "RUNNING", **DATABASE}, 1.0)
     for what, usual, spread in (("cpu", 0.3, 0.1), ("memory", 0.6, 0.02), ("disk", 0.4, 0.0)):
@@ -144,8 +146,8 @@ def _tracking(world: World) -> None:
 
 def _blips(world: World) -> None:
     """Short faults every other day or so, each of which spends less than any page's window allows."""
+    done = np.concatenate([[0.0], np.cumsum(world.rate)])
     for slo, share in ((promises.AVAILABILITY, world.failing), (promises.LATENCY, world.slow)):
-        done = np.concatenate([[0.0], np.cumsum(world.rate)])
         at = BEFORE + int(world.rng.integers(0, DAY))
         while at < world.minutes - HOUR:
             lasts = int(world.rng.integers(2, 12))
@@ -155,16 +157,20 @@ def _blips(world: World) -> None:
 
 
 def _allowed(slo: Slo, done: Array, at: int) -> float:
-    """How many bad requests the windows that page would let pass, by the requests so far."""
-    return min(
-        float(slo.threshold(window)) * float(done[at] - done[max(at - int(window.long.total_seconds() // 60), 0)])
-        for window in slo.windows
-        if window.severity is Severity.PAGE
-    )
+    """How many bad requests the windows that page let pass as long as they remember the minute, by the traffic."""
+    least = []
+    for window in slo.windows:
+        if window.severity is Severity.PAGE:
+            long = int(window.long.total_seconds()) // 60
+            ends = np.arange(at, min(at + long, len(done) - 1)) + 1
+            requests = (done[ends] - done[np.maximum(ends - long, 0)]).min()
+            least.append(float(slo.threshold(window)) * float(requests))
+    return min(least)
 
 
 def serve(world: World) -> None:
     """Tell the traffic: what pods and load balancer count, with everything that incidents made of it."""
+    _blips(world)
     rng, seen = world.rng, np.where(world.seen, 0.0, np.nan)
     carried = np.maximum(world.up.sum(axis=0), 1)
     every, bad = np.zeros(world.minutes), np.zeros(world.minutes)
