@@ -13,6 +13,8 @@ from service.model.schema import Value
 
 PREFIX = "predictions/"
 RECORD_VERSION = 1
+TRIALS = ("page-", "smoke-")
+"""How ids begin of leads that are in no CRM: typed into the service's page, or a deploy's first question."""
 
 Inputs = TypeVar("Inputs")
 

@@ -23,6 +23,12 @@ RUN_ELSEWHERE = {
     "curl -s http://127.0.0.1:8080/v1/score": "service/test_local.py::test_the_requests_of_the_readme_are_answered",
     "curl -s http://127.0.0.1:8080/v1/model": "service/test_local.py::test_the_requests_of_the_readme_are_answered",
     "curl -s http://127.0.0.1:8080/metrics": "service/test_local.py::test_the_requests_of_the_readme_are_answered",
+    "curl -s 'http://127.0.0.1:8080/v1/score?explain=true'": "service/test_local.py"
+    "::test_the_requests_of_the_readme_are_answered",
+    "scripts/bench explain": "service/lifecycle/test_explain_bar.py"
+    "::test_an_explained_scoring_costs_less_than_25_plain_ones",
+    "scripts/pictures --leads leads.csv": "service/api/page/test_page.py"
+    "::test_the_pictures_are_of_every_view_in_light_and_dark",
     "export BANK_MARKETING_CSV=": "test_readme.py::test_the_figures_are_those_of_the_command",
     FIGURES: "test_readme.py::test_the_figures_are_those_of_the_command",
     "scripts/up --source service/examples/bank_marketing.toml": "service/test_local.py::test_real_leads_come_up_too",

@@ -24,8 +24,9 @@ COLUMNS = ("lead_id", "time", "model_version", "score", "decision", "band", "lat
 class Scored:
     """Scored leads, oldest first: `table` has COLUMNS, `inputs` the features as received, one dict a row of it.
 
-    Each lead is there once, with the score it was given first: that is the one that people acted on. `records` counts
-    all, `repeated` those of leads scored again; `broken` are objects and lines that hold none.
+    Each lead is there once, with the score it was given first: that is the one that people acted on. Trials, which are
+    no leads, are not. `records` counts all, `repeated` those of leads scored again; `broken` are objects and lines that
+    hold none.
     """
 
     table: pd.DataFrame
@@ -59,14 +60,15 @@ def read_scored(predictions: Storage, since: datetime, until: datetime) -> Score
 def as_scored(found: Sequence[PredictionRecord[dict[str, Value]]], broken: Sequence[Rejected] = ()) -> Scored:
     """The leads of these records."""
     # A retried request has a record of its own; the earliest is the score that was acted on.
-    ordered = sorted(found, key=lambda r: (r.time, r.request_id))
+    leads = [r for r in found if not r.lead_id.startswith(records.TRIALS)]
+    ordered = sorted(leads, key=lambda r: (r.time, r.request_id))
     first: dict[str, PredictionRecord[dict[str, Value]]] = {}
     for record in ordered:
         first.setdefault(record.lead_id, record)
     kept = list(first.values())
     table = pd.DataFrame({name: [getattr(r, name) for r in kept] for name in COLUMNS}, columns=list(COLUMNS))
     table["time"] = pd.to_datetime(table["time"], utc=True)
-    return Scored(table, [r.inputs for r in kept], len(found), len(found) - len(kept), tuple(broken))
+    return Scored(table, [r.inputs for r in kept], len(found), len(leads) - len(kept), tuple(broken))
 
 
 def prepare(schema: LeadSchema, inputs: Sequence[dict[str, Value]]) -> pd.DataFrame:

@@ -110,11 +110,12 @@ def test_leads_are_trained_on_recorded_published_served_and_scored(first: Up) ->
 def test_the_requests_of_the_readme_are_answered(first: Up) -> None:
     readme = (ROOT / "README.md").read_text()
     commands = re.findall(r"^curl .*$", readme, re.M)
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         own = command.replace(":8080/", f":{first.port}/").replace("curl -s", "curl -sf")
         answer = subprocess.run(["bash", "-c", own], capture_output=True, text=True, check=True).stdout
         assert "leadscoring_" in answer or "model_version" in answer or "threshold" in answer
+        assert ("reasons" in answer) is ("explain" in command)
 
 
 @pytest.mark.slow

@@ -5,10 +5,12 @@ import numpy as np
 
 from service.lifecycle.window import as_scored, prepare, read_scored
 from service.model.schema import Value
-from service.records import to_lines, to_object
+from service.records import TRIALS, to_lines, to_object
 from service.storage import open_storage
 from tests.service.forge import SCHEMA
 from tests.service.lifecycle.records import NOON, record, upload
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_leads_of_the_window_are_read_from_its_start_up_to_but_not_including_its_end(tmp_path: Path) -> None:
@@ -33,6 +35,17 @@ def test_a_lead_scored_again_counts_once_with_the_score_that_was_acted_on(tmp_pa
     assert list(scored.table["lead_id"]) == ["L1", "L2"]
     assert scored.table["score"][0] == 0.2
     assert (scored.records, scored.repeated) == (3, 1)
+
+
+def test_what_was_tried_on_the_page_or_by_a_deploy_is_counted_and_is_no_lead() -> None:
+    scored = as_scored([record("L1"), record("page-4f"), record("smoke-0b"), record("smoke-0b")])
+    assert list(scored.table["lead_id"]) == ["L1"]
+    assert (scored.records, scored.repeated) == (4, 0)
+
+
+def test_trials_are_called_so_where_they_are_made() -> None:
+    made = [(ROOT / path).read_text() for path in ("service/api/page/static/api.js", "infra/smoke.py")]
+    assert [f"`{TRIALS[0]}${{" in made[0], f'f"{TRIALS[1]}{{commit}}"' in made[1]] == [True, True]
 
 
 def test_broken_objects_and_lines_are_named_and_stop_nothing(tmp_path: Path) -> None:
