@@ -157,7 +157,7 @@ def burning(promise: str) -> frozenset[str]:
     return frozenset([f"{promise}BurnSlow", f"{promise}BurnSteady"])
 
 
-JOBS_FAIL = frozenset(["DriftFailing", "BatchFailing"])
+JOBS_FAIL = frozenset(["DriftFailing", "DriftLate", "BatchFailing"])
 """Jobs that run just then cannot work either."""
 POINTER_OLD = frozenset(["ModelFreshnessBurnSteady"])
 LEADS_CHANGE = frozenset(["ScoresShifted", "UnseenValues", "ValuesMissing", "ExpectedRankingBelowFloor"])

@@ -52,7 +52,7 @@ def test_a_corrupt_bundle_is_pointed_to_and_refused_and_the_old_one_comes_back(s
     pointed = read_pointer(models)
     assert pointed
     assert pointed[0].version == "v1-spoilt"
-    with pytest.raises(BundleRefused):
+    with pytest.raises(BundleRefused, match="onnx does not have its published sum"):
         load(models, pointed[0])
     faults.roll_back(stage)
     pointed = read_pointer(models)
