@@ -35,8 +35,12 @@ RUN_ELSEWHERE = {
     "scripts/plan dev": "infra/rehearsal/test_command.py::",
     "scripts/plan prod": "infra/rehearsal/test_command.py::",
     ".venv/bin/python -m monitoring.proof": "monitoring/test_proof.py::test_alerts_behave_as_all_cases_say",
-    ".venv/bin/python -m monitoring.proof --mutants": "monitoring/test_proof.py::test_cases_that_do_not_notice_a_slip_miss_the_bar",
-    ".venv/bin/python -m monitoring.proof.replay": "monitoring/test_replay.py::test_all_bars_are_kept_and_a_lowered_one_is_missed",
+    ".venv/bin/python -m monitoring.proof --mutants": (
+        "monitoring/test_proof.py::test_cases_that_do_not_notice_a_slip_miss_the_bar"
+    ),
+    ".venv/bin/python -m monitoring.proof.replay": (
+        "monitoring/test_replay.py::test_all_bars_are_kept_and_a_lowered_one_is_missed"
+    ),
     "scripts/bootstrap dev --dry-run": "infra/test_bootstrap.py::test_a_dry_run_says_everything_and_asks_nobody",
     "scripts/bootstrap dev --owner": "infra/test_owner.py::test_bootstrap_prints_them",
     "scripts/plan prod && scripts/env policy && .venv/bin/python -m infra.policies prod": "infra/policies/test_check.py"
