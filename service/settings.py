@@ -60,6 +60,11 @@ class Settings(BaseSettings):
     """Leads in one request; more are refused."""
     max_body_bytes: Annotated[int, Field(ge=1_000, le=100_000_000)] = 4_000_000
     """Size of a request's body; a longer one is refused before it is read to the end."""
+    max_connections: Annotated[int, Field(ge=10, le=100_000)] = 2_000
+    """Connections at once, at most as many as the process may open files. From three quarters on, those that have
+    rested longest are closed."""
+    patience_seconds: Seconds = 20.0
+    """How long a caller may take to send a request, or to read its answer."""
     grace_seconds: Seconds = 10.0
     """How long requests in flight, then the last upload, may take after SIGTERM, each."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

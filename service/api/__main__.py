@@ -1,5 +1,6 @@
 """`python -m service.api`: serve on the host and port of the settings until SIGTERM."""
 
+import asyncio
 import errno
 import logging
 import math
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from service.api import logs
 from service.api.app import create_app
+from service.api.connections import Connection, most_connections, sweep
 from service.api.identity import Audience
 from service.settings import Settings
 
@@ -47,6 +49,8 @@ def main() -> int:
         return 1
     config = uvicorn.Config(
         app,
+        http=Connection,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -61,8 +65,18 @@ def main() -> int:
     if settings.iap_audience_file is None:
         logger.warning("no authentication: whoever reaches the port is answered", extra={"host": settings.host})
     logger.info("listening", extra={"host": settings.host, "port": listener.getsockname()[1]})
-    uvicorn.Server(config).run(sockets=[listener])
+    Connection.most = most_connections(settings.max_connections)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_serve(uvicorn.Server(config), listener, settings.patience_seconds))
     return 0
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, patience_s: float) -> None:
+    sweeping = asyncio.create_task(sweep(server.server_state.connections, patience_s))  # type: ignore[arg-type]
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        sweeping.cancel()
 
 
 if __name__ == "__main__":

@@ -65,9 +65,12 @@ def create_app(settings: Settings) -> FastAPI:
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", summary="A verified model is loaded", responses=describe.PROBLEMS_503)
+    @app.get("/readyz", summary="A verified model is loaded, and records can be kept", responses=describe.NOT_READY)
     def readyz() -> dict[str, str]:
-        return {"status": "ready", "model_version": _scorer().bundle.version}
+        scorer = _scorer()
+        if not spool.has_room:
+            raise Problem(503, describe.NO_ROOM, retry_s=10)
+        return {"status": "ready", "model_version": scorer.bundle.version}
 
     @app.get("/v1/model", summary="The model in service", responses=describe.PROBLEMS_401 | describe.PROBLEMS_503)
     def model() -> dict[str, Any]:

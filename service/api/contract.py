@@ -5,10 +5,12 @@ the pydantic model describes the API in /docs and, once a request was refused, n
 holds that both accept the same requests.
 """
 
+import itertools
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
+from annotated_types import MaxLen
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from service.api.problem import FieldError, Problem
@@ -19,6 +21,12 @@ from service.model.schema import MAX_ID, MAX_NUMBER, MAX_TEXT, Kind
 
 MAX_ERRORS = 100
 """Offending fields that an answer names; a body can hold a million."""
+MAX_NAME = 200
+"""Characters of a field's name that an answer shows; no feature's name is longer."""
+MAX_REASON = 400
+"""Characters of the decoder's own error that an answer shows; it repeats a field's name."""
+LEADS = 10
+"""Leads whose errors are looked for at once."""
 
 
 class LeadScore(msgspec.Struct, frozen=True):
@@ -96,23 +104,76 @@ def request_model(bundle: Bundle, max_leads: int) -> type[BaseModel]:
     return create_model("ScoreRequest", __config__=strict, leads=(leads, ...))
 
 
-def refusal(model: type[BaseModel], body: bytes, reason: msgspec.DecodeError) -> Problem:
-    """Why this body, which the decoder refused, is refused: all its errors, or the decoder's own."""
+def refusal(model: type[BaseModel], body: bytes, reason: Exception) -> Problem:
+    """Why this body, which the decoder refused, is refused: its errors, or the decoder's own."""
     if not isinstance(reason, msgspec.ValidationError):
         return Problem(400, f"the body is not JSON: {reason}")
     try:
-        model.model_validate_json(body)
+        errors, more, stopped = _errors(model, msgspec.json.decode(body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        errors = []  # further on there is no JSON, or none that fits into Python: the decoder's own error says enough
+    if not errors:
+        return Problem(422, f"refused, no lead scored: {str(reason)[:MAX_REASON]}")
+    if stopped:
+        return Problem(422, f"more than {MAX_ERRORS} fields refused, no lead scored", errors[:MAX_ERRORS])
+    count = len(errors) + more
+    title = f"{count} field{'s' * (count > 1)} refused, no lead scored"
+    return Problem(422, title + (f"; {count - MAX_ERRORS} more" if count > MAX_ERRORS else ""), errors[:MAX_ERRORS])
+
+
+def _errors(model: type[BaseModel], document: Any) -> tuple[list[FieldError], int, bool]:
+    """Errors by field, how many more there are of unknown fields, and whether the search ended before the last lead.
+
+    A body can hold half a million wrong fields, and pydantic would name each: some leads at a time, until enough are
+    named, with no more fields than suffice for that.
+    """
+    if not isinstance(document, dict):
+        return _named(model, document, 0), 0, False
+    field = model.model_fields["leads"]
+    (most_leads,) = (limit.max_length for limit in field.metadata if isinstance(limit, MaxLen))
+    features = get_args(field.annotation)[0].model_fields["features"].annotation
+    most = len(features.model_fields) + MAX_ERRORS
+    dropped = 0
+
+    def cut(fields: Any) -> Any:
+        nonlocal dropped
+        if not isinstance(fields, dict) or len(fields) <= most:
+            return fields
+        dropped += len(fields) - most
+        return dict(itertools.islice(fields.items(), most))
+
+    document, leads = cut(document), document.get("leads")
+    if not isinstance(leads, list) or not 0 < len(leads) <= most_leads:
+        return _named(model, document, 0), dropped, False
+    errors: list[FieldError] = []
+    for start in range(0, len(leads), LEADS):
+        block = [cut(lead) for lead in leads[start : start + LEADS]]
+        block = [{**lead, "features": cut(lead.get("features"))} if _has_features(lead) else lead for lead in block]
+        errors += _named(model, {**(document if start == 0 else {}), "leads": block}, start)
+        if len(errors) + dropped > MAX_ERRORS:
+            return errors, dropped, start + LEADS < len(leads)
+    return errors, dropped, False
+
+
+def _has_features(lead: Any) -> bool:
+    return isinstance(lead, dict) and "features" in lead
+
+
+def _named(model: type[BaseModel], document: Any, first_lead: int) -> list[FieldError]:
+    try:
+        model.model_validate(document)
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_input=False, include_context=False)
-        found = [FieldError(_path(e["loc"]), e["msg"]) for e in errors[:MAX_ERRORS]]
-        more = f"; {len(errors) - MAX_ERRORS} more" if len(errors) > MAX_ERRORS else ""
-        return Problem(422, f"{len(errors)} field{'s' * (len(errors) > 1)} refused, no lead scored{more}", found)
-    return Problem(422, f"refused, no lead scored: {reason}")
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        return [FieldError(_path(e["loc"], first_lead), e["msg"]) for e in found]
+    return []
 
 
-def _path(location: tuple[int | str, ...]) -> str:
+def _path(location: tuple[int | str, ...], first_lead: int) -> str:
     path = ""
-    for step in location:
-        plain = isinstance(step, str) and step.isidentifier()
-        path += f".{step}" if plain else f"[{step!r}]"
+    for depth, step in enumerate(location):
+        if isinstance(step, int):
+            path += f"[{step + first_lead if depth == 1 else step}]"
+        else:
+            shown = step if len(step) <= MAX_NAME else f"{step[:MAX_NAME]}..."
+            path += f".{shown}" if shown.isidentifier() else f"[{shown!r}]"
     return path.removeprefix(".")

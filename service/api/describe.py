@@ -12,6 +12,7 @@ from service.api.scorer import MAX_EXPLAINED
 from service.model.reasons import MOST
 
 NO_MODEL = "no model is loaded yet"
+NO_ROOM = "the records of the scores cannot be kept now; try again"
 EXPLAIN = (
     f"Give each lead the `reasons` of its score: at most {MOST} features, the one that moved it most first, each with "
     "its `effect`, by how much the score is higher than if this feature alone had its `typical` value. It says what "
@@ -26,6 +27,7 @@ def _problem(description: str) -> dict[str, Any]:
 
 
 PROBLEMS_503: dict[int | str, dict[str, Any]] = {503: _problem("No model is loaded yet.")}
+NOT_READY: dict[int | str, dict[str, Any]] = {503: _problem("No model is loaded yet, or no room for records.")}
 PROBLEMS_401: dict[int | str, dict[str, Any]] = {
     401: _problem("The identity-aware proxy does not vouch for the caller.")
 }
@@ -69,7 +71,9 @@ def add_scoring(document: dict[str, Any], path: str, request: type[BaseModel] | 
                 "413": _problem("The body is too long."),
                 "415": _problem("The body is not declared as JSON."),
                 "422": _problem("Fields are refused; each is named by its path."),
-                "503": _problem("No model, no room for records, or authentication not configured; try again."),
+                "503": _problem(
+                    "Too many requests, no model, no room for records, or no authentication yet: try again."
+                ),
             },
         }
     }

@@ -24,6 +24,8 @@ SWAPS = Counter("leadscoring_model_swaps", "Models put in service, the first inc
 REFUSED = Counter("leadscoring_bundle_refused", "Bundles refused; the old model stayed.", ["reason"])
 POINTER_READ = Gauge("leadscoring_pointer_last_success_timestamp_seconds", "When the pointer was last read.")
 CALLERS_REFUSED = Counter("leadscoring_callers_refused", "Requests without a valid assertion.", ["reason"])
+SHED = Counter("leadscoring_requests_shed", "Requests refused beyond capacity.", ["lacking"])
+CONNECTIONS_CLOSED = Counter("leadscoring_connections_closed", "Connections closed on callers' account.", ["reason"])
 SPOOL_BYTES = Gauge("leadscoring_spool_bytes", "Bytes of records that wait for upload.")
 RECORDS_WRITTEN = Counter("leadscoring_records_written", "Prediction records put into the spool.")
 RECORDS_UPLOADED = Counter("leadscoring_records_uploaded", "Prediction records uploaded.")
@@ -41,3 +43,5 @@ for tenth in TENTHS:
     SCORES.labels(tenth)
 for reason in get_args(Refusal):
     REFUSED.labels(reason)
+for lacking in ("time", "memory", "explaining"):
+    SHED.labels(lacking)

@@ -19,10 +19,17 @@ class Problem(Exception):
     """Ends a request with this status. The text is for the caller: no internals, no secrets."""
 
     def __init__(
-        self, status: int, title: str, errors: list[FieldError] | None = None, retry_s: int | None = None
+        self,
+        status: int,
+        title: str,
+        errors: list[FieldError] | None = None,
+        retry_s: int | None = None,
+        close: bool = False,
     ) -> None:
         super().__init__(title)
         self.status, self.title, self.errors, self.retry_s = status, title, errors or [], retry_s
+        # What is left of the body is not read, however long it is.
+        self.close = close or status in (401, 413, 415)
 
     def body(self) -> bytes:
         """The problem document."""
@@ -35,8 +42,8 @@ class Problem(Exception):
 def response(problem: Problem) -> Response:
     """The answer that a problem is."""
     headers = {"Retry-After": str(problem.retry_s)} if problem.retry_s else {}
-    if problem.status in (401, 413, 415):
-        headers["Connection"] = "close"  # the rest of the body is not read, however long it is
+    if problem.close:
+        headers["Connection"] = "close"
     return Response(problem.body(), problem.status, headers, CONTENT_TYPE)
 
 

@@ -11,9 +11,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service.api import metrics
-from service.api.describe import NO_MODEL
+from service.api.admission import MAX_WAITING, Admission, overloaded
+from service.api.describe import NO_MODEL, NO_ROOM
 from service.api.problem import FieldError, Problem
-from service.api.scorer import new_request_id
+from service.api.scorer import Scored, Scorer, new_request_id
 from service.api.spool import Spool, SpoolFull
 from service.api.watcher import Watcher
 
@@ -28,7 +29,7 @@ class ScoreRoute:
 
     def __init__(self, watcher: Watcher, spool: Spool, max_body_bytes: int) -> None:
         self._watcher, self._spool, self._max_body_bytes = watcher, spool, max_body_bytes
-        self._explaining = asyncio.Lock()
+        self._admission, self._explaining = Admission(), asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Problems go to the app's handler."""
@@ -38,12 +39,11 @@ class ScoreRoute:
         scorer = self._watcher.scorer
         if scorer is None:
             raise Problem(503, NO_MODEL, retry_s=5)
+        self._admission.enter()
         given = request.headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else new_request_id()
         if explains(scope["query_string"]):
-            # One at a time and in a thread, so that scoring goes on meanwhile.
-            async with self._explaining:
-                scored = await asyncio.to_thread(scorer.score, body, request_id, started, True)
+            scored = await self._explained(scorer, body, request_id, started)
         else:
             scored = scorer.score(body, request_id, started)
         try:
@@ -51,13 +51,24 @@ class ScoreRoute:
             self._spool.append(scored.lines)
         except SpoolFull as error:
             logger.error("records cannot be kept, nothing is scored", extra={"error": str(error)})
-            raise Problem(503, "the records of the scores cannot be kept now; try again", retry_s=10) from error
+            raise Problem(503, NO_ROOM, retry_s=10) from error
         for decision, count in scored.decisions.items():
             metrics.LEADS.labels(decision).inc(count)
         for tenth, count in scored.tenths.items():
             metrics.SCORES.labels(metrics.TENTHS[tenth]).inc(count)
         metrics.RECORDS_WRITTEN.inc(sum(scored.decisions.values()))
         await Response(scored.answer, media_type="application/json")(scope, receive, send)
+
+    async def _explained(self, scorer: Scorer, body: bytes, request_id: str, started: float) -> Scored:
+        """One at a time and in a thread, so that scoring goes on meanwhile."""
+        if self._admission.waiting >= MAX_WAITING:
+            raise overloaded("explaining")
+        self._admission.waiting += 1
+        try:
+            async with self._explaining:
+                return await asyncio.to_thread(scorer.score, body, request_id, started, True)
+        finally:
+            self._admission.waiting -= 1
 
     async def _body(self, request: Request) -> bytes:
         """The whole body, no longer than allowed. A longer one is refused without being read to its end."""
@@ -69,11 +80,15 @@ class ScoreRoute:
         if length.isdecimal() and int(length) > self._max_body_bytes:
             raise too_long
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self._max_body_bytes:
-                raise too_long
-        return bytes(body)
+        try:
+            async for chunk in request.stream():
+                self._admission.hold(len(chunk))
+                body += chunk
+                if len(body) > self._max_body_bytes:
+                    raise too_long
+            return bytes(body)
+        finally:
+            self._admission.held -= len(body)
 
 
 def explains(query: bytes) -> bool:

@@ -57,7 +57,7 @@ class Scorer:
         """Decode, score and encode. `started` is a time.perf_counter(). Raises Problem on a bad request."""
         try:
             leads: list[Any] = self._decode(body).leads
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise contract.refusal(self.request_model, body, error) from None
         scores = self.bundle.engine.score([lead.features for lead in leads])
         reasons = self._explain(leads, scores) if explain else None

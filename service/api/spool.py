@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 SEGMENT_BYTES = 16_000_000
 """A segment is closed at this size, which bounds the memory of its upload."""
 
+ROOM = 500_000
+"""Bytes that must be free for the service to be ready: the records of some thousand leads."""
+
 
 class SpoolFull(Exception):
     """The spool cannot take these records: too much waits for upload, or the disk refuses."""
@@ -53,6 +56,12 @@ class Spool:
     def waiting(self) -> int:
         """Bytes that wait, those being written included."""
         return self._waiting
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a large request's records would be taken now, by what is known without writing."""
+        disk = os.statvfs(self._own)
+        return self._waiting + ROOM <= self._max_bytes and disk.f_bavail * disk.f_frsize >= ROOM
 
     def append(self, lines: bytes) -> None:
         """Take whole lines, all or none. When this returns they are with the operating system (fsync: on the disk)."""

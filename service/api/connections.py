@@ -1,0 +1,149 @@
+"""What one connection may take: its number, the size of a request's head, and the time to send and to read.
+
+uvicorn bounds neither, and its own limit of connections answers health checks with 503 too. A well-behaved caller
+meets no limit: the load balancer holds few connections, and keeps them.
+"""
+
+import asyncio
+import resource
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from service.api import metrics
+from service.api.problem import CONTENT_TYPE
+
+RESERVED_FILES = 64
+"""Files that the service itself needs: spool, models, uploads, threads' pipes."""
+MAX_HEAD = 64_000
+"""Bytes of a request's head, or of anything else in it that is no body; one read more may come in (256 kB)."""
+SWEEP_S = 1.0
+
+
+def most_connections(wanted: int) -> int:
+    """How many connections there may be at once, where so many are wanted."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(wanted, files - RESERVED_FILES))
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's connection, which refuses what it would take without end."""
+
+    most = 1
+    """Of these at once; set before serving."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._unframed, self._head_begun = 0, False
+        self.waits: _Wait | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Where there are too many already, this one goes."""
+        super().connection_made(transport)
+        if len(self.connections) > self.most:
+            metrics.CONNECTIONS_CLOSED.labels("too_many").inc()
+            self.refuse(503, "too many connections; try again", b"retry-after: 5\r\n")
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; refuse a head, trailer or chunk's header without end."""
+        self._unframed += len(data)
+        super().data_received(data)
+        if self._unframed > MAX_HEAD and not self.transport.is_closing():
+            metrics.CONNECTIONS_CLOSED.labels("head_too_long").inc()
+            self.refuse(431, f"the request's head is longer than {MAX_HEAD} bytes")
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self._head_begun = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._unframed, self._head_begun = 0, False
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body came."""
+        self._unframed = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._unframed = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours names no parser's error
+        """What is no HTTP is refused in the form of all other refusals; not in the midst of an answer."""
+        self.refuse(400, "the request is not valid HTTP/1.1")
+
+    def refuse(self, status: int, title: str, header: bytes = b"") -> None:
+        """Answer, unless an answer is under way, and close."""
+        if not self.answering:
+            body = msgspec.json.encode({"title": title, "status": status})
+            head = f"content-type: {CONTENT_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + header + head.encode() + body)
+        self.transport.close()
+
+    @property
+    def answering(self) -> bool:
+        """Whether a part of an answer was sent."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and cycle.response_started and not cycle.response_complete
+
+    def waiting_for(self) -> str | None:
+        """What its caller owes us: a head, a body, the reading of an answer; None where nothing is owed."""
+        if self.transport.get_write_buffer_size():
+            return "answer_not_read"
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            return None if self.timeout_keep_alive_task and not self._head_begun else "head_too_slow"
+        return "body_too_slow" if cycle.more_body and not self.pipeline else None
+
+
+@dataclass
+class _Wait:
+    """Since when a connection waits for one and the same thing of one and the same request."""
+
+    what: str
+    cycle: Any
+    since: float
+
+
+async def sweep(connections: set[Connection], patience_s: float) -> None:
+    """Close connections whose callers are too slow, and make room for new ones, until cancelled.
+
+    Once a second from outside, so that it costs a request nothing.
+    """
+    while True:
+        await asyncio.sleep(min(SWEEP_S, patience_s / 4))
+        now = time.monotonic()
+        for each in list(connections):
+            _hurry(each, now, patience_s)
+        crowd = len(connections) - Connection.most * 3 // 4
+        if crowd > 0:
+            resting = [each for each in connections if each.timeout_keep_alive_task]
+            for each in sorted(resting, key=_rests_until)[:crowd]:
+                metrics.CONNECTIONS_CLOSED.labels("rested").inc()
+                each.transport.close()
+
+
+def _hurry(connection: Connection, now: float, patience_s: float) -> None:
+    what, waits = connection.waiting_for(), connection.waits
+    if what is None:
+        connection.waits = None
+    elif waits is None or waits.what != what or waits.cycle is not connection.cycle:
+        connection.waits = _Wait(what, connection.cycle, now)
+    elif now - waits.since > patience_s:
+        metrics.CONNECTIONS_CLOSED.labels(what).inc()
+        if what == "answer_not_read":
+            connection.transport.abort()  # closing would wait until all of it is read
+        else:
+            connection.refuse(408, f"the request did not arrive within {patience_s:g} s")
+
+
+def _rests_until(connection: Connection) -> float:
+    timer = connection.timeout_keep_alive_task
+    return timer.when() if timer else 0.0

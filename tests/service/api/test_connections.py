@@ -1,0 +1,172 @@
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+
+import pytest
+
+from service.storage import open_storage
+from tests.service import forge
+from tests.service.api.server import Server
+
+HEAD = b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+CLOSED = 'leadscoring_connections_closed_total{reason="%s"}'
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    root = tmp_path_factory.mktemp("service")
+    forge.release(open_storage(str(root / "store")), version="v1")
+    running = Server(root, patience_seconds=1, max_connections=40)
+    yield running
+    running.stop()
+
+
+def caller(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=30)
+
+
+def said(connection: socket.socket) -> bytes:
+    """All that comes until the other side closes."""
+    parts = []
+    try:
+        while part := connection.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+def is_answered(connection: socket.socket) -> bool:
+    """Whether it answers a request that needs no model."""
+    connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = b""
+    while not answer.endswith(b'{"status":"ok"}'):
+        part = connection.recv(65536)
+        if not part:
+            return False
+        answer += part
+    return True
+
+
+def title(answer: bytes) -> str:
+    return str(json.loads(answer.rpartition(b"\r\n\r\n")[2])["title"])
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (b"", "head_too_slow"),
+        (b"POST /v1/score HT", "head_too_slow"),
+        (HEAD + b"Content-Length: 40\r\n\r\n", "body_too_slow"),
+        (HEAD + b"Content-Length: 40\r\n\r\n{", "body_too_slow"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{", "body_too_slow"),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /", "head_too_slow"),
+    ],
+)
+def test_a_caller_who_stops_in_the_midst_is_told_and_closed(server: Server, sent: bytes, reason: str) -> None:
+    before = server.metric(CLOSED % reason)
+    with caller(server) as slow:
+        slow.sendall(sent)
+        answer = said(slow)
+    assert b"HTTP/1.1 408 Request Timeout" in answer
+    assert title(answer) == "the request did not arrive within 1 s"
+    assert server.metric(CLOSED % reason) == before + 1
+
+
+def test_dripping_bytes_do_not_buy_time(server: Server) -> None:
+    with caller(server) as slow:
+        started = time.monotonic()
+        slow.sendall(HEAD)
+        slow.settimeout(0.1)
+        answer = b""
+        while not answer:
+            assert time.monotonic() - started < 30
+            slow.sendall(b"X-Drip: 1\r\n")
+            try:
+                answer = slow.recv(65536)
+            except TimeoutError:
+                continue
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_who_never_reads_the_answers_is_cut_off(server: Server) -> None:
+    reason = CLOSED % "answer_not_read"
+    before = server.metric(reason)
+    with caller(server) as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.settimeout(0.5)
+        with suppress(OSError):
+            for _ in range(10_000):
+                deaf.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 10)
+        server.wait(lambda: server.metric(reason) == before + 1, 30)
+
+
+def test_a_connection_that_rests_between_requests_stays(server: Server) -> None:
+    with caller(server) as patient:
+        for _ in range(2):
+            assert is_answered(patient)
+            time.sleep(1.6)
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        b"GET /" + b"x" * 2_000_000,
+        b"GET / HTTP/1.1\r\n" + b"X-Many: yes\r\n" * 200_000,
+        b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 2_000_000,
+        b"GET / HTTP/1.1\r\n" + b"x" * 2_000_000,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n" + b"X-Trailer: yes\r\n" * 200_000,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n2;" + b"x" * 2_000_000,
+    ],
+    ids=["path", "headers", "header", "name", "trailers", "chunk extension"],
+)
+def test_a_head_without_end_is_refused(server: Server, flood: bytes) -> None:
+    with caller(server) as loud:
+        with suppress(OSError):  # it may be closed before all was sent
+            loud.sendall(flood)
+        answer = said(loud)
+    assert b"HTTP/1.1 200" not in answer
+    assert answer == b"" or answer.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
+    assert server.http.get("/healthz").status_code == 200
+
+
+def test_what_is_no_http_is_refused_as_a_problem(server: Server) -> None:
+    with caller(server) as odd:
+        odd.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        answer = said(odd)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in answer
+    assert title(answer) == "the request is not valid HTTP/1.1"
+
+
+def test_silent_connections_keep_nobody_out_for_long(server: Server) -> None:
+    server.wait(lambda: _answers(server), 30)
+    with ExitStack() as stack:
+        silent = [stack.enter_context(caller(server)) for _ in range(80)]
+        told = [title(said(each)) for each in silent]
+    assert set(told) == {"too many connections; try again", "the request did not arrive within 1 s"}
+    assert server.metric(CLOSED % "too_many") >= told.count("too many connections; try again")
+    server.wait(lambda: _answers(server), 30)
+    assert server.score({"features": forge.LEAD}).status_code == 200
+
+
+def test_connections_that_rest_make_room_for_new_ones(server: Server) -> None:
+    before = server.metric(CLOSED % "rested")
+    server.wait(lambda: _answers(server), 30)
+    with ExitStack() as stack:
+        resting = []
+        for _ in range(35):
+            each = stack.enter_context(caller(server))
+            assert is_answered(each)
+            resting.append(each)
+        server.wait(lambda: server.metric(CLOSED % "rested") >= before + 5, 30)
+        assert [each.recv(1) for each in resting[:5]] == [b""] * 5  # those that rested longest
+        assert is_answered(resting[-1])
+
+
+def _answers(server: Server) -> bool:
+    with caller(server) as fresh, suppress(ConnectionResetError):
+        return is_answered(fresh)
+    return False
