@@ -69,6 +69,7 @@ from cdktf_cdktf_provider_google import (
     compute_url_map,
     container_cluster,
     data_google_container_cluster,
+    data_google_sql_ca_certs,
     dns_managed_zone,
     dns_record_set,
     gke_backup_backup_plan,
@@ -105,6 +106,7 @@ from cdktf_cdktf_provider_kubernetes import config_map_v1, data_kubernetes_servi
 from cdktf_cdktf_provider_kubernetes import provider as kubernetes
 
 App = cdktf.App
+Fn = cdktf.Fn
 GcsBackend = cdktf.GcsBackend
 Lifecycle = cdktf.TerraformResourceLifecycle
 Postcondition = cdktf.Postcondition
@@ -203,6 +205,7 @@ KeyRing = kms_key_ring.KmsKeyRing
 KeyVersions = kms_crypto_key.KmsCryptoKeyVersionTemplate
 
 Database = sql_database.SqlDatabase
+DatabaseAuthorities = data_google_sql_ca_certs.DataGoogleSqlCaCerts
 DatabaseBackups = sql_database_instance.SqlDatabaseInstanceSettingsBackupConfiguration
 DatabaseBackupsKept = sql_database_instance.SqlDatabaseInstanceSettingsBackupConfigurationBackupRetentionSettings
 DatabaseFlag = sql_database_instance.SqlDatabaseInstanceSettingsDatabaseFlags

@@ -95,6 +95,7 @@ def build(app: App, env: Environment) -> None:
         account=foundation.mlflow,
         jobs=foundation.jobs,
         database_address=database.address,
+        database_authorities=database.authorities,
         database_user=database.server_user,
         run_key=foundation.keys.get("run"),
     )

@@ -56,6 +56,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             }
         ]
     },
+    "google_sql_ca_certs": {
+        "certs": [
+            {"cert": f"-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----"}
+            for name in ("rehearsed-now", "rehearsed-next")
+        ]
+    },
     "kubernetes_service_v1": {
         "metadata.0.annotations": {
             "cloud.google.com/neg-status": '{"network_endpoint_groups":{"8080":"leadscoring"},'

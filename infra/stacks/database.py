@@ -5,6 +5,7 @@ Applying the job does not run it: a deploy does, before the server of the same i
 
 from infra.bindings import (
     Database,
+    DatabaseAuthorities,
     DatabaseBackups,
     DatabaseBackupsKept,
     DatabaseFlag,
@@ -14,6 +15,7 @@ from infra.bindings import (
     DatabaseNetwork,
     DatabaseSettings,
     DatabaseUser,
+    Fn,
     Job,
     JobBinaryAuthorization,
     JobContainer,
@@ -54,9 +56,10 @@ FLAGS = {
 
 
 class DatabaseStack(TerraformStack):
-    """Cloud SQL for PostgreSQL. The attributes are its private address and the user that the server logs in as."""
+    """Cloud SQL for PostgreSQL: its private address, who signs for it, and the user that the server logs in as."""
 
     address: str
+    authorities: str
     server_user: str
 
     def __init__(
@@ -89,6 +92,11 @@ class DatabaseStack(TerraformStack):
             lifecycle=Lifecycle(prevent_destroy=True),
         )
         self.address = str(instance.private_ip_address)
+        # All that are trusted, the next one too as soon as it is made: a deploy between making and rotating it is all
+        # that a rotation needs. https://cloud.google.com/sql/docs/postgres/manage-ssl-instance#rotate-server-ca
+        # By its link, which is known only when it is there: then alone it can be asked.
+        found = DatabaseAuthorities(self, "authorities", instance=instance.self_link)
+        self.authorities = str(Fn.join("\n", found.get_list_attribute("certs[*].cert")))
         database = Database(
             self,
             "database",
@@ -152,6 +160,7 @@ class DatabaseStack(TerraformStack):
                                 JobEnv(name=f"TRACKING_{name}", value=value)
                                 for name, value in {
                                     "DATABASE_HOST": self.address,
+                                    "DATABASE_CA": self.authorities,
                                     "DATABASE_NAME": NAME,
                                     "DATABASE_USER": OWNER,
                                     "DATABASE_PASSWORD_FILE": PASSWORD_FILE,

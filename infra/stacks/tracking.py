@@ -44,10 +44,14 @@ class TrackingStack(TerraformStack):
         account: str,
         jobs: str,
         database_address: str,
+        database_authorities: str,
         database_user: str,
         run_key: str | None,
     ) -> None:
-        """`account` and `jobs` are e-mail addresses: who the server runs as, and who may call it."""
+        """`account` and `jobs` are e-mail addresses: who the server runs as, and who may call it.
+
+        `database_authorities` are certificates (PEM) of those who sign for the database.
+        """
         super().__init__(scope, id)
         # The name that does not depend on chance: https://cloud.google.com/run/docs/triggering/https-request#url-format
         host = f"{env.name('mlflow')}-{env.project_number}.{env.region}.run.app"
@@ -55,6 +59,7 @@ class TrackingStack(TerraformStack):
         least, most = env.mlflow_instances
         variables = {
             "TRACKING_DATABASE_HOST": database_address,
+            "TRACKING_DATABASE_CA": database_authorities,  # public, so no secret
             "TRACKING_DATABASE_NAME": database.NAME,
             "TRACKING_DATABASE_USER": database_user,
             "TRACKING_DATABASE_LOGIN": "iam",  # a token for each new connection: there is no password

@@ -5,6 +5,8 @@ connection, so that neither password nor token is ever in a URI, a variable or a
 https://docs.sqlalchemy.org/en/20/core/connections.html#sqlalchemy.engine.CreateEnginePlugin
 """
 
+import functools
+import os
 import threading
 from typing import Any
 
@@ -65,8 +67,24 @@ class LoginPlugin(CreateEnginePlugin):
             "tcp_user_timeout": CONNECT_S * 1000,
             "application_name": "mlflow",
         }
-        if self._database.database_ca_file:
-            parameters |= {"sslmode": "verify-ca", "sslrootcert": str(self._database.database_ca_file)}
+        if authority := _authority(self._database):
+            parameters |= {"sslmode": "verify-ca", "sslrootcert": authority}
+
+
+def _authority(database: Database) -> str | None:
+    """The file with the certificates that the database's own must be signed by."""
+    if database.database_ca is not None:
+        return _file(database.database_ca)
+    return str(database.database_ca_file) if database.database_ca_file else None
+
+
+@functools.cache
+def _file(text: str) -> str:
+    """The name of a file with this text, in memory: libpq takes files alone, and the disk is read-only."""
+    descriptor = os.memfd_create("database-ca")
+    with open(descriptor, "w", encoding="ascii", closefd=False) as file:
+        file.write(text)
+    return f"/proc/self/fd/{descriptor}"
 
 
 def secret(database: Database) -> str:

@@ -3,11 +3,12 @@
 import ipaddress
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "TRACKING_"
@@ -17,6 +18,14 @@ ENGINES = 2
 
 class Unsafe(Exception):
     """The environment holds what must not be there; the message names each variable and the reason."""
+
+
+def _certificates(text: str) -> str:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, TypeError, ValueError) as error:
+        raise ValueError(f"holds no certificate in PEM: {error}") from error
+    return text
 
 
 class Database(BaseSettings):
@@ -36,8 +45,10 @@ class Database(BaseSettings):
     """A Google token for each new connection, or the password in the file."""
     database_password_file: Path | None = None
     """File with the password, mounted from a secret; read for each new connection, so that it can change."""
+    database_ca: Annotated[str, AfterValidator(_certificates)] | None = None
+    """Certificates (PEM) of authorities that sign for this database alone; with them it proves what it is."""
     database_ca_file: Path | None = None
-    """Certificate of the authority that signs for this database alone; with it the database proves what it is."""
+    """A file with the same, instead."""
     database_wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 180
     """How long a start waits for the database. A first connection through Cloud Run's network can take a minute."""
 
@@ -47,6 +58,12 @@ class Database(BaseSettings):
             raise ValueError("database_password_file is missing; database_login is 'password'")
         if self.database_login == "iam" and self.database_password_file is not None:
             raise ValueError("database_password_file contradicts database_login 'iam'")
+        return self
+
+    @model_validator(mode="after")
+    def _one_authority(self) -> Self:
+        if self.database_ca is not None and self.database_ca_file is not None:
+            raise ValueError("database_ca_file contradicts database_ca")
         return self
 
 

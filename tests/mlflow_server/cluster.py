@@ -98,7 +98,7 @@ def running_cluster(*options: str) -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     data, port = folder / "data", free_port()
     try:
-        _certificate(folder)
+        _write(folder)
         for path in (folder, folder / "server.key", folder / "server.crt"):
             shutil.chown(path, user)
         initialise = ("--pgdata", data, "--username", "postgres", "--auth", "reject", "--no-sync", "--encoding", "UTF8")
@@ -132,9 +132,10 @@ def running_cluster(*options: str) -> Iterator[Cluster]:
         shutil.rmtree(folder)
 
 
-def _certificate(folder: Path) -> None:
+def certificate(of: str = "127.0.0.1") -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """A certificate that is signed by itself, good for a day; and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, of)])
     now = datetime.datetime.now(datetime.UTC)
     made = (
         x509.CertificateBuilder()
@@ -148,7 +149,17 @@ def _certificate(folder: Path) -> None:
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    (folder / "server.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return made, key
+
+
+def pem(certificate: x509.Certificate) -> str:
+    """The certificate as text."""
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _write(folder: Path) -> None:
+    made, key = certificate()
+    (folder / "server.crt").write_text(pem(made))
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

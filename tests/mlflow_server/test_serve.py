@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from tests.conftest import wait_for
-from tests.mlflow_server.cluster import SERVER
+from tests.mlflow_server.cluster import SERVER, certificate, pem
 from tests.mlflow_server.server import PASSWORD, Tracking
 
 pytestmark = pytest.mark.system
@@ -257,11 +257,16 @@ def test_it_waits_for_a_database_that_is_not_there_yet(migrated: Tracking) -> No
 
 def test_a_database_that_cannot_prove_itself_is_refused(migrated: Tracking, tmp_path: Path) -> None:
     tracking = migrated
-    with tracking.server(TRACKING_DATABASE_CA_FILE=str(tracking.cluster.authority)):
+    stranger, own = pem(certificate("a stranger")[0]), tracking.cluster.authority.read_text()
+    # While authorities change the database's own is one of several.
+    with tracking.server(TRACKING_DATABASE_CA=f"{stranger}\n{own}"):
         MlflowClient(tracking.url).create_experiment("over verified TLS")
-    stranger = tmp_path / "stranger.crt"
-    certificates = sorted(Path("/etc/ssl/certs").glob("*.pem"))
-    stranger.write_bytes(certificates[0].read_bytes())
-    refused = tracking.run("serve", TRACKING_DATABASE_CA_FILE=str(stranger), TRACKING_DATABASE_WAIT_SECONDS="0")
-    assert refused.returncode == 1
-    assert "certificate verify failed" in refused.stderr
+    file = tmp_path / "stranger.crt"
+    file.write_text(stranger)
+    for given in {"TRACKING_DATABASE_CA": stranger}, {"TRACKING_DATABASE_CA_FILE": str(file)}:
+        for command in "serve", "migrate":
+            refused = tracking.run(command, TRACKING_DATABASE_WAIT_SECONDS="0", **given)
+            assert refused.returncode == 1
+            assert "certificate verify failed" in refused.stderr
+    done = tracking.run("migrate", TRACKING_DATABASE_CA_FILE=str(tracking.cluster.authority))
+    assert done.returncode == 0, done.stderr

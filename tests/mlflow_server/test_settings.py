@@ -9,6 +9,7 @@ import mlflow
 import pytest
 from pydantic import ValidationError
 
+from tests.mlflow_server.cluster import certificate, pem
 from tests.mlflow_server.server import SOURCE
 from tracking_server.login import uri
 from tracking_server.settings import Migration, Server, Unsafe, mlflow_environment, problems, refuse_unsafe
@@ -47,6 +48,13 @@ def refusal(monkeypatch: pytest.MonkeyPatch, kind: type[Server] | type[Migration
         ("TRACKING_MAX_OVERFLOW", "-1", "greater than or equal to 1"),
         ("TRACKING_WORKERS", "9", "less than or equal to 8"),
         ("TRACKING_DATABASE_LOGIN", "none", "'iam' or 'password'"),
+        ("TRACKING_DATABASE_CA", "", "holds no certificate in PEM"),
+        ("TRACKING_DATABASE_CA", "sécret", "holds no certificate in PEM"),
+        (
+            "TRACKING_DATABASE_CA",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
+            "holds no certificate in PEM",
+        ),
         ("TRACKING_AUTHENTICATED_BY", "nobody", "'cloud-run' or 'proxy'"),
     ],
 )
@@ -78,6 +86,12 @@ def test_a_login_by_password_needs_its_file_and_one_by_token_has_none(monkeypatc
     assert said.startswith("TRACKING_DATABASE_PASSWORD_FILE: database_password_file is missing")
     both = {"TRACKING_DATABASE_LOGIN": "iam", "TRACKING_DATABASE_PASSWORD_FILE": "/secret"}
     assert "contradicts database_login 'iam'" in refusal(monkeypatch, Server, both)
+
+
+def test_who_signs_for_the_database_is_told_in_one_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = SERVER | {"TRACKING_DATABASE_CA": pem(certificate()[0]), "TRACKING_DATABASE_CA_FILE": "/ca.pem"}
+    said = refusal(monkeypatch, Server, both)
+    assert said == "TRACKING_DATABASE_CA_FILE: database_ca_file contradicts database_ca"
 
 
 def test_the_server_cannot_be_the_schemas_owner(monkeypatch: pytest.MonkeyPatch) -> None:

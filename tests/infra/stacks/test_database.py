@@ -104,6 +104,20 @@ def test_the_migration_runs_the_servers_image_as_an_account_of_its_own_with_the_
     assert secret["secret"].endswith("/secrets/acme-leads-prod-migrator-password")
 
 
+def test_the_migration_knows_who_signs_for_the_database_now_and_next(plans: Plans, stacks: Stacks) -> None:
+    # Asked for by what is known only when the instance is there, so not before.
+    (stack,) = (stack for stack in stacks("prod") if stack.name == "prod-database")
+    asked = stack.config["data"]["google_sql_ca_certs"]["authorities"]
+    assert asked["instance"] == "${google_sql_database_instance.instance.self_link}"
+    job = stack.config["resource"]["google_cloud_run_v2_job"]["migrate"]
+    (container,) = job["template"]["template"]["containers"]
+    values = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert values["TRACKING_DATABASE_CA"] == '${join("\\n", data.google_sql_ca_certs.authorities.certs[*].cert)}'
+    # A plan of what is not there yet knows the variable, and leaves its value open.
+    planned_names = {variable["name"] for variable in only(task(plans)["containers"])["env"]}
+    assert planned_names == values.keys()
+
+
 def test_the_migration_reaches_the_database_through_the_network_alone(plans: Plans) -> None:
     access = only(task(plans)["vpc_access"])
     assert access["egress"] == "ALL_TRAFFIC"

@@ -6,8 +6,10 @@ from pydantic import ValidationError
 from infra import releases
 from infra.environment import Environment
 from infra.environments import DEV, ENVIRONMENTS, PROD
+from infra.rehearsal import facts
 from infra.stacks import database, tracking
 from tests.infra.conftest import Plans, planned
+from tests.mlflow_server.cluster import certificate, pem
 from tracking_server.login import uri
 from tracking_server.settings import Migration, Server, mlflow_environment, refuse_unsafe
 
@@ -68,6 +70,13 @@ def test_no_variable_holds_a_secret_and_the_database_is_entered_with_a_token(pla
     assert variables(plans)["TRACKING_DATABASE_HOST"] == "10.0.0.3"  # what the rehearsal's database answered
 
 
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_the_database_must_prove_itself_by_those_who_sign_for_it_now_and_next(plans: Plans, env: str) -> None:
+    authorities = [each["cert"] for each in facts.EXAMPLES["google_sql_ca_certs"]["certs"]]
+    assert len(authorities) == 2
+    assert variables(plans, env)["TRACKING_DATABASE_CA"] == "\n".join(authorities)
+
+
 def test_it_answers_for_its_own_name_alone(plans: Plans) -> None:
     host = f"acme-leads-prod-mlflow-{PROD.project_number}.europe-west1.run.app"
     assert variables(plans)["TRACKING_ALLOWED_HOSTS"] == host
@@ -91,17 +100,20 @@ def test_what_the_container_is_told_opens_no_more_connections_than_were_reckoned
 def test_the_image_accepts_what_the_stacks_tell_it(plans: Plans, env: str, monkeypatch: pytest.MonkeyPatch) -> None:
     job = planned(plans(env)["database"], "google_cloud_run_v2_job")["migrate"]
     container = only(only(only(job["template"])["template"])["containers"])
-    told = {each["name"]: each.get("value") or "10.0.0.3" for each in container["env"]}  # the address comes later
+    # What the database answers comes later, and a rehearsal's authorities are no certificates.
+    later = {"TRACKING_DATABASE_HOST": "10.0.0.3", "TRACKING_DATABASE_CA": pem(certificate()[0])}
+    told = {each["name"]: each.get("value") or later[each["name"]] for each in container["env"]}
     with monkeypatch.context() as patch:
         for name, value in told.items():
             patch.setenv(name, value)
         assert str(Migration().database_password_file) == database.PASSWORD_FILE
         refuse_unsafe(told, {})
     assert only(template(plans, env)["containers"])["args"] == ["serve"]
-    for name, value in (variables(plans, env) | {"K_SERVICE": "as Cloud Run sets it"}).items():
+    given = variables(plans, env) | {"TRACKING_DATABASE_CA": later["TRACKING_DATABASE_CA"]}
+    for name, value in (given | {"K_SERVICE": "as Cloud Run sets it"}).items():
         monkeypatch.setenv(name, value)
     settings = Server()
-    refuse_unsafe(variables(plans, env), mlflow_environment(settings, uri(settings)))
+    refuse_unsafe(given, mlflow_environment(settings, uri(settings)))
     assert settings.port == tracking.PORT
     chosen = ENVIRONMENTS[env]
     assert 2 * chosen.mlflow_instances[1] * settings.connections == chosen.mlflow_connections
