@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
 from tests.containers.engine import Engine
+from tests.containers.hardening import assert_only_what_runs, installed, sbom, shell
 from tests.mlflow_server.cluster import Unavailable, running_cluster
 from tests.mlflow_server.server import Tracking
 
@@ -51,12 +53,12 @@ def test_it_migrates_serves_keeps_a_run_and_an_artifact_and_ends_cleanly(
     engine: Engine, mlflow_image: str, tracking: Tracking, gcs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs)
-    said = engine.run(
-        "run", "--rm", "--network=host", *options(tracking.migration()), mlflow_image, "migrate", seconds=240
-    )
+    proves_itself = {"TRACKING_DATABASE_CA": tracking.cluster.authority.read_text()}
+    migration = options(tracking.migration() | proves_itself)
+    said = engine.run("run", "--rm", "--network=host", *migration, mlflow_image, "migrate", seconds=240)
     assert "may read and write rows" in said
 
-    serving = tracking.serving() | {"TRACKING_AUTHENTICATED_BY": "proxy", "TRACKING_WORKERS": "2"}
+    serving = tracking.serving() | proves_itself | {"TRACKING_AUTHENTICATED_BY": "proxy", "TRACKING_WORKERS": "2"}
     with (
         engine.container(mlflow_image, *options(serving), "--health-interval=1s") as container,
         httpx.Client(base_url=tracking.url, timeout=30, trust_env=False) as http,
@@ -109,18 +111,19 @@ def test_unsafe_settings_end_it_with_2_by_name(engine: Engine, mlflow_image: str
 
 
 def test_only_what_serves_is_in_the_image(engine: Engine, base: str, mlflow_image: str) -> None:
-    def shell(script: str) -> str:
-        run = ("run", "--rm", "--network=host", "--entrypoint=sh", mlflow_image, "-c", script)
-        return engine.run(*run, check=False)
-
-    assert shell("command -v gcc cc ld make git pip pip3 uv") == ""
-    files = shell("cd /app && find . -type f ! -name '*.pyc'").split()
+    assert_only_what_runs(engine, mlflow_image)
+    files = shell(engine, mlflow_image, "cd /app && find . -type f ! -name '*.pyc' ! -name sbom.cdx.json").split()
     assert {file.rpartition("/")[2] for file in files} == {
         path.name for path in (ROOT / "mlflow-server/tracking_server").glob("*.py")
     }
-    assert shell("find /etc/pip.conf /root/.config /root/.cache /tmp -type f 2>/dev/null") == ""
     config = json.loads(engine.run("inspect", "--format", "{{json .Config}}", mlflow_image))
     assert config["Labels"]["org.opencontainers.image.revision"] == "0123abc"
     assert (config["User"], config["StopSignal"]) == ("10001:10001", "SIGTERM")
     sizes = engine.run("inspect", "--format", "{{.Size}}", mlflow_image, base).split()
     print(f"MLflow's image: {(int(sizes[0]) - int(sizes[1])) / 1e6:.0f} MB over its base")
+
+
+def test_the_image_lists_exactly_what_is_installed_in_it(engine: Engine, mlflow_image: str) -> None:
+    packages = installed(engine, mlflow_image)
+    assert packages["mlflow"] == mlflow.__version__
+    assert sbom(engine, mlflow_image) == packages
