@@ -47,6 +47,8 @@ class Watcher:
                 return None
             served = self.scorer and self.scorer.bundle
             if served and pointer.version == served.version:
+                # Moved back to what is in service: as good as loaded, for who compares it with the last promotion.
+                metrics.MODEL_LOADED.set_to_current_time()
                 self._accept(generation)
                 return None
             bundle = load(self._models, pointer)

@@ -349,8 +349,10 @@ def test_a_corrupt_bundle_is_refused_and_the_old_model_stays(own: Server) -> Non
     _break_a_byte(own, "v2")
     forge.point(own.models, "v2", release.sums_sha256)
     _refused(own, "tampered")
-    forge.point(own.models, pointer.version, pointer.sums_sha256)
+    back = forge.point(own.models, pointer.version, pointer.sums_sha256)
     own.wait(lambda: own.http.get("/v1/model").json()["refused"] is None)
+    # Else it would look as if the promotion were not followed.
+    assert own.metric("leadscoring_model_loaded_timestamp_seconds") >= back.moved_at.timestamp()
 
 
 def test_a_bundle_that_would_refuse_todays_callers_is_refused_unless_a_person_said_so(own: Server) -> None:
