@@ -1,4 +1,10 @@
-"""MLflow and its database. Serving never depends on them, so nobody is woken."""
+"""MLflow and its database. Serving never depends on them, so nobody is woken.
+
+That MLflow is up and its database lets it in no more needs no alert of its own: all that needs the database is answered
+with 503 then, which is MlflowDown, or MlflowAvailabilityBurnSlow where the frames of pages are answered well meanwhile;
+a database that stopped is DatabaseDown, used or not. The figure that the server exports beside, `/metrics`, is for a
+Prometheus that can reach it; nobody scrapes Cloud Run.
+"""
 
 from datetime import timedelta
 from functools import partial

@@ -196,6 +196,29 @@ def test_health_opens_nothing_and_readiness_asks_the_database(migrated: Tracking
             tracking.cluster.set_password(SERVER, PASSWORD)
 
 
+def test_while_the_database_lets_nobody_in_all_that_needs_it_is_answered_with_5xx(migrated: Tracking) -> None:
+    # That is what the alerts in the cloud go by: monitoring/catalogue/tracking.py.
+    tracking = migrated
+    with tracking.server(), httpx.Client(base_url=tracking.url, trust_env=False, timeout=30) as http:
+        client = MlflowClient(tracking.url)  # whose first calls open both of the server's engines
+        client.create_experiment("while it does")
+        client.search_registered_models()
+        tracking.cluster.set_password(SERVER, "changed behind its back")
+        try:
+            with tracking.cluster.admin() as admin:
+                admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [SERVER])
+            answers = (
+                http.post("/api/2.0/mlflow/experiments/create", json={"name": "while it does not"}),
+                http.post("/api/2.0/mlflow/runs/search", json={"experiment_ids": ["0"]}),
+                http.get("/api/2.0/mlflow/registered-models/search"),
+                http.get("/ready"),
+            )
+            assert [answer.status_code for answer in answers] == [503] * 4
+            assert http.get("/").status_code == 200  # the page's frame: good answers alone are no proof
+        finally:
+            tracking.cluster.set_password(SERVER, PASSWORD)
+
+
 def test_a_download_through_the_server_is_capped_and_says_where_to_get_it(migrated: Tracking, tmp_path: Path) -> None:
     tracking = migrated
     small, large = tmp_path / "small.bin", tmp_path / "large.bin"

@@ -1,6 +1,6 @@
 """Stories of MLflow and its database."""
 
-from monitoring.proof.cases import Case, Series, counter, fires, gauge, spares
+from monitoring.proof.cases import Case, Firing, Series, counter, fires, gauge, spares
 
 REVISION = 'monitored_resource="cloud_run_revision"'
 DATABASE = 'monitored_resource="cloudsql_database"'
@@ -65,6 +65,27 @@ CASES = (
     ),
     spares(
         "MlflowDown", "four errors and nothing else", requests("5xx", 0, (4, 1), (1, 0)), requests("2xx", 0), lasts=60
+    ),
+    # The database runs, and lets MLflow in no more.
+    fires(
+        "MlflowDown",
+        "a job's eight calls fail, for the database lets nobody in",
+        running(),
+        requests("5xx", 0, (8, 1), (1, 0)),
+        requests("2xx", 0),
+        after=12,
+        until=34,
+    ),
+    fires(
+        "MlflowAvailabilityBurnSlow",
+        "jobs' calls fail, for the database lets nobody in, and people load the frames of pages",
+        running(),
+        requests("5xx", 0, (30, 1), (1, 0)),
+        requests("2xx", 1),
+        after=11,
+        until=60,
+        others={"MlflowAvailabilityBurnSteady": Firing(after=11, until=148)},
+        lasts=200,
     ),
     fires(
         "MlflowSlow",
