@@ -54,6 +54,7 @@ def main() -> int:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing here looks at the caller's address
         # Longer than the load balancer keeps idle connections (600 s, fixed), so that it never reuses one that we
         # are closing: https://cloud.google.com/load-balancing/docs/https#timeouts_and_retries
         timeout_keep_alive=620,

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api import metrics, problem
@@ -25,7 +24,7 @@ class Authenticate:
         """Pass the request on, or answer it with 401 or 503."""
         if scope["type"] == "http" and scope["path"] not in OPEN:
             try:
-                await self._verify(Headers(scope=scope).get(HEADER, ""))
+                await self._verify(dict(scope["headers"]).get(HEADER.encode(), b"").decode("latin-1"))
             except Problem as refusal:
                 await problem.response(refusal)(scope, receive, send)
                 return

@@ -1,5 +1,6 @@
 """Counts and times every request, whatever answers it."""
 
+import functools
 import time
 
 from starlette.requests import ClientDisconnect
@@ -10,6 +11,9 @@ from service.api import metrics
 ROUTES = frozenset({"/", "/v1/score", "/v1/model", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
 """Label values are a fixed set: a caller who makes up paths cannot make up time series."""
 METHODS = frozenset({"GET", "POST", "HEAD"})
+
+_requests = functools.cache(metrics.REQUESTS.labels)
+_duration = functools.cache(metrics.DURATION.labels)
 
 
 class Observe:
@@ -38,5 +42,5 @@ class Observe:
         finally:
             route = scope["path"] if scope["path"] in ROUTES else "other"
             method = scope["method"] if scope["method"] in METHODS else "other"
-            metrics.REQUESTS.labels(route, method, status).inc()
-            metrics.DURATION.labels(route).observe(time.perf_counter() - started)
+            _requests(route, method, status).inc()
+            _duration(route).observe(time.perf_counter() - started)
