@@ -374,7 +374,9 @@ def test_a_pointer_to_nothing_is_refused(own: Server) -> None:
 
 
 def test_a_malformed_pointer_is_refused(own: Server) -> None:
-    (own.root / "store/champion.json").write_bytes(b"{")
+    # At once: a poll that found it empty would count another refusal.
+    (own.root / "broken").write_bytes(b"{")
+    (own.root / "broken").rename(own.root / "store/champion.json")
     _refused(own, "malformed")
 
 
