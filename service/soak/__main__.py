@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -36,6 +37,7 @@ exit status: 0 done, 1 a bar was missed, 2 wrong use
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     given = _parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the services end with it
     console, out = Console(stderr=True), Console(highlight=False)
     with tempfile.TemporaryDirectory() as folder:
         figures = asyncio.run(Soak(Path(folder), console).run(given))

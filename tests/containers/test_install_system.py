@@ -32,7 +32,7 @@ def test_a_bare_debian_gets_what_the_tests_need_and_starts_none_of_it(engine: En
         return shell(engine, machine, script)
 
     assert do(f"{COMMAND} --check").endswith(
-        "missing: prometheus docker.io mmdebstrap haproxy podman runc catatonit postgresql\n=1"
+        "missing: prometheus docker.io mmdebstrap haproxy podman runc catatonit postgresql chromium faketime\n=1"
     )
     refused = do(f"setpriv --reuid 10001 --clear-groups {COMMAND}")
     assert "only by root on Debian" in refused
