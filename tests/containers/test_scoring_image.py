@@ -9,20 +9,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from service.records import read_object
 from service.storage import Storage, open_storage
-from tests.conftest import free_port
 from tests.containers.engine import Engine
+from tests.containers.figures import FIRST_SCORE_S, OVER_BASE_MB
 from tests.containers.hardening import (
-    HARDENED,
     MEMORY,
     assert_locked,
     assert_only_what_runs,
@@ -31,30 +27,13 @@ from tests.containers.hardening import (
     shell,
     state,
 )
+from tests.containers.scoring import Service, leads, scoring
 from tests.service.forge import LEAD, release
 
 # One engine serves them all, so one worker runs them all.
 pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = (
-    *HARDENED,
-    "--tmpfs=/spool:uid=10001,mode=0700",
-    f"--memory={MEMORY}",
-    "--health-interval=1s",
-)
-FIRST_SCORE_SECONDS = 2.5
-
-
-@dataclass(frozen=True)
-class Service:
-    """A container that serves scores, and what it writes to."""
-
-    container: str
-    http: httpx.Client
-    models: Storage
-    predictions: Storage
-    first_score_s: float  # from the start of the container, by wall clock
 
 
 @pytest.fixture
@@ -63,47 +42,14 @@ def service(engine: Engine, scoring_image: str, gcs: str, gcs_url: str) -> Itera
     models = open_storage(f"{gcs_url}/models")
     release(models)
     predictions = open_storage(f"{gcs_url}/predictions")
-    port = str(free_port())
-    environment = {
-        "STORAGE_EMULATOR_HOST": gcs,
-        "LEADSCORING_MODELS_URL": models.url,
-        "LEADSCORING_PREDICTIONS_URL": predictions.url,
-        "LEADSCORING_SPOOL_DIR": "/spool",
-        "LEADSCORING_POLL_SECONDS": "0.2",
-        "LEADSCORING_UPLOAD_SECONDS": "3600",  # so that only a clean stop uploads
-        "LEADSCORING_PORT": port,
-        "LEADSCORING_ALLOW_ANONYMOUS": "true",  # the image listens on all addresses, and here no proxy is in front
-    }
-    variables = [f"--env={name}={value}" for name, value in environment.items()]
-    with (
-        engine.container(scoring_image, *OPTIONS, *variables) as container,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as http,
-    ):
-        deadline = time.monotonic() + 30
-        while not is_ready(http):
-            assert time.monotonic() < deadline, engine.run("logs", container)
-            time.sleep(0.02)
-        assert http.post("/v1/score", json=leads("first")).status_code == 200
-        took = (datetime.now(UTC) - datetime.fromisoformat(state(engine, container)["StartedAt"])).total_seconds()
-        yield Service(container, http, models, predictions, took)
-
-
-def leads(*ids: str) -> dict[str, Any]:
-    """A request for scores of these leads."""
-    return {"leads": [{"lead_id": each, "features": LEAD} for each in ids]}
+    with scoring(engine, scoring_image, gcs, models, predictions) as service:
+        yield service
 
 
 def recorded(predictions: Storage) -> Counter[str]:
     """How many records of each lead were uploaded."""
     objects = [predictions.read(key) for key in predictions.keys("")]
     return Counter(record.lead_id for stored in objects if stored for record in read_object(stored.data))
-
-
-def is_ready(http: httpx.Client) -> bool:
-    try:
-        return http.get("/readyz").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def test_the_container_serves_a_score_without_any_privilege(engine: Engine, service: Service) -> None:
@@ -123,7 +69,7 @@ def test_the_engine_finds_the_container_healthy(engine: Engine, service: Service
 
 def test_the_first_score_comes_soon_after_the_start(service: Service) -> None:
     print(f"scoring container: first score {service.first_score_s:.2f} s after its start")
-    assert service.first_score_s <= FIRST_SCORE_SECONDS
+    assert service.first_score_s <= FIRST_SCORE_S
 
 
 def test_it_swaps_to_the_next_bundle_of_the_bucket(service: Service) -> None:
@@ -239,4 +185,4 @@ def test_the_image_is_at_most_330_mb_over_its_base(engine: Engine, base: str, sc
     sizes = engine.run("inspect", "--format", "{{.Size}}", scoring_image, base).split()
     over = (int(sizes[0]) - int(sizes[1])) / 1e6
     print(f"scoring image: {over:.0f} MB over its base")
-    assert over <= 330
+    assert over <= OVER_BASE_MB
