@@ -42,6 +42,7 @@ RUN_ELSEWHERE = {
         "monitoring/test_replay.py::test_all_bars_are_kept_and_a_lowered_one_is_missed"
     ),
     "scripts/drill": "service/drill/test_main.py::test_every_fault_pages_and_ends_once_it_is_mended",
+    "scripts/bench image": "containers/test_figures.py::test_a_missed_bar_is_an_exit_status",
     "scripts/bootstrap dev --dry-run": "infra/test_bootstrap.py::test_a_dry_run_says_everything_and_asks_nobody",
     "scripts/bootstrap dev --owner": "infra/test_owner.py::test_bootstrap_prints_them",
     "scripts/plan prod && scripts/env policy && .venv/bin/python -m infra.policies prod": "infra/policies/test_check.py"
