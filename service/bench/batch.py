@@ -6,7 +6,6 @@ All in one run on the same shuffled leads and the same really trained trees, in 
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -15,37 +14,29 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from pyarrow import parquet
 from rich.console import Console
 from rich.table import Table
-from sklearn.pipeline import Pipeline
-from threadpoolctl import threadpool_limits
 
-from service.lifecycle import batch, export
-from service.lifecycle.candidates import candidates
+from service.bench.machine import machine
+from service.bench.trained import prepared, train
+from service.lifecycle import batch
 from service.lifecycle.encode import Encoder, Form
-from service.lifecycle.leads import load
-from service.lifecycle.reference import describe
 from service.lifecycle.sample import Sample, generate
-from service.lifecycle.source import Source
 from service.lifecycle.stream import ROWS, LeadFile
 from service.model import bundle
-from service.model.bundle import Band, Bundle, Economics, Manifest, Pointer, Provenance
+from service.model.bundle import Bundle
 from service.model.engine import Engine, Matrix
 from service.storage import Folder
 
 ONNX_BAR, PYFUNC_BAR, CSV_BAR, MEMORY_BAR = 0.80, 7.0, 0.7, 1.15
 PYFUNC_ROWS = 100_000  # of each round; its speed does not depend on their number
-TRAINED_ON = 8_000
 
 EXAMPLES = """examples:
   scripts/bench batch                      1,000,000 leads, five rounds; some minutes
@@ -73,7 +64,7 @@ class Figures:
         ours = self.rates["ours, Parquet"]
         least = [
             ("Parquet : ONNX Runtime alone", ours / self.rates["ONNX Runtime alone"], ONNX_BAR),
-            ("Parquet : MLflow pyfunc", ours / self.rates["MLflow pyfunc"], PYFUNC_BAR),
+            ("Parquet : MLflow pyfunc, Parquet", ours / self.rates["MLflow pyfunc, Parquet"], PYFUNC_BAR),
             ("CSV : Parquet", self.rates["ours, CSV"] / ours, CSV_BAR),
         ]
         most = [
@@ -95,14 +86,19 @@ def measure(folder: Path, rows: int, rounds: int, threads: int, tell: Callable[[
     frame.to_parquet(leads.root / "large/leads.parquet", index=False)
     frame.to_csv(leads.root / "large/leads.csv", index=False)
     frame.head(rows // 5).to_parquet(leads.root / "small/leads.parquet", index=False)
+    import mlflow.pyfunc  # here, for it takes seconds
+
     tell("training the trees")
-    served, pyfunc = _train(folder)
+    served, _, saved = train(folder)
+    pyfunc = mlflow.pyfunc.load_model(str(saved))
     tell("encoding all leads for ONNX Runtime alone")
     matrix = _matrix(leads, served)
     raw = Folder(folder / "models").read(f"models/{served.version}/{bundle.MODEL}")
     assert raw is not None  # noqa: S101 - it was published above
     alone = Engine(raw.data, served.manifest.encoding, served.manifest.lead_schema, threads)
-    received = _received(frame.head(PYFUNC_ROWS), served)
+    sample, schema = leads.root / "pyfunc.parquet", served.manifest.lead_schema
+    frame.head(PYFUNC_ROWS).to_parquet(sample, index=False)
+    received = prepared(frame.head(PYFUNC_ROWS), schema)
     scores: dict[str, Matrix] = {}
 
     def ours(name: str) -> int:
@@ -134,13 +130,21 @@ def measure(folder: Path, rows: int, rounds: int, threads: int, tell: Callable[[
         scores["pyfunc"] = np.asarray(pyfunc.predict(received))[:, 1]
         return len(received)
 
+    def by_pyfunc_from_a_file() -> int:
+        """As its users write it, with the columns' types put right as training did."""
+        table = pd.read_parquet(sample)
+        table["score"] = np.asarray(pyfunc.predict(prepared(table, schema)))[:, 1]
+        table[["lead_id", "score"]].to_parquet(folder / "pyfunc-scores.parquet", index=False)
+        return len(table)
+
     forms: dict[str, Callable[[], int]] = {
         "ours, Parquet": lambda: ours("parquet"),
         "ours, CSV": lambda: ours("csv"),
         "onnx, its own threads": onnx_by_its_own_threads,
         "onnx, a thread a part": onnx_by_ours,
         "onnx, at once": onnx_at_once,
-        "MLflow pyfunc": by_pyfunc,
+        "MLflow pyfunc, Parquet": by_pyfunc_from_a_file,
+        "MLflow pyfunc, in memory": by_pyfunc,
     }
     rates: dict[str, list[float]] = {name: [] for name in forms}
     seconds: dict[str, list[float]] = {name: [] for name in forms}
@@ -166,68 +170,6 @@ def measure(folder: Path, rows: int, rounds: int, threads: int, tell: Callable[[
     return Figures(rows, threads, medians, processor, small, large, worst)
 
 
-def _train(folder: Path) -> tuple[Bundle, Any]:
-    """A published bundle of the boosted trees, and the same pipeline as MLflow's pyfunc."""
-    # Imported here: it takes seconds, and warns of type hints of its own.
-    import mlflow.pyfunc
-    import mlflow.sklearn
-
-    from service import tracking
-
-    source = Source(
-        name="bench",
-        sample=Sample(rows=TRAINED_ON),
-        target_column="converted",
-        positive=True,
-        id_column="lead_id",
-        time_column="created_at",
-        leaks=("contract_value",),
-        metric="profit",
-        economics=Economics(conversion_value=400, contact_cost=25),
-    )
-    leads = load(source)
-    pipeline: Pipeline = candidates(leads.schema, leads.frame)["gradient_boosting"]
-    with threadpool_limits(1):  # two threads that wait for each other are slower
-        pipeline.fit(leads.frame, leads.target)
-    exported = export.to_onnx(pipeline)
-    now = datetime.now(UTC)
-    manifest = Manifest(
-        version=bundle.new_version(exported.onnx, now),
-        lead_schema=leads.schema,
-        encoding=exported.encoding,
-        threshold=source.economics.contact_cost / source.economics.conversion_value,
-        bands=(Band(name="A", min_score=0.3), Band(name="B", min_score=0.1), Band(name="C", min_score=0.0)),
-        metric=source.metric,
-        benchmark={},
-        economics=source.economics,
-        provenance=Provenance(
-            source=source.name,
-            data_sha256=leads.sha256,
-            rows=len(leads.target),
-            trained_at=now,
-            candidate="gradient_boosting",
-            git_commit=None,
-            mlflow_run_id="none",
-        ),
-    )
-    models = Folder(folder / "models")
-    scores = pipeline.predict_proba(leads.frame)[:, 1]
-    about = describe(leads.schema, leads.frame, leads.frame, scores, leads.target, manifest.threshold)
-    golden = export.golden(pipeline, leads.schema, leads.frame)
-    sums = bundle.publish(models, manifest, exported.onnx, golden, "# Of a benchmark", about)
-    pointer = Pointer(version=manifest.version, sums_sha256=sums, moved_at=now, moved_by="bench", reason="bench")
-    bundle.move_pointer(models, pointer, None)
-    mlflow.sklearn.save_model(
-        pipeline,
-        folder / "mlflow",
-        pyfunc_predict_fn="predict_proba",
-        pip_requirements=[],
-        serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
-        skops_trusted_types=tracking.TRUSTED,
-    )
-    return bundle.load(models, pointer), mlflow.pyfunc.load_model(str(folder / "mlflow"))
-
-
 def _matrix(leads: Folder, served: Bundle) -> Matrix:
     encoder, key = Encoder(served, Form()), "large/leads.parquet"
     opened = leads.open(key)
@@ -235,16 +177,6 @@ def _matrix(leads: Folder, served: Bundle) -> Matrix:
     with LeadFile(key, opened.file, opened.size) as file:
         parts = file.batches({"lead_id", *encoder.kinds}, {n for n, k in encoder.kinds.items() if k == "category"})
         return np.concatenate([encoder.encode(part.cells).matrix for part in parts])
-
-
-def _received(frame: pd.DataFrame, served: Bundle) -> pd.DataFrame:
-    """The leads as the pipeline takes them: typed by the schema, which is no part of what is measured."""
-    return pd.DataFrame(
-        {
-            f.name: frame[f.name].fillna("").astype(object) if f.kind == "category" else frame[f.name].astype(float)
-            for f in served.manifest.lead_schema.features
-        }
-    )
 
 
 def _peak_mb(folder: Path, part: str, threads: int) -> float:
@@ -272,13 +204,6 @@ def _peers_not_run() -> dict[str, str]:
     return {"MLflow spark_udf": "not run: this benchmark does not start Spark"}
 
 
-def _environment(threads: int) -> str:
-    packages = ", ".join(f"{p} {version(p)}" for p in ("onnxruntime", "pyarrow", "numpy", "scikit-learn", "mlflow"))
-    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
-    cores = f"{os.cpu_count()} cores, {threads} threads, load {load}"
-    return f"{cores}, Python {platform.python_version()}, {platform.system()} {platform.machine()}; {packages}"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
@@ -297,7 +222,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console, out = Console(stderr=True), Console(highlight=False)
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(Path(folder), given.rows, given.rounds, given.threads, lambda doing: console.print(doing))
-    environment, bars, missing = _environment(given.threads), figures.bars(), _peers_not_run()
+    packages = ("onnxruntime", "pyarrow", "numpy", "scikit-learn", "mlflow")
+    environment = machine(packages, f"{given.threads} threads")
+    bars, missing = figures.bars(), _peers_not_run()
     passed = all(met for *_, met in bars)
     table = Table(
         "form",

@@ -1,0 +1,1 @@
+"""How fast it is, beside others: what people type as `scripts/bench serve`, `start` and `batch`."""

@@ -1,0 +1,1 @@
+"""What the service is compared with: small servers that run in environments of their own, and import nothing here."""

@@ -1,0 +1,34 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from service.bench import start
+from service.bench.start import Figures
+
+GOOD = Figures(seconds=[0.8, 0.9, 2.0], megabytes=80.0)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, figures: Figures, *options: str) -> int:
+    monkeypatch.setattr(start, "measure", lambda *_: figures)
+    return start.main(options)
+
+
+def test_all_bars_met_is_success(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert run(monkeypatch, GOOD, "--json", str(tmp_path / "figures.json")) == 0
+    assert json.loads((tmp_path / "figures.json").read_text())["passed"] is True
+
+
+@pytest.mark.parametrize("worse", [{"seconds": [1.1, 0.9, 1.2]}, {"megabytes": 111.0}])
+def test_each_missed_bar_is_a_failure(monkeypatch: pytest.MonkeyPatch, worse: dict[str, object]) -> None:
+    assert run(monkeypatch, dataclasses.replace(GOOD, **worse)) == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # MLflow's, about its own type hints
+def test_a_start_is_timed_to_a_score_and_its_memory_seen(tmp_path: Path) -> None:
+    figures = start.measure(tmp_path, 1, lambda _: None, rows=2_000)
+    (seconds,) = figures.seconds
+    assert 0.1 < seconds < 60
+    assert 30 < figures.megabytes < 500
