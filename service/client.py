@@ -22,3 +22,9 @@ def score(service: str, leads: Iterable[tuple[str, dict[str, Value]]]) -> list[d
     )
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
         return list(json.load(answer)["scores"])
+
+
+def metrics(service: str) -> str:
+    """The service's metrics in Prometheus' text format. Raises OSError when it gives none."""
+    with urllib.request.urlopen(f"{service}/metrics", timeout=30) as answer:  # noqa: S310 - our own address
+        return str(answer.read().decode())
