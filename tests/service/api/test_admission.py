@@ -81,11 +81,13 @@ def test_beyond_capacity_it_sheds_and_what_it_accepts_keeps_its_latency(server: 
     threads = [threading.Thread(target=call) for _ in range(callers)]
     for thread in threads:
         thread.start()
-    server.wait(lambda: sum(status == 503 for status, *_ in answers) >= 20, 60)
-    ready = [server.http.get("/readyz").status_code for _ in range(5)]
-    over.set()
-    for thread in threads:
-        thread.join()
+    try:
+        server.wait(lambda: sum(status == 503 for status, *_ in answers) >= 20, 60)
+        ready = [server.http.get("/readyz").status_code for _ in range(5)]
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
     assert set(ready) == {200}
     assert {status for status, *_ in answers} == {200, 503}
     assert {headers["retry-after"] for status, _, headers in answers if status == 503} == {"1"}

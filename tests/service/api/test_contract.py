@@ -148,6 +148,18 @@ def test_errors_beyond_a_hundred_are_counted_not_listed(bundle: Bundle) -> None:
     assert len(errors) == contract.MAX_ERRORS
 
 
+def test_a_field_beside_many_leads_is_named_once() -> None:
+    pipeline, _ = forge.train()
+    exported = to_onnx(pipeline)
+    engine = Engine(exported.onnx, exported.encoding, forge.SCHEMA)
+    model = contract.request_model(
+        Bundle(forge.manifest(exported), engine, "", forge.reference(pipeline)), 5 * contract.LEADS
+    )
+    body = json.dumps({"leads": [{"features": {}}] * 5 * contract.LEADS, "x": 1}).encode()
+    problem = contract.refusal(model, body, msgspec.ValidationError())
+    assert [error.path for error in problem.errors] == ["x"]
+
+
 def test_the_caller_s_values_are_not_echoed(bundle: Bundle) -> None:
     _, errors = refuse(bundle, {"leads": [{"features": {"visits": "a secret"}}]})
     assert "secret" not in str(errors)
