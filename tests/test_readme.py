@@ -60,8 +60,11 @@ RUN_ELSEWHERE = {
     "scripts/bench drift": "service/lifecycle/test_drift_bars.py"
     "::test_a_drift_too_weak_to_cost_anything_misses_the_bars",
     "scripts/bench gate": "service/lifecycle/test_gate.py::test_the_bar_is_missed_on_too_few_leads",
-    "scripts/bench batch": "service/lifecycle/test_bench.py"
-    "::test_a_small_run_measures_all_forms_and_finds_the_same_scores",
+    "scripts/bench serve": "service/bench/test_serve.py::test_a_small_run_asks_ours_and_the_floors_without_errors",
+    "scripts/bench start": "service/bench/test_start.py::test_a_start_is_timed_to_a_score_and_its_memory_seen",
+    "scripts/soak": "service/soak/test_soak.py::test_a_minute_of_load_with_swaps_and_kills_loses_nothing",
+    "scripts/fuzz": "service/soak/test_fuzz.py::test_generated_requests_meet_no_5xx_and_only_described_answers",
+    "scripts/bench batch": "service/bench/test_batch.py::test_a_small_run_measures_all_forms_and_finds_the_same_scores",
     ".venv/bin/python -m infra.coverage prod": "infra/test_coverage.py::test_no_cell_of_an_environment_is_open",
     ".venv/bin/python -m infra.kubernetes": "infra/kubernetes/test_rules.py::test_the_command_says_what_it_judged",
     "scripts/deploy dev --dry-run": "infra/test_deploy.py"
