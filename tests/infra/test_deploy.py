@@ -1,9 +1,10 @@
 """A deploy, whole: real Terraform, its state in a real storage server, a real door; doubles of Google's programs."""
 
 import copy
+import json
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from infra.programs import Programs
 from infra.rehearsal import catalogue, terraform
 from infra.rehearsal.isolation import environment
 from infra.rehearsal.server import REATTACH, serve
-from infra.rehearsal.synthesis import Stack
+from infra.rehearsal.synthesis import Stack, types
 from infra.release import Recipe
 from infra.stacks import serving
-from tests.infra.conftest import stack
+from tests.infra.conftest import Stacks, stack
 from tests.infra.doubles.workplace import COMMIT, Cloud, Door, door
 
 BUCKET, ACCOUNT = "google_storage_bucket", "google_service_account"
@@ -126,6 +127,43 @@ def site(gcs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pyt
         yield Site(tmp_path, re.sub(r"\W", "-", request.node.name), base, cloud, front)
 
 
+class Whole(Site):
+    """The environment as it is: all stacks that the code makes, their state beside the others'."""
+
+    made: Sequence[Stack] = ()
+
+    def stacks(self) -> list[Stack]:
+        run = releases.load(self.file)
+        built = []
+        for each in self.made:
+            text = json.dumps(each.config)
+            for name in OLD:
+                text = text.replace(f"{DEV.images}/{name}@{releases.PLACEHOLDER}", releases.image(DEV, name, run))
+            config = json.loads(text.replace(json.dumps(DEV.state_bucket), '"leads-test"'))
+            built.append(Stack(each.name, config, each.needs))
+        return built
+
+
+@pytest.fixture
+def whole(gcs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stacks: Stacks) -> Iterator[Whole]:
+    made = stacks("dev")
+    resources, data = types(made, "resource"), types(made, "data")
+    providers = {address for stack in made for address in stack.providers} & catalogue.BINDINGS.keys()
+    wanted = [catalogue.select(catalogue.load(each), resources, data) for each in sorted(providers)]
+    variables = {name: f"made-up-{name}" for stack in made for name in stack.config.get("variable", {})}
+    cloud = Cloud(tmp_path / "cloud")
+    with serve(wanted) as reattach, door(tmp_path, smoke.account(DEV), cloud.key) as front:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "door.pem"))
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        base = environment(tmp_path, reattach, variables) | {
+            "GOOGLE_OAUTH_ACCESS_TOKEN": "not-a-token",
+            "GOOGLE_BACKEND_STORAGE_CUSTOM_ENDPOINT": f"{gcs}/storage/v1/",
+        }
+        site = Whole(tmp_path, "", base, cloud, front)
+        site.made = made
+        yield site
+
+
 Said = Callable[[], tuple[str, str]]
 
 
@@ -204,6 +242,23 @@ def test_a_dry_run_prints_every_command_of_a_deploy_in_order_and_runs_none(site:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_the_environment_as_it_is_is_deployed_stack_by_stack_and_then_has_nothing_left_to_change(
+    whole: Whole, said: Said
+) -> None:
+    whole.release()
+    names = [stack.name.removeprefix("dev-") for stack in whole.made]
+    assert len(names) == 11
+    assert whole.deploy(build=False) == 0
+    out, _ = said()
+    assert applied(out) == names
+    assert (whole.cloud.state["backups"], whole.cloud.state["migrations"]) == (1, 1)
+    assert whole.deploy(build=False) == 0
+    again, _ = said()
+    assert re.findall(r"^dev-(\w+): no changes", again, re.M) == names
+    assert (whole.cloud.state["backups"], whole.cloud.state["migrations"]) == (1, 1)
+
+
 def test_where_no_registry_is_yet_the_foundation_is_applied_before_the_images_are_built(site: Site, said: Said) -> None:
     site.parts = ("foundation", "storage")
     site.cloud.write(repository=False)

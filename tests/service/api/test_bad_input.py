@@ -12,6 +12,8 @@ from service.storage import open_storage
 from tests.service import forge
 from tests.service.api.server import JSON, Server
 
+pytestmark = pytest.mark.slow
+
 SECRET = "s3cr3t-of-the-caller"
 INTERNALS = re.compile(rb'Traceback|File "|\.py|0x[0-9a-f]{6}|site-packages|/tmp/|spool|Error\(')
 DEEP = 1_900_000

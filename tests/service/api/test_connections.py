@@ -11,6 +11,8 @@ from service.storage import open_storage
 from tests.service import forge
 from tests.service.api.server import Server
 
+pytestmark = pytest.mark.slow
+
 HEAD = b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 CLOSED = 'leadscoring_connections_closed_total{reason="%s"}'
 

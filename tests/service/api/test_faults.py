@@ -25,6 +25,8 @@ from tests.conftest import free_port
 from tests.service import forge
 from tests.service.api.server import JSON, Server
 
+pytestmark = pytest.mark.slow
+
 ONE = json.dumps({"leads": [{"lead_id": "%s", "features": forge.LEAD}]})
 
 
