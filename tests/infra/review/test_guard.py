@@ -135,7 +135,8 @@ def test_our_cluster_and_our_database_refuse_to_go_with_the_code_that_made_them(
 ) -> None:
     def emptied(each: Stack) -> Stack:
         """The stack as a bare destroy sees it: nothing is left of the code but the protections in the state."""
-        return Stack(each.name, {k: v for k, v in each.config.items() if k not in ("resource", "output")}, each.needs)
+        left = {k: v for k, v in each.config.items() if k not in ("resource", "data", "output")}
+        return Stack(each.name, left, each.needs)
 
     holding = [
         each

@@ -5,11 +5,13 @@ Nothing in the product knows of it: functions are wrapped here, in a process of 
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 from unittest.mock import patch
 
 from service import history, tracking
 from service.lifecycle import job, retrain
+from service.lifecycle.publish import Gauge
 from service.storage import Bucket
 from tests.service.lifecycle.loop import after, kill
 
@@ -43,7 +45,14 @@ def alias() -> None:
 
 
 def output() -> None:
-    patch.object(job, "_publish", kill).start()
+    whole = job._publish
+
+    def at_the_end(target: str, name: str, gauges: Sequence[Gauge], *more: Any) -> int:
+        if any(gauge.name == "leadscoring_job_last_success_timestamp_seconds" for gauge in gauges):
+            kill()
+        return whole(target, name, gauges, *more)  # that it started
+
+    patch.object(job, "_publish", at_the_end).start()
 
 
 STEPS: dict[str, Callable[[], None]] = {
