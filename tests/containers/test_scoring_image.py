@@ -163,7 +163,8 @@ def test_the_engine_is_sent_nothing_else_of_the_repository(engine: Engine, base:
     assert "./lock/serving.txt" in files
     locks, toml = r"lock/(image|jobs|serving)\.txt", r"service/examples/\w+\.toml"
     modules = r"service/((model|api|lifecycle)/(\w+/)*)?\w+\.py"
-    expected = rf"\./({locks}|{toml}|{modules})$"
+    page = r"service/api/page/(static/\w+\.(js|css|svg)|templates/\w+\.html)"
+    expected = rf"\./({locks}|{toml}|{modules}|{page})$"
     strangers = [file for file in files if not re.match(expected, file)]
     assert strangers == []
 
