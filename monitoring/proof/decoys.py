@@ -14,6 +14,7 @@ from monitoring.alerts import Alert
 from monitoring.proof.cases import Case, Series
 
 ELSEWHERE = "elsewhere"  # a value that no selector asks for
+AMONG = ", among others"  # ends the name of a story that is told so
 LOUD = 1e6  # times what is the loudest in the story
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _TAKES = {"5..": "503", "scoring-.+": "scoring-7d4"}  # an example of what a pattern takes
@@ -84,5 +85,4 @@ def among_others(case: Case, alerts: Iterable[Alert]) -> Case:
     if case.everything:
         return case
     named = [alert for alert in alerts if alert.name in {*case.fires, *case.spares}]
-    story = f"{case.story}, among others"
-    return replace(case, story=story, series=(*case.series, *decoys(case, named)), named_only=True)
+    return replace(case, story=f"{case.story}{AMONG}", series=(*case.series, *decoys(case, named)), named_only=True)

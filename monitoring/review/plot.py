@@ -13,6 +13,7 @@ from monitoring.conditions import Condition, conditions
 from monitoring.promql import duration
 from monitoring.proof import engine
 from monitoring.proof.cases import MINUTE, Case
+from monitoring.proof.decoys import AMONG
 
 BLUES = ("#2f7cc4", "#4f9d69", "#8e6bb8", "#c98a2b")
 RED, AMBER, GREY, INK = "#d0453d", "#f0b429", "#8a8f98", "#333740"
@@ -20,13 +21,9 @@ POINTS = 240  # that a case is drawn with at most
 
 
 def told(alert: Alert, cases: Sequence[Case]) -> list[Case]:
-    """The cases about an alert, those that fire it first; not those in which all that is wrong is others'."""
-    about = [case for case in cases if alert.name in {*case.fires, *case.spares} and not _elsewhere(case)]
+    """The cases about an alert, those that fire it first; none of them again among the series of others."""
+    about = [c for c in cases if alert.name in {*c.fires, *c.spares} and not c.story.endswith(AMONG)]
     return sorted(about, key=lambda case: alert.name not in case.fires)
-
-
-def _elsewhere(case: Case) -> bool:
-    return case.story.endswith(", elsewhere")
 
 
 def draw(alert: Alert, cases: Sequence[Case], file: Path) -> None:
