@@ -12,7 +12,8 @@ from service.api import metrics
 from service.api.problem import Problem
 
 TURN_S = 0.1
-"""How long a turn may score; the promise on latency leaves room for two."""
+"""How much of the processor a turn may take; the promise on latency leaves room for two. Not of the clock: a machine
+that stalls has lost the time already, and refusing would only turn late answers into none."""
 MAX_HELD = 64_000_000
 """Bytes of bodies that are held while they arrive, of all requests together."""
 MAX_WAITING = 8
@@ -31,9 +32,9 @@ class Admission:
     def enter(self) -> None:
         """Raise Problem where this turn has no time left."""
         if self._began is None:
-            self._began = time.perf_counter()
+            self._began = time.thread_time()
             asyncio.get_running_loop().call_soon(self._end)  # after all that are ready now
-        elif time.perf_counter() - self._began > self._turn_s:
+        elif time.thread_time() - self._began > self._turn_s:
             raise overloaded("time")
 
     def hold(self, count: int) -> None:

@@ -149,4 +149,4 @@ def test_a_gigabyte_goes_to_the_bucket_and_comes_back_without_passing_the_server
     assert received.digest() == digest.digest()
     memory = int(done.stdout.split()[-1])
     print(f"1 GiB to the bucket and back: {took:.0f} s, {memory} MiB of memory in the client")
-    assert memory < 700  # MLflow, pandas and scikit-learn alone take about 400
+    assert memory < 900  # MLflow, pandas and scikit-learn alone take about 400
