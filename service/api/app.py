@@ -20,7 +20,7 @@ from service.api.page.past import PastReader
 from service.api.page.routes import add_page
 from service.api.problem import Problem
 from service.api.score import SCORE_PATH, ScoreRoute
-from service.api.scorer import MAX_EXPLAINED, Scorer
+from service.api.scorer import MAX_EXPLAINED
 from service.api.spool import Spool, Uploader
 from service.api.watcher import Watcher
 from service.settings import Settings
@@ -63,14 +63,14 @@ def create_app(settings: Settings) -> ASGIApp:
 
     @app.get("/readyz", summary="A verified model is loaded, and records can be kept", responses=describe.NOT_READY)
     def readyz() -> dict[str, str]:
-        scorer = _scorer()
+        scorer = watcher.served()
         if not spool.has_room:
             raise Problem(503, describe.NO_ROOM, retry_s=10)
         return {"status": "ready", "model_version": scorer.bundle.version}
 
     @app.get("/v1/model", summary="The model in service", responses=describe.PROBLEMS_401 | describe.PROBLEMS_503)
     def model() -> dict[str, Any]:
-        scorer = _scorer()
+        scorer = watcher.served()
         manifest = scorer.bundle.manifest.model_dump(mode="json", exclude={"encoding"})
         refused = watcher.refused and {"reason": watcher.refused[0], "detail": watcher.refused[1]}
         return {
@@ -91,11 +91,6 @@ def create_app(settings: Settings) -> ASGIApp:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     add_page(app, watcher, PastReader(models))
-
-    def _scorer() -> Scorer:
-        if watcher.scorer is None:
-            raise Problem(503, describe.NO_MODEL, retry_s=5)
-        return watcher.scorer
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

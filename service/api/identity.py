@@ -42,7 +42,7 @@ class NotConfigured(Exception):
 
 
 class UnknownKey(Exception):
-    """Signed by a key that was not there at the last fetch: fetch again, then verify again."""
+    """Signed by a key that was not there at the last fetch: fetch again, or wait for who does, then verify again."""
 
 
 class Audience:
@@ -90,6 +90,7 @@ class Verifier:
         self._audience, self._keys_url, self._now, self._age = audience, keys_url, now, age
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = self._tried_at = float("-inf")
+        self._fetching = False
         self._verified: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def verify(self, assertion: str) -> None:
@@ -119,7 +120,7 @@ class Verifier:
             raise Refused("algorithm")
         key = self._keys.get(str(header.get("kid")))
         if key is None:
-            if self._may_fetch():
+            if self._fetching or self._may_fetch():
                 raise UnknownKey
             if not self._keys:
                 raise NotConfigured("the keys that callers are verified by cannot be fetched")
@@ -151,7 +152,13 @@ class Verifier:
 
     def refresh(self) -> None:
         """Fetch the keys. Where that fails the old ones stay."""
-        self._tried_at = self._age()
+        self._fetching, self._tried_at = True, self._age()
+        try:
+            self._fetch()
+        finally:
+            self._fetching = False
+
+    def _fetch(self) -> None:
         try:
             with urllib.request.urlopen(self._keys_url, timeout=5) as answer:  # noqa: S310 - the settings check it
                 document = json.loads(answer.read(1_000_000))

@@ -1,39 +1,31 @@
-"""POST /v1/score as a plain ASGI route: raw body in, encoded answer out, with a record kept of every lead."""
+"""POST /v1/score as a plain ASGI route: raw body in, encoded answer out."""
 
 import asyncio
-import logging
 import re
 import time
-from typing import get_args
 from urllib.parse import parse_qs
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from service.api import metrics
 from service.api.admission import MAX_WAITING, Admission, overloaded
-from service.api.describe import NO_MODEL, NO_ROOM
+from service.api.batching import Batcher
 from service.api.problem import FieldError, Problem
-from service.api.scorer import Scored, Scorer, new_request_id
-from service.api.spool import Spool, SpoolFull
+from service.api.scorer import Asked, new_request_id
+from service.api.spool import Spool
 from service.api.watcher import Watcher
-from service.model.decide import Decision
-
-logger = logging.getLogger(__name__)
 
 SCORE_PATH = "/v1/score"
 JSON = b"application/json"
-_LEADS = {decision: metrics.LEADS.labels(decision) for decision in get_args(Decision)}
-_SCORES = [metrics.SCORES.labels(tenth) for tenth in metrics.TENTHS]
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,100}")
 
 
 class ScoreRoute:
-    """The hot route. The model is taken once, so that a request is answered by one version."""
+    """The hot route: takes requests in and sends their answers."""
 
     def __init__(self, watcher: Watcher, spool: Spool, max_body_bytes: int) -> None:
-        self._watcher, self._spool, self._max_body_bytes = watcher, spool, max_body_bytes
-        self._admission, self._explaining = Admission(), asyncio.Lock()
+        self._watcher, self._max_body_bytes = watcher, max_body_bytes
+        self._batcher, self._admission, self._explaining = Batcher(watcher, spool), Admission(), asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Problems go to the app's handler."""
@@ -41,42 +33,29 @@ class ScoreRoute:
         # Starlette's own look-ups would take a tenth of the whole time.
         headers: dict[bytes, bytes] = dict(scope["headers"])
         body = await self._body(headers, receive)
-        scorer = self._watcher.scorer
-        if scorer is None:
-            raise Problem(503, NO_MODEL, retry_s=5)
-        self._admission.enter()
         given = headers.get(b"x-request-id", b"")
         request_id = given.decode() if _REQUEST_ID.fullmatch(given) else new_request_id()
-        if explains(scope["query_string"]):
-            scored = await self._explained(scorer, body, request_id, started)
-        else:
-            scored = scorer.score(body, request_id, started)
-        try:
-            # Before the answer: whoever gets a score can rely on its record.
-            self._spool.append(scored.lines)
-        except SpoolFull as error:
-            logger.error("records cannot be kept, nothing is scored", extra={"error": str(error)})
-            raise Problem(503, NO_ROOM, retry_s=10) from error
-        for decision, count in scored.decisions.items():
-            _LEADS[decision].inc(count)
-        for tenth, count in scored.tenths.items():
-            _SCORES[tenth].inc(count)
-        metrics.RECORDS_WRITTEN.inc(sum(scored.decisions.values()))
-        length = b"%d" % len(scored.answer)
-        described = [(b"content-type", JSON), (b"content-length", length)]
+        asked = Asked(body, request_id, started)
+        explain = explains(scope["query_string"])
+        answer = await (self._explained(asked) if explain else self._batcher.ask(asked))
+        described = [(b"content-type", JSON), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": described})
-        await send({"type": "http.response.body", "body": scored.answer})
+        await send({"type": "http.response.body", "body": answer})
 
-    async def _explained(self, scorer: Scorer, body: bytes, request_id: str, started: float) -> Scored:
+    async def _explained(self, asked: Asked) -> bytes:
         """One at a time and in a thread, so that scoring goes on meanwhile."""
         if self._admission.waiting >= MAX_WAITING:
             raise overloaded("explaining")
         self._admission.waiting += 1
         try:
             async with self._explaining:
-                return await asyncio.to_thread(scorer.score, body, request_id, started, True)
+                scored = await asyncio.to_thread(self._watcher.served().score, [asked], explain=True)
         finally:
             self._admission.waiting -= 1
+        (answer,) = self._batcher.keep(scored)
+        if isinstance(answer, Problem):
+            raise answer
+        return answer
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """The whole body, no longer than allowed. A longer one is refused without being read to its end."""

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 
 from service.api import metrics
+from service.api.describe import NO_MODEL
+from service.api.problem import Problem
 from service.api.scorer import Scorer
 from service.model.bundle import BundleRefused, Refusal, check_compatible, load, read_pointer
 from service.storage import Storage, StorageError
@@ -21,6 +23,12 @@ class Watcher:
         self._generation: str | None = None
         self.scorer: Scorer | None = None
         self.refused: tuple[Refusal, str] | None = None
+
+    def served(self) -> Scorer:
+        """The model in service. Raises Problem where there is none yet."""
+        if self.scorer is None:
+            raise Problem(503, NO_MODEL, retry_s=5)
+        return self.scorer
 
     async def run(self) -> None:
         """Check until cancelled."""

@@ -19,18 +19,19 @@ AUDIENCE = "/projects/123/global/backendServices/456"
 
 
 class Issuer:
-    """Has one key, `key-0`, to begin with. `down` makes the keys unavailable."""
+    """Has one key, `key-0`, to begin with. `down` makes the keys unavailable, `slow_s` late."""
 
     def __init__(self) -> None:
         self.keys: dict[str, ec.EllipticCurvePrivateKey] = {}
         self.published: list[str] = []
-        self.down, self.fetched = False, 0
+        self.down, self.slow_s, self.fetched = False, 0.0, 0
         self.rotate("key-0")
         issuer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.fetched += 1
+                time.sleep(issuer.slow_s)
                 self.send_response(500 if issuer.down else 200)
                 self.end_headers()
                 self.wfile.write(b"" if issuer.down else issuer.jwks())

@@ -1,4 +1,3 @@
-import asyncio
 import json
 import threading
 import time
@@ -7,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from service.api import admission
+from service.api import admission, batching
 from service.api.admission import Admission
 from service.api.problem import Problem
 from service.storage import open_storage
@@ -24,39 +23,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.stop()
 
 
-def turns(work_s: float, requests: int, turn_s: float) -> list[bool]:
-    """Which of these requests, all ready at once, are let in, when each that is takes so long."""
-
-    async def run() -> list[bool]:
-        door = Admission(turn_s)
-
-        async def request() -> bool:
-            try:
-                door.enter()
-            except Problem:
-                return False
-            done = time.thread_time() + work_s
-            while time.thread_time() < done:
-                pass
-            return True
-
-        first = await asyncio.gather(*(request() for _ in range(requests)))
-        assert await request()  # a later turn has its own time
-        return first
-
-    return asyncio.run(run())
-
-
-def test_a_turn_takes_what_it_has_time_for_and_refuses_the_rest() -> None:
-    let_in = turns(work_s=0.03, requests=20, turn_s=0.1)
-    assert 1 <= sum(let_in) <= 4
-    assert let_in == sorted(let_in, reverse=True)  # those that came first
-
-
-def test_who_is_alone_is_let_in_however_long_it_takes() -> None:
-    assert turns(work_s=0.05, requests=1, turn_s=0.01) == [True]
-
-
 def test_bodies_in_the_memory_are_bounded() -> None:
     door = Admission()
     door.hold(admission.MAX_HELD)
@@ -71,7 +37,7 @@ def test_beyond_capacity_it_sheds_and_what_it_accepts_keeps_its_latency(server: 
     """As many callers as would have to wait for three times what a turn has time for, each asking again at once."""
     body = json.dumps({"leads": [{"features": forge.LEAD}] * 2_000}).encode()
     alone = [_timed(server.http, body)[1] for _ in range(5)]
-    callers = max(12, round(3 * 2 * admission.TURN_S / min(alone)))
+    callers = max(12, round(3 * 2 * batching.TURN_S / min(alone)))
     answers: list[tuple[int, float, httpx.Headers]] = []
     over = threading.Event()
 

@@ -1,3 +1,4 @@
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.api import identity
+from service.api.authenticate import HEADER, Authenticate
 from service.api.identity import Audience, NotConfigured, Refused, UnknownKey, Verifier
 from service.storage import open_storage
 from tests.service import forge
@@ -116,6 +118,32 @@ def test_an_unknown_key_is_refused_and_cannot_make_us_fetch_without_end(
     verify(verifier, issuer.sign())
 
 
+def test_who_comes_while_the_first_keys_are_fetched_waits_for_them(verifier: Verifier, issuer: Issuer) -> None:
+    issuer.slow_s, answers = 0.2, []
+
+    async def ok(_: object, __: object, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            answers.append(message["status"])
+
+    async def callers() -> None:
+        let_in = Authenticate(ok, verifier)
+
+        async def call(number: int) -> None:
+            await asyncio.sleep(number * 0.02)
+            assertion = issuer.sign(sub=f"accounts.google.com:{number}").encode()
+            scope = {"type": "http", "path": "/v1/score", "headers": [(HEADER.encode(), assertion)]}
+            await let_in(scope, None, send)  # type: ignore[arg-type]
+
+        await asyncio.gather(*(call(number) for number in range(10)))
+
+    asyncio.run(callers())
+    assert answers == [200] * 10
+    assert issuer.fetched == 1
+
+
 def test_a_new_key_is_fetched_when_it_is_first_used(verifier: Verifier, issuer: Issuer, clock: Clock) -> None:
     verify(verifier, issuer.sign())
     clock.age += 60
@@ -193,9 +221,6 @@ def test_no_garbage_is_let_in(assertion: str) -> None:
 
 def test_a_huge_header_is_refused_before_it_is_read(verifier: Verifier, issuer: Issuer) -> None:
     assert refused(verifier, issuer.sign(padding="x" * 10_000)) == "malformed"
-
-
-HEADER = "X-Goog-IAP-JWT-Assertion"
 
 
 def test_the_service_lets_in_only_whom_the_proxy_vouches_for(tmp_path: Path, issuer: Issuer) -> None:

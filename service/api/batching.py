@@ -1,0 +1,118 @@
+"""Scores together what arrives together: one call of the engine and one write of records for many requests.
+
+One loop serves all connections. While it is busy requests arrive, and its next turn finds them all: the turn is the
+queue. They are scored in order, some at a time, until the turn's time is up; what is left then is refused, before
+anything of it is decoded. So an accepted request waits for at most two turns, however many come and however slow the
+machine is.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple, get_args
+
+from service.api import metrics
+from service.api.admission import overloaded
+from service.api.describe import NO_ROOM
+from service.api.problem import Problem
+from service.api.scorer import Asked, Scored
+from service.api.spool import Spool, SpoolFull
+from service.api.watcher import Watcher
+from service.model.decide import Decision
+
+logger = logging.getLogger(__name__)
+
+TURN_S = 0.1
+"""How much of the processor a turn may take; the promise on latency leaves room for two. Not of the clock: a machine
+that stalls has lost the time already, and refusing would only turn late answers into none."""
+TOGETHER_BYTES = 32_000
+"""Of bodies that are scored together: some hundred leads, beyond which a lead gets no cheaper."""
+_LEADS = {decision: metrics.LEADS.labels(decision) for decision in get_args(Decision)}
+_SCORES = [metrics.SCORES.labels(tenth) for tenth in metrics.TENTHS]
+
+
+class _Waiting(NamedTuple):
+    asked: Asked
+    answer: asyncio.Future[bytes]
+
+
+class Batcher:
+    """What is scored together is scored by one model, and recorded before any of it is answered."""
+
+    def __init__(self, watcher: Watcher, spool: Spool, turn_s: float = TURN_S) -> None:
+        self._watcher, self._spool, self._turn_s = watcher, spool, turn_s
+        self._turn: deque[_Waiting] = deque()
+        self._next: deque[_Waiting] = deque()
+        self._began = 0.0
+
+    def ask(self, asked: Asked) -> asyncio.Future[bytes]:
+        """The answer's body, when its turn has come. It raises Problem where the request is refused."""
+        loop = asyncio.get_running_loop()
+        if not self._turn and not self._next:
+            loop.call_soon(self._go_on)  # after all that are ready now
+        waiting = _Waiting(asked, loop.create_future())
+        self._next.append(waiting)
+        return waiting.answer
+
+    def _go_on(self) -> None:
+        """Answer some of the turn, and let the loop send that and read more before the rest."""
+        if not self._turn:
+            self._turn, self._next, self._began = self._next, self._turn, time.thread_time()
+        elif time.thread_time() - self._began > self._turn_s:
+            while self._turn:
+                _refuse(self._turn.popleft().answer, overloaded("time"))
+        if self._turn:
+            self._answer(self._together())
+        if self._turn or self._next:
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _together(self) -> list[_Waiting]:
+        together = [self._turn.popleft()]
+        size = len(together[0].asked.body)
+        while self._turn and (size := size + len(self._turn[0].asked.body)) <= TOGETHER_BYTES:
+            together.append(self._turn.popleft())
+        return together
+
+    def _answer(self, together: Sequence[_Waiting]) -> None:
+        try:
+            answers = self.score([asked for asked, _ in together])
+        except Problem as refusal:
+            for each in together:
+                _refuse(each.answer, refusal)
+        except Exception as error:
+            if len(together) == 1:
+                _refuse(together[0].answer, error)
+                return
+            for each in together:  # whoever breaks it does so for nobody else
+                self._answer([each])
+        else:
+            for each, answer in zip(together, answers, strict=True):
+                if isinstance(answer, Problem):
+                    _refuse(each.answer, answer)
+                elif not each.answer.done():
+                    each.answer.set_result(answer)
+
+    def score(self, together: Sequence[Asked]) -> list[bytes | Problem]:
+        """Score these by the model in service and keep their records. Raises Problem where none can be answered."""
+        return self.keep(self._watcher.served().score(together))
+
+    def keep(self, scored: Scored) -> list[bytes | Problem]:
+        """Keep the records, and only then give the answers. Raises Problem where they cannot be kept."""
+        try:
+            self._spool.append(scored.lines)
+        except SpoolFull as error:
+            logger.error("records cannot be kept, nothing is scored", extra={"error": str(error)})
+            raise Problem(503, NO_ROOM, retry_s=10) from error
+        for decision, count in scored.decisions.items():
+            _LEADS[decision].inc(count)
+        for tenth, count in scored.tenths.items():
+            _SCORES[tenth].inc(count)
+        metrics.RECORDS_WRITTEN.inc(sum(scored.decisions.values()))
+        return scored.answers
+
+
+def _refuse(answer: asyncio.Future[bytes], why: Exception) -> None:
+    if not answer.done():  # its caller may have gone
+        answer.set_exception(why)
