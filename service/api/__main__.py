@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import logging
 import math
 import signal
@@ -67,6 +68,7 @@ def main() -> int:
         logger.warning("no authentication: whoever reaches the port is answered", extra={"host": settings.host})
     logger.info("listening", extra={"host": settings.host, "port": listener.getsockname()[1]})
     Connection.most = most_connections(settings.max_connections)
+    gc.freeze()  # what is there now stays: looking through it for garbage would hold up requests
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_serve(uvicorn.Server(config), listener, settings.patience_seconds))
     return 0

@@ -29,8 +29,8 @@ LEADS = 10
 """Leads whose errors are looked for at once."""
 
 
-class LeadScore(msgspec.Struct, frozen=True):
-    """The answer for one lead."""
+class LeadScore(msgspec.Struct, frozen=True, gc=False):
+    """The answer for one lead. Like all that is made for each lead, it holds no cycle, and the collector skips it."""
 
     lead_id: str
     score: float
@@ -62,6 +62,7 @@ def decoder(features: type[msgspec.Struct], max_leads: int) -> msgspec.json.Deco
         ],
         forbid_unknown_fields=True,
         frozen=True,
+        gc=False,
     )
     leads = Annotated[list[lead], msgspec.Meta(min_length=1, max_length=max_leads)]  # type: ignore[valid-type]
     return msgspec.json.Decoder(

@@ -84,18 +84,19 @@ class Engine:
     def encode(self, leads: Sequence[msgspec.Struct]) -> Matrix:
         """One row a lead, as wide as the encoding; a missing number is NaN."""
         matrix = np.zeros((len(leads), self._width))
-        rows = [msgspec.structs.astuple(lead) for lead in leads]
+        if not leads:
+            return matrix
+        features = list(zip(*map(msgspec.structs.astuple, leads), strict=True))
         if self._numbers:
             # numpy turns None into NaN and True into 1.0.
-            matrix[:, : len(self._numbers)] = np.array(
-                [[row[i] for i in self._numbers] for row in rows], dtype=np.float64
-            )
+            values = np.array([features[i] for i in self._numbers], dtype=np.float64)
+            matrix[:, : len(self._numbers)] = values.T
             for column, value in self.absent:
                 numbers = matrix[:, column]
                 numbers[numbers == value] = np.nan
         for i, columns, other in self.categories:
-            for number, row in enumerate(rows):
-                hot = columns.get(row[i], other)
+            for number, name in enumerate(features[i]):
+                hot = columns.get(name, other)
                 if hot is not None:
                     matrix[number, hot] = 1.0
         return matrix
