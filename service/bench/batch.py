@@ -114,16 +114,16 @@ def measure(folder: Path, rows: int, rounds: int, threads: int, tell: Callable[[
         return counts.scored
 
     def onnx_by_its_own_threads() -> int:
-        scores["onnx"] = np.concatenate([alone.score_matrix(matrix[i : i + ROWS]) for i in range(0, rows, ROWS)])
+        scores["onnx"] = np.concatenate([alone.run_graph(matrix[i : i + ROWS]) for i in range(0, rows, ROWS)])
         return rows
 
     def onnx_by_ours() -> int:
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda i: served.engine.score_matrix(matrix[i : i + ROWS]), range(0, rows, ROWS)))
+            list(pool.map(lambda i: served.engine.run_graph(matrix[i : i + ROWS]), range(0, rows, ROWS)))
         return rows
 
     def onnx_at_once() -> int:
-        alone.score_matrix(matrix)
+        alone.run_graph(matrix)
         return rows
 
     def by_pyfunc() -> int:

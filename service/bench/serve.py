@@ -170,7 +170,7 @@ def _onnx_alone(bundle: Bundle, leads: peers.Records, seconds: float, core: int)
     try:
         rounds, start = 0, time.perf_counter()
         while time.perf_counter() - start < seconds:
-            engine.score_matrix(matrix)
+            engine.run_graph(matrix)
             rounds += 1
         return rounds * len(leads) / (time.perf_counter() - start)
     finally:

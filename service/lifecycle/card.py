@@ -21,7 +21,7 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
     sections = [
         f"# Lead scoring model {manifest.version}",
         f"Scores a lead of the source `{source.name}` with the probability that it converts (`{source.target_column}` "
-        f"is `{source.positive}`). A {spoken(selection.candidate)} model, served on ONNX Runtime.",
+        f"is `{source.positive}`). A {spoken(selection.candidate)} model, exported to ONNX.",
         "## Trained on",
         f"{len(parts.train):,} of {at.rows:,} leads, of which {leads.target[parts.train].mean():.1%} converted; judged "
         f"on {len(parts.held_out):,} held-out ones, {parts.how}, of which {selection.target.mean():.1%} converted. "

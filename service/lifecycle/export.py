@@ -17,8 +17,9 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from service.model import trees as tables
 from service.model.bundle import TOLERANCE, Golden
-from service.model.engine import Category, Encoding, Engine
+from service.model.engine import TREES, Category, Encoding, Engine
 from service.model.schema import LeadSchema, Value
 
 NEVER_SEEN = "a value that was never seen"
@@ -52,7 +53,7 @@ def to_onnx(pipeline: Pipeline) -> Exported:
     if isinstance(model, LogisticRegression):
         margin = _linear(graph, encoder.named_transformers_.get("numbers"), model, encoding)
     elif hasattr(model, "_predictors"):
-        margin = _trees(graph, model)
+        margin = _trees(graph, model, slope, offset)
     else:
         raise TypeError(f"no ONNX export for {type(model).__name__}: add one to service/lifecycle/export.py")
     # scikit-learn's calibration is 1 / (1 + exp(slope * margin + offset)).
@@ -62,16 +63,17 @@ def to_onnx(pipeline: Pipeline) -> Exported:
 
 
 def check_parity(pipeline: Pipeline, exported: Exported, schema: LeadSchema, frame: pd.DataFrame) -> None:
-    """Compare both engines, the service's way from JSON to score against scikit-learn on the float64 values.
+    """Compare the engines, the service's way from JSON to score against scikit-learn on the float64 values.
 
     Compared are these prepared rows and `probes` of them. Raises ParityError, with the worst lead, beyond TOLERANCE.
     """
     rows = pd.concat([frame, probes(schema, frame, each=25)], ignore_index=True)
     engine = Engine(exported.onnx, exported.encoding, schema)
     leads = [as_received(schema, row) for row in rows.to_dict("records")]
-    scores = np.array(engine.score(engine.parse(json.dumps(leads).encode())))
+    matrix = engine.encode(engine.parse(json.dumps(leads).encode()))
+    expected = pipeline.predict_proba(rows)[:, 1]
     # A score that is not a number compares false with everything: turn the comparison so that it is refused.
-    distance = np.abs(scores - pipeline.predict_proba(rows)[:, 1])
+    distance = np.maximum(np.abs(engine.score_matrix(matrix) - expected), np.abs(engine.run_graph(matrix) - expected))
     if not (distance <= TOLERANCE).all():
         worst = int(np.nan_to_num(distance, nan=np.inf).argmax())
         raise ParityError(
@@ -156,8 +158,8 @@ def _linear(graph: "_Graph", scaling: Pipeline | None, model: LogisticRegression
     return graph.node("Add", margin, graph.constant(bias))
 
 
-def _trees(graph: "_Graph", model: Any) -> str:
-    """All trees as one ensemble. Reads scikit-learn's own nodes; parity is checked on every export."""
+def _trees(graph: "_Graph", model: Any, slope: float, offset: float) -> str:
+    """All trees as one ensemble, and in the metadata. Reads scikit-learn's own nodes; parity is checked on export."""
     trees = [predictor.nodes for (predictor,) in model._predictors]
     nodes = np.concatenate(trees)
     tree_ids = np.repeat(np.arange(len(trees)), [len(t) for t in trees])
@@ -165,6 +167,12 @@ def _trees(graph: "_Graph", model: Any) -> str:
     leaf = nodes["is_leaf"].astype(bool)
     if nodes["is_categorical"].any():
         raise TypeError("trees with native categories have no faithful ONNX form; encode categories first")
+    if np.bincount(tree_ids, leaf).max() <= tables.MAX_LEAVES:
+        plain = np.zeros(len(nodes), tables.NODE)
+        plain["tree"], plain["feature"], plain["threshold"] = tree_ids, nodes["feature_idx"], nodes["num_threshold"]
+        plain["missing_left"], plain["value"] = nodes["missing_go_to_left"], nodes["value"]
+        plain["left"], plain["right"] = np.where(leaf, 0, nodes["left"]), np.where(leaf, 0, nodes["right"])
+        graph.metadata[TREES] = tables.dump(plain, float(np.ravel(model._baseline_prediction)[0]), slope, offset)
     margin = graph.node(
         "TreeEnsembleRegressor",
         "leads",
@@ -193,6 +201,7 @@ class _Graph:
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
+        self.metadata: dict[str, str] = {}
 
     def constant(self, value: float | list[int] | Array, dtype: type = np.float64) -> str:
         name = f"c{len(self._constants)}"
@@ -210,5 +219,6 @@ class _Graph:
         graph = helper.make_graph(self._nodes, "lead-scoring", [leads], [score], self._constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+        helper.set_model_props(model, self.metadata)
         onnx.checker.check_model(model)
         return bytes(model.SerializeToString())

@@ -54,7 +54,7 @@ def train(source: Source, models: Storage, tracking_uri: str, tell: Progress = l
         tell(f"reading the leads of {source.name}")
         leads = load(source, served_schema(source, models, pointed[0]) if pointed else None)
         chosen = selection.select(leads, source.metric, source.economics, source.recipe, tell=tell)
-        tell("comparing ONNX Runtime with scikit-learn")
+        tell("comparing the exported model with scikit-learn")
         ready = release.prepare(source, leads, chosen, Matured.whole(leads).seen(), run.id, datetime.now(UTC))
         tell(f"recording the run at {tracking_uri}")
         registered = release.record(ready, source, leads, chosen, run)

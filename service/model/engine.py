@@ -1,4 +1,4 @@
-"""Inference: leads to one encoded matrix, the matrix to scores by ONNX Runtime."""
+"""Inference: leads to one encoded matrix, the matrix to scores: trees by tables, all else by ONNX Runtime."""
 
 import os
 from collections.abc import Sequence
@@ -9,14 +9,16 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.model.lead import features_type
 from service.model.schema import LeadSchema
+from service.model.trees import Matrix as Matrix
+from service.model.trees import Trees
 
-Matrix = npt.NDArray[np.float64]
+TREES = "trees"
+"""Where a graph's metadata has its trees once more, in the form that is quick to score."""
 
 
 class Category(BaseModel):
@@ -76,6 +78,13 @@ class Engine:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self._session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+        self._trees: Trees | None = None
+        if dumped := self._session.get_modelmeta().custom_metadata_map.get(TREES):
+            groups = [
+                [*{*c.columns.values(), *([c.other] if c.other is not None else [])}]
+                for c in encoding.categories.values()
+            ]
+            self._trees = Trees(dumped, len(encoding.numbers), groups, encoding.width)
 
     def parse(self, features_json: bytes) -> list[msgspec.Struct]:
         """Features from a JSON list. Raises msgspec.ValidationError where one does not fit the schema."""
@@ -107,5 +116,9 @@ class Engine:
 
     def score_matrix(self, matrix: Matrix) -> Matrix:
         """The same for leads that are encoded already; one score a row."""
+        return self._trees.score(matrix) if self._trees else self.run_graph(matrix)
+
+    def run_graph(self, matrix: Matrix) -> Matrix:
+        """The same by ONNX Runtime, which needs several times as long for trees."""
         scores: Matrix = self._session.run(["score"], {"leads": matrix})[0]
         return scores

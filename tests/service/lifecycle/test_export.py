@@ -53,9 +53,10 @@ def _with_float32_thresholds(graph: bytes) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def test_a_score_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", ["score_matrix", "run_graph"])
+def test_a_score_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     pipeline, frame = forge.train()
-    monkeypatch.setattr(Engine, "score", lambda self, leads: [float("nan")] * len(leads))
+    monkeypatch.setattr(Engine, way, lambda self, matrix: np.full(len(matrix), np.nan))
     with pytest.raises(ParityError):
         check_parity(pipeline, to_onnx(pipeline), forge.SCHEMA, frame)
 

@@ -111,10 +111,11 @@ def test_a_model_that_scores_wrongly_is_not_published(models: Storage) -> None:
     assert list(models.keys("")) == []
 
 
-def test_golden_rows_are_replayed_at_every_load(models: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", ["score_matrix", "run_graph"])
+def test_golden_rows_are_replayed_at_every_load(models: Storage, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     pointer = forge.release(models)
     # As if the sums were right and the runtime of this machine computed something else.
-    monkeypatch.setattr("service.model.engine.Engine.score", lambda self, leads: [float("nan")] * len(leads))
+    monkeypatch.setattr(f"service.model.engine.Engine.{way}", lambda self, matrix: [float("nan")] * len(matrix))
     with pytest.raises(BundleRefused) as refused:
         load(models, pointer)
     assert refused.value.reason == "wrong_scores"
