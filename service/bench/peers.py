@@ -102,12 +102,17 @@ def install(peer: Peer) -> Path:
     """The folder of the programs of its environment. Raises ProgramMissing with the reason where there is none."""
     if peer.environment is None:
         return Path(sys.prefix) / "bin"
+    return installed(peer.environment)
+
+
+def installed(environment: str) -> Path:
+    """The folder of the programs of one of scripts/env's for benchmarks. Raises ProgramMissing with the reason."""
     done = subprocess.run(
-        [ROOT / "scripts/env", f"bench-{peer.environment}"], stderr=subprocess.PIPE, text=True, check=False
+        [ROOT / "scripts/env", f"bench-{environment}"], stderr=subprocess.PIPE, text=True, check=False
     )
     if done.returncode:
         raise ProgramMissing((done.stderr.strip().splitlines() or ["no reason given"])[-1])
-    return ROOT / ".platform/bench" / peer.environment / "bin"
+    return ROOT / ".platform/bench" / environment / "bin"
 
 
 class ProgramMissing(Exception):
@@ -123,16 +128,24 @@ class Running:
     port: int
 
     def processor_s(self) -> float:
-        """Seconds that it and its children have computed. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html"""
-        parents, ticks = {}, {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):  # it has ended
-                fields, pid = stat.read_text().rpartition(") ")[2].split(), int(stat.parent.name)
-                parents[pid], ticks[pid] = int(fields[1]), int(fields[11]) + int(fields[12])
-        family = {self.program.pid}
-        while grown := {pid for pid, parent in parents.items() if parent in family} - family:
-            family |= grown
-        return sum(ticks.get(pid, 0) for pid in family) / os.sysconf("SC_CLK_TCK")
+        """Seconds that it and its children have computed."""
+        return processor_s(self.program.pid)
+
+
+def processor_s(program: int) -> float:
+    """Seconds that this process and its children, those that ended too, have computed.
+
+    https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    """
+    parents, ticks = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            fields, pid = stat.read_text().rpartition(") ")[2].split(), int(stat.parent.name)
+            parents[pid], ticks[pid] = int(fields[1]), sum(map(int, fields[11:15]))
+    family = {program}
+    while grown := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= grown
+    return sum(ticks.get(pid, 0) for pid in family) / os.sysconf("SC_CLK_TCK")
 
 
 def start(peer: Peer, processes: Processes, folder: Path, callers: Callers, schema: LeadSchema, core: int) -> Running:

@@ -6,6 +6,9 @@ import pytest
 
 from service.bench import batch as bench
 from service.bench.batch import Figures
+from service.bench.peers import ProgramMissing
+from service.bench.spark import FORMS, started
+from service.model.schema import Feature, LeadSchema
 
 GOOD = Figures(
     rows=1_000_000,
@@ -16,6 +19,8 @@ GOOD = Figures(
         "ONNX Runtime alone": 1000.0,
         "MLflow pyfunc, Parquet": 100.0,
         "MLflow pyfunc, in memory": 110.0,
+        "MLflow spark_udf": 70.0,
+        "MLflow spark_udf, spread": 85.0,
     },
     processor_seconds={
         "ours, Parquet": 2.0,
@@ -23,6 +28,8 @@ GOOD = Figures(
         "ONNX Runtime alone": 1.8,
         "MLflow pyfunc, Parquet": 15.0,
         "MLflow pyfunc, in memory": 14.0,
+        "MLflow spark_udf": 30.0,
+        "MLflow spark_udf, spread": 31.0,
     },
     small_mb=200.0,
     large_mb=210.0,
@@ -39,7 +46,27 @@ def test_all_bars_met_is_success(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert run(monkeypatch, GOOD, "--json", str(tmp_path / "figures.json")) == 0
     written = json.loads((tmp_path / "figures.json").read_text())
     assert written["passed"] is True
-    assert written["rows_per_second"]["MLflow spark_udf"].startswith("not run: ")
+    assert written["bars"][bench.SPARK]["value"] == pytest.approx(900 / 85)
+
+
+def test_without_spark_its_rows_and_its_bar_are_told_as_not_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    schema = LeadSchema(features=(Feature(name="pages", kind="number"),))
+    with (
+        pytest.raises(ProgramMissing, match="default-jre-headless") as missing,
+        started(tmp_path, tmp_path, tmp_path, schema, 2),
+    ):
+        pass
+    rates = {name: rate for name, rate in GOOD.rates.items() if "spark" not in name}
+    figures = dataclasses.replace(GOOD, rates=rates, not_run=dict.fromkeys(FORMS, f"not run: {missing.value}"))
+    assert run(monkeypatch, figures, "--json", str(tmp_path / "figures.json")) == 0
+    assert "it needs Java" in capsys.readouterr().out
+    written = json.loads((tmp_path / "figures.json").read_text())
+    assert "it needs Java" in written["rows_per_second"]["MLflow spark_udf"]
+    assert "it needs Java" in written["bars_not_run"][bench.SPARK]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +74,8 @@ def test_all_bars_met_is_success(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     [
         {"rates": GOOD.rates | {"ONNX Runtime alone": 1_200.0}},
         {"rates": GOOD.rates | {"MLflow pyfunc, Parquet": 130.0}},
+        {"rates": GOOD.rates | {"MLflow spark_udf": 95.0}},
+        {"rates": GOOD.rates | {"MLflow spark_udf, spread": 95.0}},
         {"rates": GOOD.rates | {"ours, CSV": 600.0}},
         {"large_mb": 300.0},
         {"worst_difference": 1e-3},
@@ -61,7 +90,7 @@ def test_each_missed_bar_is_a_failure(monkeypatch: pytest.MonkeyPatch, worse: di
 @pytest.mark.filterwarnings("default")  # MLflow's, about its own type hints
 def test_a_small_run_measures_all_forms_and_finds_the_same_scores(tmp_path: Path) -> None:
     figures = bench.measure(tmp_path, rows=10_000, rounds=1, threads=2, tell=lambda _: None)
-    assert figures.rates.keys() == GOOD.rates.keys()
+    assert figures.rates.keys() | figures.not_run.keys() == GOOD.rates.keys()
     assert min(figures.rates.values()) > 0
     assert 0 <= figures.worst_difference < 1e-5
     assert figures.small_mb > 50
