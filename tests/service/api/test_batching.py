@@ -156,6 +156,57 @@ def test_a_turn_takes_what_it_has_time_for_and_refuses_the_rest(
     assert later["scores"]
 
 
+def test_what_a_turn_will_have_no_time_for_is_refused_as_it_comes(
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "TOGETHER_BYTES", 0)
+    bench = make(turn_s=0.05)
+    bench.scorer.slow_s = 0.01
+    waiting: list[asyncio.Future[bytes]] = []
+
+    def ask() -> bool:
+        try:
+            waiting.append(bench.batcher.ask(Asked(body(LEADS[0]), "one", time.perf_counter())))
+        except Problem as refusal:
+            return (refusal.status, refusal.retry_s) != (503, 1)
+        return True
+
+    async def run() -> list[bool]:
+        let_in = []
+        for _ in range(40):  # three come while one is scored
+            let_in += [ask() for _ in range(3)]
+            await asyncio.sleep(0)
+        await asyncio.wait(waiting)
+        assert ask()
+        await waiting[-1]
+        return let_in
+
+    let_in = asyncio.run(run())
+    in_vain = sum(each.exception() is not None for each in waiting)
+    assert len(let_in) - sum(let_in) > 65  # of the eighty that are too many; the first turn did not know yet
+    assert in_vain < 10
+    assert len(waiting) - in_vain > 35  # and no time is wasted
+
+
+def test_a_short_turn_says_nothing_of_the_next(make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "TOGETHER_BYTES", 0)
+    bench = make(turn_s=0.2)
+    waiting: list[asyncio.Future[bytes]] = []
+
+    async def ask(count: int, slow_s: float) -> None:
+        waiting.extend(bench.batcher.ask(Asked(body(LEADS[0]), "one", time.perf_counter())) for _ in range(count))
+        bench.scorer.slow_s = slow_s
+        await asyncio.sleep(0)
+
+    async def run() -> list[bytes]:
+        await ask(2, 0.08)  # a pause, of the interpreter or the disk
+        for _ in range(3):
+            await ask(30, 0.0)
+        return await asyncio.gather(*waiting)
+
+    assert len(asyncio.run(run())) == 92
+
+
 def test_who_is_alone_is_let_in_however_long_it_takes(make: Callable[..., Bench]) -> None:
     bench = make(turn_s=0.01)
     bench.scorer.slow_s = 0.05
