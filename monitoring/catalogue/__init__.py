@@ -2,7 +2,18 @@
 
 from monitoring import promql
 from monitoring.alerts import Alert
-from monitoring.catalogue import front_door, jobs, model, pods, promises, quality, records, telemetry, tracking
+from monitoring.catalogue import (
+    capacity,
+    front_door,
+    jobs,
+    model,
+    pods,
+    promises,
+    quality,
+    records,
+    telemetry,
+    tracking,
+)
 from monitoring.platform import Platform
 
 DEFAULT = Platform()
@@ -13,6 +24,7 @@ def alerts(platform: Platform = DEFAULT) -> tuple[Alert, ...]:
     return (
         *(alert for slo in promises.slos(platform) for alert in slo.alerts()),
         *pods.ALERTS,
+        *capacity.ALERTS,
         *front_door.ALERTS,
         *model.ALERTS,
         *records.ALERTS,

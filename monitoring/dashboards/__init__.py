@@ -15,6 +15,7 @@ ELSEWHERE = {
     ("ModelFreshnessBurnSteady", 2): "Slices with a stale pointer",
     **{(f"MlflowAvailability{end}", 2): "MLflow's failed requests" for end in ("BurnSlow", "BurnSteady")},
     ("ScoringOutOfMemory", 1): "Restarts",
+    ("ScoringRequestsShed", 1): "Requests shed",
     ("FrontDoorFailsBeforePods", 1): "Share of 5xx at the load balancer",
     ("FrontDoorSlow", 1): "Requests at the load balancer",
     ("PodsUnknownToLoadBalancer", 1): "Requests at the pods",

@@ -1,5 +1,6 @@
 """The service as its callers meet it, and the pods that run it."""
 
+from monitoring.catalogue.capacity import REFUSED, SHED
 from monitoring.catalogue.front_door import CHECKED, PER_POD
 from monitoring.catalogue.pods import AVAILABLE, CONTAINER, CPU, MEMORY, WANTED
 from monitoring.catalogue.promises import AVAILABILITY, LATENCY, SCORED
@@ -55,6 +56,21 @@ DASHBOARD = Dashboard(
             "Requests refused",
             Unit.PER_SECOND,
             (Line("${status}", 'sum by (status) (rate(leadscoring_requests_total{status=~"4.."}[5m]))'),),
+        ),
+        Panel("Share of requests shed", Unit.RATIO),
+        Panel(
+            "Requests shed",
+            lines=(
+                Line("lacking ${lacking}", "sum by (lacking) (increase(leadscoring_requests_shed_total[5m]))"),
+                Line("in five minutes", SHED),
+            ),
+        ),
+        Panel(
+            "Connections closed",
+            lines=(
+                Line("${reason}", "sum by (reason) (increase(leadscoring_connections_closed_total[5m]))"),
+                Line("too_many, ${instance}", REFUSED),
+            ),
         ),
         Panel("Pods ready and wanted", lines=(Line("ready", AVAILABLE), Line("wanted", WANTED, limit=True))),
         Panel("Pods without a node"),

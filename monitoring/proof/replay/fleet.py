@@ -27,6 +27,7 @@ POD_GAUGES = (
     "leadscoring_spool_bytes",
     "leadscoring_bundle_refused_total",
     "leadscoring_upload_failures_total",
+    "leadscoring_connections_closed_total",
 )
 # The steady figures of the jobs; `labels` as `name=value`.
 FIGURES = {
@@ -95,6 +96,9 @@ def _pods(world: World) -> None:
         _gauge(world, "leadscoring_model_info", {"version": "v1"}, 1.0, pod)
         _gauge(world, "leadscoring_spool_bytes", {}, world.rng.uniform(0, 2000000.0, world.minutes), pod)
         _counter(world, "leadscoring_bundle_refused_total", {"reason": "tampered"}, np.zeros(world.minutes), pod)
+        for reason in ("too_many", "rested"):
+            name = "leadscoring_connections_closed_total"
+            _counter(world, name, {"reason": reason}, np.zeros(world.minutes), pod)
         _counter(world, "leadscoring_upload_failures_total", {}, (world.rng.random(world.minutes) < 0.001) * 1.0, pod)
     deployment = {"deployment": "scoring"}
     _gauge(world, "kube_deployment_status_replicas_available", deployment, ready)
@@ -176,11 +180,14 @@ def serve(world: World) -> None:
     every, bad = np.zeros(world.minutes), np.zeros(world.minutes)
     for pod in range(PODS):
         total = rng.poisson(world.rate * (1 - world.refused) / carried) * world.up[pod]
-        failed = rng.binomial(total, world.failing)
+        shed = rng.binomial(total, world.shed)
+        failed = shed + rng.binomial(total - shed, world.failing)
         slow = rng.binomial(total, world.slow)
         gone = np.where(world.up[pod], seen, np.nan)
         for status, count in (("200", total - failed), ("503", failed)):
             _counter(world, "leadscoring_requests_total", {"status": status, **SCORED}, count + gone, pod)
+        for lacking, count in (("time", shed), ("memory", 0 * shed), ("explaining", 0 * shed)):
+            _counter(world, "leadscoring_requests_shed_total", {"lacking": lacking}, count + gone, pod)
         name = "leadscoring_request_duration_seconds"
         _counter(world, f"{name}_count", {"route": "/v1/score"}, total + gone, pod)
         _counter(world, f"{name}_bucket", {"route": "/v1/score", "le": "0.25"}, total - slow + gone, pod)

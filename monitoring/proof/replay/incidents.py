@@ -143,6 +143,15 @@ def _bucket_away(world: World, day: int) -> Iterator[Incident]:
     yield from _found("half of a spool is full", first + half, 45, "SpoolHalfFull")
 
 
+def _beyond_capacity(world: World, day: int) -> Iterator[Incident]:
+    """More traffic than the pods can take: what they accept is not slow, the rest is refused."""
+    first, lasts = _working(world, day), int(world.rng.integers(30, 90))
+    world.rate[first : first + lasts] *= 1.5
+    world.shed[first : first + lasts] = world.rng.uniform(0.03, 0.3)
+    may = [alert.name for alert in promises.AVAILABILITY.alerts()]
+    yield from _found("more requests than pods can take", first, lasts, "ScoringRequestsShed", may=may)
+
+
 def _unseen(world: World, day: int) -> Iterator[Incident]:
     first, lasts = _any(world, day), int(world.rng.integers(30, 120))
     world.seen[first : first + lasts] = False
@@ -230,6 +239,12 @@ def _blocked(world: World, day: int) -> Iterator[Incident]:
     name = "networksecurity_googleapis_com:https_request_count"
     world.during(name, first, first + lasts, 0.6 * float(world.rate.max()) + 40, blocked="true")
     yield from _found("Cloud Armor blocks a surge", first, lasts, "CallersBlocked")
+
+
+def _connections(world: World, day: int) -> Iterator[Incident]:
+    first, lasts = _any(world, day), 60
+    world.during("leadscoring_connections_closed_total", first, first + lasts, 30, pod=0, reason="too_many")
+    yield from _found("a pod takes no more connections", first, lasts, "ScoringConnectionsRefused")
 
 
 def _waiting(world: World, day: int) -> Iterator[Incident]:
@@ -336,6 +351,16 @@ def _mlflow(world: World, day: int) -> Iterator[Incident]:
     yield from _found("MLflow answers 5xx alone", first, lasts, "MlflowDown", "MlflowAvailabilityBurnSlow", may=slow)
 
 
+def _check_silent(world: World, day: int) -> Iterator[Incident]:
+    """Not while the service cannot be reached: nothing else could say so."""
+    first, lasts, name = _any(world, day), 120, "monitoring_googleapis_com:uptime_check_check_passed"
+    failing = np.sum([track.values == 0 for track in world.tracks[name]], axis=0) >= 2
+    while failing[first : first + lasts].any():
+        first += lasts
+    world.during(name, first, first + lasts, np.nan)
+    yield from _found("the check is silent", first, lasts, "UptimeCheckAbsent")
+
+
 SERVING: tuple[Kind, ...] = (
     _burn("a sharp fault", promises.AVAILABILITY, 0.1, 0.4, 30),
     _burn("a slow fault", promises.AVAILABILITY, 0.009, 0.012, 10 * HOUR),
@@ -345,6 +370,7 @@ SERVING: tuple[Kind, ...] = (
     _unreachable,
     _before_pods,
     _bucket_away,
+    _beyond_capacity,
     _unseen,
 )
 BESIDE: tuple[Kind, ...] = (
@@ -355,6 +381,7 @@ BESIDE: tuple[Kind, ...] = (
     _blocked,
     _waiting,
     _unwritten,
+    _connections,
     _certificate,
     _series("a pod is not ready", 60, "ScoringPodsNotReady", replicas_available=3),
     _series("a pod has no place", 60, "ScoringPodsUnschedulable", status_unschedulable=1),
@@ -411,6 +438,6 @@ OF_TRACKING: tuple[Kind, ...] = (
     _series("the database's memory is full", 120, "DatabaseMemoryHigh", database_memory_utilization=0.97),
     _series("the disk is full", 120, "DatabaseDiskNearlyFull", database_disk_utilization=0.95),
     _series("the cluster is silent", 90, "PodMetricsAbsent", deployment_spec_replicas=np.nan),
-    _series("the check is silent", 120, "UptimeCheckAbsent", uptime_check_check_passed=np.nan),
+    _check_silent,
     _series("the database is silent", 120, "DatabaseMetricsAbsent", database_cpu_utilization=np.nan),
 )

@@ -59,6 +59,7 @@ class World:
     rng: np.random.Generator
     rate: Array  # requests a minute that are expected
     failing: Array  # share of them that fails
+    shed: Array  # share of them that is refused for lack of capacity
     slow: Array  # share of them that takes too long
     refused: Array  # share that the load balancer answers with 5xx of its own
     waiting: Array  # share for which the load balancer's last byte takes over two seconds
@@ -168,6 +169,7 @@ def quiet(seed: int, days: int) -> World:
         rng,
         rate=_rhythm(rng, minutes),
         failing=np.full(minutes, 1e-4),
+        shed=np.zeros(minutes),
         slow=np.full(minutes, 2e-3),
         refused=np.zeros(minutes),
         waiting=np.full(minutes, 1e-3),

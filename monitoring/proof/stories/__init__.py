@@ -4,6 +4,7 @@ from monitoring.alerts import Alert
 from monitoring.proof.cases import Case
 from monitoring.proof.decoys import among_others
 from monitoring.proof.stories import (
+    capacity,
     front_door,
     jobs,
     model,
@@ -22,6 +23,7 @@ def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
     told = (
         *promises.CASES,
         *pods.CASES,
+        *capacity.CASES,
         *front_door.CASES,
         *model.CASES,
         *records.CASES,

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from monitoring.proof.cases import Case, Series, counter, gauge
-from monitoring.proof.stories import front_door, jobs, model, pods, promises, quality, records, tracking
+from monitoring.proof.stories import capacity, front_door, jobs, model, pods, promises, quality, records, tracking
 
 
 def slowly(series: Series) -> Series:
@@ -21,6 +21,8 @@ SERIES = (
     *(pods.cpu(pod) for pod in "ab"),
     pods.unschedulable(),
     *pods.replicas(),
+    *capacity.shed(0)[2:],
+    *(capacity.closed(pod) for pod in "ab"),
     *front_door.checks(down=0),
     *(slowly(s) for s in front_door.answers(10)),
     *(slowly(s) for s in front_door.latencies(10, 0, 0)),
