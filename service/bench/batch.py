@@ -173,7 +173,7 @@ def measure(folder: Path, rows: int, rounds: int, threads: int, tell: Callable[[
             for name in spark.FORMS:
                 tell(f"a job that does not count: {name}")
                 running.job(name)
-        except (ProgramMissing, spark.SparkFailed) as error:
+        except ProgramMissing as error:
             running, not_run = None, dict.fromkeys(spark.FORMS, f"not run: {error}")
         for number in range(rounds):
             for name, form in forms.items():
@@ -247,8 +247,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.rows < 1_000 or given.rounds < 1:
         parser.error("--rows from 1000, --rounds from 1")
     console, out = Console(stderr=True), Console(highlight=False)
-    with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), given.rows, given.rounds, given.threads, lambda doing: console.print(doing))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            figures = measure(Path(folder), given.rows, given.rounds, given.threads, lambda doing: console.print(doing))
+    except spark.SparkFailed as error:
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        return 1
     packages = ("onnxruntime", "pyarrow", "numpy", "scikit-learn", "mlflow")
     environment = machine(packages, f"{given.threads} threads")
     bars, missing = figures.bars(), figures.not_run

@@ -7,7 +7,7 @@ import pytest
 from service.bench import batch as bench
 from service.bench.batch import Figures
 from service.bench.peers import ProgramMissing
-from service.bench.spark import FORMS, started
+from service.bench.spark import FORMS, SparkFailed, started
 from service.model.schema import Feature, LeadSchema
 
 GOOD = Figures(
@@ -67,6 +67,15 @@ def test_without_spark_its_rows_and_its_bar_are_told_as_not_run(
     written = json.loads((tmp_path / "figures.json").read_text())
     assert "it needs Java" in written["rows_per_second"]["MLflow spark_udf"]
     assert "it needs Java" in written["bars_not_run"][bench.SPARK]
+
+
+def test_a_spark_that_fails_is_a_failure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(*_: object) -> Figures:
+        raise SparkFailed("Spark ended")
+
+    monkeypatch.setattr(bench, "measure", fails)
+    assert bench.main([]) == 1
+    assert "Spark ended" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
