@@ -68,7 +68,7 @@ def test_wrong_use_is_told(monkeypatch: pytest.MonkeyPatch, wrong: list[str]) ->
 
 @pytest.mark.system
 @pytest.mark.filterwarnings("default")  # MLflow's, about its own type hints
-def test_a_small_run_refuses_what_is_too_much_and_nothing_else(tmp_path: Path) -> None:
+def test_a_small_run_refuses_only_what_is_too_much(tmp_path: Path) -> None:
     figures = overload.measure(tmp_path, 1, 1, 100, lambda _: None, rows=2_000)
     most = figures.rows[-1]
     assert most.outcomes.keys() == {"200", SHED}
