@@ -58,6 +58,14 @@ def title(answer: bytes) -> str:
 
 
 @pytest.mark.parametrize(
+    "reason", ["too_many", "rested", "head_too_long", "head_too_slow", "body_too_slow", "answer_not_read"]
+)
+def test_every_reason_to_close_is_counted_from_the_start(server: Server, reason: str) -> None:
+    """A counter that appears with its first event shows PromQL no growth by it."""
+    assert f"\n{CLOSED % reason} " in server.http.get("/metrics").text
+
+
+@pytest.mark.parametrize(
     ("sent", "reason"),
     [
         (b"", "head_too_slow"),

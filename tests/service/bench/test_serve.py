@@ -84,7 +84,6 @@ def test_a_small_run_asks_ours_and_the_floors_without_errors(tmp_path: Path) -> 
         *(("ours", 1), ("empty FastAPI endpoint", 1), ("raw ASGI", 1)),
         *(("ours", 1_000), ("ONNX Runtime alone", 1_000)),
     }
-    # Ours may shed where the machine is loaded by others too.
-    assert all(each.requests > each.errors and (each.errors == 0 or each.name == "ours") for each in figures.rows)
+    assert all(each.requests > 0 and each.errors == 0 for each in figures.rows)
     assert figures.worst.keys() == {"ours"}
     assert figures.worst["ours"] < 1e-5
