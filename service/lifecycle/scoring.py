@@ -72,16 +72,24 @@ def score_file(
     repeating = {name for name, kind in encoder.kinds.items() if kind != "number"} - {encoder.form.id_column}
     counts, done = Counts(), 0
     waiting: deque[Future[tuple[pa.RecordBatch, list[Rejected]]]] = deque()
-    with ThreadPoolExecutor(threads, "score") as pool, _writer(out, form) as write:
+    written: Future[None] | None = None
+    with (
+        ThreadPoolExecutor(threads, "score") as pool,
+        _writer(out, form) as write,
+        ThreadPoolExecutor(1, "write") as writing,  # while more is read
+    ):
 
         def finish() -> int:
+            nonlocal written
             scored, rejected = waiting.popleft().result()
             if rejected:
                 quarantine(rejected)
                 counts.add(rejected)
             counts.scored += scored.num_rows
             counts.contacts += int(np.count_nonzero(scored.column("decision").indices))
-            write(scored)
+            if written:
+                written.result()
+            written = writing.submit(write, scored)
             return counts.scored + counts.set_aside
 
         for batch in leads.batches(wanted, repeating):
@@ -92,6 +100,8 @@ def score_file(
                 tell(done)
         while waiting:
             done = finish()
+        if written:
+            written.result()
         tell(done)
     return counts
 
