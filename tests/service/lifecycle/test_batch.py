@@ -15,11 +15,12 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from service.lifecycle import batch
-from service.lifecycle.encode import Form
+from service.lifecycle import batch, scoring
+from service.lifecycle.encode import Encoder, Form
 from service.lifecycle.job import JobFailed
 from service.lifecycle.sample import Sample, generate
 from service.lifecycle.scoring import Counts, decided
+from service.lifecycle.stream import LeadFile
 from service.model import bundle
 from service.model.bundle import Bundle
 from service.model.decide import Decider
@@ -178,6 +179,32 @@ def test_a_file_that_breaks_in_the_middle_leaves_nothing(served: Bundle, places:
     with pytest.raises(JobFailed, match=r"a\.csv, row 400006: is not UTF-8"):
         batch.run(made(served, places))
     assert list(out.keys("")) == []
+
+
+class FullForAMoment(io.BytesIO):
+    """Takes what comes before the first scores, refuses these, and takes all later ones."""
+
+    writes = 0
+
+    def write(self, data: Any) -> int:
+        self.writes += 1
+        if self.writes == 2:
+            raise OSError("no space left")
+        return super().write(data)
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_scores_that_cannot_be_written_are_a_failure(
+    served: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Any
+) -> None:
+    monkeypatch.setattr(scoring, "OPEN_ROWS", 1)
+    (tmp_path / "leads.csv").write_bytes(CSV)
+    with (
+        (tmp_path / "leads.csv").open("rb", buffering=0) as file,
+        LeadFile("leads.csv", file, len(CSV)) as leads,
+        pytest.raises(OSError, match="no space left"),
+    ):
+        scoring.score_file(leads, Encoder(served, Form()), served, FullForAMoment(), lambda _: None, form, threads=1)
 
 
 def test_a_file_without_leads_is_done_once(served: Bundle, places: tuple[Storage, Storage]) -> None:
