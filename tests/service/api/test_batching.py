@@ -107,6 +107,21 @@ def test_what_comes_together_is_scored_together_and_each_gets_its_own(bench: Ben
     assert kept == {(each["lead_id"], each["score"]) for answer in answers for each in answer["scores"]}
 
 
+def test_it_waits_while_more_come_and_no_longer_than_some_looks(bench: Bench) -> None:
+    async def run(looks: int) -> None:
+        waiting = []
+        for _ in range(looks):
+            waiting.append(bench.batcher.ask(Asked(body(LEADS[0]), "one", time.perf_counter())))
+            await asyncio.sleep(0)
+        await asyncio.gather(*waiting)
+
+    asyncio.run(run(3))
+    assert bench.scorer.calls == [3]
+    bench.scorer.calls.clear()
+    asyncio.run(run(20))
+    assert 2 <= len(bench.scorer.calls) <= 20 / batching.LOOKS + 1
+
+
 def test_a_bad_request_is_refused_alone(bench: Bench) -> None:
     bad, huge = body(LEADS[0]) + b"]", body({**LEADS[0], "visits": "many"})
     first, broken, named, last = bench.ask(body(LEADS[0]), bad, huge, body(LEADS[1]))
@@ -160,6 +175,7 @@ def test_what_a_turn_will_have_no_time_for_is_refused_as_it_comes(
     make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batching, "TOGETHER_BYTES", 0)
+    monkeypatch.setattr(batching, "LOOKS", 0)
     bench = make(turn_s=0.05)
     bench.scorer.slow_s = 0.01
     waiting: list[asyncio.Future[bytes]] = []
