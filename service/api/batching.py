@@ -134,8 +134,9 @@ class Batcher:
             raise Problem(503, NO_ROOM, retry_s=10) from error
         for decision, count in scored.decisions.items():
             _LEADS[decision].inc(count)
-        for tenth, count in scored.tenths.items():
-            _SCORES[tenth].inc(count)
+        for tenth, count in zip(_SCORES, scored.tenths, strict=True):
+            if count:
+                tenth.inc(count)
         metrics.RECORDS_WRITTEN.inc(sum(scored.decisions.values()))
         return scored.answers
 

@@ -21,12 +21,39 @@ RESERVED_FILES = 64
 MAX_HEAD = 64_000
 """Bytes of a request's head, or of anything else in it that is no body; one read more may come in (256 kB)."""
 SWEEP_S = 1.0
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+"""As uvicorn writes it: no answer yet, and awaited."""
 
 
 def most_connections(wanted: int) -> int:
     """How many connections there may be at once, where so many are wanted."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(1, min(wanted, files - RESERVED_FILES))
+
+
+class _Joined:
+    """What writes one answer: its head waits for its body, and goes out with it. Two system calls, which wake its
+    caller twice, would be a tenth of what a request costs."""
+
+    __slots__ = ("_began", "_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self._head, self._began = transport, b"", False
+
+    def write(self, data: bytes) -> None:
+        if self._began or data == CONTINUE:
+            self._transport.write(data)
+        elif self._head:
+            self._transport.write(self._head + data)
+            self._began = True
+        else:
+            self._head = data
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
 
 class Connection(HttpToolsProtocol):
@@ -64,6 +91,8 @@ class Connection(HttpToolsProtocol):
         """The head is whole."""
         self._unframed, self._head_begun = 0, False
         super().on_headers_complete()
+        if self.scope["method"] == "POST":  # whose answer has a body
+            self.cycle.transport = _Joined(self.transport)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         """A part of the body came."""

@@ -38,7 +38,7 @@ class Scored(NamedTuple):
     answers: list[bytes | Problem]
     lines: bytes
     decisions: dict[Decision, int]
-    tenths: dict[int, int]  # of the scale, 0 to 9: how many scores lie in each
+    tenths: list[int]  # of the scale: how many scores lie in each
 
 
 class Scorer:
@@ -71,8 +71,8 @@ class Scorer:
         decision, band = self._decider.decision, self._decider.band
         responses: list[bytes | Problem] = []
         records: list[PredictionRecord[Any]] = []
-        decisions: dict[Decision, int] = {}
-        tenths: dict[int, int] = {}
+        decisions: dict[Decision, int] = {"contact": 0, "skip": 0}
+        tenths = [0] * 11  # and how many are 1
         for (_, request_id, started), leads in zip(together, decoded, strict=True):
             if isinstance(leads, Problem):
                 responses.append(leads)
@@ -96,16 +96,15 @@ class Scorer:
                         latency_ms=latency_ms,
                     )
                 )
-                decisions[decided] = decisions.get(decided, 0) + 1
-                tenth = min(int(10 * score), 9)
-                tenths[tenth] = tenths.get(tenth, 0) + 1
+                decisions[decided] += 1
+                tenths[int(10 * score)] += 1
             if reasons is not None:
                 answers = [
                     ExplainedScore(**msgspec.structs.asdict(answer), reasons=why)
                     for answer, why in zip(answers, reasons[first:], strict=False)
                 ]
             responses.append(_encode(ScoreResponse(request_id, answers)))
-        return Scored(responses, to_lines(records), decisions, tenths)
+        return Scored(responses, to_lines(records), decisions, [*tenths[:9], tenths[9] + tenths[10]])
 
     def _leads(self, body: bytes, explain: bool) -> list[Any] | Problem:
         try:

@@ -9,7 +9,6 @@ nothing. Segments of an instance that died are adopted by the next one on the sa
 
 import contextlib
 import fcntl
-import hashlib
 import logging
 import os
 import threading
@@ -212,9 +211,10 @@ class Uploader:
 
     def _upload(self, segment: Path) -> int:
         lines = segment.read_bytes()
-        # The name holds a digest of the content: an object of this name holds these very lines, uploaded by an
-        # attempt that died or whose answer was lost. The service may create objects there, not read them.
-        name = f"{segment.stem}-{hashlib.sha256(lines).hexdigest()[:16]}"
+        # The name holds what ends a gzip file (RFC 1952), the CRC-32 and the length of the lines: an object of this
+        # name holds these very lines, uploaded by an attempt that died or whose answer was lost. The service may
+        # create objects there, not read them.
+        data = records.to_object(lines)
         with contextlib.suppress(Conflict):
-            self._predictions.create(records.object_key(name), records.to_object(lines))
+            self._predictions.create(records.object_key(f"{segment.stem}-{data[-8:].hex()}"), data)
         return lines.count(b"\n")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from itertools import chain, repeat
 from typing import Annotated
 
 # ONNX Runtime reports its use to its makers unless told otherwise before it is imported.
@@ -17,6 +18,8 @@ from service.model.schema import LeadSchema
 from service.model.trees import Matrix as Matrix
 from service.model.trees import Trees
 
+NOWHERE = 1 << 40
+"""A column beyond all matrices: of a value that has none."""
 TREES = "trees"
 """Where a graph's metadata has its trees once more, in the form that is quick to score."""
 
@@ -73,6 +76,7 @@ class Engine:
                 if missing is not None and (value is None or isinstance(value, str)):
                     columns[value] = missing
             self.categories.append((position[name], columns, category.other))
+        self._hot = [(i, columns, NOWHERE if other is None else other) for i, columns, other in self.categories]
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -92,7 +96,8 @@ class Engine:
 
     def encode(self, leads: Sequence[msgspec.Struct]) -> Matrix:
         """One row a lead, as wide as the encoding; a missing number is NaN."""
-        matrix = np.zeros((len(leads), self._width))
+        cells = np.zeros(len(leads) * self._width + 1)  # and one for what has no column
+        matrix: Matrix = cells[:-1].reshape(len(leads), self._width)
         if not leads:
             return matrix
         features = list(zip(*map(msgspec.structs.astuple, leads), strict=True))
@@ -103,11 +108,11 @@ class Engine:
             for column, value in self.absent:
                 numbers = matrix[:, column]
                 numbers[numbers == value] = np.nan
-        for i, columns, other in self.categories:
-            for number, name in enumerate(features[i]):
-                hot = columns.get(name, other)
-                if hot is not None:
-                    matrix[number, hot] = 1.0
+        if self.categories:
+            hot = [map(columns.get, features[i], repeat(other)) for i, columns, other in self._hot]
+            places = np.fromiter(chain.from_iterable(hot), np.intp, len(hot) * len(leads)).reshape(len(hot), -1)
+            places += np.arange(0, len(leads) * self._width, self._width)
+            cells[np.minimum(places, len(cells) - 1)] = 1.0
         return matrix
 
     def score(self, leads: Sequence[msgspec.Struct]) -> list[float]:

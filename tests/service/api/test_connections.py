@@ -197,3 +197,31 @@ def _answers(server: Server) -> bool:
     with caller(server) as fresh, suppress(ConnectionResetError):
         return is_answered(fresh)
     return False
+
+
+def test_an_answer_leaves_in_one_piece_and_continue_is_said_before_the_body(server: Server) -> None:
+    """A body that waits for the go-ahead would wait for ever if that waited for the answer's body."""
+    body = b'{"leads":[]}'
+    with caller(server) as connection:
+        for _ in range(2):  # on one connection, one after the other
+            connection.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
+            assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            connection.sendall(body)
+            head, _, answer = connection.recv(65536).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 422 ")
+            assert f"content-length: {len(answer)}".encode() in head
+
+
+def test_an_answer_costs_one_call_of_the_system(server: Server) -> None:
+    """A head that was sent alone would be a second one, beside the record's."""
+
+    def writes() -> int:
+        return int(Path(f"/proc/{server.process.pid}/io").read_text().split("syscw: ")[1].split()[0])
+
+    body = b'{"leads":[{"features":{}}]}'
+    with caller(server) as connection:
+        before = writes()
+        for _ in range(100):
+            connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert 200 <= writes() - before < 250
