@@ -20,13 +20,12 @@ TRIALS = ("page-", "smoke-")
 Inputs = TypeVar("Inputs")
 
 
-class PredictionRecord(msgspec.Struct, Generic[Inputs], frozen=True, kw_only=True, gc=False):
+class PredictionRecord(msgspec.Struct, Generic[Inputs], frozen=True, gc=False):
     """One scored lead. `inputs` are the features as received (missing ones left out), `latency_ms` the server's share.
 
     Generic because the service writes the decoded features as they are, and readers get a plain dict.
     """
 
-    record_version: int = RECORD_VERSION
     request_id: str
     lead_id: str
     time: datetime
@@ -36,6 +35,7 @@ class PredictionRecord(msgspec.Struct, Generic[Inputs], frozen=True, kw_only=Tru
     decision: str
     band: str
     latency_ms: float
+    record_version: int = RECORD_VERSION
 
 
 _ENCODER = msgspec.json.Encoder()

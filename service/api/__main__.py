@@ -44,7 +44,7 @@ def main() -> int:
         print(f"{settings.host}:{settings.port} {why}; set LEADSCORING_PORT to another port", file=sys.stderr)
         return 1
     try:
-        app = create_app(settings)
+        app = create_app(settings, Connection.admission)
     except OSError as error:
         print(f"LEADSCORING_SPOOL_DIR: {settings.spool_dir} cannot be used: {error.strerror}", file=sys.stderr)
         return 1

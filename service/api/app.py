@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api import describe, metrics, problem
+from service.api.admission import Admission
 from service.api.authenticate import Authenticate
 from service.api.identity import Audience, Verifier
 from service.api.observe import Observe
@@ -29,7 +30,7 @@ from service.storage import open_storage
 TITLE = "Lead scoring"
 
 
-def create_app(settings: Settings) -> ASGIApp:
+def create_app(settings: Settings, admission: Admission) -> ASGIApp:
     """The service as an ASGI app. Raises OSError when the spool's folder cannot be used."""
     spool = Spool(settings.spool_dir, settings.spool_max_bytes, settings.spool_fsync)
     uploader = Uploader(spool, open_storage(settings.predictions_url), settings.upload_seconds)
@@ -53,7 +54,7 @@ def create_app(settings: Settings) -> ASGIApp:
         spool.stop()
 
     app = FastAPIOffline(title=TITLE, lifespan=lifespan, redoc_url=None)
-    scoring = ScoreRoute(watcher, spool, settings.max_body_bytes)
+    scoring = ScoreRoute(watcher, spool, admission, settings.max_body_bytes)
     app.router.routes.insert(0, Route(SCORE_PATH, scoring, methods=["POST"]))  # what other methods are answered by
     app.add_exception_handler(Problem, _problem)
 

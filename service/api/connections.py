@@ -10,19 +10,34 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from service.api import metrics
-from service.api.problem import CONTENT_TYPE
+from service.api import metrics, observe
+from service.api.admission import TITLE, Admission
+from service.api.problem import CONTENT_TYPE, Problem
+from service.api.score import SCORE_PATH
 
 RESERVED_FILES = 64
 """Files that the service itself needs: spool, models, uploads, threads' pipes."""
 MAX_HEAD = 64_000
 """Bytes of a request's head, or of anything else in it that is no body; one read more may come in (256 kB)."""
+MAX_SHED = 4_000_000
+"""Bytes that are read of a body that nobody has time for, so that its caller keeps the connection."""
 SWEEP_S = 1.0
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 """As uvicorn writes it: no answer yet, and awaited."""
+
+
+def _wire(problem: Problem) -> bytes:
+    """What follows status and date in the answer that `problem.response` gives, past the framework."""
+    body = problem.body()
+    told = {**problem.headers(), "content-length": str(len(body)), "content-type": CONTENT_TYPE}
+    return "".join(f"{name}: {value}\r\n" for name, value in told.items()).encode() + b"\r\n" + body
+
+
+_SCORE = SCORE_PATH.encode()
+_SHED = metrics.SHED.labels("time")
+_BUSY, _BUSY_LAST = (_wire(Problem(503, TITLE, retry_s=1, close=closes)) for closes in (False, True))
 
 
 def most_connections(wanted: int) -> int:
@@ -57,14 +72,21 @@ class _Joined:
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's connection, which refuses what it would take without end."""
+    """uvicorn's connection, which refuses what it would take without end.
+
+    Where the queue is full it refuses what would have to wait, before the framework or anybody else has spent time on
+    it: the less a refusal takes, the more is left for those who are let in.
+    """
 
     most = 1
     """Of these at once; set before serving."""
+    admission = Admission()
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._unframed, self._head_begun = 0, False
+        self._shed: _Shed | None = None
+        self.requests = 0
         self.waits: _Wait | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -72,7 +94,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         if len(self.connections) > self.most:
             metrics.CONNECTIONS_CLOSED.labels("too_many").inc()
-            self.refuse(503, "too many connections; try again", b"retry-after: 5\r\n")
+            self.refuse(Problem(503, "too many connections; try again", retry_s=5))
 
     def data_received(self, data: bytes) -> None:
         """Take what came; refuse a head, trailer or chunk's header without end."""
@@ -80,41 +102,88 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._unframed > MAX_HEAD and not self.transport.is_closing():
             metrics.CONNECTIONS_CLOSED.labels("head_too_long").inc()
-            self.refuse(431, f"the request's head is longer than {MAX_HEAD} bytes")
+            self.refuse(Problem(431, f"the request's head is longer than {MAX_HEAD} bytes"))
 
     def on_message_begin(self) -> None:
         """A head begins."""
         self._head_begun = True
+        self.requests += 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self._unframed, self._head_begun = 0, False
+        if self.admission.full and self._would_wait():
+            self._shed = _Shed(time.perf_counter(), not self.parser.should_keep_alive())
+            return
         super().on_headers_complete()
         if self.scope["method"] == "POST":  # whose answer has a body
             self.cycle.transport = _Joined(self.transport)  # type: ignore[assignment]
 
+    def _would_wait(self) -> bool:
+        """Whether this is a request that scoring's queue is for, and no other is being answered before it."""
+        before: RequestResponseCycle | None = self.cycle
+        return (
+            self.url == _SCORE
+            and self.parser.get_method() == b"POST"
+            and not self.expect_100_continue  # who would wait for leave to send the body
+            and (before is None or before.response_complete)
+        )
+
     def on_body(self, body: bytes) -> None:
         """A part of the body came."""
         self._unframed = 0
-        super().on_body(body)
+        if self._shed is None:
+            super().on_body(body)
+        elif (size := self._shed.size + len(body)) > MAX_SHED:
+            self._shed.closes = True
+            self._answer_shed(self._shed)
+        else:
+            self._shed.size = size
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         self._unframed = 0
-        super().on_message_complete()
+        if self._shed is None:
+            super().on_message_complete()
+            if self.url == _SCORE:
+                self.admission.comes(self.cycle.body)
+        else:
+            self._answer_shed(self._shed)
+
+    def _answer_shed(self, shed: "_Shed") -> None:
+        if self.transport.is_closing():
+            return
+        _SHED.inc()
+        self._write(503, _BUSY_LAST if shed.closes else _BUSY)
+        observe.note(SCORE_PATH, "POST", 503, shed.began)
+        if shed.closes:
+            self.transport.close()
+        else:
+            self._shed = None
+            self.on_response_complete()
+
+    def shutdown(self) -> None:
+        """Who is being refused is told so first."""
+        if self._shed is None:
+            super().shutdown()
+        else:
+            self._shed.closes = True
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours names no parser's error
         """What is no HTTP is refused in the form of all other refusals; not in the midst of an answer."""
-        self.refuse(400, "the request is not valid HTTP/1.1")
+        self.refuse(Problem(400, "the request is not valid HTTP/1.1"))
 
-    def refuse(self, status: int, title: str, header: bytes = b"") -> None:
+    def refuse(self, problem: Problem) -> None:
         """Answer, unless an answer is under way, and close."""
+        problem.close = True
         if not self.answering:
-            body = msgspec.json.encode({"title": title, "status": status})
-            head = f"content-type: {CONTENT_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-            self.transport.write(STATUS_LINE[status] + header + head.encode() + body)
+            self._write(problem.status, _wire(problem))
         self.transport.close()
+
+    def _write(self, status: int, rest: bytes) -> None:
+        dated = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        self.transport.write(b"".join([STATUS_LINE[status], *dated, rest]))
 
     @property
     def answering(self) -> bool:
@@ -126,6 +195,8 @@ class Connection(HttpToolsProtocol):
         """What its caller owes us: a head, a body, the reading of an answer; None where nothing is owed."""
         if self.transport.get_write_buffer_size():
             return "answer_not_read"
+        if self._shed:
+            return "body_too_slow"
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
             return None if self.timeout_keep_alive_task and not self._head_begun else "head_too_slow"
@@ -133,11 +204,20 @@ class Connection(HttpToolsProtocol):
 
 
 @dataclass
+class _Shed:
+    """A request that is refused once all of its body is here."""
+
+    began: float
+    closes: bool
+    size: int = 0
+
+
+@dataclass
 class _Wait:
     """Since when a connection waits for one and the same thing of one and the same request."""
 
     what: str
-    cycle: Any
+    requests: int
     since: float
 
 
@@ -163,14 +243,14 @@ def _hurry(connection: Connection, now: float, patience_s: float) -> None:
     what, waits = connection.waiting_for(), connection.waits
     if what is None:
         connection.waits = None
-    elif waits is None or waits.what != what or waits.cycle is not connection.cycle:
-        connection.waits = _Wait(what, connection.cycle, now)
+    elif waits is None or waits.what != what or waits.requests != connection.requests:
+        connection.waits = _Wait(what, connection.requests, now)
     elif now - waits.since > patience_s:
         metrics.CONNECTIONS_CLOSED.labels(what).inc()
         if what == "answer_not_read":
             connection.transport.abort()  # closing would wait until all of it is read
         else:
-            connection.refuse(408, f"the request did not arrive within {patience_s:g} s")
+            connection.refuse(Problem(408, f"the request did not arrive within {patience_s:g} s"))
 
 
 def _rests_until(connection: Connection) -> float:

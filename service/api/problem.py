@@ -38,13 +38,15 @@ class Problem(Exception):
             document["errors"] = self.errors
         return msgspec.json.encode(document)
 
+    def headers(self) -> dict[str, str]:
+        """What its answer says beside the length and type of the document."""
+        headers = {"retry-after": str(self.retry_s)} if self.retry_s else {}
+        return headers | {"connection": "close"} if self.close else headers
+
 
 def response(problem: Problem) -> Response:
     """The answer that a problem is."""
-    headers = {"Retry-After": str(problem.retry_s)} if problem.retry_s else {}
-    if problem.close:
-        headers["Connection"] = "close"
-    return Response(problem.body(), problem.status, headers, CONTENT_TYPE)
+    return Response(problem.body(), problem.status, problem.headers(), CONTENT_TYPE)
 
 
 SCHEMA: dict[str, Any] = {

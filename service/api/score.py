@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from service.api.admission import MAX_WAITING, Admission, overloaded
+from service.api.admission import MAX_EXPLAINING, Admission, overloaded
 from service.api.batching import Batcher
 from service.api.problem import FieldError, Problem
 from service.api.scorer import Asked, new_request_id
@@ -23,9 +23,9 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,100}")
 class ScoreRoute:
     """The hot route: takes requests in and sends their answers."""
 
-    def __init__(self, watcher: Watcher, spool: Spool, max_body_bytes: int) -> None:
-        self._watcher, self._max_body_bytes = watcher, max_body_bytes
-        self._batcher, self._admission, self._explaining = Batcher(watcher, spool), Admission(), asyncio.Lock()
+    def __init__(self, watcher: Watcher, spool: Spool, admission: Admission, max_body_bytes: int) -> None:
+        self._watcher, self._admission, self._max_body_bytes = watcher, admission, max_body_bytes
+        self._batcher, self._explaining = Batcher(watcher, spool, admission), asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Problems go to the app's handler."""
@@ -44,14 +44,14 @@ class ScoreRoute:
 
     async def _explained(self, asked: Asked) -> bytes:
         """One at a time and in a thread, so that scoring goes on meanwhile."""
-        if self._admission.waiting >= MAX_WAITING:
+        if self._admission.explaining >= MAX_EXPLAINING:
             raise overloaded("explaining")
-        self._admission.waiting += 1
+        self._admission.explaining += 1
         try:
             async with self._explaining:
                 scored = await asyncio.to_thread(self._watcher.served().score, [asked], explain=True)
         finally:
-            self._admission.waiting -= 1
+            self._admission.explaining -= 1
         (answer,) = self._batcher.keep(scored)
         if isinstance(answer, Problem):
             raise answer

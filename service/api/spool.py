@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 SEGMENT_BYTES = 16_000_000
 """A segment is closed at this size, which bounds the memory of its upload."""
 
+NICE = 10
+"""How far uploads stand behind all else that wants the processor."""
+
 ROOM = 500_000
 """Bytes that must be free for the service to be ready: the records of some thousand leads."""
 
@@ -48,6 +51,8 @@ class Spool:
         self._size = self._hour = self._count = 0
         self._current: Path | None = None
         self._closed: list[Path] = []
+        self.due = threading.Event()
+        """Set when a segment is full; whoever uploads clears it."""
         self._adopt()
         self._waiting = sum(path.stat().st_size for path in self._closed)
 
@@ -71,6 +76,7 @@ class Spool:
                 now = self._now()
                 if self._current and (self._size > SEGMENT_BYTES or int(now) // 3600 != self._hour):
                     self._close()
+                    self.due.set()
                 if self._current is None:
                     self._open(now)
                 self._write(lines)
@@ -79,10 +85,11 @@ class Spool:
             self._size += len(lines)
             self._waiting += len(lines)
 
-    def closed(self) -> list[Path]:
-        """Close the current segment, and give all that wait for upload, oldest first."""
+    def closed(self, current: bool = True) -> list[Path]:
+        """Close the current segment, unless told not to, and give all that wait for upload, oldest first."""
         with self._guard:
-            self._close()
+            if current:
+                self._close()
             return list(self._closed)
 
     def done(self, segment: Path) -> None:
@@ -173,7 +180,10 @@ class Spool:
 
 
 class Uploader:
-    """Uploads closed segments, in a thread of its own; an unreachable bucket only makes it try again."""
+    """Uploads closed segments, in a thread of its own; an unreachable bucket only makes it try again.
+
+    A full segment goes at once, for many in a row would hold up requests; what is less waits `every_s`.
+    """
 
     def __init__(self, spool: Spool, predictions: Storage, every_s: float) -> None:
         self._spool, self._predictions, self._every_s = spool, predictions, every_s
@@ -187,27 +197,37 @@ class Uploader:
     def stop(self, grace_s: float) -> None:
         """Upload what is left, for at most this long; the rest waits in the folder for the next instance."""
         self._stop.set()
+        self._spool.due.set()
         self._thread.join(grace_s)
         if self._thread.is_alive() or self._spool.waiting:
             logger.error("records left in the spool", extra={"bytes": self._spool.waiting})
 
     def _run(self) -> None:
-        while not self._stop.wait(self._every_s):
-            self.upload()
+        # Linux gives a thread a priority of its own: scoring goes first. https://man7.org/linux/man-pages/man7/sched.7.html
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        done = time.monotonic()
+        while not self._stop.is_set():
+            full = self._spool.due.wait(max(0.0, done + self._every_s - time.monotonic()))
+            self._spool.due.clear()
+            if not self.upload(current=not full):
+                self._stop.wait(self._every_s)
+            if not full:
+                done = time.monotonic()
         self.upload()
 
-    def upload(self) -> None:
-        """Upload every waiting segment, oldest first, until one fails."""
-        for segment in self._spool.closed():
+    def upload(self, current: bool = True) -> bool:
+        """Upload every waiting segment, oldest first, until one fails; whether none did."""
+        for segment in self._spool.closed(current):
             try:
                 lines = self._upload(segment)
             except (StorageError, OSError) as error:
                 metrics.UPLOAD_FAILURES.inc()
                 logger.warning("records could not be uploaded, will try again", extra={"error": str(error)})
-                break
+                return False
             self._spool.done(segment)
             metrics.RECORDS_UPLOADED.inc(lines)
-        metrics.SPOOL_BYTES.set(self._spool.waiting)
+            metrics.SPOOL_BYTES.set(self._spool.waiting)
+        return True
 
     def _upload(self, segment: Path) -> int:
         lines = segment.read_bytes()

@@ -87,19 +87,20 @@ class Trees:
                     table[(codes == code) > node["threshold"], node["tree"]] &= ~ruled_out
             tables.append(table)
         self._tables = np.concatenate(tables)
-        self._starts = np.cumsum(np.array([0, *map(len, tables[:-1])]))
+        self._starts = np.cumsum(np.array([0, *map(len, tables[:-1])]))[:, np.newaxis]
 
     def score(self, matrix: Matrix) -> Matrix:
         """The calibrated probability of each row."""
         margins = np.empty(len(matrix))
         for start in range(0, len(matrix), BLOCK):
             block = matrix[start : start + BLOCK]
-            rows = np.empty((len(block), len(self._starts)), np.intp)
+            rows = np.empty((len(self._starts), len(block)), np.intp)
             for column, places in enumerate(self._places):
-                rows[:, column] = places.searchsorted(block[:, column])
-            rows[:, self._numbers :] = block[:, self._numbers :] @ self._codes
+                rows[column] = places.searchsorted(block[:, column])
+            rows[self._numbers :] = (block[:, self._numbers :] @ self._codes).T
             rows += self._starts
-            left: npt.NDArray[np.uint16] = np.bitwise_and.reduce(self._tables.take(rows, axis=0), axis=1)
+            # Features come first, then leads, then trees: so a feature's cells are ANDed for many leads in one stretch.
+            left: npt.NDArray[np.uint16] = np.bitwise_and.reduce(self._tables.take(rows, axis=0), axis=0)
             leaves = LOWEST.take(left)
             leaves += self._first
             margins[start : start + BLOCK] = self._leaves.take(leaves).sum(axis=1)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from service.api import admission, batching
-from service.api.admission import Admission
+from service.api import admission
+from service.api.admission import REQUEST_BYTES, Admission
 from service.api.problem import Problem
 from service.storage import open_storage
 from tests.service import forge
@@ -33,11 +33,63 @@ def test_bodies_in_the_memory_are_bounded() -> None:
     door.hold(1)
 
 
+BODY = b"x" * 1_500
+
+
+def test_what_would_wait_too_long_is_refused_and_what_is_scored_makes_room() -> None:
+    door = Admission(queue_s=0.1)
+    size = len(BODY) + REQUEST_BYTES
+    fit = round(0.1 / (size * admission.FIRST_GUESS_S))
+    for _ in range(fit + 1):
+        door.queue(BODY)
+    with pytest.raises(Problem) as refusal:
+        door.queue(BODY)
+    assert (refusal.value.status, refusal.value.retry_s, refusal.value.close) == (503, 1, False)
+    door.scored(fit // 2, fit // 2 * len(BODY), fit // 2 * size * admission.FIRST_GUESS_S)
+    assert not door.full
+    for _ in range(fit // 2):
+        door.queue(BODY)
+    assert door.full
+
+
+@pytest.mark.parametrize("request_s", [0.0002, 0.002, 0.02])
+def test_how_many_may_wait_follows_from_how_long_they_took(request_s: float) -> None:
+    door = Admission(queue_s=0.1)
+    for _ in range(round(0.6 / request_s)):
+        door.queue(BODY)
+        door.scored(1, len(BODY), request_s)
+    waiting = 0
+    while not door.full:
+        door.queue(BODY)
+        waiting += 1
+    assert waiting == pytest.approx(0.1 / request_s, rel=0.1, abs=1.1)
+
+
+def test_one_pause_is_soon_forgotten() -> None:
+    """Of the interpreter, say, or a first use: by the clock of what is scored, not of the wall."""
+    door = Admission(queue_s=0.1)
+    door.queue(BODY)
+    door.scored(1, len(BODY), 0.05)
+    for _ in range(1_000):
+        door.queue(BODY)
+        door.scored(1, len(BODY), 0.0002)
+    for _ in range(400):
+        door.queue(BODY)
+    assert not door.full
+
+
+def test_who_comes_alone_is_let_in_however_long_it_takes() -> None:
+    door = Admission(queue_s=0.001)
+    for _ in range(3):
+        door.queue(BODY)
+        door.scored(1, len(BODY), 1.0)
+
+
 def test_beyond_capacity_it_sheds_and_what_it_accepts_keeps_its_latency(server: Server) -> None:
-    """As many callers as would have to wait for three times what a turn has time for, each asking again at once."""
+    """As many callers as would have to wait three times as long as they may, each asking again at once."""
     body = json.dumps({"leads": [{"features": forge.LEAD}] * 2_000}).encode()
     alone = [_timed(server.http, body)[1] for _ in range(5)]
-    callers = max(12, round(3 * 2 * batching.TURN_S / min(alone)))
+    callers = max(12, round(3 * admission.QUEUE_S / min(alone)))
     answers: list[tuple[int, float, httpx.Headers]] = []
     over = threading.Event()
 
@@ -75,7 +127,7 @@ def test_requests_for_reasons_do_not_pile_up(server: Server) -> None:
                 answer = http.post("/v1/score?explain=true", content=body, headers=JSON)
                 statuses.append(answer.status_code)
 
-    threads = [threading.Thread(target=call) for _ in range(3 * admission.MAX_WAITING)]
+    threads = [threading.Thread(target=call) for _ in range(3 * admission.MAX_EXPLAINING)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -209,10 +209,11 @@ def test_it_never_asks_mlflow_or_cloud_monitoring(root: Path) -> None:
     program = (
         "import sys, json\n"
         "from fastapi.testclient import TestClient\n"
+        "from service.api.admission import Admission\n"
         "from service.api.app import create_app\n"
         "from service.settings import Settings\n"
         "import time\n"
-        "with TestClient(create_app(Settings())) as http:\n"
+        "with TestClient(create_app(Settings(), Admission())) as http:\n"
         "    while http.get('/readyz').status_code != 200: time.sleep(0.05)\n"
         "    body = {'leads': [{'features': {}}]}\n"
         "    assert http.post('/v1/score?explain=true', json=body).status_code == 200\n"
