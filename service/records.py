@@ -3,7 +3,6 @@
 import gzip
 import re
 import zlib
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -53,8 +52,8 @@ class RecordError(ValueError):
         self.line, self.reason, self.text = line, reason, text
 
 
-def to_lines(records: Iterable[PredictionRecord[Inputs]]) -> bytes:
-    """JSON lines, each ended by a newline."""
+def to_lines(records: list[PredictionRecord[Inputs]]) -> bytes:
+    """JSON lines, each ended by a newline. Of a list: msgspec 0.22 never lets go of any other iterable."""
     return _ENCODER.encode_lines(records)
 
 

@@ -80,10 +80,8 @@ class Scorer:
         meanings = self._decider.meanings(scores)
         decisions, bands = [decision for decision, _ in meanings], [band for _, band in meanings]
         # Column by column: a walk from lead to lead takes half as long again.
-        records = map(
-            PredictionRecord,
-            *(request_ids, ids, repeat(now), repeat(version), features, scores, decisions, bands, latencies_ms),
-        )
+        columns = (request_ids, ids, repeat(now), repeat(version), features, scores, decisions, bands, latencies_ms)
+        records = list(map(PredictionRecord, *columns))
         answers: list[LeadScore] = list(map(LeadScore, ids, scores, decisions, bands, repeat(version)))
         if reasons is not None:
             answers = [

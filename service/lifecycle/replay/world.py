@@ -58,7 +58,7 @@ class World:
             leads = engine.parse(msgspec.json.encode([self.inputs[row] for row in rows]))
             scores = engine.score(leads)
             begin = self.begins(block) + (sitting + 0.5) / SITTINGS * self.period
-            lines = to_lines(
+            records = [
                 PredictionRecord(
                     request_id=f"block-{block}",
                     lead_id=lead_id(row),
@@ -71,8 +71,8 @@ class World:
                     latency_ms=0.0,
                 )
                 for place, (row, lead, score) in enumerate(zip(rows, leads, scores, strict=True))
-            )
-            predictions.create(object_key(f"{begin:%Y%m%dT%H%M%SZ}-replay"), to_object(lines))
+            ]
+            predictions.create(object_key(f"{begin:%Y%m%dT%H%M%SZ}-replay"), to_object(to_lines(records)))
 
     def deliver(self, block: int, leads: Storage) -> None:
         """Bring the outcomes that come while this block begins: the rest of j - 2's, and the first half of j - 1's."""

@@ -1,11 +1,14 @@
 import os
 import resource
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from service.api import metrics
+from service.api import spool as spool_module
 from service.api.spool import Spool, SpoolFull, Uploader
 from service.storage import Folder, Storage, StorageError, Stored, open_storage
 
@@ -164,6 +167,44 @@ def test_an_unreachable_bucket_keeps_the_records(spool: Spool, tmp_path: Path, p
     assert spool.waiting == len(LINE)
     Uploader(spool, predictions, 1).upload()
     assert uploaded(predictions) == [LINE]
+
+
+def test_a_full_segment_is_uploaded_at_once_and_the_current_one_stays(
+    folder: Path, predictions: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "SEGMENT_BYTES", 2 * len(LINE))
+    spool = Spool(folder, max_bytes=1_000)
+    uploader = Uploader(spool, predictions, every_s=3600)
+    uploader.start()
+    for _ in range(4):
+        spool.append(LINE)
+    deadline = time.monotonic() + 10
+    while spool.waiting > len(LINE):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert uploaded(predictions) == [LINE] * 3
+    spool.append(LINE)  # is not yet full
+    time.sleep(0.1)
+    assert uploaded(predictions) == [LINE] * 3
+    uploader.stop(grace_s=10)
+    spool.stop()
+    assert uploaded(predictions) == [LINE] * 5
+
+
+def test_what_could_not_be_uploaded_is_not_tried_again_with_every_segment_that_fills(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "SEGMENT_BYTES", 0)
+    (tmp_path / "blocked").write_text("a file where the folder should be")
+    spool, failures = Spool(folder, max_bytes=10_000), metrics.UPLOAD_FAILURES._value.get()
+    uploader = Uploader(spool, open_storage(str(tmp_path / "blocked")), every_s=0.5)
+    uploader.start()
+    for _ in range(50):
+        spool.append(LINE)
+        time.sleep(0.01)
+    assert 1 <= metrics.UPLOAD_FAILURES._value.get() - failures <= 3
+    uploader.stop(grace_s=10)
+    spool.stop()
 
 
 def test_stopping_uploads_what_is_left(spool: Spool, predictions: Storage) -> None:
