@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +23,8 @@ from service.processes import START_S, Processes, ProgramEnded
 
 SECONDS_BAR, MEMORY_BAR = 1.0, 110.0
 LEADS = 1_000
+LIBRARIES = "import fastapi, jwt.algorithms, numpy, onnxruntime, pydantic_settings, uvicorn"
+"""What a start cannot do without: how long Python takes for that alone tells what a slow machine adds."""
 
 EXAMPLES = """examples:
   scripts/bench start                 five starts, after one that does not count
@@ -38,6 +41,7 @@ class Figures:
 
     seconds: list[float]
     megabytes: float
+    libraries: list[float]  # seconds that a process takes which only imports these
 
     def bars(self) -> list[tuple[str, float, float, bool]]:
         """Each bar: what is measured, its value, the most that it may be, whether it is that."""
@@ -55,6 +59,7 @@ def measure(folder: Path, starts: int, tell: Callable[[str], None], rows: int = 
     schema = bundle.manifest.lead_schema
     leads = peers.records(prepared(generate(Sample(rows=LEADS, seed=7)).frame, schema), schema)
     seconds: list[float] = []
+    libraries: list[float] = []
     with callers(1) as known:
         for number in range(starts + 1):
             tell(f"start {number} of {starts}" if number else "a start that fills the caches")
@@ -68,7 +73,10 @@ def measure(folder: Path, starts: int, tell: Callable[[str], None], rows: int = 
                     for part in (*([lead] for lead in leads), leads):
                         http.post("/v1/score", content=peers.OURS.body(part)).raise_for_status()
                     megabytes = _pss_mb(running.program.pid)
-    return Figures(seconds[1:], megabytes)
+            begun = time.perf_counter()
+            subprocess.run([sys.executable, "-c", LIBRARIES], check=True)
+            libraries.append(time.perf_counter() - begun)
+    return Figures(seconds[1:], megabytes, libraries[1:])
 
 
 def _first_score(running: peers.Running, http: httpx.Client, leads: peers.Records) -> None:
@@ -113,6 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     environment, bars = machine(("fastapi", "uvicorn", "onnxruntime", "numpy")), figures.bars()
     for name, value, bar, met in bars:
         out.print(f"{name}: {value:.2f}, at most {bar:g}: {'met' if met else 'MISSED'}")
+    out.print(f"importing its libraries alone: {median(figures.libraries):.2f} s")
     out.print("each start: " + ", ".join(f"{each:.2f} s" for each in figures.seconds), soft_wrap=True)
     out.print(environment, soft_wrap=True)
     passed = all(met for *_, met in bars)

@@ -7,7 +7,7 @@ import pytest
 from service.bench import start
 from service.bench.start import Figures
 
-GOOD = Figures(seconds=[0.8, 0.9, 2.0], megabytes=80.0)
+GOOD = Figures(seconds=[0.8, 0.9, 2.0], megabytes=80.0, libraries=[0.7])
 
 
 def run(monkeypatch: pytest.MonkeyPatch, figures: Figures, *options: str) -> int:
@@ -32,3 +32,5 @@ def test_a_start_is_timed_to_a_score_and_its_memory_seen(tmp_path: Path) -> None
     (seconds,) = figures.seconds
     assert 0.1 < seconds < 60
     assert 30 < figures.megabytes < 500
+    (libraries,) = figures.libraries
+    assert 0.05 < libraries < seconds
