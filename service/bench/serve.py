@@ -197,6 +197,7 @@ def plot(figures: Figures, file: Path) -> None:
 
     mpl.use("agg")
     from matplotlib import pyplot as plt
+    from matplotlib import ticker
 
     figure, axes = plt.subplots(1, len(CONNECTIONS), figsize=(11, 3.2))
     for axis, size in zip(axes, CONNECTIONS, strict=True):
@@ -205,6 +206,7 @@ def plot(figures: Figures, file: Path) -> None:
         bars = axis.barh([row.name for row in rows], [row.rows_per_second for row in rows], color=colours)
         axis.bar_label(bars, [f"{row.rows_per_second:,.0f}" for row in rows], padding=3)
         axis.set(xscale="log", xlabel="leads a second", title=f"{size:,} lead{'s' * (size > 1)} a request, one core")
+        axis.xaxis.set_minor_formatter(ticker.NullFormatter())  # they would overlap
         axis.margins(x=0.25)
     figure.tight_layout()
     figure.savefig(file, dpi=120)
