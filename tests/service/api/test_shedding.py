@@ -178,6 +178,7 @@ def test_a_body_without_end_is_not_read_for_ever() -> None:
     assert not sent(*parts[:-1])[2]
     seen, answer, closed = sent(*parts, part)
     assert (seen, closed, answer.count(b"HTTP/1.1 503 ")) == ([], True, 1)
+    assert b"\r\nconnection: close\r\n" in answer
 
 
 @pytest.mark.usefixtures("full")
@@ -191,6 +192,15 @@ def test_who_is_being_refused_as_the_service_stops_is_told_so_first() -> None:
     _, answer, closed = talk(conversation)
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert closed
+
+
+@pytest.mark.usefixtures("full")
+def test_who_was_refused_owes_nothing_and_may_rest() -> None:
+    async def conversation(connection: Connection, _: Wire) -> None:
+        connection.data_received(REQUEST)
+        assert connection.waiting_for() is None
+
+    assert not talk(conversation)[2]
 
 
 @pytest.mark.usefixtures("full")
