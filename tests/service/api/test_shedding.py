@@ -169,6 +169,7 @@ def test_who_wants_the_connection_closed_gets_that_too() -> None:
     assert (seen, closed) == ([], True)
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b"\r\nconnection: close\r\n" in answer
+    assert answer.count(b"HTTP/1.1 ") == 1  # and nothing after that
 
 
 @pytest.mark.usefixtures("full")
