@@ -21,11 +21,11 @@ from service.settings import Settings
 logger = logging.getLogger("service.api")
 
 SWITCH_S = 0.0005
-"""For so long scoring waits for the interpreter's lock while records are uploaded; the usual 5 ms would be its p99."""
+"""For so long scoring waits for the interpreter's lock while records are uploaded; by default it is ten times that."""
 
 GARBAGE = 50_000
-"""New objects after which garbage is looked for. Of 1,000 leads some 5,000 are made and go by themselves: the usual 700
-would have it looked for in the midst of each request."""
+"""New objects after which garbage is looked for. What is made for leads goes by itself: Python's own 700 would have it
+looked for in the midst of each large request."""
 
 
 def main() -> int:

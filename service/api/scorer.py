@@ -79,7 +79,7 @@ class Scorer:
                 latencies_ms += [round((ended - started) * 1e3, 3)] * len(leads)
         meanings = self._decider.meanings(scores)
         decisions, bands = [decision for decision, _ in meanings], [band for _, band in meanings]
-        # Column by column: a walk from lead to lead takes half as long again.
+        # Column by column: a walk from lead to lead takes twice as long.
         columns = (request_ids, ids, repeat(now), repeat(version), features, scores, decisions, bands, latencies_ms)
         records = list(map(PredictionRecord, *columns))
         answers: list[LeadScore] = list(map(LeadScore, ids, scores, decisions, bands, repeat(version)))
