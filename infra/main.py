@@ -51,25 +51,6 @@ def build(app: App, env: Environment) -> None:
         mlflow=foundation.mlflow,
         key=foundation.keys.get("storage"),
     )
-    serving = ServingStack(
-        app,
-        f"{env.id}-serving",
-        env=env,
-        image=image(env, "scoring"),
-        account=foundation.scoring,
-    )
-    serving.add_dependency(cluster)
-    serving.add_dependency(storage)  # the pods read and write the buckets by their constant names
-    edge = EdgeStack(
-        app,
-        f"{env.id}-edge",
-        env=env,
-        namespace=serving.namespace,
-        service=serving.service,
-        endpoint_groups=serving.endpoint_groups,
-        smoke=foundation.smoke,
-    )
-    edge.add_dependency(serving)  # so it is destroyed before
     database = DatabaseStack(
         app,
         f"{env.id}-database",
@@ -114,6 +95,26 @@ def build(app: App, env: Environment) -> None:
         heartbeat_address=foundation.heartbeat_address,
     )
     lifecycle.add_dependency(tracking)
+    serving = ServingStack(
+        app,
+        f"{env.id}-serving",
+        env=env,
+        image=image(env, "scoring"),
+        account=foundation.scoring,
+    )
+    serving.add_dependency(cluster)
+    serving.add_dependency(storage)  # the pods read and write the buckets by their constant names
+    serving.add_dependency(lifecycle)  # pods are ready once a model is published, and the train job makes the first
+    edge = EdgeStack(
+        app,
+        f"{env.id}-edge",
+        env=env,
+        namespace=serving.namespace,
+        service=serving.service,
+        endpoint_groups=serving.endpoint_groups,
+        smoke=foundation.smoke,
+    )
+    edge.add_dependency(serving)  # so it is destroyed before
     alerts = catalogue.alerts(Platform(jobs=lifecycle.scheduled, database_connections=env.database_connections))
     alerting = AlertingStack(
         app,
@@ -127,7 +128,7 @@ def build(app: App, env: Environment) -> None:
     delivery = DeliveryStack(app, f"{env.id}-delivery", env=env, alerting=f"{env.id}-alerting", smoke=foundation.smoke)
     delivery.add_dependency(foundation)  # its APIs must be on
 
-    stacks = (foundation, network, cluster, storage, database, tracking, serving, edge, lifecycle, alerting, delivery)
+    stacks = (foundation, network, cluster, storage, database, tracking, lifecycle, serving, edge, alerting, delivery)
     for stack in stacks:
         labels = {"environment": env.id, "managed_by": "terraform"}
         GoogleProvider(stack, "google", project=env.project, region=env.region, default_labels=labels)

@@ -20,6 +20,7 @@ from infra.rehearsal.synthesis import Stack
 from infra.rehearsal.terraform import Terraform
 
 NAMESPACE = "leadscoring"  # of the pods; a test compares it with the serving stack's
+POINTER = "champion.json"  # names the model that the pods load; a test compares it with the service's
 
 
 @dataclass
@@ -56,6 +57,7 @@ class Deploy:
                 case "tracking":
                     self._apply(stack, self._migrate)
                 case "serving":
+                    rollout.model(self.env, self.programs, POINTER)
                     self._serve(stack)
                     self._timed("endpoint groups", rollout.groups)
                 case "edge":

@@ -1,4 +1,4 @@
-"""What stands between the stacks of a deploy: MLflow's schema before its server, the pods before the load balancer.
+"""What a deploy does between stacks: migrate MLflow before its server, find a model before the pods, wait for the pods.
 
 Each function is one wait or one change, with a bound, and says what to do when it fails.
 """
@@ -74,6 +74,23 @@ def restore(env: Environment, backup: str) -> str:
         f"gcloud sql backups restore {backup} --restore-instance={instance} --project={env.project}, with the older "
         "image in infra/releases.toml; runs since the backup are lost"
     )
+
+
+def model(env: Environment, programs: Programs, pointer: str) -> None:
+    """Check that a model is published, for no pod is ready without one. Raises Failed, with the command that trains."""
+    train = f"gcloud run jobs execute {env.name('train')} --region={env.region} --project={env.project} --wait"
+    programs.say(f"where no model is published yet, the deploy stops here; then train first: {train}")
+    published = f"gs://{env.name('models')}/{pointer}"
+    try:
+        programs.run("gcloud", "storage", "objects", "describe", published, "--format=value(generation)", "--quiet")
+    except ProgramError as error:
+        # "not found: 404" is gcloud's wording (googlecloudsdk/api_lib/storage/errors.py); a refusal says 403.
+        if "not found: 404" not in error.output:
+            raise
+        raise Failed(
+            f"{published} is missing: no model is published, so no pod would become ready",
+            f"train first: {train}\nThe job reads the lead source {env.lead_source}. Then deploy again.",
+        ) from error
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import copy
 import json
 import re
 import shlex
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from infra import deploy, releases, rollout, smoke
 from infra.apply import Shown
 from infra.environments import DEV
-from infra.phases import NAMESPACE, Deploy
+from infra.phases import NAMESPACE, POINTER, Deploy
 from infra.programs import Programs
 from infra.rehearsal import catalogue, terraform
 from infra.rehearsal.isolation import environment
@@ -21,6 +22,7 @@ from infra.rehearsal.server import REATTACH, serve
 from infra.rehearsal.synthesis import Stack, types
 from infra.release import Recipe
 from infra.stacks import serving
+from service.model import bundle
 from tests.infra.conftest import Stacks, stack
 from tests.infra.doubles.workplace import COMMIT, Cloud, Door, door
 
@@ -44,7 +46,7 @@ class Site:
         self.file = folder / "releases.toml"
         self.file.write_text("# what runs\n\n[dev]\n# by hand\n\n[prod]\n")
         self.patience = 30.0  # seconds; little where a wait is to end in vain
-        self.parts: tuple[str, ...] = ("foundation", "storage", "serving", "tracking", "edge", "alerting")
+        self.parts: tuple[str, ...] = ("foundation", "storage", "tracking", "serving", "edge", "alerting")
         self.changes: dict[str, dict[str, Any]] = {}  # resources by stack that stand instead of its own
 
     def stacks(self) -> list[Stack]:
@@ -181,7 +183,7 @@ def test_a_first_deploy_builds_scans_and_pushes_migrates_waits_and_asks_for_a_sc
     site.cloud.write(scans_pending=2, zones_after=2)
     assert site.deploy() == 0
     out, _ = said()
-    assert applied(out) == ["foundation", "storage", "serving", "tracking", "edge", "alerting"]
+    assert applied(out) == ["foundation", "storage", "tracking", "serving", "edge", "alerting"]
     state = site.cloud.state
     written = releases.load(site.file)["dev"]
     assert {f"{DEV.images}/{name}:{COMMIT}": digest for name, digest in written.items()} == state["registry"]
@@ -190,8 +192,8 @@ def test_a_first_deploy_builds_scans_and_pushes_migrates_waits_and_asks_for_a_sc
     assert site.door.scored == [f"smoke-{COMMIT}"]
     assert "whose record stays" in out
     assert f"backup {1_700_000_000_001} of acme-leads-dev-mlflow" in out
-    order = ["docker build", "docker push", "show-package", "rollout status", "get service", "backups create"]
-    order += ["operations wait", "jobs execute", "sign-jwt"]
+    order = ["docker build", "docker push", "show-package", "backups create", "operations wait", "jobs execute"]
+    order += ["storage objects describe", "rollout status", "get service", "sign-jwt"]
     lines = [" ".join(each) for each in site.cloud.asked]
     places = [next(i for i, line in enumerate(lines) if what in line) for what in order]
     assert places == sorted(places)
@@ -242,13 +244,30 @@ def test_a_dry_run_prints_every_command_of_a_deploy_in_order_and_runs_none(site:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
-def test_the_environment_as_it_is_is_deployed_stack_by_stack_and_then_has_nothing_left_to_change(
+def test_an_empty_project_is_deployed_trained_deployed_to_the_end_and_then_has_nothing_left_to_change(
     whole: Whole, said: Said
 ) -> None:
+    whole.cloud.write(model=False)
     whole.release()
     names = [stack.name.removeprefix("dev-") for stack in whole.made]
     assert len(names) == 11
+    assert whole.deploy(build=False, dry=True) == 0
+    shown = said()[0]
+    assert re.findall(r"-chdir=\S+/dev-(\w+) plan", shown) == names
+    serving = names.index("serving")
+    assert {"tracking", "lifecycle"} <= {*names[:serving]}
+
+    assert whole.deploy(build=False) == 1
+    out, err = said()
+    assert applied(out) == names[:serving]
+    assert whole.cloud.calls("kubectl") == 0
+    (train,) = re.findall(r"train first: (gcloud .*)", err)
+    assert train in shown
+    job = train.split()[4].removeprefix(f"{DEV.prefix}-dev-")
+    lifecycle = whole.made[names.index("lifecycle")]
+    assert job in lifecycle.config["resource"]["google_cloud_run_v2_job"]
+    subprocess.run(shlex.split(train), env=whole.environ, check=True)
+
     assert whole.deploy(build=False) == 0
     out, _ = said()
     assert applied(out) == names
@@ -582,8 +601,33 @@ def test_an_image_that_nobody_released_ends_a_deploy_that_builds_none(site: Site
     assert applied(out) == ["foundation"]
 
 
-def test_the_pods_namespace_is_the_serving_stacks() -> None:
+def test_no_pod_is_deployed_while_no_model_is_published(site: Site, said: Said) -> None:
+    site.parts = ("tracking", "serving", "edge")
+    site.release()
+    site.cloud.write(model=False)
+    assert site.deploy() == 1
+    out, err = said()
+    assert applied(out) == ["tracking"]
+    assert "gs://acme-leads-dev-models/champion.json is missing" in err
+    train = "gcloud run jobs execute acme-leads-dev-train --region=europe-west1 --project=acme-leads-dev --wait"
+    assert f"train first: {train}" in err
+    assert "Not reached: dev-serving, dev-edge" in err
+
+
+def test_a_models_bucket_that_may_not_be_read_is_no_missing_model(site: Site, said: Said) -> None:
+    site.parts = ("serving",)
+    site.release()
+    site.cloud.fail("objects describe", "ERROR: (gcloud.storage.objects.describe) HTTPError 403: Forbidden")
+    assert site.deploy() == 1
+    out, err = said()
+    assert applied(out) == []
+    assert "HTTPError 403" in err
+    assert "train" not in err
+
+
+def test_names_that_a_deploy_shares_with_other_packages_are_the_same() -> None:
     assert serving.NAMESPACE == NAMESPACE
+    assert bundle.POINTER == POINTER
 
 
 def test_stand_ins_are_refused(monkeypatch: pytest.MonkeyPatch, said: Said) -> None:

@@ -17,7 +17,7 @@ def test_what_a_stack_needs_is_deployed_before_it(stacks: Stacks) -> None:
         "prod-network": {"foundation"},
         "prod-cluster": {"foundation", "network"},
         "prod-storage": {"foundation"},
-        "prod-serving": {"foundation", "cluster", "storage"},
+        "prod-serving": {"foundation", "cluster", "storage", "lifecycle"},
         "prod-edge": {"foundation", "serving"},
         "prod-database": {"foundation", "network"},
         "prod-tracking": {"foundation", "network", "storage", "database"},

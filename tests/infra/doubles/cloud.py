@@ -57,12 +57,22 @@ def answer(name: str, arguments: list[str], state: dict[str, Any]) -> int:
             state["backups"] += 1
         case ["gcloud", "sql", "backups", "list"]:
             print(1_700_000_000_000 + state["backups"])
-        case ["gcloud", "run", "jobs", "execute", _]:
-            state["migrations"] += 1
+        case ["gcloud", "run", "jobs", "execute", job]:
+            if job.endswith("-train"):
+                state["model"] = True
+            else:
+                state["migrations"] += 1
+        case ["gcloud", "storage", "objects", "describe", url]:
+            # googlecloudsdk/api_lib/storage/errors.py
+            if not state["model"]:
+                return refuse(f"(gcloud.storage.objects.describe) {url} not found: 404.")
+            print(1_700_000_000_000_001)
         case ["gcloud", "container", "clusters", "get-credentials", _]:
             Path(os.environ["KUBECONFIG"]).write_text("{}")
         case ["kubectl", "rollout", "status", "deployment/scoring"]:
             assert Path(os.environ["KUBECONFIG"]).exists()
+            if not state["model"]:  # pods answer /readyz with 503 until they have loaded one
+                return refuse("timed out waiting for the condition")
         case ["kubectl", "get", "service", "scoring"]:
             state["asked_for_zones"] += 1
             there = state["asked_for_zones"] >= state["zones_after"]

@@ -53,6 +53,7 @@ class Cloud:
             critical=[],
             backups=0,
             migrations=0,
+            model=True,
             zones=["europe-west1-b", "europe-west1-c"],
             zones_after=1,
             asked_for_zones=0,
