@@ -60,7 +60,7 @@ RUN_ELSEWHERE = {
     "scripts/bench drift": "service/lifecycle/test_drift_bars.py"
     "::test_a_drift_too_weak_to_cost_anything_misses_the_bars",
     "scripts/bench gate": "service/lifecycle/test_gate.py::test_the_bar_is_missed_on_too_few_leads",
-    "scripts/bench serve": "service/bench/test_serve.py::test_a_small_run_asks_ours_and_the_floors_without_errors",
+    "scripts/bench serve": "service/bench/test_serve.py::test_a_small_run_asks_ours_another_commit_and_the_floors",
     "scripts/bench overload": "service/bench/test_overload.py::test_a_small_run_refuses_only_what_is_too_much",
     "scripts/bench start": "service/bench/test_start.py::test_a_start_is_timed_to_a_score_and_its_memory_seen",
     "scripts/soak": "service/soak/test_soak.py::test_a_minute_of_load_with_swaps_and_kills_loses_nothing",

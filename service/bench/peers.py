@@ -1,12 +1,14 @@
 """The servers that are compared: how each is started, asked and understood."""
 
 import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,18 @@ BENTOML = Peer(
     lambda answer: list(answer),
 )
 FLOORS, OTHERS = (EMPTY, RAW), (MLFLOW, BENTOML, TUTORIAL)
+
+
+def ours_at(commit: str, folder: Path) -> Peer:
+    """The service as a commit of this repository has it, checked out into `folder`. Raises ProgramMissing."""
+    archive = ["git", "-C", str(ROOT), "archive", "--format=tar", commit, "service"]
+    packed = subprocess.run(archive, capture_output=True, check=False)
+    if packed.returncode:
+        raise ProgramMissing(f"{commit}: {packed.stderr.decode().strip()}")
+    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as tree:
+        tree.extractall(folder, filter="data")
+    # `python -m` looks in the working directory first.
+    return replace(OURS, name=f"ours at {commit}", command=lambda *at: ["env", "-C", str(folder), *OURS.command(*at)])
 
 
 def install(peer: Peer) -> Path:

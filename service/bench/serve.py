@@ -19,12 +19,13 @@ import httpx
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from scipy import stats
 
 from service.bench import load, peers
 from service.bench.callers import Callers, callers
 from service.bench.load import Load, Requests
 from service.bench.machine import machine
-from service.bench.peers import EMPTY, FLOORS, MLFLOW, OTHERS, OURS, Peer, ProgramMissing, Running
+from service.bench.peers import EMPTY, FLOORS, MLFLOW, OTHERS, OURS, Peer, ProgramMissing, Running, ours_at
 from service.bench.trained import prepared, train
 from service.lifecycle.sample import Sample, generate
 from service.model.bundle import TOLERANCE, Bundle
@@ -36,10 +37,13 @@ CONNECTIONS = {1: 16, 1_000: 4}
 ONNX = "ONNX Runtime alone"
 EMPTY_BAR, MLFLOW_BAR, P99_BAR = 1.0, 120.0, 1.5
 MANY_MLFLOW_BAR, MANY_ONNX_BAR = 6.0, 0.35
+AGAINST_BAR = 0.95
 
 EXAMPLES = """examples:
   scripts/bench serve                      seven rounds with all; ten minutes, and some to install them
   scripts/bench serve --no-others          ours and the floors alone, with nothing to install but FastAPI
+  scripts/bench serve --no-others --against main --rounds 10
+                                           also the service as a commit has it: what a change costs
   scripts/bench serve --json serve.json --plot serve.png
 
 exit status: 0 done, 1 a bar was missed, 2 wrong use
@@ -62,11 +66,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Figures:
-    """What one run saw. `worst` is each server's largest difference from scikit-learn's scores."""
+    """What one run saw. `worst` is each server's largest difference from scikit-learn's scores.
+
+    `against` holds, by leads a request, ours divided by ours at another commit, in rows a second, round by round.
+    """
 
     rows: list[Row]
     worst: dict[str, float]
     not_run: dict[str, str] = field(default_factory=dict)
+    against: dict[int, list[float]] = field(default_factory=dict)
 
     def bars(self) -> list[tuple[str, float, str, float, bool]]:
         """Each bar: what is compared, its value, how it must lie to the limit, the limit, whether it does."""
@@ -81,6 +89,10 @@ class Figures:
                 (f"{told} : mlflow", row.rows_per_second / of[MLFLOW.name, row.leads].rows_per_second, bar)
                 for told, row, bar in (("one lead", ours, MLFLOW_BAR), ("1,000 leads", many, MANY_MLFLOW_BAR))
             ]
+        least += [
+            (f"{size:,} a request : the other commit, lower 95 % bound", lower_bound(ratios), AGAINST_BAR)
+            for size, ratios in self.against.items()
+        ]
         most = [
             ("p99, one lead : empty FastAPI endpoint", ours.p99_ms / empty.p99_ms, P99_BAR),
             ("worst difference of a score", max(self.worst.values()), TOLERANCE),
@@ -91,10 +103,23 @@ class Figures:
         ]
 
 
+def lower_bound(ratios: Sequence[float]) -> float:
+    """The lower end of the 95 % confidence interval of the geometric mean, by Student's t; NaN for fewer than two."""
+    logs = np.log(ratios)
+    half = stats.t.ppf(0.975, len(logs) - 1) * stats.sem(logs)
+    return float(np.exp(logs.mean() - half))
+
+
 def measure(
-    folder: Path, rounds: int, seconds: float, others: Sequence[Peer], tell: Callable[[str], None], rows: int = 8_000
+    folder: Path,
+    rounds: int,
+    seconds: float,
+    others: Sequence[Peer],
+    tell: Callable[[str], None],
+    rows: int = 8_000,
+    against: Peer | None = None,
 ) -> Figures:
-    """Train, start, check the scores, and measure."""
+    """Train, start, check the scores, and measure. `against` is ours at another commit."""
     cores = sorted(os.sched_getaffinity(0))
     load_core, server_core = cores[0], cores[-1]
     tell("training the model")
@@ -107,7 +132,7 @@ def measure(
     figures = Figures([], {})
     with Processes(folder / "logs") as processes, callers() as known:
         running = []
-        for peer in (OURS, *FLOORS, *others):
+        for peer in (OURS, *([against] if against else []), *FLOORS, *others):
             tell(f"starting {peer.name}")
             try:
                 running.append(peers.start(peer, processes, folder, known, schema, server_core))
@@ -124,7 +149,8 @@ def measure(
             seen: dict[str, list[tuple[Load, float]]] = {each.peer.name: [] for each in running}
             alone: list[float] = []
             for number in range(rounds):
-                for each, requests in asked:
+                # Every other round backwards: no server is always asked before the one that it is compared with.
+                for each, requests in asked[::-1] if number % 2 else asked:
                     if size > 1 and each.peer in FLOORS:
                         continue
                     tell(f"{size:,} leads a request, round {number + 1} of {rounds}: {each.peer.name}")
@@ -134,6 +160,9 @@ def measure(
                 if size > 1:
                     alone.append(_onnx_alone(bundle, leads[:size], seconds, server_core))
             figures.rows.extend(_row(name, size, found) for name, found in seen.items() if found)
+            if against:
+                ours, theirs = ([each.requests / each.seconds for each, _ in seen[p.name]] for p in (OURS, against))
+                figures.against[size] = [mine / other for mine, other in zip(ours, theirs, strict=True)]
             if alone:
                 figures.rows.append(Row(ONNX, size, median(alone), 0, 0, 1e6 / median(alone), len(alone), 0))
     return figures
@@ -247,11 +276,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=7, help="of all servers in turn (default: %(default)s)")
     parser.add_argument("--seconds", type=int, default=4, help="of load, each (default: %(default)s)")
     parser.add_argument("--no-others", action="store_true", help="leave out MLflow, BentoML and the tutorial's way")
+    parser.add_argument("--against", metavar="COMMIT", help="measure the service as this commit has it, too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw them")
     given = parser.parse_args(arguments)
     if given.rounds < 1 or given.seconds < 1:
         parser.error("--rounds and --seconds from 1")
+    if given.against and given.rounds < 2:
+        parser.error("--against needs at least two rounds")
     if len(os.sched_getaffinity(0)) < 2:
         parser.error("two cores are needed: one for the server, one for the load")
     if why := load.missing():
@@ -260,7 +292,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     others = () if given.no_others else OTHERS
     try:
         with tempfile.TemporaryDirectory() as folder:
-            figures = measure(Path(folder), given.rounds, given.seconds, others, lambda doing: console.print(doing))
+            against = ours_at(given.against, Path(folder, "commit")) if given.against else None
+            figures = measure(Path(folder), given.rounds, given.seconds, others, console.print, against=against)
     except (ProgramMissing, ProgramEnded) as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
