@@ -230,8 +230,8 @@ class Bucket:
                 data = blob.download_as_bytes(**self._patience)
             except NotFound:
                 return None
-        # The download's response headers set the generation of the very bytes that it brought.
-        return Stored(data, str(blob.generation))
+            # The download's response headers set the generation of the very bytes that it brought.
+            return Stored(data, self._generation(blob))
 
     def create(self, key: str, data: bytes) -> None:
         """See Storage."""
@@ -245,9 +245,9 @@ class Bucket:
         """See Storage."""
         with self._errors("read", key):
             blob = self._bucket.get_blob(self._prefix + key, **self._patience)
-        if blob is None:
-            return None
-        generation = str(blob.generation)
+            if blob is None:
+                return None
+            generation = self._generation(blob)
         pinned = self._bucket.blob(blob.name, generation=blob.generation)
 
         def part(start: int, end: int) -> bytes:
@@ -270,6 +270,7 @@ class Bucket:
                 yield file
             if file.spilled is None:
                 blob.upload_from_string(head.getvalue(), **condition)
+                self._generation(blob)
 
     def delete(self, key: str, generation: str) -> None:
         """See Storage."""
@@ -285,7 +286,22 @@ class Bucket:
         blob = self._bucket.blob(self._prefix + key)
         with self._errors("write", key):
             blob.upload_from_string(data, if_generation_match=generation, **self._patience)
-        return str(blob.generation)
+            return self._generation(blob)
+
+    @staticmethod
+    def _generation(blob: Any) -> str:
+        """The object's generation as the answer states it. Raises StorageError where it states none.
+
+        Every object has a positive one, so an answer without it is not the bucket's, and proves nothing.
+        https://cloud.google.com/storage/docs/json_api/v1/objects#resource
+        """
+        try:
+            generation = blob.generation
+        except (AttributeError, TypeError, ValueError):  # the answer is not the JSON of an object
+            generation = None
+        if generation is None or generation <= 0:
+            raise StorageError(f"gs://{blob.bucket.name}/{blob.name}: the answer states no generation of the object")
+        return str(generation)
 
     def keys(self, prefix: str) -> Iterator[str]:
         """See Storage."""
@@ -297,13 +313,14 @@ class Bucket:
     def _errors(self, verb: str, key: str) -> Iterator[None]:
         from google.api_core.exceptions import GoogleAPIError, PreconditionFailed
         from google.auth.exceptions import GoogleAuthError
+        from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
         from requests.exceptions import RequestException
 
         try:
             yield
         except PreconditionFailed as error:
             raise Conflict(f"{self.url}/{key} was changed by someone else") from error
-        except (GoogleAPIError, GoogleAuthError, RequestException) as error:
+        except (GoogleAPIError, GoogleAuthError, RequestException, DataCorruption, InvalidResponse) as error:
             raise StorageError(f"cannot {verb} {self.url}/{key}: {error}") from error
 
 
@@ -327,7 +344,10 @@ class _Spill(io.RawIOBase):
         if self.spilled is None:
             return
         if kind is None:
-            self.spilled.close()
+            try:
+                self.spilled.close()
+            except (AttributeError, TypeError, ValueError) as error:  # the client expects the JSON of an object
+                raise StorageError(f"the answer to the upload is not that of a bucket: {error}") from error
         else:
             with suppress(Exception):  # an upload that is not finished ends by itself after a week
                 self.spilled.terminate()

@@ -43,7 +43,7 @@ class SpoolFull(Exception):
 
 
 class Spool:
-    """The writing side, for one thread; `closed` and `done` may be called from another."""
+    """The writing side, for one thread; `closed`, `done` and `postpone` may be called from another."""
 
     def __init__(self, folder: Path, max_bytes: int, fsync: bool = False, now: Callable[[], float] = time.time) -> None:
         self._root, self._max_bytes, self._fsync, self._now = folder, max_bytes, fsync, now
@@ -53,11 +53,12 @@ class Spool:
         self._file = -1
         self._size = self._hour = self._count = 0
         self._current: Path | None = None
-        self._closed: list[Path] = []
+        self._closed: dict[Path, int] = {}
+        """Segments that wait for upload, in the order of their turns, with their bytes."""
         self.due = threading.Event()
         """Set when a segment is full; whoever uploads clears it."""
         self._adopt()
-        self._waiting = sum(path.stat().st_size for path in self._closed)
+        self._waiting = sum(self._closed.values())
 
     @property
     def waiting(self) -> int:
@@ -98,9 +99,13 @@ class Spool:
     def done(self, segment: Path) -> None:
         """Forget an uploaded segment."""
         with self._guard:
-            self._waiting -= segment.stat().st_size
-            segment.unlink()
-            self._closed.remove(segment)
+            segment.unlink(missing_ok=True)
+            self._waiting -= self._closed.pop(segment)
+
+    def postpone(self, segment: Path) -> None:
+        """Let a segment that could not be uploaded wait behind the others: it must not block them."""
+        with self._guard:
+            self._closed[segment] = self._closed.pop(segment)
 
     def stop(self) -> None:
         """Release the folder: what still waits is adopted by the next instance."""
@@ -139,12 +144,12 @@ class Spool:
     def _close(self) -> None:
         if self._current is None:
             return
-        os.close(self._file)
+        segment, self._current = self._current, None
         if self._size:
-            self._closed.append(self._current)
+            self._closed[segment] = self._size
         else:
-            self._current.unlink()
-        self._current = None
+            segment.unlink(missing_ok=True)
+        os.close(self._file)
 
     def _enter(self) -> Path:
         """A folder of our own, locked. Another instance that starts may adopt it before it is: take the next."""
@@ -171,21 +176,31 @@ class Spool:
             if folder == self._own or not folder.is_dir() or not self._hold(folder):
                 continue
             for segment in sorted(folder.glob("*.jsonl")):
-                data = segment.read_bytes()
-                whole = data.rfind(b"\n") + 1
-                if whole < len(data):  # a line that a crash cut short was never acknowledged
-                    os.truncate(segment, whole)
-                if whole:
-                    self._closed.append(segment)
-                else:
-                    segment.unlink()
+                try:
+                    self._adopt_segment(segment)
+                except OSError as error:  # a folder, or a file of somebody else: what can be read is adopted
+                    metrics.UPLOAD_FAILURES.inc()
+                    logger.error(
+                        "not a segment that can be read, left for the next start",
+                        extra={"segment": str(segment), "error": str(error)},
+                    )
             logger.info("adopted the records of an instance that is gone", extra={"folder": folder.name})
+
+    def _adopt_segment(self, segment: Path) -> None:
+        data = segment.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):  # a line that a crash cut short was never acknowledged
+            os.truncate(segment, whole)
+        if whole:
+            self._closed[segment] = whole
+        else:
+            segment.unlink()
 
 
 class Uploader:
-    """Uploads closed segments, in a thread of its own; an unreachable bucket only makes it try again.
+    """Uploads closed segments, in a thread of its own. No error ends the thread: each is counted, and tried again.
 
-    A full segment goes at once, for many in a row would hold up requests; what is less waits `every_s`.
+    A full segment is uploaded at once, because several in a row would delay requests; a smaller one waits `every_s`.
     """
 
     def __init__(self, spool: Spool, predictions: Storage, every_s: float) -> None:
@@ -219,18 +234,37 @@ class Uploader:
         self.upload()
 
     def upload(self, current: bool = True) -> bool:
-        """Upload every waiting segment, oldest first, until one fails; whether none did."""
-        for segment in self._spool.closed(current):
+        """Upload the waiting segments in turn; return whether all of them were.
+
+        A segment that fails waits behind the others. An error of the storage ends the turn, for it would meet them too.
+        """
+        try:
+            segments = self._spool.closed(current)
+        except OSError as error:
+            self._failed("the segment being written cannot be closed", error)
+            return False
+        good = True
+        for segment in segments:
             try:
                 lines = self._upload(segment)
-            except (StorageError, OSError) as error:
-                metrics.UPLOAD_FAILURES.inc()
-                logger.warning("records could not be uploaded, will try again", extra={"error": str(error)})
-                return False
-            self._spool.done(segment)
-            metrics.RECORDS_UPLOADED.inc(lines)
-            metrics.SPOOL_BYTES.set(self._spool.waiting)
-        return True
+                self._spool.done(segment)
+            except Exception as error:  # without this thread the spool fills up and scoring stops
+                self._spool.postpone(segment)
+                self._failed(segment.name, error)
+                good = False
+                if isinstance(error, StorageError):
+                    break
+            else:
+                metrics.RECORDS_UPLOADED.inc(lines)
+                metrics.SPOOL_BYTES.set(self._spool.waiting)
+        return good
+
+    def _failed(self, what: str, error: Exception) -> None:
+        metrics.UPLOAD_FAILURES.inc()
+        logger.warning(
+            "records could not be uploaded, will try again",
+            extra={"segment": what, "error": f"{type(error).__name__}: {error}"},
+        )
 
     def _upload(self, segment: Path) -> int:
         lines = segment.read_bytes()

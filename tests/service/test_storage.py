@@ -1,12 +1,14 @@
 import os
 import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from service.storage import Conflict, Storage, StorageError, open_storage
+from service.storage import CHUNK, Conflict, Storage, StorageError, open_storage
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -157,6 +159,49 @@ def test_an_object_whose_writing_failed_stays_as_it_was(storage: Storage) -> Non
             fail(key, state)
     assert storage.read("kept") == (b"before", generation)
     assert list(storage.keys("")) == ["kept"]
+
+
+class OddBucket(BaseHTTPRequestHandler):
+    """Answers every upload with 200 and `body`, as a proxy in between may, or a bucket that is not one."""
+
+    body = b""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        if "uploadType=resumable" in self.path:
+            self.send_header("Location", f"http://{self.headers['Host']}/upload")
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    do_PUT = do_POST  # noqa: N815 - the name that http.server calls
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def odd_bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), OddBucket) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{server.server_port}")
+        yield open_storage("gs://odd")
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "body", ["{}", "[]", "null", "", "<html>", '{"generation": ""}', '{"generation": "new"}', '{"generation": "0"}']
+)
+def test_an_answer_without_a_generation_stores_nothing(
+    odd_bucket: Storage, body: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OddBucket, "body", body.encode())
+    with pytest.raises(StorageError):
+        odd_bucket.create("record", b"lead")
+    for size in (1, CHUNK + 1):
+        with pytest.raises(StorageError), odd_bucket.writing("record", None) as file:
+            file.write(b"x" * size)
 
 
 def test_writing_in_parts_needs_the_generation_that_was_read(storage: Storage) -> None:

@@ -169,6 +169,86 @@ def test_an_unreachable_bucket_keeps_the_records(spool: Spool, tmp_path: Path, p
     assert uploaded(predictions) == [LINE]
 
 
+def failures() -> float:
+    return float(metrics.UPLOAD_FAILURES._value.get())
+
+
+def test_files_of_somebody_else_keep_no_record_from_being_uploaded(
+    folder: Path, predictions: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = folder / "0123"
+    died.mkdir(parents=True)
+    (died / "20261123T120127Z-0123-000001.jsonl").write_bytes(LINE)
+    (died / "20261123T120127Z-0123-000002.jsonl").mkdir()
+    (died / "notes.jsonl").write_bytes(b"a name without a time\n")  # before all others in the order of names
+    before = failures()
+    spool = Spool(folder, 1_000)
+    uploader = Uploader(spool, predictions, every_s=0.01)
+    uploader.start()
+    spool.append(LINE * 2)
+    counted = threading.Event()
+    real = metrics.UPLOAD_FAILURES.inc
+
+    def inc() -> None:
+        real()
+        if failures() - before >= 4:  # the folder once, the file at each try
+            counted.set()
+
+    monkeypatch.setattr(metrics.UPLOAD_FAILURES, "inc", inc)
+    assert counted.wait(60)
+    spool.append(LINE * 3)
+    uploader.stop(grace_s=60)
+    spool.stop()
+    assert uploaded(predictions) == [LINE] * 6
+    assert (died / "notes.jsonl").read_bytes() == b"a name without a time\n"
+
+
+@pytest.mark.parametrize("error", [StorageError("503"), ValueError("odd"), MemoryError(), AttributeError("no value")])
+def test_any_error_is_counted_and_the_segment_tried_again(
+    spool: Spool, tmp_path: Path, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    class OnceOdd(Folder):
+        odd = True
+
+        def create(self, key: str, data: bytes) -> None:
+            if self.odd:
+                self.odd = False
+                raise error
+            super().create(key, data)
+
+    predictions, before = OnceOdd(tmp_path / "predictions"), failures()
+    spool.append(LINE)
+    (segment,) = spool.closed()
+    uploader = Uploader(spool, predictions, every_s=0.01)
+    uploader.start()
+    uploader.stop(grace_s=60)
+    uploader.upload()
+    assert failures() - before == 1
+    assert [each.segment for each in caplog.records if hasattr(each, "segment")] == [segment.name]
+    assert uploaded(predictions) == [LINE]
+    assert spool.waiting == 0
+
+
+def test_a_segment_that_the_storage_refuses_for_ever_blocks_no_other(
+    spool: Spool, tmp_path: Path, clock: Clock
+) -> None:
+    class RefusesOne(Folder):
+        def create(self, key: str, data: bytes) -> None:
+            if "/hh=12/" in key:
+                raise StorageError("403: refused")
+            super().create(key, data)
+
+    predictions = RefusesOne(tmp_path / "predictions")
+    spool.append(LINE)
+    clock.now += 3600
+    spool.append(LINE * 2)
+    uploader = Uploader(spool, predictions, 1)
+    assert not uploader.upload()
+    assert not uploader.upload()
+    assert uploaded(predictions) == [LINE] * 2
+    assert spool.waiting == len(LINE)
+
+
 def test_a_full_segment_is_uploaded_at_once_and_the_current_one_stays(
     folder: Path, predictions: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
