@@ -295,10 +295,8 @@ class Bucket:
         Every object has a positive one, so an answer without it is not the bucket's, and proves nothing.
         https://cloud.google.com/storage/docs/json_api/v1/objects#resource
         """
-        try:
+        with _object_expected():
             generation = blob.generation
-        except (AttributeError, TypeError, ValueError):  # the answer is not the JSON of an object
-            generation = None
         if generation is None or generation <= 0:
             raise StorageError(f"gs://{blob.bucket.name}/{blob.name}: the answer states no generation of the object")
         return str(generation)
@@ -324,6 +322,15 @@ class Bucket:
             raise StorageError(f"cannot {verb} {self.url}/{key}: {error}") from error
 
 
+@contextmanager
+def _object_expected() -> Iterator[None]:
+    """Raise StorageError where Google's client fails because an answer is not the JSON of an object."""
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError) as error:
+        raise StorageError(f"the answer is not that of a bucket: {error}") from error
+
+
 class _Spill(io.RawIOBase):
     """What is written goes to `head`, and, as soon as it is more than CHUNK, all of it to what `opened` gives."""
 
@@ -337,17 +344,19 @@ class _Spill(io.RawIOBase):
     def write(self, data: Any) -> int:
         if self.spilled is None and self._head.tell() + len(data) > CHUNK:
             self.spilled = self._opened()
-            self.spilled.write(self._head.getvalue())
-        return int((self._head if self.spilled is None else self.spilled).write(data))
+            with _object_expected():
+                self.spilled.write(self._head.getvalue())
+        if self.spilled is None:
+            return self._head.write(data)
+        with _object_expected():
+            return int(self.spilled.write(data))
 
     def __exit__(self, kind: Any, *_: object) -> None:
         if self.spilled is None:
             return
         if kind is None:
-            try:
+            with _object_expected():
                 self.spilled.close()
-            except (AttributeError, TypeError, ValueError) as error:  # the client expects the JSON of an object
-                raise StorageError(f"the answer to the upload is not that of a bucket: {error}") from error
         else:
             with suppress(Exception):  # an upload that is not finished ends by itself after a week
                 self.spilled.terminate()
