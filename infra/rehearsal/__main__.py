@@ -1,6 +1,7 @@
 """`python -m infra.rehearsal ENV [--real]`, which people type as `scripts/plan`."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from infra import releases
+from infra.credentials import unattended
 from infra.policies import __main__ as policies
 from infra.policies.check import check
 from infra.policies.plan import PlanError
@@ -85,11 +87,13 @@ def main(arguments: list[str]) -> int:
         parser.error(str(error))
     kind = "Real plan" if options.real else "Rehearsal"
 
+    env = ENVIRONMENTS[options.env]
+
     start = time.monotonic()
     engine = terraform.find()
     console.print(f"{kind} of [bold]{options.env}[/] with Terraform {engine.version} ({engine.source})")
     with console.status("Synthesizing the stacks"):
-        stacks = synthesize(ENVIRONMENTS[options.env])
+        stacks = synthesize(env)
 
     if options.readable:
         left_out = [stack.name for stack in stacks if stack not in readable(stacks)]
@@ -103,7 +107,8 @@ def main(arguments: list[str]) -> int:
         with console.status("Terraform is at work"):
             if options.real:
                 folder = PLATFORM / "real" / options.env
-                planned = real.plan(stacks, engine, folder=folder, step=step)
+                environ = unattended(os.environ, env.project)
+                planned = real.plan(stacks, engine, folder=folder, environ=environ, step=step)
             elif options.against:
                 deployed = stacks_at(options.against, options.env)
                 planned = rehearse_change(deployed, stacks, engine, step=step, notice=console.print)
