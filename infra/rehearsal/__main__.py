@@ -11,13 +11,14 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
-from infra import releases
+from infra import lead_source, releases
 from infra.credentials import unattended
 from infra.policies import __main__ as policies
 from infra.policies.check import check
 from infra.policies.plan import PlanError
 from infra.policies.scanner import ScannerError
 from infra.policies.skips import SkipError
+from infra.programs import Failed
 from infra.rehearsal import real, report, terraform
 from infra.rehearsal.isolation import BackendError
 from infra.rehearsal.rehearse import rehearse, rehearse_change
@@ -88,6 +89,12 @@ def main(arguments: list[str]) -> int:
     kind = "Real plan" if options.real else "Rehearsal"
 
     env = ENVIRONMENTS[options.env]
+    if options.real:
+        try:
+            lead_source.check(env)
+        except Failed as error:
+            failures.print(f"{error}\nWhat to do: {error.remedy}", markup=False, highlight=False)
+            return 1
 
     start = time.monotonic()
     engine = terraform.find()
