@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from infra.environments import ENVIRONMENTS
 from infra.programs import Failed
@@ -46,11 +46,6 @@ def read(made: argparse.ArgumentParser, arguments: list[str]) -> tuple[argparse.
     if REATTACH in os.environ:
         made.exit(1, f"{REATTACH} is set: Terraform would not use the real providers. Unset it.\n")
     return options, allowed
-
-
-def unattended(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a Terraform that asks nobody."""
-    return {**environ, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
 
 
 def tell(stack: str, what: str, seconds: float) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from infra import command
 from infra.apply import Shown
+from infra.credentials import unattended
 from infra.environments import ENVIRONMENTS
 from infra.phases import Deploy
 from infra.programs import Programs
@@ -78,7 +79,7 @@ def main(arguments: list[str]) -> int:
     """Run the command; returns the exit status."""
     options, allowed = command.read(parser(), arguments)
     env = ENVIRONMENTS[options.env]
-    programs = Programs(command.unattended(os.environ), dry=options.dry_run)
+    programs = Programs(unattended(os.environ, env.project), dry=options.dry_run)
     try:
         vulnerabilities = guard.reasons("--allow-vulnerability", "ID=REASON", options.allow_vulnerability)
     except guard.OverrideError as error:

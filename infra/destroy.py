@@ -12,6 +12,7 @@ from pathlib import Path
 
 from infra import command
 from infra.command import Refused
+from infra.credentials import unattended
 from infra.environments import ENVIRONMENTS
 from infra.rehearsal import isolation
 from infra.rehearsal.stateful import PROTECTION, STATEFUL
@@ -87,14 +88,14 @@ def run(stacks: Sequence[Stack], allowed: Mapping[str, str], *, folder: Path, en
     """Look, ask the guard, destroy; returns the exit status."""
 
     def work() -> None:
-        engine, variables = find(), command.unattended(environ)
-        deployed = look(stacks, engine, folder=folder, environ=variables, step=command.tell)
+        engine = find()
+        deployed = look(stacks, engine, folder=folder, environ=environ, step=command.tell)
         found = held(deployed)
         if refused := guard.refused(found, allowed):
             raise Refused(refused)
         for finding in found:
             print(f"allowed ({allowed[finding.name]}): {finding.name} {finding.says}")
-        destroy(deployed, engine, environ=variables, step=command.tell)
+        destroy(deployed, engine, environ=environ, step=command.tell)
 
     return command.attempt(work)
 
@@ -105,7 +106,7 @@ def main(arguments: list[str]) -> int:
     allow = "a stateful resource that goes too, and why"
     options, allowed = command.read(command.parser("destroy", description, EXAMPLES, allow), arguments)
     env = ENVIRONMENTS[options.env]
-    return run(synthesize(env), allowed, folder=FOLDER / env.id, environ=os.environ)
+    return run(synthesize(env), allowed, folder=FOLDER / env.id, environ=unattended(os.environ, env.project))
 
 
 if __name__ == "__main__":

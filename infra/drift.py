@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.credentials import unattended
 from infra.environments import ENVIRONMENTS
 from infra.rehearsal import terraform
 from infra.rehearsal.synthesis import Stack, readable, synthesize
@@ -41,15 +42,14 @@ class Drift:
 
 def drift(stacks: Sequence[Stack], engine: Terraform, folder: Path, environ: Mapping[str, str]) -> Iterator[Drift]:
     """Plan each stack. One that cannot be planned keeps no other from it."""
-    env = {**environ, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
     for stack in stacks:
         place = folder / stack.name
         place.mkdir(parents=True, exist_ok=True)
         (place / "cdk.tf.json").write_text(json.dumps(stack.config))
         try:
-            engine.run("init", "-no-color", "-reconfigure", folder=place, env=env)
+            engine.run("init", "-no-color", "-reconfigure", folder=place, env=environ)
             arguments = ("-no-color", "-lock=false", "-detailed-exitcode")
-            code, said = engine.run("plan", *arguments, folder=place, env=env, accept=(0, 2))
+            code, said = engine.run("plan", *arguments, folder=place, env=environ, accept=(0, 2))
         except TerraformError as error:
             yield Drift(stack.name, error=error.said)
             continue
@@ -81,9 +81,10 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("env", metavar="ENV", choices=list(ENVIRONMENTS), help=", ".join(ENVIRONMENTS))
     options = parser.parse_args(arguments)
-    stacks = synthesize(ENVIRONMENTS[options.env])
+    env = ENVIRONMENTS[options.env]
+    stacks = synthesize(env)
     planned = readable(stacks)
-    found = list(drift(planned, terraform.find(), FOLDER, os.environ))
+    found = list(drift(planned, terraform.find(), FOLDER, unattended(os.environ, env.project)))
     left_out = [stack.name for stack in stacks if stack not in planned]
     print(markdown(found, left_out))
     return 1 if any(each.found for each in found) else 0

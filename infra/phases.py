@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra import release, releases, rollout, smoke
+from infra import lead_source, release, releases, rollout, smoke
 from infra.apply import apply, images, released
 from infra.command import Refused
 from infra.environment import Environment
@@ -47,6 +47,8 @@ class Deploy:
     def phases(self) -> None:
         """Release where images are to be built; then every stack, with what belongs between them."""
         self._check_programs()
+        if not self.programs.dry:
+            lead_source.check(self.env)
         if self._builds:
             self._release()
         self.stacks = self.synthesize()

@@ -1,6 +1,7 @@
 """`python -m infra.rehearsal ENV [--real]`, which people type as `scripts/plan`."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -10,12 +11,14 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
-from infra import releases
+from infra import lead_source, releases
+from infra.credentials import unattended
 from infra.policies import __main__ as policies
 from infra.policies.check import check
 from infra.policies.plan import PlanError
 from infra.policies.scanner import ScannerError
 from infra.policies.skips import SkipError
+from infra.programs import Failed
 from infra.rehearsal import real, report, terraform
 from infra.rehearsal.isolation import BackendError
 from infra.rehearsal.rehearse import rehearse, rehearse_change
@@ -85,11 +88,19 @@ def main(arguments: list[str]) -> int:
         parser.error(str(error))
     kind = "Real plan" if options.real else "Rehearsal"
 
+    env = ENVIRONMENTS[options.env]
+    if options.real:
+        try:
+            lead_source.check(env)
+        except Failed as error:
+            failures.print(f"{error}\nWhat to do: {error.remedy}", markup=False, highlight=False)
+            return 1
+
     start = time.monotonic()
     engine = terraform.find()
     console.print(f"{kind} of [bold]{options.env}[/] with Terraform {engine.version} ({engine.source})")
     with console.status("Synthesizing the stacks"):
-        stacks = synthesize(ENVIRONMENTS[options.env])
+        stacks = synthesize(env)
 
     if options.readable:
         left_out = [stack.name for stack in stacks if stack not in readable(stacks)]
@@ -103,7 +114,8 @@ def main(arguments: list[str]) -> int:
         with console.status("Terraform is at work"):
             if options.real:
                 folder = PLATFORM / "real" / options.env
-                planned = real.plan(stacks, engine, folder=folder, step=step)
+                environ = unattended(os.environ, env.project)
+                planned = real.plan(stacks, engine, folder=folder, environ=environ, step=step)
             elif options.against:
                 deployed = stacks_at(options.against, options.env)
                 planned = rehearse_change(deployed, stacks, engine, step=step, notice=console.print)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tf.gen import tfplugin_pb2 as pb
 
-from infra.rehearsal import facts, refusals, stateful
+from infra.rehearsal import changes, facts, refusals, stateful
 from infra.rehearsal.schema import Attribute, Block, ProviderSchema
 from infra.rehearsal.values import UNKNOWN, Steps, decode, encode, settle, walk
 
@@ -70,8 +70,9 @@ class Provider:
         return pb.ConfigureProvider.Response()
 
     def read_resource(self, request: Any) -> Any:
-        """Nothing drifts: what the state says is so."""
-        return pb.ReadResource.Response(new_state=request.current_state, private=request.private)
+        """The state, with what Google changes by itself; nothing else drifts."""
+        state = changes.reported(request.type_name, decode(request.current_state))
+        return pb.ReadResource.Response(new_state=encode(state), private=request.private)
 
     def plan_resource_change(self, request: Any) -> Any:
         """What Terraform proposes, with documented defaults; what the cloud decides is unknown."""

@@ -4,7 +4,6 @@ It changes nothing, and knows nothing of stand-ins but how to refuse them.
 """
 
 import json
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,7 +54,7 @@ def plan(
     terraform: Terraform,
     *,
     folder: Path,
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str],
     step: Step = silent,
 ) -> list[Planned]:
     """Plan the stacks in this order, each in its own folder below `folder`, which keeps the providers.
@@ -81,7 +80,6 @@ def _plan(stack: Stack, terraform: Terraform, folder: Path, environ: Mapping[str
         raise StackError(stack.name, "looking up images", said)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "cdk.tf.json").write_text(json.dumps(stack.config))
-    env = {**environ, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
     # A plan file holds secrets in clear: nobody else can read it, and it is gone with this block.
     with tempfile.TemporaryDirectory() as secret:
         file = str(Path(secret) / "plan")
@@ -91,7 +89,7 @@ def _plan(stack: Stack, terraform: Terraform, folder: Path, environ: Mapping[str
             ("plan", f"-out={file}"),
         ):
             with doing(stack.name, what, step):
-                terraform.run(what, "-no-color", *arguments, folder=folder, env=env)
+                terraform.run(what, "-no-color", *arguments, folder=folder, env=environ)
         with doing(stack.name, "show", step):
-            _, shown = terraform.run("show", "-json", file, folder=folder, env=env)
+            _, shown = terraform.run("show", "-json", file, folder=folder, env=environ)
     return Planned(stack.name, mask(json.loads(shown)))

@@ -1,7 +1,7 @@
 """The types whose resources hold what cannot be made again, and what a change of each argument does to them."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -17,6 +17,7 @@ class Stateful:
     source: str
     replaces: frozenset[str]
     in_place: frozenset[str]
+    replaces_if: Mapping[str, str]  # by argument, the name of a condition
     protection: str | None
 
     @property
@@ -28,11 +29,26 @@ class Stateful:
 def _read(file: Path) -> dict[str, Stateful]:
     return {
         type_name: Stateful(
-            entry["source"], frozenset(entry["replaces"]), frozenset(entry["in_place"]), entry.get("protection")
+            entry["source"],
+            frozenset(entry["replaces"]),
+            frozenset(entry["in_place"]),
+            entry.get("replaces_if", {}),
+            entry.get("protection"),
         )
         for type_name, entry in tomllib.loads(file.read_text()).items()
     }
 
+
+def _smaller(before: Any, after: Any) -> bool:
+    return isinstance(before, int | float) and isinstance(after, int | float) and after < before
+
+
+def _turned_off(before: Any, after: Any) -> bool:
+    return before is True and not after
+
+
+# Whether a change from one value to another replaces. As in the provider: IsDiskShrinkage and isBeenEnabled.
+CONDITIONS: Mapping[str, Callable[[Any, Any], bool]] = {"smaller": _smaller, "turned off": _turned_off}
 
 STATEFUL: Mapping[str, Stateful] = _read(Path(__file__).with_suffix(".toml"))
 
@@ -55,16 +71,17 @@ def may_replace(type_name: str, before: Any, after: Any) -> list[str]:
 
 def changed(before: Any, after: Any) -> list[str]:
     """The paths that differ, without positions: settings.tier."""
-    return sorted(set(_changed(before, after, "")))
+    return sorted({path for path, _, _ in _changed(before, after, "")})
 
 
 def _changed_by(rule: bool | None, type_name: str, before: Any, after: Any) -> list[str]:
     if type_name not in STATEFUL:
         return []
-    return [path for path in changed(before, after) if _rule(STATEFUL[type_name], path) is rule]
+    known = STATEFUL[type_name]
+    return sorted({path for path, *values in _changed(before, after, "") if _rule(known, path, *values) is rule})
 
 
-def _changed(before: Any, after: Any, path: str) -> Iterator[str]:
+def _changed(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(before, Mapping) or isinstance(after, Mapping):
         old, new = (value if isinstance(value, Mapping) else {} for value in (before, after))
         for name in old.keys() | new.keys():
@@ -73,15 +90,15 @@ def _changed(before: Any, after: Any, path: str) -> Iterator[str]:
         for one, other in zip_longest(*(value if isinstance(value, list) else [] for value in (before, after))):
             yield from _changed(one, other, path)
     elif before != after and not (before in _UNSET and after in _UNSET):
-        yield path
+        yield path, before, after
 
 
 # What a provider of this kind cannot tell apart.
 _UNSET: tuple[Any, ...] = (None, "")
 
 
-def _rule(known: Stateful, path: str) -> bool | None:
-    """Whether a change there replaces; None where the table does not say."""
+def _rule(known: Stateful, path: str, before: Any, after: Any) -> bool | None:
+    """Whether this change replaces; None where the table does not say."""
     steps = path.split(".")
     for length in range(len(steps), 0, -1):
         above = ".".join(steps[:length])
@@ -89,4 +106,6 @@ def _rule(known: Stateful, path: str) -> bool | None:
             return True
         if above in known.in_place:
             return False
+        if above in known.replaces_if:
+            return CONDITIONS[known.replaces_if[above]](before, after)
     return None

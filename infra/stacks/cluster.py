@@ -98,6 +98,10 @@ class ClusterStack(TerraformStack):
             master_auth=ClusterMasterAuth(
                 client_certificate_config=ClusterClientCertificate(issue_client_certificate=False)
             ),
+            # Later versions of GKE turn it on by themselves, and nothing turns it off again: unset or false, this
+            # provider version would then replace the cluster. It changes only internal load balancers of Services of
+            # type LoadBalancer, and there are none.
+            enable_l4_ilb_subsetting=True,
             enable_legacy_abac=False,
             anonymous_authentication_config=ClusterAnonymous(mode="LIMITED"),  # health checks of the control plane
             rbac_binding_config=ClusterRbac(

@@ -200,7 +200,8 @@ class DatabaseStack(TerraformStack):
             deletion_protection_enabled=True,
             retain_backups_on_delete=True,
             disk_type="PD_SSD",
-            disk_size=10,
+            # No disk_size: after an automatic increase this provider version would replace the database to shrink its
+            # disk. Without one Cloud SQL chooses the size, and Terraform keeps what the disk has grown to.
             disk_autoresize=True,
             disk_autoresize_limit=200,  # GB: a run-away writer is stopped before the budget is
             connector_enforcement="NOT_REQUIRED",

@@ -28,7 +28,8 @@ CLAIMS = {
     "attribute.environment": "has(assertion.environment) ? assertion.environment : ''",
 }
 
-# To compare the cloud with the state Terraform reads every resource, of each its settings and its grants.
+# To compare the cloud with the state Terraform reads every resource, of each its settings and its grants. The budget is
+# read with a role on the billing account, which no stack grants: infra/owner.py.
 # https://cloud.google.com/iam/docs/roles-permissions
 VIEWERS = (
     "roles/artifactregistry.reader",
@@ -37,6 +38,7 @@ VIEWERS = (
     "roles/cloudkms.viewer",
     "roles/cloudscheduler.viewer",
     "roles/cloudsql.viewer",
+    "roles/compute.networkViewer",  # the peering: servicenetworking.services.get, which compute.viewer lacks
     "roles/compute.viewer",
     "roles/container.viewer",  # the cluster and its objects, Secrets not among them
     "roles/dns.reader",

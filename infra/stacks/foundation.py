@@ -194,10 +194,7 @@ class FoundationStack(TerraformStack):
         )
 
     def _budget(self, env: Environment, apis: list[ProjectService]) -> None:
-        """Tells of costs; it stops nothing. A person who applies it needs USER_PROJECT_OVERRIDE=true:
-
-        https://registry.terraform.io/providers/hashicorp/google/latest/docs/resources/billing_budget
-        """
+        """Sends mail at parts of the monthly budget; it stops nothing."""
         mail = NotificationChannel(
             self,
             "costs_mail",

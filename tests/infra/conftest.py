@@ -2,8 +2,10 @@
 
 import copy
 import fcntl
+import json
 import os
 import pickle
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -76,6 +78,12 @@ def planned(plan: Plan, type_name: str) -> dict[str, dict[str, Any]]:
         for resource in plan["resource_changes"]
         if resource["type"] == type_name
     }
+
+
+def alone(whole: Stack, type_name: str) -> Stack:
+    """A stack with only the resources of one type; a text stands for what they read from other stacks."""
+    text = re.sub(r"\$\{data\.terraform_remote_state\.[^}]*\}", "of-another-stack", json.dumps(whole.config))
+    return stack(name=whole.name, resource={type_name: json.loads(text)["resource"][type_name]})
 
 
 def stack(*, needs: tuple[str, ...] = (), name: str = "broken", **config: Any) -> Stack:

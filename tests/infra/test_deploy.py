@@ -13,7 +13,7 @@ import pytest
 
 from infra import deploy, releases, rollout, smoke
 from infra.apply import Shown
-from infra.environments import DEV
+from infra.environments import DEV, PROD
 from infra.phases import NAMESPACE, POINTER, Deploy
 from infra.programs import Programs
 from infra.rehearsal import catalogue, terraform
@@ -562,6 +562,20 @@ def test_programs_that_are_not_there_are_named_before_anything_is_done(site: Sit
     assert site.deploy() == 1
     assert "not on PATH: kubectl, docker" in said()[1]
     assert site.cloud.asked == []
+
+
+def test_the_sample_is_not_deployed_where_somebody_is_paged(site: Site, said: Said) -> None:
+    programs = Programs(site.environ)
+    assert deploy.run(Deploy(PROD, {}, terraform.find(), programs, build=False, file=site.file)) == 1
+    assert "lead_source of prod: service/examples/sample.toml has a [sample]" in said()[1]
+    assert site.cloud.asked == []
+
+
+def test_a_dry_run_shows_what_would_be_done_where_the_lead_source_is_still_the_sample(site: Site, said: Said) -> None:
+    programs = Programs(site.environ, dry=True)
+    dry = Deploy(PROD, {}, Shown(("terraform",), ""), programs, build=False, file=site.file)
+    assert deploy.run(dry) == 0
+    said()
 
 
 def test_what_holds_data_is_not_lost_and_nothing_after_it_is_touched(site: Site, said: Said) -> None:

@@ -15,6 +15,7 @@ from tests.infra.conftest import Stacks
 def environ(tmp_path: Path, gcs: str) -> dict[str, str]:
     return {
         "PATH": "/usr/bin:/bin",
+        "TF_INPUT": "0",
         "HOME": str(tmp_path),
         "GOOGLE_OAUTH_ACCESS_TOKEN": "not-a-token",
         "GOOGLE_BACKEND_STORAGE_CUSTOM_ENDPOINT": f"{gcs}/storage/v1/",

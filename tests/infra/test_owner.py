@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from infra import bootstrap, owner
+from infra import bootstrap, ci, owner
 from infra.environments import DEV, PROD
 from infra.keys import CUSTOMER_KEYS, SECRETS_KEY
 
@@ -35,7 +35,25 @@ def test_the_deployer_gets_each_role_once_and_none_that_holds_all_others() -> No
     assert len(owner.DEPLOYER) == len(set(owner.DEPLOYER))
     assert not {"roles/owner", "roles/editor"} & set(owner.DEPLOYER)
     granted = [words[words.index("--role") + 1] for words in lines(owner.commands(DEV)) if "--role" in words]
-    assert granted == [*owner.DEPLOYER, "roles/billing.costsManager"]
+    assert granted == [*owner.DEPLOYER, *owner.BILLING.values()]
+
+
+def test_on_the_billing_account_the_deployer_makes_the_budget_and_the_planner_reads_it() -> None:
+    granted = {
+        words[words.index("--member") + 1]: words[words.index("--role") + 1]
+        for words in lines(owner.commands(PROD))
+        if words[:4] == ["gcloud", "billing", "accounts", "add-iam-policy-binding"]
+    }
+    accounts = {ci.identity(PROD, name)["account"]: name for name in ci.ACCOUNTS}
+    assert {accounts[member.removeprefix("serviceAccount:")]: role for member, role in granted.items()} == {
+        "deployer": "roles/billing.costsManager",
+        "planner": "roles/billing.viewer",
+    }
+
+
+def test_the_apis_that_terraform_needs_to_turn_on_all_others_are_on_before() -> None:
+    (enabled,) = (words for words in lines(owner.commands(DEV)) if words[1:3] == ["services", "enable"])
+    assert {"cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com"} <= set(enabled)
 
 
 def test_the_roles_cover_what_bootstrap_asks_a_deployer_for() -> None:

@@ -29,6 +29,17 @@ def run(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str
     return subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
 
 
+def test_a_real_plan_of_an_environment_that_pages_refuses_the_sample(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["prod", "--real"]) == 1
+    out, err = capsys.readouterr()
+    assert "lead_source of prod: service/examples/sample.toml" in " ".join(err.split())
+    assert "What to do:" in err
+    assert out == ""
+    assert not (tmp_path / ".platform").exists()
+
+
 @pytest.mark.slow
 def test_a_rehearsal_ends_well_shows_its_limits_and_never_sees_the_callers_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -26,6 +26,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
     config.write_text(UNREACHABLE)
     return {
         "PATH": "/usr/bin:/bin",
+        "TF_INPUT": "0",
         "HOME": str(tmp_path),
         "TF_CLI_CONFIG_FILE": str(config),
         "NO_GCE_CHECK": "true",  # on a machine of Google's own there are credentials after all

@@ -73,6 +73,31 @@ def test_a_documented_default_is_planned(engine: Terraform) -> None:
     assert planned(result.plan, "google_artifact_registry_repository")["r"]["mode"] == "STANDARD_REPOSITORY"
 
 
+def database(**settings: Any) -> dict[str, Any]:
+    values = {"name": "d", "database_version": "POSTGRES_17", "deletion_protection": True}
+    return {"google_sql_database_instance": {"d": values | {"settings": {"tier": "db-f1-micro", **settings}}}}
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        database(disk_size=10),
+        {"google_container_cluster": {"c": {"name": "c", "enable_autopilot": True, "deletion_protection": True}}},
+    ],
+)
+def test_a_replacement_after_what_google_changes_by_itself_fails_the_second_plan(
+    resource: dict[str, Any], engine: Terraform
+) -> None:
+    with pytest.raises(StackError, match="must be replaced") as failed:
+        rehearse([stack(resource=resource)], engine)
+    assert failed.value.doing == "second plan"
+
+
+def test_a_disk_without_a_size_or_without_autoresize_passes(engine: Terraform) -> None:
+    rehearse([stack(resource=database())], engine)
+    rehearse([stack(resource=database(disk_size=10, disk_autoresize=False))], engine)
+
+
 @pytest.mark.slow
 def test_every_stack_goes_through_every_step_and_is_destroyed_in_reverse(stacks: Stacks, engine: Terraform) -> None:
     done: list[tuple[str, str]] = []

@@ -11,6 +11,7 @@ from infra.rehearsal.rehearse import rehearse_change
 from infra.rehearsal.stateful import STATEFUL
 from infra.rehearsal.synthesis import Stack
 from infra.rehearsal.terraform import Terraform
+from infra.rehearsal.values import UNKNOWN
 from tests.infra.conftest import stack
 
 GOOGLE = "registry.terraform.io/hashicorp/google"
@@ -22,8 +23,10 @@ def test_every_argument_in_the_table_is_one_of_the_provider(type_name: str) -> N
     block = catalogue.load(GOOGLE).resources[type_name]
     known = {".".join(path) for path, _ in schema.attributes(block)} | {".".join(p) for p, _ in schema.blocks(block)}
     rules = STATEFUL[type_name]
-    assert {*rules.replaces, *rules.in_place} <= known
-    assert not rules.replaces & rules.in_place
+    named = [*rules.replaces, *rules.in_place, *rules.replaces_if]
+    assert set(named) <= known
+    assert len(named) == len(set(named))
+    assert set(rules.replaces_if.values()) <= stateful.CONDITIONS.keys()
     assert rules.protection is None or rules.protection in known
 
 
@@ -55,12 +58,37 @@ def test_what_changed_is_named_without_positions(before: Any, after: Any, paths:
 
 def test_the_longest_rule_counts_and_what_no_rule_covers_may_replace() -> None:
     instance = "google_sql_database_instance"
-    before: dict[str, Any] = {"settings": [{"tier": "a", "collation": "a", "disk_size": 10}]}
-    after: dict[str, Any] = {"settings": [{"tier": "b", "collation": "b", "disk_size": 20}]}
+    before: dict[str, Any] = {"settings": [{"tier": "a", "collation": "a", "time_zone": "a"}]}
+    after: dict[str, Any] = {"settings": [{"tier": "b", "collation": "b", "time_zone": "b"}]}
     assert stateful.replaces(instance, before, after) == ["settings.collation"]
-    assert stateful.may_replace(instance, before, after) == ["settings.disk_size"]
+    assert stateful.may_replace(instance, before, after) == ["settings.time_zone"]
     assert stateful.replaces("google_service_account", {"a": 1}, {"a": 2}) == []
     assert stateful.may_replace("google_service_account", {"a": 1}, {"a": 2}) == []
+
+
+@pytest.mark.parametrize(
+    ("type_name", "argument", "before", "after", "replaces"),
+    [
+        ("google_sql_database_instance", "settings.disk_size", 20, 10, True),
+        ("google_sql_database_instance", "settings.disk_size", 10, 20, False),
+        ("google_sql_database_instance", "settings.disk_size", 10, None, False),
+        ("google_sql_database_instance", "settings.disk_size", 10, UNKNOWN, False),
+        ("google_container_cluster", "enable_l4_ilb_subsetting", True, False, True),
+        ("google_container_cluster", "enable_l4_ilb_subsetting", True, None, True),
+        ("google_container_cluster", "enable_l4_ilb_subsetting", False, True, False),
+        ("google_container_cluster", "enable_l4_ilb_subsetting", None, True, False),
+    ],
+)
+def test_some_arguments_replace_in_one_direction_alone(
+    type_name: str, argument: str, before: Any, after: Any, replaces: bool
+) -> None:
+    *blocks, name = argument.split(".")
+
+    def state(value: Any) -> dict[str, Any]:
+        return {blocks[0]: [{name: value}]} if blocks else {name: value}
+
+    assert stateful.replaces(type_name, state(before), state(after)) == ([argument] if replaces else [])
+    assert stateful.may_replace(type_name, state(before), state(after)) == []
 
 
 BEFORE = stack(name="s", resource={BUCKET: {"b": {"name": "b", "location": "EU", "storage_class": "STANDARD"}}})

@@ -24,7 +24,7 @@ BASE = stack(
                 "name": "d",
                 "database_version": "POSTGRES_17",
                 "deletion_protection": True,
-                "settings": {"tier": "db-f1-micro", "disk_size": 10},
+                "settings": {"tier": "db-f1-micro", "disk_size": 10, "disk_autoresize": False},
                 "lifecycle": {"prevent_destroy": True},
             }
         },
@@ -51,10 +51,16 @@ def head(type_name: str, name: str, **values: Any) -> Stack:
         (BUCKET, {"storage_class": "NEARLINE"}, []),
         (
             DATABASE,
-            {"settings": {"tier": "db-f1-micro", "disk_size": 20}},
-            ["may be replaced: check with --real what a change of settings.disk_size does"],
+            {"settings": {"tier": "db-f1-micro", "disk_size": 10, "disk_autoresize": False, "time_zone": "UTC"}},
+            ["may be replaced: check with --real what a change of settings.time_zone does"],
         ),
-        (DATABASE, {"settings": {"tier": "db-custom-2-7680", "disk_size": 10}}, []),
+        (DATABASE, {"settings": {"tier": "db-custom-2-7680", "disk_size": 10, "disk_autoresize": False}}, []),
+        (DATABASE, {"settings": {"tier": "db-f1-micro", "disk_size": 20, "disk_autoresize": False}}, []),
+        (
+            DATABASE,
+            {"settings": {"tier": "db-f1-micro", "disk_size": 5, "disk_autoresize": False}},
+            ["would be replaced, for a change of settings"],
+        ),
         (DATABASE, {"deletion_protection": False}, ["would lose its protection: deletion_protection is lifted"]),
         (ACCOUNT, {}, []),
         (ACCOUNT, {"account_id": "another"}, []),
@@ -88,8 +94,8 @@ def test_a_new_stack_and_an_unchanged_one_lose_nothing(engine: Terraform) -> Non
 
 
 def test_the_real_provider_is_not_doubted(engine: Terraform) -> None:
-    resized = head(DATABASE, "d", settings={"tier": "db-f1-micro", "disk_size": 20})
-    planned = rehearse.rehearse_change([BASE], [resized], engine)
+    zone = {"tier": "db-f1-micro", "disk_size": 10, "disk_autoresize": False, "time_zone": "UTC"}
+    planned = rehearse.rehearse_change([BASE], [head(DATABASE, "d", settings=zone)], engine)
     assert guard.findings(planned, certain=True) == []
 
 

@@ -1,9 +1,12 @@
+import copy
 from typing import Any
 
 import pytest
 
 from infra.environments import ENVIRONMENTS, PROD
-from tests.infra.conftest import Plans, Stacks, planned
+from infra.rehearsal.rehearse import rehearse_change
+from infra.rehearsal.terraform import Terraform
+from tests.infra.conftest import Plans, Stacks, alone, planned
 
 
 def cluster(plans: Plans, env: str = "prod") -> dict[str, Any]:
@@ -73,6 +76,17 @@ def test_upgrades_come_from_a_channel_in_a_window(plans: Plans) -> None:
     assert only(cluster(plans)["release_channel"])["channel"] == PROD.release_channel
     window = only(only(cluster(plans)["maintenance_policy"])["recurring_window"])
     assert window["recurrence"] == "FREQ=WEEKLY;BYDAY=SA,SU"
+
+
+def test_subsetting_that_gke_turned_on_by_itself_keeps_the_cluster(stacks: Stacks, engine: Terraform) -> None:
+    (cluster,) = (stack for stack in stacks("prod") if stack.name == "prod-cluster")
+    deployed = alone(cluster, "google_container_cluster")
+    before = copy.deepcopy(deployed)
+    before.config["resource"]["google_container_cluster"]["cluster"].pop("enable_l4_ilb_subsetting", None)
+    (result,) = rehearse_change([before], [deployed], engine)
+    (change,) = result.plan["resource_changes"]
+    assert change["change"]["before"]["enable_l4_ilb_subsetting"] is True
+    assert change["change"]["actions"] == ["no-op"]
 
 
 def test_nobody_gets_in_without_an_identity(plans: Plans) -> None:

@@ -6,7 +6,9 @@ import pytest
 from infra import releases
 from infra.environments import ENVIRONMENTS, PROD
 from infra.rehearsal.masking import MASK
-from tests.infra.conftest import Plans, Stacks, planned
+from infra.rehearsal.rehearse import rehearse_change
+from infra.rehearsal.terraform import Terraform
+from tests.infra.conftest import Plans, Stacks, alone, planned
 
 
 def only(block: list[dict[str, Any]]) -> dict[str, Any]:
@@ -49,6 +51,18 @@ def test_it_is_as_large_available_and_recoverable_as_the_environment_asks(plans:
     assert backups["point_in_time_recovery_enabled"] is (chosen.database_recovery_days > 0)
     assert only(backups["backup_retention_settings"])["retained_backups"] == chosen.backup_days
     assert flags(plans, env)["max_connections"] == str(chosen.database_connections)
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_a_disk_that_has_grown_is_kept(stacks: Stacks, engine: Terraform, env: str) -> None:
+    (database,) = (stack for stack in stacks(env) if stack.name == f"{env}-database")
+    deployed = alone(database, "google_sql_database_instance")
+    (result,) = rehearse_change([deployed], [deployed], engine)
+    (grown,) = result.plan["resource_drift"]
+    sizes = [only(grown["change"][when]["settings"])["disk_size"] for when in ("before", "after")]
+    assert sizes[0] < sizes[1]
+    (change,) = result.plan["resource_changes"]
+    assert change["change"]["actions"] == ["no-op"]
 
 
 def test_production_has_a_standby_and_goes_back_to_any_moment_of_a_week(plans: Plans) -> None:
