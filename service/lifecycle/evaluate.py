@@ -16,6 +16,7 @@ from service.lifecycle.completeness import Completeness
 from service.lifecycle.figures import NAMES
 from service.lifecycle.job import JobFailed, Loop, days, parser, run
 from service.lifecycle.judgement import Judgement, judge_version
+from service.lifecycle.leads import outcome_values
 from service.lifecycle.outcomes import Judged, judge, read_outcomes
 from service.lifecycle.publish import Gauge
 from service.lifecycle.quarantine import Rejected, set_aside
@@ -52,7 +53,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     loop.tell(f"reading the leads scored from {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC")
     scored = read_scored(loop.predictions, since, until)
     compared = _completeness(loop, options.counter, (since, until), scored)
-    outcomes = read_outcomes(loop.source, loop.leads)
+    outcomes = read_outcomes(loop.source, outcome_values(loop.source), loop.leads)
     _quarantine(loop, scored.broken, outcomes.rejected)
     # What was scored in the window is ripe; until itself is not in it.
     judged = judge(scored, outcomes, loop.now, timedelta(days=loop.source.maturity_days))

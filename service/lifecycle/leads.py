@@ -1,9 +1,10 @@
 """Leads with known outcomes, prepared for the models: typed columns, target, ids and times, oldest first."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,17 @@ reaches .78, and the length of the call, known only after it, .82."""
 BINS = 32
 
 
+class OutcomeValues(NamedTuple):
+    """The two values of the target column, as the lead source's own data spell them."""
+
+    positive: str
+    negative: str
+
+    def converted(self, value: object) -> bool | None:
+        """Whether a lead with this outcome converted; None for a value that is neither of the two."""
+        return {meaning(self.positive): True, meaning(self.negative): False}.get(meaning(value))
+
+
 @dataclass(frozen=True)
 class Leads:
     """A lead source's leads. All arrays have one entry a lead, oldest first where the order is known.
@@ -45,6 +57,7 @@ class Leads:
     in_time_order: bool
     sha256: str
     notes: tuple[str, ...]
+    outcomes: OutcomeValues
 
 
 def load(source: Source, schema: LeadSchema | None = None) -> Leads:
@@ -54,7 +67,8 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
     """
     table = read_raw(source)
     _check_columns(source, table, schema)
-    target = _target(source, table)
+    outcomes = _outcome_values(source, table)
+    target = _target(source, table, outcomes)
     times = read_column(table, source.time_column).times(source.time_format) if source.time_column else None
     notes: list[str] = []
     kinds = schema_kinds(schema) if schema else dict(_infer(source, table, target, notes))
@@ -78,7 +92,15 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
         source.in_time_order,
         table.sha256,
         tuple(notes),
+        outcomes,
     )
+
+
+def outcome_values(source: Source) -> OutcomeValues:
+    """The two outcomes that the source's own data hold. Raises SourceError where these cannot be read."""
+    table = read_raw(source)
+    _check_columns(source, table, None)
+    return _outcome_values(source, table)
 
 
 def read_raw(source: Source) -> Table:
@@ -139,35 +161,47 @@ def _check_columns(source: Source, table: Table, schema: LeadSchema | None) -> N
                 )
 
 
-def _target(source: Source, table: Table) -> npt.NDArray[np.int8]:
+def _outcome_values(source: Source, table: Table) -> OutcomeValues:
+    column = read_column(table, source.target_column)
+    spelled: dict[str | float, str] = {}
+    for value in column.values:
+        spelled.setdefault(meaning(value), str(value))
+    positive = spelled.pop(meaning(source.positive), None)
+    where = f"{table.origin}, column {source.target_column!r}"
+    if positive is None:
+        raise SourceError(
+            f"{where}: positive = {source.positive!r} never occurs; "
+            f"it holds {', '.join(repr(str(v)) for v in column.values[:5])}"
+        )
+    if not spelled:
+        raise SourceError(
+            f"{where}: {positive!r} is the only outcome, in any spelling; add the leads that did not convert"
+        )
+    negative, *more = spelled
+    if more:
+        third = next(code for code, value in enumerate(column.values) if meaning(value) == more[0])
+        column.refuse(third, f"is a third outcome, beside {source.positive!r} and {spelled[negative]!r}")
+    return OutcomeValues(positive, spelled[negative])
+
+
+def _target(source: Source, table: Table, outcomes: OutcomeValues) -> npt.NDArray[np.int8]:
     column = read_column(table, source.target_column)
     if (missing := column.codes < 0).any():
         raise SourceError(
             f"{column.where(int(missing.argmax()))}: the outcome is missing ({missing.sum()} of {len(missing)}); "
             "leave out leads without an outcome yet, or write what an empty cell stands for"
         )
-    positive = meaning(source.positive)
-    outcomes = list(dict.fromkeys(meaning(value) for value in column.values))
-    others = [outcome for outcome in outcomes if outcome != positive]
-    if positive not in outcomes:
-        raise SourceError(
-            f"{table.origin}, column {source.target_column!r}: positive = {source.positive!r} never occurs; "
-            f"it holds {', '.join(repr(str(v)) for v in column.values[:5])}"
-        )
-    if len(others) > 1:
-        third = next(code for code, value in enumerate(column.values) if meaning(value) == others[1])
-        column.refuse(third, f"is a third outcome, beside {source.positive!r} and {others[0]!r}")
-    converted = np.array([meaning(value) == positive for value in column.values], dtype=np.int8)
-    return converted[column.codes]
+    return np.array([outcomes.converted(value) for value in column.values], dtype=np.int8)[column.codes]
 
 
-def meaning(value: object) -> object:
-    """Equal for values that mean the same outcome however file and TOML write them: 1, "1", 1.0; true, "TRUE"."""
-    text = str(value).strip()
+def meaning(value: object) -> str | float:
+    """Equal for spellings of one outcome: 1, "1" and 1.0; true and "TRUE"; "yes", "Yes" and " YES "."""
+    text = str(value).strip().casefold()
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        return text.lower() if text.lower() in ("true", "false") else text
+        return text
+    return number if math.isfinite(number) else text
 
 
 def _inputs(source: Source, table: Table) -> list[str]:

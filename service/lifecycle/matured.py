@@ -75,7 +75,7 @@ def matured(source: Source, schema: LeadSchema, predictions: Storage, leads: Sto
     oldest = first_scored(predictions)
     if oldest is None:
         return join(own, None)
-    scored, outcomes = read_scored(predictions, oldest, now), read_outcomes(source, leads)
+    scored, outcomes = read_scored(predictions, oldest, now), read_outcomes(source, own.outcomes, leads)
     set_aside(leads, "predictions", scored.broken)
     set_aside(leads, "outcomes", outcomes.rejected)
     return join(own, judge(scored, outcomes, now, maturity))

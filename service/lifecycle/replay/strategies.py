@@ -101,7 +101,7 @@ def follow(world: World, keep: Keep, folder: Path, tracking: str, tell: Progress
     for block in (over - 1, over):
         world.deliver(block, leads)
     scored = read_scored(predictions, BEGIN, world.begins(over))
-    judged = judge(scored, read_outcomes(world.source, leads), world.begins(over), world.period)
+    judged = judge(scored, read_outcomes(world.source, world.leads.outcomes, leads), world.begins(over), world.period)
     return Kept(tuple(events), judged, served)
 
 
@@ -137,7 +137,9 @@ def on_trigger(at: Moment) -> Event | None:
         return None
     begin, end = (at.world.begins(at.block - back) for back in (2, 1))
     scored = read_scored(at.loop.predictions, begin, end)
-    last = judge(scored, read_outcomes(at.loop.source, at.loop.leads), at.loop.now, at.world.period)
+    last = judge(
+        scored, read_outcomes(at.loop.source, at.world.leads.outcomes, at.loop.leads), at.loop.now, at.world.period
+    )
     off = gate.errors_off(last.target, last.scored.table["score"].to_numpy())
     return _replace(at, f"the mean score was {abs(off):.1f} standard errors off") if abs(off) > OFF else None
 

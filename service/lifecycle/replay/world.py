@@ -79,9 +79,9 @@ class World:
         for scored, part in ((block - 2, 1), (block - 1, 0)):
             if 0 <= scored < len(self.blocks):
                 rows = self.rows(scored)[part::2]
-                positive = str(self.source.positive)
-                said = [positive if self.leads.target[row] else f"not {positive}" for row in rows]
-                table = pa.table({ID_COLUMN: [lead_id(row) for row in rows], self.source.target_column: said})
+                positive, negative = self.leads.outcomes
+                spelled = [positive if self.leads.target[row] else negative for row in rows]
+                table = pa.table({ID_COLUMN: [lead_id(row) for row in rows], self.source.target_column: spelled})
                 sink = pa.BufferOutputStream()
                 parquet.write_table(table, sink)
                 key = f"{outcomes.PREFIX}block-{scored:03}-part-{part}.parquet"

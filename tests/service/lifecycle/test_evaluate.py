@@ -125,6 +125,30 @@ def test_bad_rows_are_set_aside_and_named(tmp_path: Path, mlflow_url: str, capsy
     assert evaluated(world)[0].leads == 800
 
 
+def test_conversions_in_capitals_count_and_another_file_is_set_aside_whole(
+    tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, outcomes = scored_world(tmp_path, "capitals")
+    lines = [f"{lead},{'Yes' if won else 'No'}" for lead, won in outcomes.items()]
+    world.leads.create("outcomes/a.csv", "\n".join(["lead_id,won", *lines]).encode())
+    world.leads.create("outcomes/b.csv", b"lead_id,won\nL-1-00001,open\nL-1-00002,no\n")
+    assert main(world.options(mlflow_url, NOON)) == 0
+    assert "outcomes/b.csv: column 'won' holds outcomes that are neither 'yes' nor 'no'" in capsys.readouterr().err
+    (entry,) = evaluated(world)
+    assert sum(band.converted for band in entry.bands) == sum(outcomes.values())
+
+
+def test_without_the_sources_file_no_outcome_is_read(
+    tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, outcomes = scored_world(tmp_path, "gone")
+    world.tell(outcomes)
+    (tmp_path / "own.csv").unlink()
+    assert main(world.options(mlflow_url, NOON)) == 2
+    assert "own.csv: cannot be read" in capsys.readouterr().err
+    assert evaluated(world) == []
+
+
 @pytest.mark.parametrize(
     ("share", "converted", "reason"),
     [(0.1, None, "80 leads"), (1.0, False, "of which 0 converted"), (0.0, None, "0 leads")],

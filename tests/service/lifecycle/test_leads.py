@@ -190,7 +190,14 @@ def test_a_lead_without_time_is_named(loads: Loads) -> None:
 
 @pytest.mark.parametrize(
     ("outcomes", "positive"),
-    [(["yes", "no"], "yes"), ([1, 0], 1), ([1.0, 0.0], 1), ([True, False], True), (["TRUE", "FALSE"], True)],
+    [
+        (["yes", "no"], "yes"),
+        ([1, 0], 1),
+        ([1.0, 0.0], 1),
+        ([True, False], True),
+        (["TRUE", "FALSE"], True),
+        (["YES", "No"], "yes"),
+    ],
 )
 @pytest.mark.parametrize("file", ["csv", "parquet"])
 def test_the_positive_value_is_known_however_it_is_written(
@@ -205,6 +212,7 @@ def test_the_positive_value_is_known_however_it_is_written(
     [
         (cycle("yes", "no", "maybe"), r"row 4, column 'won': 'maybe' is a third outcome, beside 'yes' and 'no'"),
         (cycle("yes", "no", None), r"row 4, column 'won': the outcome is missing \(66 of 200\)"),
+        (cycle("yes", "YES"), r"column 'won': 'yes' is the only outcome"),
         (cycle("no", "not yet"), r"column 'won': positive = 'yes' never occurs; it holds 'no', 'not yet'"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from service.lifecycle.challenge import ENOUGH, MOST, window
 from service.lifecycle.gate import Rules
-from service.lifecycle.leads import Leads
+from service.lifecycle.leads import Leads, OutcomeValues
 from service.lifecycle.matured import Matured, join, select
 from service.lifecycle.outcomes import Judged
 from service.lifecycle.window import as_scored
@@ -36,6 +36,7 @@ def own(ids: list[str] | None, days: list[float] | None, in_order: bool = True) 
         in_order,
         "0" * 64,
         (),
+        OutcomeValues("yes", "no"),
     )
 
 

@@ -51,7 +51,7 @@ def test_leads_are_scored_through_http_and_their_outcomes_come_late_and_in_piece
     assert len({record.lead_id for record in records}) == len(records) == 10 * A_DAY
     missing = np.mean([record.inputs.get("employees") is None for record in records])
     assert 0.09 < missing < 0.15  # as the generator hides them
-    outcomes = read_outcomes(source, leads)
+    outcomes = read_outcomes(source, known.outcomes, leads)
     assert outcomes.rejected == ()
     assert set(outcomes.converted) < {record.lead_id for record in records}
     assert 0.6 < len(outcomes.converted) / len(records) < 0.9

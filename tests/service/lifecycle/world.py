@@ -16,7 +16,7 @@ from tests.service.lifecycle.records import record, upload
 
 SOURCE = """
 name = "{name}"
-path = "none.csv"
+path = "own.csv"
 target_column = "won"
 positive = "yes"
 maturity_days = 30
@@ -40,6 +40,7 @@ class World:
         )
         self.source = root / "source.toml"
         self.source.write_text(SOURCE.format(name=name))
+        (root / "own.csv").write_text("visits,won\n1,yes\n2,no\n")
 
     def options(self, tracking: str, now: datetime, *more: str) -> list[str]:
         """What a job is called with."""

@@ -69,11 +69,10 @@ def test_an_outcome_is_judged_two_blocks_later_and_not_before(world: World, tmp_
     for block in range(5):
         world.deliver(block, leads)
         now = world.begins(block)
-        seen = judge(
-            read_scored(predictions, world.begins(0), now), read_outcomes(world.source, leads), now, world.period
-        )
+        outcomes = read_outcomes(world.source, world.leads.outcomes, leads)
+        seen = judge(read_scored(predictions, world.begins(0), now), outcomes, now, world.period)
         assert seen.without_outcome == 0
-        known.append(len(read_outcomes(world.source, leads).converted))
+        known.append(len(outcomes.converted))
         judged.append(len(seen.target))
         if block < 3:
             world.score(block, served, predictions)
