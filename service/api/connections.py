@@ -23,6 +23,9 @@ MAX_HEAD = 64_000
 """Bytes of a request's head, or of anything else in it that is no body; one read more may come in (256 kB)."""
 MAX_SHED = 4_000_000
 """Bytes that are read of a body that nobody has time for, so that its caller keeps the connection."""
+NO_UPGRADE = "this service speaks HTTP/1.1 only; send the request without Connection: Upgrade, and not as CONNECT"
+"""400, as it is the client's fault: 426 would promise another protocol, 501 would count as a failure of the service.
+https://www.rfc-editor.org/rfc/rfc9110#section-15.5.1"""
 SWEEP_S = 1.0
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 """As uvicorn writes it: no answer yet, and awaited."""
@@ -86,6 +89,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*given, **named)
         self._unframed, self._head_begun = 0, False
         self._shed: _Shed | None = None
+        self._refusal: Problem | None = None
         self.requests = 0
         self.waits: _Wait | None = None
 
@@ -97,7 +101,9 @@ class Connection(HttpToolsProtocol):
             self.refuse(Problem(503, "too many connections; try again", retry_s=5))
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; refuse a head, trailer or chunk's header without end."""
+        """Parse the data; refuse a head, trailer or chunk header that is too long. After a refusal, drop all data."""
+        if self._refusal:
+            return
         self._unframed += len(data)
         super().data_received(data)
         if self._unframed > MAX_HEAD and not self.transport.is_closing():
@@ -111,7 +117,15 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The head is whole."""
+        """The head is whole. A request to change the protocol is refused here, and the parser stopped.
+
+        With `Connection: Upgrade`, or the method CONNECT, the parser takes no body: it would parse the body as the next
+        request. Behind a proxy that would be request smuggling: https://datatracker.ietf.org/doc/html/rfc9931.
+        """
+        if self.parser.should_upgrade():
+            metrics.CONNECTIONS_CLOSED.labels("upgrade").inc()
+            self.refuse(Problem(400, NO_UPGRADE))
+            raise ValueError(NO_UPGRADE)
         self._unframed, self._head_begun = 0, False
         if self.admission.full and self._would_wait():
             self._shed = _Shed(time.perf_counter(), not self.parser.should_keep_alive())
@@ -171,30 +185,51 @@ class Connection(HttpToolsProtocol):
             self._shed.closes = True
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours names no parser's error
-        """What is no HTTP is refused in the form of all other refusals; not in the midst of an answer."""
+        """Refuse malformed HTTP with a problem document."""
         self.refuse(Problem(400, "the request is not valid HTTP/1.1"))
 
     def refuse(self, problem: Problem) -> None:
-        """Answer, unless an answer is under way, and close."""
+        """Refuse the request being received after the answers to all earlier ones, and close. Only the first counts."""
+        if self._refusal:
+            return
         problem.close = True
-        if not self.answering:
+        self._refusal = problem
+        cycle: RequestResponseCycle | None = self.cycle
+        if self.pipeline:
+            if self._in_body:
+                self.pipeline.popleft()  # the refused request itself
+        elif cycle is None or cycle.response_complete or self._in_body:
+            self._send_refusal(problem)
+
+    def on_response_complete(self) -> None:
+        """Start the next pipelined request, or send the refusal that follows the last one."""
+        last = not self.pipeline
+        super().on_response_complete()
+        if last and self._refusal and not self.transport.is_closing():
+            self._send_refusal(self._refusal)
+
+    def _send_refusal(self, problem: Problem) -> None:
+        cycle: RequestResponseCycle | None = self.cycle
+        if not (self._in_body and cycle and cycle.response_started):  # else it has an answer already, or a part of one
             self._write(problem.status, _wire(problem))
         self.transport.close()
+
+    @property
+    def _in_body(self) -> bool:
+        """Whether the newest cycle is of the request being received: its head is whole, its body is not."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and cycle.more_body and not self._head_begun and not self._shed
 
     def _write(self, status: int, rest: bytes) -> None:
         dated = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
         self.transport.write(b"".join([STATUS_LINE[status], *dated, rest]))
 
-    @property
-    def answering(self) -> bool:
-        """Whether a part of an answer was sent."""
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and cycle.response_started and not cycle.response_complete
-
     def waiting_for(self) -> str | None:
         """What its caller owes us: a head, a body, the reading of an answer; None where nothing is owed."""
         if self.transport.get_write_buffer_size():
             return "answer_not_read"
+        if self._refusal:
+            return None
         if self._shed:
             return "body_too_slow"
         cycle: RequestResponseCycle | None = self.cycle

@@ -45,5 +45,5 @@ for reason in get_args(Refusal):
     REFUSED.labels(reason)
 for lacking in ("time", "memory", "explaining"):
     SHED.labels(lacking)
-for reason in ("too_many", "rested", "head_too_long", "head_too_slow", "body_too_slow", "answer_not_read"):
+for reason in ("too_many", "rested", "head_too_long", "head_too_slow", "body_too_slow", "answer_not_read", "upgrade"):
     CONNECTIONS_CLOSED.labels(reason)

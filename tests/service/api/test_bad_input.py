@@ -145,7 +145,7 @@ RAW: dict[str, tuple[bytes, list[int]]] = {
     "an upgrade": (
         b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-        [200, 400],
+        [400],
     ),
     "the wrong method": (b"GET /v1/score HTTP/1.1\r\nHost: x\r\n\r\n", [405]),
 }

@@ -1,4 +1,5 @@
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -58,7 +59,7 @@ def title(answer: bytes) -> str:
 
 
 @pytest.mark.parametrize(
-    "reason", ["too_many", "rested", "head_too_long", "head_too_slow", "body_too_slow", "answer_not_read"]
+    "reason", ["too_many", "rested", "head_too_long", "head_too_slow", "body_too_slow", "answer_not_read", "upgrade"]
 )
 def test_every_reason_to_close_is_counted_from_the_start(server: Server, reason: str) -> None:
     """A counter that appears with its first event shows PromQL no growth by it."""
@@ -152,6 +153,85 @@ def test_what_is_no_http_is_refused_as_a_problem(server: Server) -> None:
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"application/problem+json" in answer
     assert title(answer) == "the request is not valid HTTP/1.1"
+
+
+HIDDEN = b"GET /v1/model HTTP/1.1\r\nHost: x\r\n\r\n"
+"""A request in the place of a body. Its answer would begin with HTTP/1.1 200."""
+UPGRADES = {
+    "h2c": HEAD
+    + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n",
+    "WebSocket": b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n",
+    "unknown protocol": HEAD + b"Upgrade: x\r\nConnection: keep-alive, Upgrade\r\n",
+    "HTTP/1.0": b"POST /v1/score HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n",
+    "CONNECT": b"CONNECT elsewhere:443 HTTP/1.1\r\nHost: x\r\n",
+}
+BODIES = {
+    "no body": b"\r\n" + HIDDEN,
+    "length": b"Content-Length: %d\r\n\r\n" % len(HIDDEN) + HIDDEN,
+    "chunks": b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN),
+}
+
+
+def statuses(answer: bytes) -> list[int]:
+    return list(map(int, re.findall(rb"HTTP/1\.1 (\d+) ", answer)))
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("upgrade", UPGRADES)
+def test_an_upgrade_is_refused_and_what_follows_it_is_never_answered(
+    server: Server, upgrade: str, body: str, pieces: int
+) -> None:
+    before = server.metric(CLOSED % "upgrade")
+    head, _, rest = (UPGRADES[upgrade] + BODIES[body]).partition(b"\r\n\r\n")
+    with caller(server) as sly:
+        if pieces == 1:
+            sly.sendall(head + b"\r\n\r\n" + rest)
+            answer = said(sly)
+        else:
+            sly.sendall(head + b"\r\n\r\n")
+            answer = sly.recv(65536)
+            with suppress(OSError):  # it may be closed already
+                sly.sendall(rest)
+                sly.sendall(HIDDEN)
+            answer += said(sly)
+    assert statuses(answer) == [400]
+    assert "Upgrade" in title(answer)
+    assert server.metric(CLOSED % "upgrade") == before + 1
+
+
+GOOD = HEAD + b'Content-Length: 27\r\n\r\n{"leads":[{"features":{}}]}'
+WRONG = {
+    **{name: head + b"\r\n" for name, head in UPGRADES.items()},
+    "unknown method": b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "malformed chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_requests_ahead_of_a_refused_one_are_answered_first(server: Server, wrong: str) -> None:
+    with caller(server) as hasty:
+        hasty.sendall(GOOD + GOOD + WRONG[wrong] + HIDDEN)
+        answer = said(hasty)
+    assert statuses(answer) == [200, 200, 400]
+
+
+def test_a_request_whose_answer_was_sent_early_gets_no_second_one(server: Server) -> None:
+    """Health checks are answered without their body. A body that turns out malformed only closes the connection."""
+    with caller(server) as odd:
+        odd.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        answer = odd.recv(65536)
+        odd.sendall(b"zz\r\n")
+        answer += said(odd)
+    assert statuses(answer) == [200]
+
+
+def test_an_upgrade_header_that_the_connection_header_does_not_name_is_ignored(server: Server) -> None:
+    """A proxy removes Connection and may forward Upgrade: https://www.rfc-editor.org/rfc/rfc9110#section-7.8"""
+    with caller(server) as proxied:
+        for _ in range(2):
+            proxied.sendall(GOOD.replace(b"Host: x", b"Host: x\r\nUpgrade: h2c"))
+            assert statuses(proxied.recv(65536)) == [200]
 
 
 def test_silent_connections_keep_nobody_out_for_long(server: Server) -> None:
