@@ -43,21 +43,30 @@ def rendered(dashboard: Dashboard, *, environment: str, runbooks_url: str) -> st
 
 
 def _tile(x: int, y: int, width: int, height: int, widget: dict[str, Any]) -> dict[str, Any]:
-    return {"xPos": x, "yPos": y, "width": width, "height": height, "widget": widget}
+    return _message(xPos=x, yPos=y, width=width, height=height, widget=widget)
+
+
+def _message(**fields: Any) -> dict[str, Any]:
+    """A message as the API returns it: fields that are zero or empty are left out.
+
+    The provider compares the configuration with the API's answer and ignores only keys that the configuration lacks.
+    https://protobuf.dev/programming-guides/json/#presence and `resource_monitoring_dashboard.go` of provider 6.50.0
+    """
+    return {name: value for name, value in fields.items() if value not in (0, "", [])}
 
 
 def _chart(panel: Panel) -> dict[str, Any]:
     return {
         "title": panel.title,
-        "xyChart": {
-            "dataSets": [_data_set(panel, line) for line in panel.lines],
-            "thresholds": [
-                {"label": threshold.label, "value": threshold.value, "targetAxis": "Y1"}
+        "xyChart": _message(
+            dataSets=[_data_set(panel, line) for line in panel.lines],
+            thresholds=[
+                _message(label=threshold.label, value=threshold.value, targetAxis="Y1")
                 for threshold in panel.thresholds
             ],
-            "yAxis": {"scale": "LINEAR"},
-            "chartOptions": {"mode": "COLOR"},
-        },
+            yAxis={"scale": "LINEAR"},
+            chartOptions={"mode": "COLOR"},
+        ),
     }
 
 
