@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.api import describe, metrics, problem
 from service.api.admission import Admission
 from service.api.authenticate import Authenticate
-from service.api.identity import Audience, Verifier
+from service.api.identity import Audience, Keys, Verifier
 from service.api.observe import Observe
 from service.api.page.past import PastReader
 from service.api.page.routes import add_page
@@ -35,6 +35,7 @@ def create_app(settings: Settings, admission: Admission) -> ASGIApp:
     spool = Spool(settings.spool_dir, settings.spool_max_bytes, settings.spool_fsync)
     uploader = Uploader(spool, open_storage(settings.predictions_url), settings.upload_seconds)
     metrics.SPOOL_BYTES.set(spool.waiting)
+    keys = Keys(settings.iap_keys_url)
 
     def forget_description() -> None:
         app.openapi_schema = None
@@ -45,8 +46,11 @@ def create_app(settings: Settings, admission: Admission) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         uploader.start()
+        if settings.iap_audience_file:
+            keys.start()
         watching = asyncio.create_task(watcher.run())
         yield
+        keys.stop()
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
@@ -115,7 +119,7 @@ def create_app(settings: Settings, admission: Admission) -> ASGIApp:
 
     inner: ASGIApp = answer
     if settings.iap_audience_file:
-        inner = Authenticate(inner, Verifier(Audience(settings.iap_audience_file), settings.iap_keys_url))
+        inner = Authenticate(inner, Verifier(Audience(settings.iap_audience_file), keys))
     return Observe(inner)
 
 

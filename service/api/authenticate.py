@@ -1,11 +1,11 @@
-"""Lets in only whom the identity-aware proxy vouches for; health and metrics are open to whoever reaches the port."""
+"""Lets in callers whom the identity-aware proxy vouches for; health and metrics are open to anyone."""
 
 import asyncio
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api import metrics, problem
-from service.api.identity import NotConfigured, Refused, UnknownKey, Verifier
+from service.api.identity import WAIT_S, Refused, Unavailable, UnknownKey, Verifier
 from service.api.problem import Problem
 
 HEADER = "x-goog-iap-jwt-assertion"
@@ -18,7 +18,6 @@ class Authenticate:
 
     def __init__(self, app: ASGIApp, verifier: Verifier) -> None:
         self._app, self._verifier = app, verifier
-        self._refreshing = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it with 401 or 503."""
@@ -34,19 +33,11 @@ class Authenticate:
         try:
             try:
                 self._verifier.verify(assertion)
-            except UnknownKey:
-                async with self._refreshing:
-                    await self._again(assertion)
+            except UnknownKey as unknown:
+                await asyncio.wait([asyncio.wrap_future(unknown.fetch)], timeout=WAIT_S)
+                self._verifier.verify(assertion)
         except Refused as refusal:
             metrics.CALLERS_REFUSED.labels(refusal.reason).inc()
             raise Problem(401, f"the {HEADER} header is refused: {refusal.reason.replace('_', ' ')}") from None
-        except NotConfigured as error:
+        except Unavailable as error:
             raise Problem(503, str(error), retry_s=10) from None
-
-    async def _again(self, assertion: str) -> None:
-        """Others that waited for the lock meanwhile find the keys that the first one fetched."""
-        try:
-            self._verifier.verify(assertion)
-        except UnknownKey:
-            await asyncio.to_thread(self._verifier.refresh)
-            self._verifier.verify(assertion)

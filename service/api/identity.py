@@ -1,18 +1,24 @@
-"""Who calls: the assertion that Google's identity-aware proxy (IAP) signs and puts into every request's header.
+"""Authentication: verifies the assertion that Google's identity-aware proxy (IAP) puts into every request's header.
 
 Header, algorithm, issuer, keys and the 30 s of skew: https://cloud.google.com/iap/docs/signed-headers-howto
-The audience holds the id of the load balancer's backend, which the cloud makes up: it comes from a mounted file that
-is written once the load balancer stands.
+The audience holds the id of the load balancer's backend, which Google chooses: it comes from a mounted file that is
+written once the load balancer exists.
 """
 
+import contextlib
+import http.client
 import json
 import logging
 import re
+import socket
+import threading
 import time
-import urllib.request
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import jwt
 
@@ -20,8 +26,20 @@ logger = logging.getLogger(__name__)
 
 ISSUER, ALGORITHM, SKEW_S = "https://cloud.google.com/iap", "ES256", 30
 AUDIENCE = re.compile(r"/projects/\d+/global/backendServices/\d+")
-KEYS_MAX_AGE_S, KEYS_MIN_AGE_S = 3600.0, 10.0
-"""Keys are fetched again when this old; and at an unknown key id, but never more often than the second says."""
+REFRESH_S = 3600.0
+"""Seconds between refreshes of the keys, which bounds how long a withdrawn key is accepted while they succeed. Google
+rotates the keys at an interval that it does not publish; its answer may be cached for 3,000 s (Cache-Control)."""
+RETRY_S, RETRY_MAX_S = 10.0, 60.0
+"""Least seconds between two fetches; doubled with each failure, up to the second value."""
+KEYS_MAX_AGE_S = 86_400.0
+"""Older keys are not trusted. An outage of the key endpoint shorter than a day refuses nobody, and a key that Google
+withdraws in the meantime is accepted for a day at most."""
+FETCH_S = 5.0
+"""Deadline of a whole fetch in seconds, from the name look-up to the last byte."""
+WAIT_S = 2.0
+"""Seconds that a request waits for the key that signed its assertion."""
+DOCUMENT_MAX = 1_000_000
+"""Bytes that are read of the key document."""
 FILE_AGE_S = 1.0
 VERIFIED_MAX = 10_000
 """Assertions that are remembered as verified until they expire."""
@@ -37,23 +55,27 @@ class Refused(Exception):
         self.reason = reason
 
 
-class NotConfigured(Exception):
-    """Nobody can be let in yet: the audience, or the keys, are not known."""
+class Unavailable(Exception):
+    """Callers cannot be verified now: the audience or the keys are not known."""
 
 
-class UnknownKey(Exception):
-    """Signed by a key that was not there at the last fetch: fetch again, or wait for who does, then verify again."""
+class UnknownKey(Unavailable):
+    """The key that signed the assertion may be in the fetch that ends with `fetch`: wait for it, then verify again."""
+
+    def __init__(self, fetch: Future[None]) -> None:
+        super().__init__("the keys that verify callers are being fetched; try again")
+        self.fetch = fetch
 
 
 class Audience:
-    """The audience as the mounted file says, read again when a second old."""
+    """The audience in the mounted file, which is read again after a second."""
 
     def __init__(self, file: Path, now: Callable[[], float] = time.monotonic) -> None:
         self._file, self._now = file, now
         self._read_at, self._value = float("-inf"), ""
 
     def get(self) -> str:
-        """Raises NotConfigured while there is no file, or no audience in it."""
+        """Raises Unavailable while there is no file, or no audience in it."""
         now = self._now()
         if now - self._read_at >= FILE_AGE_S:
             self._read_at = now
@@ -63,11 +85,11 @@ class Audience:
                 logger.error("authentication not configured", extra={"error": str(error)})
                 self._value = ""
         if not self._value:
-            raise NotConfigured("authentication not configured")
+            raise Unavailable("authentication not configured")
         return self._value
 
     def read(self) -> str:
-        """What the file says now, "" where there is none. Raises ValueError where it holds no audience."""
+        """The audience in the file now, "" if there is no file. Raises ValueError if the file holds no audience."""
         try:
             text = self._file.read_text(errors="replace").strip()
         except OSError:
@@ -77,40 +99,150 @@ class Audience:
         return text
 
 
-class Verifier:
-    """Verifies assertions. `refresh` waits for the network; everything else is quick."""
+class KeySet(NamedTuple):
+    """Public keys by id, when they were fetched, and the assertions that they verified, each with its expiry."""
 
-    def __init__(
-        self,
-        audience: Audience,
-        keys_url: str,
-        now: Callable[[], float] = time.time,
-        age: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._audience, self._keys_url, self._now, self._age = audience, keys_url, now, age
-        self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched_at = self._tried_at = float("-inf")
-        self._fetching = False
-        self._verified: OrderedDict[tuple[str, str], float] = OrderedDict()
+    keys: dict[str, jwt.PyJWK]
+    fetched_at: float
+    verified: OrderedDict[tuple[str, str], float]
+
+
+class Keys:
+    """The proxy's public keys. One background thread fetches them; requests use the set that is there.
+
+    The thread is a daemon, so a slow key endpoint delays neither a request whose key is known nor a stop.
+    """
+
+    def __init__(self, url: str, age: Callable[[], float] = time.monotonic) -> None:
+        self._url, self._age = url, age
+        self._current = KeySet({}, float("-inf"), OrderedDict())
+        self._guard = threading.Lock()  # of the four below
+        self._next = _uncancellable()  # the result of the fetch under way, or else of the next one
+        self._fetching, self._not_before, self._failures = False, float("-inf"), 0
+        self._wake, self._stopped = threading.Event(), False
+        self._thread = threading.Thread(target=self._run, name="keys", daemon=True)
+
+    def start(self) -> None:
+        """Fetch the keys now, and then every REFRESH_S."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Fetch no more. A fetch under way is not waited for."""
+        self._stopped = True
+        self._wake.set()
+
+    def trusted(self) -> KeySet:
+        """The keys that may verify assertions: none when the last successful fetch is older than KEYS_MAX_AGE_S."""
+        current = self._current
+        if self._age() - current.fetched_at > KEYS_MAX_AGE_S:
+            return KeySet({}, current.fetched_at, OrderedDict())
+        return current
+
+    def missing(self, seen: KeySet) -> Exception:
+        """The error for a key id that the keys `seen` lack. Starts a fetch, unless the last one was too recent."""
+        with self._guard:
+            if self._current.fetched_at == seen.fetched_at and not self._fetching and self._age() < self._not_before:
+                if self._failures:
+                    return Unavailable("the keys that verify callers cannot be fetched; try again")
+                return Refused("unknown_key")
+            if not self._fetching:
+                self._wake.set()
+            return UnknownKey(self._next)
+
+    def _run(self) -> None:
+        while not self._stopped:
+            with self._guard:
+                self._fetching = True
+                self._wake.clear()
+            keys = self._fetch()
+            with self._guard:
+                now = self._age()
+                if keys:
+                    same = keys.keys() == self._current.keys.keys()  # a withdrawn key's assertions are forgotten
+                    self._current = KeySet(keys, now, self._current.verified if same else OrderedDict())
+                self._failures = 0 if keys else self._failures + 1
+                pause = min(RETRY_S * 2 ** max(0, self._failures - 1), RETRY_MAX_S)
+                self._fetching, self._not_before = False, now + pause
+                ended, self._next = self._next, _uncancellable()
+            ended.set_result(None)
+            self._wake.wait(REFRESH_S if keys else pause)
+
+    def _fetch(self) -> dict[str, jwt.PyJWK]:
+        try:
+            document = json.loads(_download(self._url))
+            keys = {str(key.key_id): key for key in jwt.PyJWKSet.from_dict(document).keys if key.key_id}
+            if not keys:
+                raise ValueError("no key has an id")
+        except Exception as error:  # none may end the thread
+            logger.warning("the keys could not be fetched, the old ones stay", extra={"error": repr(error)})
+            return {}
+        return keys
+
+
+def _uncancellable() -> Future[None]:
+    """A result that many wait for: none of them can cancel it for the others."""
+    future: Future[None] = Future()
+    future.set_running_or_notify_cancel()
+    return future
+
+
+def _download(url: str) -> bytes:
+    """GET the document. Raises TimeoutError after FETCH_S, OSError, http.client.HTTPException.
+
+    In a thread of its own: a socket's time-out counts anew for each address and each read, and a name look-up has none.
+    """
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=FETCH_S)
+    sockets: list[socket.socket] = []
+    document: Future[bytes] = Future()
+
+    def get() -> None:
+        try:
+            connection.connect()
+            sockets.append(connection.sock)
+            connection.request("GET", parts.path or "/")
+            with connection.getresponse() as answer:
+                if answer.status != 200:
+                    raise OSError(f"{url} answered {answer.status}")
+                document.set_result(answer.read(DOCUMENT_MAX))
+        except Exception as error:
+            document.set_exception(error)
+        finally:
+            connection.close()
+
+    threading.Thread(target=get, name="keys-download", daemon=True).start()
+    try:
+        return document.result(FETCH_S)
+    finally:
+        for each in sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)  # a thread that still reads ends
+
+
+class Verifier:
+    """Verifies assertions without waiting for anything."""
+
+    def __init__(self, audience: Audience, keys: Keys, now: Callable[[], float] = time.time) -> None:
+        self._audience, self._keys, self._now = audience, keys, now
 
     def verify(self, assertion: str) -> None:
-        """Return if the caller is let in. Raises Refused, NotConfigured, or UnknownKey when keys must be fetched."""
+        """Return if the caller is let in. Raises Refused, Unavailable, or UnknownKey, which can be waited for."""
         audience, now = self._audience.get(), self._now()
         if not assertion:
             raise Refused("missing")
         if len(assertion) > ASSERTION_MAX:
             raise Refused("malformed")
-        if self._age() - self._fetched_at > KEYS_MAX_AGE_S and self._may_fetch():
-            raise UnknownKey
-        known = self._verified.get((assertion, audience))
+        trusted = self._keys.trusted()
+        known = trusted.verified.get((assertion, audience))
         if known is not None and known > now:
             return
-        expires = self._check(assertion, audience)
-        self._verified[assertion, audience] = expires
-        if len(self._verified) > VERIFIED_MAX:
-            self._verified.popitem(last=False)
+        expires = self._check(assertion, audience, trusted)
+        trusted.verified[assertion, audience] = expires
+        if len(trusted.verified) > VERIFIED_MAX:
+            trusted.verified.popitem(last=False)
 
-    def _check(self, assertion: str, audience: str) -> float:
+    def _check(self, assertion: str, audience: str, trusted: KeySet) -> float:
         """Raises as `verify` does; returns when the assertion expires, in seconds since 1970."""
         try:
             header = jwt.get_unverified_header(assertion)
@@ -118,13 +250,9 @@ class Verifier:
             raise Refused("malformed") from None
         if header.get("alg") != ALGORITHM:
             raise Refused("algorithm")
-        key = self._keys.get(str(header.get("kid")))
+        key = trusted.keys.get(str(header.get("kid")))
         if key is None:
-            if self._fetching or self._may_fetch():
-                raise UnknownKey
-            if not self._keys:
-                raise NotConfigured("the keys that callers are verified by cannot be fetched")
-            raise Refused("unknown_key")
+            raise self._keys.missing(trusted)
         try:
             claims = jwt.decode(
                 assertion,
@@ -146,26 +274,3 @@ class Verifier:
         except jwt.InvalidTokenError:
             raise Refused("claims") from None
         return float(claims["exp"]) + SKEW_S
-
-    def _may_fetch(self) -> bool:
-        return self._age() - self._tried_at > KEYS_MIN_AGE_S
-
-    def refresh(self) -> None:
-        """Fetch the keys. Where that fails the old ones stay."""
-        self._fetching, self._tried_at = True, self._age()
-        try:
-            self._fetch()
-        finally:
-            self._fetching = False
-
-    def _fetch(self) -> None:
-        try:
-            with urllib.request.urlopen(self._keys_url, timeout=5) as answer:  # noqa: S310 - the settings check it
-                document = json.loads(answer.read(1_000_000))
-            keys = {str(key.key_id): key for key in jwt.PyJWKSet.from_dict(document).keys if key.key_id}
-        except (OSError, ValueError, AttributeError, TypeError, jwt.PyJWTError) as error:
-            logger.warning("the keys could not be fetched, the old ones stay", extra={"error": str(error)})
-            return
-        if keys.keys() != self._keys.keys():
-            self._verified.clear()  # what a withdrawn key has signed is not let in any longer
-        self._keys, self._fetched_at = keys, self._tried_at

@@ -5,9 +5,13 @@ It speaks the real formats (JWT, JWK set over HTTP); what it cannot show is Goog
 
 import http.server
 import json
+import ssl
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -19,12 +23,20 @@ AUDIENCE = "/projects/123/global/backendServices/456"
 
 
 class Issuer:
-    """Has one key, `key-0`, to begin with. `down` makes the keys unavailable, `slow_s` late."""
+    """Has one key, `key-0`, to begin with. `down` makes the keys unavailable, `slow_s` late.
 
-    def __init__(self) -> None:
+    `fault` says how an answer fails to end: `silent` accepts and never answers, `head` and `body` send a byte every
+    few milliseconds for ever. `held` counts the callers that are held like that now.
+    """
+
+    def __init__(self, certificate: Path | None = None) -> None:
         self.keys: dict[str, ec.EllipticCurvePrivateKey] = {}
         self.published: list[str] = []
         self.down, self.slow_s, self.fetched = False, 0.0, 0
+        self.fault: Literal["silent", "head", "body"] | None = None
+        self.answer: bytes | None = None
+        self.held = 0
+        self._closed = threading.Event()
         self.rotate("key-0")
         issuer = self
 
@@ -32,16 +44,33 @@ class Issuer:
             def do_GET(self) -> None:
                 issuer.fetched += 1
                 time.sleep(issuer.slow_s)
+                if issuer.fault:
+                    issuer._hold(self.wfile.write, issuer.fault)
+                    return
                 self.send_response(500 if issuer.down else 200)
                 self.end_headers()
-                self.wfile.write(b"" if issuer.down else issuer.jwks())
+                self.wfile.write(b"" if issuer.down else issuer.answer or issuer.jwks())
 
             def log_message(self, *_: object) -> None:
                 pass
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/keys"
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self._server.server_port}/keys"
+
+    def _hold(self, write: Callable[[bytes], object], fault: str) -> None:
+        self.held += 1
+        drip = {"silent": b"", "head": b"x", "body": b" "}[fault]
+        with suppress(OSError):  # until the caller goes
+            write({"silent": b"", "head": b"HTTP/1.0 200 OK\r\nX-Drip: ", "body": b"HTTP/1.0 200 OK\r\n\r\n"}[fault])
+            while self.fault and not self._closed.wait(0.02):
+                write(drip)
+        self.held -= 1
 
     def rotate(self, kid: str, keep: bool = True) -> None:
         """Make and publish another key; without `keep` the others are withdrawn."""
@@ -66,5 +95,6 @@ class Issuer:
 
     def close(self) -> None:
         """Stop serving keys."""
+        self._closed.set()
         self._server.shutdown()
         self._server.server_close()

@@ -1,6 +1,8 @@
 import asyncio
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api import identity
+from service.api import authenticate, identity
 from service.api.authenticate import HEADER, Authenticate
-from service.api.identity import Audience, NotConfigured, Refused, UnknownKey, Verifier
+from service.api.identity import Audience, Keys, Refused, Unavailable, UnknownKey, Verifier
 from service.storage import open_storage
 from tests.service import forge
 from tests.service.api.issuer import AUDIENCE, Issuer
 from tests.service.api.server import Server
+from tests.service.google_double import certificate
 
 NOW = int(time.time())
 
@@ -45,18 +48,59 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def verifier(issuer: Issuer, file: Path, clock: Clock) -> Verifier:
-    audience = Audience(file, now=lambda: clock.age)
-    return Verifier(audience, issuer.url, now=lambda: clock.now, age=lambda: clock.age)
+def keys(issuer: Issuer, clock: Clock) -> Iterator[Keys]:
+    made = Keys(issuer.url, age=lambda: clock.age)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def verifier(keys: Keys, file: Path, clock: Clock) -> Verifier:
+    return Verifier(Audience(file, now=lambda: clock.age), keys, now=lambda: clock.now)
 
 
 def verify(verifier: Verifier, assertion: str) -> None:
-    """As the middleware does it."""
+    """As the middleware does it, without its bound on the wait. Starts the fetching when it is first needed."""
     try:
         verifier.verify(assertion)
-    except UnknownKey:
-        verifier.refresh()
+    except UnknownKey as unknown:
+        with suppress(RuntimeError):  # it was started before
+            verifier._keys.start()
+        unknown.fetch.result(30)
         verifier.verify(assertion)
+
+
+def answered(verifier: Verifier, assertions: list[str], apart_s: float = 0.0) -> list[int]:
+    """The statuses that callers with these assertions get, in the order of their answers."""
+    statuses: list[int] = []
+
+    async def ok(_: object, __: object, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    async def callers() -> None:
+        let_in = Authenticate(ok, verifier)
+
+        async def call(number: int, assertion: str) -> None:
+            await asyncio.sleep(number * apart_s)
+            scope = {"type": "http", "path": "/v1/score", "headers": [(HEADER.encode(), assertion.encode())]}
+            await let_in(scope, None, send)  # type: ignore[arg-type]
+
+        async with asyncio.timeout(30):
+            await asyncio.gather(*(call(*each) for each in enumerate(assertions)))
+
+    asyncio.run(callers())
+    return statuses
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def refused(verifier: Verifier, assertion: str) -> str:
@@ -118,30 +162,110 @@ def test_an_unknown_key_is_refused_and_cannot_make_us_fetch_without_end(
     verify(verifier, issuer.sign())
 
 
-def test_who_comes_while_the_first_keys_are_fetched_waits_for_them(verifier: Verifier, issuer: Issuer) -> None:
-    issuer.slow_s, answers = 0.2, []
-
-    async def ok(_: object, __: object, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200})
-
-    async def send(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            answers.append(message["status"])
-
-    async def callers() -> None:
-        let_in = Authenticate(ok, verifier)
-
-        async def call(number: int) -> None:
-            await asyncio.sleep(number * 0.02)
-            assertion = issuer.sign(sub=f"accounts.google.com:{number}").encode()
-            scope = {"type": "http", "path": "/v1/score", "headers": [(HEADER.encode(), assertion)]}
-            await let_in(scope, None, send)  # type: ignore[arg-type]
-
-        await asyncio.gather(*(call(number) for number in range(10)))
-
-    asyncio.run(callers())
-    assert answers == [200] * 10
+def test_callers_wait_for_the_first_keys_and_share_one_fetch(verifier: Verifier, keys: Keys, issuer: Issuer) -> None:
+    issuer.slow_s = 0.2
+    keys.start()
+    assertions = [issuer.sign(sub=f"accounts.google.com:{number}") for number in range(10)]
+    assert answered(verifier, assertions, apart_s=0.02) == [200] * 10
     assert issuer.fetched == 1
+
+
+@pytest.mark.parametrize("fault", ["silent", "head", "body"])
+def test_a_refresh_that_never_ends_delays_no_caller_whose_key_is_known(
+    verifier: Verifier, issuer: Issuer, monkeypatch: pytest.MonkeyPatch, fault: Any
+) -> None:
+    monkeypatch.setattr(identity, "REFRESH_S", 0.01)
+    monkeypatch.setattr(identity, "FETCH_S", 60)
+    remembered = [issuer.sign(sub=f"accounts.google.com:{number}") for number in range(100)]
+    for assertion in remembered:
+        verify(verifier, assertion)
+    issuer.fault = fault
+    wait_until(lambda: issuer.held == 1)
+    before = issuer.fetched
+    new = [issuer.sign(sub=f"accounts.google.com:new-{number}") for number in range(20)]
+    assert answered(verifier, remembered + new) == [200] * 120
+    assert (issuer.held, issuer.fetched) == (1, before)  # that refresh has not ended
+
+
+def test_an_unknown_key_waits_for_a_bounded_time_then_gets_503_and_others_pass(
+    verifier: Verifier, issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authenticate, "WAIT_S", 0.2)
+    monkeypatch.setattr(identity, "FETCH_S", 60)
+    verify(verifier, issuer.sign())
+    clock.age += 60
+    issuer.keys["stranger"] = ec.generate_private_key(ec.SECP256R1())
+    issuer.fault = "body"
+    strangers = [issuer.sign("stranger", sub=str(number)) for number in range(20)]
+    assert answered(verifier, [*strangers, issuer.sign(sub="known")]) == [200] + [503] * 20
+    assert issuer.fetched == 2
+
+
+@pytest.mark.parametrize("fault", ["silent", "head", "body"])
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_fetch_ends_at_its_deadline_and_the_next_one_succeeds(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch, tls: bool, fault: Any
+) -> None:
+    """Each byte arrives in time for a time-out of the socket; the whole does not."""
+    monkeypatch.setattr(identity, "FETCH_S", 0.3)
+    monkeypatch.setattr(identity, "RETRY_S", 0.01)
+    pem = certificate(tmp_path / "pem") if tls else None
+    if pem:
+        monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    issuer = Issuer(pem)
+    issuer.fault = fault
+    keys = Keys(issuer.url)
+    keys.start()
+    try:
+        wait_until(lambda: issuer.fetched >= 2)
+        with pytest.raises(Unavailable):
+            Verifier(Audience(file), keys).verify(issuer.sign())
+        issuer.fault = None
+        wait_until(lambda: bool(keys.trusted().keys))
+        Verifier(Audience(file), keys).verify(issuer.sign())
+        wait_until(lambda: not [each for each in threading.enumerate() if each.name == "keys-download"])
+    finally:
+        keys.stop()
+        issuer.close()
+
+
+def test_an_unreachable_endpoint_is_tried_again_ever_more_seldom(
+    verifier: Verifier, issuer: Issuer, clock: Clock
+) -> None:
+    issuer.down = True
+    assertion = issuer.sign()
+    fetched = []
+    for age in (0, 9, 11, 30, 32, 71, 73, 132, 134):
+        clock.age = age
+        with pytest.raises(Unavailable):
+            verify(verifier, assertion)
+        fetched.append(issuer.fetched)
+    assert fetched == [1, 1, 2, 2, 3, 3, 4, 4, 5]
+    clock.age = 1_000
+    issuer.down = False
+    verify(verifier, assertion)
+
+
+@pytest.mark.parametrize("answer", [b"no JSON", b"[]", b"null", b'{"keys": []}', b'{"keys": [{"kty": "EC"}]}', b"\xff"])
+def test_an_answer_without_keys_leaves_the_old_ones_and_the_fetching_goes_on(
+    verifier: Verifier, issuer: Issuer, clock: Clock, answer: bytes
+) -> None:
+    verify(verifier, issuer.sign())
+    issuer.rotate("key-1")
+    clock.age += 60
+    issuer.answer = answer
+    with pytest.raises(Unavailable):
+        verify(verifier, issuer.sign("key-1"))
+    verify(verifier, issuer.sign())
+    clock.age += 60
+    issuer.answer = None
+    verify(verifier, issuer.sign("key-1"))
+
+
+def test_keys_are_refreshed_without_any_request(keys: Keys, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "REFRESH_S", 0.01)
+    keys.start()
+    wait_until(lambda: issuer.fetched >= 3)
 
 
 def test_a_new_key_is_fetched_when_it_is_first_used(verifier: Verifier, issuer: Issuer, clock: Clock) -> None:
@@ -153,43 +277,55 @@ def test_a_new_key_is_fetched_when_it_is_first_used(verifier: Verifier, issuer: 
     assert issuer.fetched == 2
 
 
-def test_a_withdrawn_key_is_refused_after_the_next_fetch(verifier: Verifier, issuer: Issuer, clock: Clock) -> None:
+def test_a_withdrawn_key_is_refused_after_the_next_fetch(
+    verifier: Verifier, issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "REFRESH_S", 0.01)
     old = issuer.sign(exp=NOW + 100_000)
     verify(verifier, old)
     issuer.rotate("key-1", keep=False)
-    verify(verifier, old)  # verified before, and the keys are fresh
-    clock.age += identity.KEYS_MAX_AGE_S + 1
+    wait_until(lambda: "key-1" in verifier._keys.trusted().keys)
     assert refused(verifier, old) == "unknown_key"
 
 
-def test_the_old_keys_stay_while_new_ones_cannot_be_fetched(verifier: Verifier, issuer: Issuer, clock: Clock) -> None:
-    verify(verifier, issuer.sign())
+def test_old_keys_are_trusted_for_a_day_while_new_ones_cannot_be_fetched(
+    verifier: Verifier, issuer: Issuer, clock: Clock
+) -> None:
+    remembered = issuer.sign(exp=NOW + 1_000_000)
+    verify(verifier, remembered)
     issuer.down = True
-    clock.age += 10 * identity.KEYS_MAX_AGE_S
+    clock.age += identity.KEYS_MAX_AGE_S - 1
+    verify(verifier, remembered)
     verify(verifier, issuer.sign(sub="accounts.google.com:2"))
+    clock.age += 2
+    for assertion in (remembered, issuer.sign(sub="accounts.google.com:3")):
+        with pytest.raises(Unavailable):
+            verify(verifier, assertion)
+    clock.age += identity.RETRY_MAX_S
+    issuer.down = False
+    verify(verifier, remembered)
 
 
 def test_without_any_keys_nobody_is_let_in(verifier: Verifier, issuer: Issuer) -> None:
     issuer.down = True
-    with pytest.raises(NotConfigured, match="keys"):
+    with pytest.raises(Unavailable, match="keys"):
         verify(verifier, issuer.sign())
 
 
 def test_a_verified_assertion_is_remembered_until_it_expires(verifier: Verifier, issuer: Issuer, clock: Clock) -> None:
     assertion = issuer.sign(exp=int(clock.now) + 100)
     verify(verifier, assertion)
-    verifier._keys.clear()  # so that only what is remembered can let it in
+    verifier._keys.trusted().keys.clear()  # so that only what is remembered can let it in
     verifier.verify(assertion)
     clock.now += 131
-    with pytest.raises(NotConfigured):
-        verifier.verify(assertion)
+    assert refused(verifier, assertion) == "unknown_key"
 
 
 def test_what_is_remembered_is_bounded(verifier: Verifier, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identity, "VERIFIED_MAX", 3)
     for caller in range(10):
         verify(verifier, issuer.sign(sub=str(caller)))
-    assert len(verifier._verified) == 3
+    assert len(verifier._keys.trusted().verified) == 3
 
 
 def test_another_audience_forgets_who_was_let_in(verifier: Verifier, issuer: Issuer, file: Path, clock: Clock) -> None:
@@ -203,7 +339,7 @@ def test_another_audience_forgets_who_was_let_in(verifier: Verifier, issuer: Iss
 @pytest.mark.parametrize("text", ["", "scoring", "/projects/x/global/backendServices/1", "\x00"])
 def test_a_file_without_an_audience_lets_nobody_in(file: Path, text: str) -> None:
     file.write_text(text)
-    with pytest.raises(NotConfigured, match="authentication not configured"):
+    with pytest.raises(Unavailable, match="authentication not configured"):
         Audience(file).get()
     with pytest.raises(ValueError, match="holds no audience"):
         Audience(file).read()
@@ -216,7 +352,7 @@ def test_no_garbage_is_let_in(assertion: str) -> None:
             return AUDIENCE
 
     with pytest.raises((Refused, UnknownKey)):
-        Verifier(Fixed(Path("unused")), "http://127.0.0.1:9").verify(assertion)
+        Verifier(Fixed(Path("unused")), Keys("http://127.0.0.1:9")).verify(assertion)
 
 
 def test_a_huge_header_is_refused_before_it_is_read(verifier: Verifier, issuer: Issuer) -> None:
@@ -244,3 +380,29 @@ def test_the_service_lets_in_only_whom_the_proxy_vouches_for(tmp_path: Path, iss
         assert server.metric("leadscoring_records_written_total") == 1
     finally:
         server.stop()
+
+
+@pytest.mark.slow
+def test_a_key_endpoint_that_never_answers_refuses_with_503_and_delays_no_stop(tmp_path: Path, issuer: Issuer) -> None:
+    forge.release(open_storage(str(tmp_path / "store")))
+    file = tmp_path / "audience"
+    file.write_text(AUDIENCE)
+    issuer.fault = "body"
+    server = Server(tmp_path, iap_audience_file=file, iap_keys_url=issuer.url)
+    try:
+        answer = server.score({"features": {}}, **{HEADER: issuer.sign()})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+        issuer.fault = None
+        server.wait(lambda: server.score({"features": {}}, **{HEADER: issuer.sign()}).status_code == 200, 60)
+        issuer.fault = "body"
+        server.wait(lambda: _asks_for_an_unknown_key(server, issuer), 60)
+    finally:
+        assert server.stop() == 0
+    assert "Traceback" not in server.log.read_text()
+
+
+def _asks_for_an_unknown_key(server: Server, issuer: Issuer) -> bool:
+    """Whether a fetch is under way now that such a caller came."""
+    issuer.keys["stranger"] = ec.generate_private_key(ec.SECP256R1())
+    server.score({"features": {}}, **{HEADER: issuer.sign("stranger")})
+    return issuer.held == 1
