@@ -6,21 +6,36 @@ Everything it keeps is below one folder a source, `.platform/<source>/`: `store`
 
 import argparse
 import contextlib
+import fcntl
 import hashlib
 import json
+import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+if __name__ == "__main__":  # until main() handles it: Ctrl-C during the imports below would print a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from rich.console import Console
 from rich.table import Table
 
 from service import client
 from service.model.bundle import POINTER
-from service.processes import Processes, Program, ProgramEnded, free, port_problem
+from service.processes import (
+    Processes,
+    Program,
+    ProgramEnded,
+    Stopped,
+    free,
+    ignore_signals,
+    port_problem,
+    stop_on_signals,
+)
 from service.settings import Settings
 from service.storage import open_storage
 
@@ -45,10 +60,26 @@ class Folders:
         return self.root / name
 
 
+class InUse(Exception):
+    """Another scripts/up keeps its things in this folder."""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 after Ctrl-C, 1 when something could not be started or ended by itself, 2 on wrong use."""
+    """Exit code 0 when stopped once it was up, 128 + the signal when stopped before.
+
+    1 when something could not be started or ended by itself, 2 on wrong use.
+    """
     options = _parse(arguments)
     console = Console(stderr=True, highlight=False)
+    stop_on_signals()
+    try:
+        return _up(options, console)
+    except Stopped as stopped:
+        console.print("\nStopped")
+        return stopped.exit_code
+
+
+def _up(options: argparse.Namespace, console: Console) -> int:
     from service.lifecycle.source import SourceError, load_source
 
     try:
@@ -57,32 +88,32 @@ def main(arguments: list[str] | None = None) -> int:
         console.print(f"[red]{error}", soft_wrap=True)
         return 2
     folders = Folders(options.folder / source.name)
-    ports = [(options.port, "--port"), (options.mlflow_port, "--mlflow-port")]
-    for port, option in [*ports, *([(options.loop_port, "--loop-port")] if options.with_loop else [])]:
-        if problem := port_problem(port):
-            console.print(f"[red]port {port} {problem}; give another one: {option} {free()}")
-            return 1
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sign, stop_once)
-    with Processes(folders.root) as processes:
+    try:
+        with _alone(folders, f"http://127.0.0.1:{options.port}/"):
+            return _run(options, source, folders, console)
+    except SourceError as error:
+        console.print(f"[red]{error}", soft_wrap=True)
+        return 2
+    except (InUse, ProgramEnded) as error:
+        console.print(f"[red]{error}", soft_wrap=True)
+        return 1
+
+
+@contextlib.contextmanager
+def _alone(folders: Folders, page: str) -> Iterator[None]:
+    """Hold the lock of the folder: two starts would share one SQLite database and one spool. Raises InUse."""
+    folders.root.mkdir(parents=True, exist_ok=True)
+    with (folders / "up.lock").open("a+") as lock:
         try:
-            _run(options, source, folders, processes, console)
-        except KeyboardInterrupt:
-            console.print("\nStopping")
-        except ProgramEnded as error:
-            console.print(f"[red]{error}", soft_wrap=True)
-            return 1
-        except SourceError as error:
-            console.print(f"[red]{error}", soft_wrap=True)
-            return 2
-    return 0
-
-
-def stop_once(*_: object) -> None:
-    """A first Ctrl-C stops everything; a second one must not leave half of it running."""
-    for sign in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sign, signal.SIG_IGN)
-    raise KeyboardInterrupt
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            first = f"another scripts/up is at work in {folders.root} ({lock.read()})"
+            raise InUse(f"{first}; stop it first, or give another --folder") from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}, {page}")
+        lock.flush()
+        yield
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -119,7 +150,29 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     return given
 
 
-def _run(options: argparse.Namespace, source: Any, folders: Folders, processes: Processes, console: Console) -> None:
+def _run(options: argparse.Namespace, source: Any, folders: Folders, console: Console) -> int:
+    ports = [(options.port, "--port"), (options.mlflow_port, "--mlflow-port")]
+    for port, option in [*ports, *([(options.loop_port, "--loop-port")] if options.with_loop else [])]:
+        if problem := port_problem(port):
+            console.print(f"[red]port {port} {problem}; give another one: {option} {free()}")
+            return 1
+    up = False
+    with Processes(folders.root) as processes:
+        try:
+            loop = _start(options, source, folders, processes, console)
+            up = True
+            processes.watch(loop)
+        except Stopped as stopped:
+            console.print("\nStopping")
+            return 0 if up else stopped.exit_code
+        finally:
+            ignore_signals()  # they would cut the stop short
+
+
+def _start(
+    options: argparse.Namespace, source: Any, folders: Folders, processes: Processes, console: Console
+) -> Program | None:
+    """Start everything; return the loop, if it was asked for."""
     started = time.monotonic()
     models = options.models or str(folders / "store")
     mlflow_url, api_url = f"http://127.0.0.1:{options.mlflow_port}", f"http://127.0.0.1:{options.port}"
@@ -151,6 +204,7 @@ def _run(options: argparse.Namespace, source: Any, folders: Folders, processes: 
         mlflow.wait_until_answers(f"{mlflow_url}/health")
     print(
         f"\nUp in {time.monotonic() - started:.0f} s\n"
+        f"  page      {api_url}/\n"
         f"  scoring   {api_url}/v1/score\n"
         f"  its docs  {api_url}/docs\n"
         f"  MLflow    {mlflow_url}\n"
@@ -159,7 +213,7 @@ def _run(options: argparse.Namespace, source: Any, folders: Folders, processes: 
         + "Ctrl-C stops everything",
         flush=True,
     )
-    processes.watch(_loop(options, source, folders, processes, models, mlflow_url) if options.with_loop else None)
+    return _loop(options, source, folders, processes, models, mlflow_url) if options.with_loop else None
 
 
 def _loop(

@@ -11,32 +11,79 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
+from typing import NoReturn
 
 STOP_S = 15.0
 """How long a program may take to end after SIGTERM before it is killed."""
-START_S = 120.0
-"""How long a program may take to answer; MLflow makes its tables at the first start."""
+START_S = 600.0
+"""Seconds until a program that neither answers nor ends counts as hanging. On a busy machine MLflow's first start takes
+two minutes."""
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+"""A closed terminal, Ctrl-C, `kill`."""
+GUARDED = """
+exec 3<&0 </dev/null
+{{ trap '' HUP INT TERM; read -r _; kill -TERM 0; sleep {stop_s:g}; kill -KILL 0; }} <&3 >/dev/null 2>&1 &
+exec "$@" 3<&-
+"""
+"""A shell script that starts a guard in its process group and then becomes the program.
+
+The guard reads from a pipe that this process holds open. When this process ends, even by SIGKILL, the guard stops the
+group. PR_SET_PDEATHSIG would not reach grandchildren, and is sent as soon as the thread that started the program ends:
+https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html"""
 
 
 class ProgramEnded(Exception):
     """A program ended, or did not begin to work; the message says which and shows the end of its log."""
 
 
-class Program:
-    """One running program, with its log file."""
+class Stopped(KeyboardInterrupt):
+    """One of SIGNALS arrived."""
 
-    def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path) -> None:
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
+        """The one that shells give."""
+
+
+def stop_on_signals() -> None:
+    """Raise Stopped in the main thread at the first of SIGNALS; ignore later ones, which would cut the stop short."""
+
+    def stop(number: int, _: object) -> None:
+        ignore_signals()
+        if number == signal.SIGHUP:  # writing to the closed terminal would raise OSError during the stop
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for stream in (1, 2):
+                os.dup2(nowhere, stream)
+        raise Stopped(number)
+
+    for each in SIGNALS:
+        if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(each, stop)
+
+
+def ignore_signals() -> None:
+    """Ignore SIGNALS from now on."""
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+
+
+class Program:
+    """One running program, with its log file; without one it writes to our own output."""
+
+    def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path | None) -> None:
         self.name, self.log = name, log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as output:
+        with contextlib.ExitStack() as stack:
+            if log:
+                log.parent.mkdir(parents=True, exist_ok=True)
+            output = stack.enter_context(log.open("wb")) if log else None
             # A session of its own: Ctrl-C in the terminal reaches this program through us alone, and its children
             # (MLflow has some) can be stopped with it.
             self._process = subprocess.Popen(
-                command,
+                ["sh", "-c", GUARDED.format(stop_s=STOP_S), "sh", *command],
                 env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.STDOUT if log else None,
                 start_new_session=True,
             )
 
@@ -48,7 +95,7 @@ class Program:
     @property
     def running(self) -> bool:
         """Whether it has not ended yet."""
-        return self._process.poll() is None
+        return self._ended() is None
 
     def wait_until_answers(self, url: str) -> None:
         """Return when the address answers 200. Raises ProgramEnded when the program ends or takes too long."""
@@ -65,10 +112,27 @@ class Program:
 
     def check(self, well: int | None = None) -> None:
         """Raise ProgramEnded if it has ended, but for with the exit code `well`."""
-        if (code := self._process.poll()) is not None and code != well:
+        if (code := self._ended()) is not None and code != well:
             raise ProgramEnded(f"{self.name} ended with exit code {code}{self._last_words()}")
 
+    def wait(self) -> None:
+        """Return when it has ended with exit code 0. Raises ProgramEnded at any other."""
+        self._process.wait()
+        self.check(well=0)
+
+    def _ended(self) -> int | None:
+        """Its exit code, if it has ended; its guard then stops what it left behind."""
+        if (code := self._process.poll()) is not None:
+            self._let_go()
+        return code
+
+    def _let_go(self) -> None:
+        assert self._process.stdin  # noqa: S101 - a pipe
+        self._process.stdin.close()
+
     def _last_words(self) -> str:
+        if self.log is None:
+            return ""
         lines = self.log.read_text(errors="replace").splitlines()[-15:]
         return f"; all of its log: {self.log}\n" + "\n".join(lines)
 
@@ -82,6 +146,7 @@ class Program:
             self._process.wait(max(0.0, deadline - time.monotonic()))
         self._signal(signal.SIGKILL)
         self._process.wait()
+        self._let_go()
 
     def _signal(self, sign: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -114,20 +179,18 @@ class Processes:
         return program
 
     def run(self, name: str, command: list[str]) -> None:
-        """Run a program to its end, on this terminal. Raises ProgramEnded when it fails."""
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
-            try:
-                code = process.wait()
-            except KeyboardInterrupt:
-                process.terminate()  # in a terminal Ctrl-C has reached it already
-                raise
-        if code:
-            raise ProgramEnded(f"{name} failed with exit code {code}")
+        """Run a program to its end, its output on ours. Raises ProgramEnded when it fails."""
+        program = Program(name, command, {}, None)
+        try:
+            program.wait()
+        finally:
+            program.terminate()
+            program.end(time.monotonic() + STOP_S)
 
-    def watch(self, shown: Program | None = None) -> None:
+    def watch(self, shown: Program | None = None) -> NoReturn:
         """Return never, showing what one program says; raises ProgramEnded as soon as one of them ends."""
         with contextlib.ExitStack() as stack:
-            said = stack.enter_context(shown.log.open(errors="replace")) if shown else None
+            said = stack.enter_context(shown.log.open(errors="replace")) if shown and shown.log else None
             while True:
                 for program in self._programs:
                     program.check()

@@ -8,7 +8,6 @@ import argparse
 import fcntl
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -26,8 +25,8 @@ from service.drill.faults import FAULTS, LAST, Fault
 from service.drill.pagerduty import Event, PagerDuty
 from service.drill.stage import Stage
 from service.lifecycle.loop import serve as serve_figures
-from service.local import ROOT, stop_once
-from service.processes import Processes, ProgramEnded
+from service.local import ROOT
+from service.processes import Processes, ProgramEnded, stop_on_signals
 
 RUNBOOKS = ROOT / "monitoring/runbooks"
 WARM_S = 6.0
@@ -161,8 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             console.print(f"[red]another drill is at work in {home}; give another --folder", soft_wrap=True)
             return 2
         shutil.rmtree(home, ignore_errors=True)
-        for sign in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(sign, stop_once)
+        stop_on_signals()
         return _run(chosen, home, given, console)
 
 

@@ -132,10 +132,7 @@ def build(home: Path, processes: Processes, pagerduty: str, runbooks: str, tell:
 
 def run_quietly(processes: Processes, name: str, command: list[str]) -> None:
     """Run a program to its end, its output in its log. Raises ProgramEnded when it fails."""
-    program = processes.start(name, command, {})
-    while program.running:
-        time.sleep(0.1)
-    program.check(well=0)
+    processes.start(name, command, {}).wait()
 
 
 def first_jobs(stage: Stage) -> None:
