@@ -44,7 +44,7 @@ ROWS: Mapping[str, Row] = {
     "kubernetes_manifest": Row(
         {
             "down": ("ScoringPodsHalfGone", "ServiceMetricsAbsent"),
-            "erring": ("ScoringAvailabilityBurnFast", "ScoringPodsCrashLooping"),
+            "erring": ("ScoringAvailabilityBurnFast", "ScoringPodsCrashLooping", "CallersRefusedByPods"),
             "slow": ("ScoringLatencyBurnFast", "ScoringCpuThrottled"),
             "full": (
                 "SpoolHalfFull",
@@ -70,7 +70,7 @@ ROWS: Mapping[str, Row] = {
     "google_compute_backend_service": Row(
         {
             "down": ("FrontDoorDown",),
-            "erring": ("FrontDoorFailsBeforePods",),
+            "erring": ("FrontDoorFailsBeforePods", "CallersRefusedAtFrontDoor"),
             "slow": ("FrontDoorSlow",),
             "wrong": ("PodsUnknownToLoadBalancer",),
         },

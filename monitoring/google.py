@@ -100,7 +100,7 @@ METRICS = (
     Metric(
         "loadbalancing_googleapis_com:https_request_count",
         Kind.DELTA,
-        ("monitored_resource", "response_code", "response_code_class"),
+        ("monitored_resource", "matched_url_path_rule", "response_code", "response_code_class"),
         _seconds(60),
         _seconds(210),
         LOAD_BALANCING,

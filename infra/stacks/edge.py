@@ -41,6 +41,7 @@ from infra.cluster_access import reach_cluster
 from infra.environment import Environment
 
 HEALTH_PATH = "/readyz"  # a verified model is loaded
+SCORE_PATH = "/v1/score"  # has a rule of its own, so that the load balancer counts its requests apart
 NEG_STATUS = "cloud.google.com/neg-status"
 # Less than the pods wait between leaving the groups and their end: preStop in service/deploy/deployment.yaml.
 DRAINING_SECONDS = 20
@@ -177,7 +178,10 @@ class EdgeStack(TerraformStack):
                 UrlMatcher(
                     name="scoring",
                     default_service=scoring.id,
-                    path_rule=[UrlPath(paths=[HEALTH_PATH], service=health.id)],
+                    path_rule=[
+                        UrlPath(paths=[HEALTH_PATH], service=health.id),
+                        UrlPath(paths=[SCORE_PATH], service=scoring.id),
+                    ],
                 )
             ],
             # Google's API refuses a map that routes these otherwise.
@@ -186,7 +190,7 @@ class EdgeStack(TerraformStack):
                 for path, service in (
                     (HEALTH_PATH, health),
                     (f"{HEALTH_PATH}/x", scoring),
-                    ("/v1/score", scoring),
+                    (SCORE_PATH, scoring),
                     ("/metrics", scoring),
                 )
             ],

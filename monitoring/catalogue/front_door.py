@@ -1,4 +1,14 @@
-"""The way in: what callers meet before a pod sees them, and the network's way out."""
+"""The way in: what callers meet before a pod sees them, and the network's way out.
+
+Callers can be refused in two places, and each has its own page because the fix differs:
+
+- Pods answer 401 when they cannot verify the assertion of the identity-aware proxy. The network policy admits only the
+  load balancer, and the proxy signs each request that it forwards, so no caller can cause this: one pod in four is
+  enough to page.
+- The proxy answers 401 to a POST without valid credentials and 403 to callers without the role; Cloud Armor answers
+  403. Scanners get the same answers all day, but on other paths. Therefore only requests for scores count, most of them
+  must be refused, and there must be some number of them. https://cloud.google.com/iap/docs/faq
+"""
 
 from datetime import timedelta
 from functools import partial
@@ -16,6 +26,12 @@ OF_PODS = 'sum(increase(leadscoring_requests_total{status=~"5.."}[20m]))'
 LATENCIES = 'loadbalancing_googleapis_com:https_total_latencies_bucket{monitored_resource="https_lb_rule"}'
 CHECKED = 'monitoring_googleapis_com:uptime_check_check_passed{monitored_resource="uptime_url"}'
 PER_POD = 'increase(leadscoring_requests_total{route="/v1/score"}[30m])'
+# The label is the path rule of the URL map (infra/stacks/edge.py) that the request matched, or UNMATCHED.
+# https://cloud.google.com/monitoring/mql/examples
+TO_SCORE = f'{BALANCER},matched_url_path_rule="/v1/score"'
+REFUSED_AT_DOOR = f'{TO_SCORE},response_code=~"401|403"'
+REFUSED_BY_PODS = "leadscoring_callers_refused_total"
+ASKED_OF_PODS = 'leadscoring_requests_total{route!~"/healthz|/metrics|/readyz"}'  # those routes need no assertion
 
 ALERTS = (
     page(
@@ -31,6 +47,28 @@ ALERTS = (
         hold=3 * MINUTE,
         summary="The load balancer answers callers with 5xx that no pod gave: their requests never arrive.",
         panel="5xx that no pod gave",
+    ),
+    page(
+        name="CallersRefusedByPods",
+        expr=(
+            f"sum(increase({REFUSED_BY_PODS}[10m])) / sum(increase({ASKED_OF_PODS}[10m])) > 0.2\n"
+            f"and\nsum(increase({REFUSED_BY_PODS}[1h])) >= 10"
+        ),
+        hold=5 * MINUTE,
+        summary="Pods answer over a fifth of requests with 401 although the proxy admitted the callers.",
+        panel="Share of callers refused by pods",
+    ),
+    page(
+        name="CallersRefusedAtFrontDoor",
+        # The pods' own refusals are subtracted, over five minutes more: the load balancer's count is up to four late.
+        expr=(
+            f"(sum(increase({REFUSED_AT_DOOR}}}[10m])) - (sum(increase({REFUSED_BY_PODS}[15m])) or vector(0)))"
+            f" / sum(increase({TO_SCORE}}}[10m])) > 0.8\n"
+            f"and\nsum(increase({REFUSED_AT_DOOR}}}[1h])) >= 20"
+        ),
+        hold=5 * MINUTE,
+        summary="More than four in five requests for scores get 401 or 403 before a pod sees them.",
+        panel="Share of callers refused at the front door",
     ),
     ticket(
         name="FrontDoorSlow",

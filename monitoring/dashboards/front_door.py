@@ -1,6 +1,6 @@
 """The way in: the load balancer, its certificate, Cloud Armor; and the network's way out."""
 
-from monitoring.catalogue.front_door import BALANCER, LATENCIES
+from monitoring.catalogue.front_door import BALANCER, LATENCIES, REFUSED_AT_DOOR, REFUSED_BY_PODS
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Unit
 
 BLOCKED = "sum by (blocked) (rate(networksecurity_googleapis_com:https_request_count[5m]))"
@@ -27,6 +27,16 @@ DASHBOARD = Dashboard(
         Panel("Requests at the load balancer"),
         Panel("5xx that no pod gave"),
         Panel("Share of 5xx at the load balancer", Unit.RATIO),
+        Panel("Share of callers refused at the front door", Unit.RATIO),
+        Panel(
+            "Callers refused at the front door",
+            lines=(Line("${response_code}", f"sum by (response_code) (increase({REFUSED_AT_DOOR}}}[1h]))"),),
+        ),
+        Panel("Share of callers refused by pods", Unit.RATIO),
+        Panel(
+            "Callers refused by pods",
+            lines=(Line("${reason}", f"sum by (reason) (increase({REFUSED_BY_PODS}[1h]))"),),
+        ),
         Panel("Days until the certificate expires", Unit.DAYS),
         Panel("Cloud Armor", Unit.PER_SECOND, (Line("blocked: ${blocked}", BLOCKED),), stacked=True),
         Panel("Callers blocked"),

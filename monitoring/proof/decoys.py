@@ -17,7 +17,7 @@ ELSEWHERE = "elsewhere"  # a value that no selector asks for
 AMONG = ", among others"  # ends the name of a story that is told so
 LOUD = 1e6  # times what is the loudest in the story
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
-_TAKES = {"5..": "503", "scoring-.+": "scoring-7d4"}  # an example of what a pattern takes
+_TAKES = {"5..": "503", "401|403": "403", "scoring-.+": "scoring-7d4"}  # an example of what a pattern takes
 
 
 def selectors(expr: str) -> list[promql.VectorSelector]:

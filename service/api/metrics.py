@@ -43,6 +43,18 @@ for tenth in TENTHS:
     SCORES.labels(tenth)
 for reason in get_args(Refusal):
     REFUSED.labels(reason)
+for reason in (
+    "missing",
+    "malformed",
+    "algorithm",
+    "unknown_key",
+    "signature",
+    "audience",
+    "issuer",
+    "expired",
+    "claims",
+):
+    CALLERS_REFUSED.labels(reason)
 for lacking in ("time", "memory", "explaining"):
     SHED.labels(lacking)
 for reason in ("too_many", "rested", "head_too_long", "head_too_slow", "body_too_slow", "answer_not_read", "upgrade"):

@@ -130,6 +130,8 @@ def test_only_what_harms_callers_now_wakes_anybody() -> None:
         "ScoringPodsHalfGone",
         "FrontDoorDown",
         "FrontDoorFailsBeforePods",
+        "CallersRefusedByPods",
+        "CallersRefusedAtFrontDoor",
         "SpoolHalfFull",
         "ServiceMetricsAbsent",
     }

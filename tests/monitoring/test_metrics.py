@@ -1,5 +1,7 @@
 """Every metric that an alert or a panel reads is exported by something, with the labels that it asks for."""
 
+import inspect
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -9,10 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitoring import catalogue, google
 from monitoring.alerts import Alert
+from monitoring.catalogue import front_door
 from monitoring.dashboards import dashboards
 from monitoring.dashboards.cloud import queries
 from monitoring.limits import SHORTEST_RANGE
 from monitoring.promql import metric_names
+from service.api import authenticate, identity, metrics
 from service.lifecycle import publish
 from service.storage import open_storage
 from tests.service import forge
@@ -82,6 +86,20 @@ def test_what_an_alert_reads_is_exported_with_the_labels_it_asks_for(
 
 def test_what_a_panel_reads_is_exported_with_the_labels_it_asks_for(scraped: dict[str, set[str]]) -> None:
     assert [problem for query in queries(dashboards()) for problem in unexported(query, scraped)] == []
+
+
+def test_every_reason_to_refuse_a_caller_is_counted_from_0() -> None:
+    # PromQL sees no growth in the sample with which a counter appears.
+    reasons = set(re.findall(r'Refused\("(\w+)"\)', inspect.getsource(identity)))
+    exported = {each.labels["reason"] for family in metrics.CALLERS_REFUSED.collect() for each in family.samples}
+    assert reasons == exported
+
+
+def test_requests_that_need_no_assertion_do_not_lower_the_share_of_refused_callers() -> None:
+    (selector,) = selectors(front_door.ASKED_OF_PODS)
+    (matcher,) = selector.matchers.matchers
+    assert str(matcher.op) == "MatchOp.NotRe"
+    assert set(matcher.value.split("|")) == authenticate.OPEN
 
 
 def test_a_metric_that_nothing_exports_is_noticed(scraped: dict[str, set[str]]) -> None:

@@ -18,6 +18,7 @@ SCORED = {"route": "/v1/score", "method": "POST"}
 OURS = {"monitored_resource": "k8s_container", "container_name": "scoring", "pod_name": ""}
 URL = {"monitored_resource": "uptime_url", "check_id": "front-door"}
 BALANCER = {"monitored_resource": "https_lb_rule"}
+PROBES = 2.0  # requests a minute by scanners for other paths; a twentieth as many are for scores
 REVISION = {"monitored_resource": "cloud_run_revision"}
 DATABASE = {"monitored_resource": "cloudsql_database"}
 POD_GAUGES = (
@@ -177,38 +178,50 @@ def serve(world: World) -> None:
     _blips(world)
     rng, seen = world.rng, np.where(world.seen, 0.0, np.nan)
     carried = np.maximum(world.up.sum(axis=0), 1)
-    every, bad = np.zeros(world.minutes), np.zeros(world.minutes)
+    every, bad, unknown = np.zeros(world.minutes), np.zeros(world.minutes), np.zeros(world.minutes)
     for pod in range(PODS):
         total = rng.poisson(world.rate * (1 - world.refused) / carried) * world.up[pod]
-        shed = rng.binomial(total, world.shed)
-        failed = shed + rng.binomial(total - shed, world.failing)
+        denied = rng.binomial(total, world.denied)
+        shed = rng.binomial(total - denied, world.shed)
+        failed = shed + rng.binomial(total - denied - shed, world.failing)
+        good = total - denied - failed
         slow = rng.binomial(total, world.slow)
         gone = np.where(world.up[pod], seen, np.nan)
-        for status, count in (("200", total - failed), ("503", failed)):
+        _counter(world, "leadscoring_callers_refused_total", {"reason": "audience"}, denied + gone, pod)
+        for status, count in (("200", good), ("401", denied), ("503", failed)):
             _counter(world, "leadscoring_requests_total", {"status": status, **SCORED}, count + gone, pod)
         for lacking, count in (("time", shed), ("memory", 0 * shed), ("explaining", 0 * shed)):
             _counter(world, "leadscoring_requests_shed_total", {"lacking": lacking}, count + gone, pod)
         name = "leadscoring_request_duration_seconds"
         _counter(world, f"{name}_count", {"route": "/v1/score"}, total + gone, pod)
         _counter(world, f"{name}_bucket", {"route": "/v1/score", "le": "0.25"}, total - slow + gone, pod)
-        contact = np.floor(CONTACTED * (total - failed))
-        for decision, count in (("contact", contact), ("skip", total - failed - contact)):
+        contact = np.floor(CONTACTED * good)
+        for decision, count in (("contact", contact), ("skip", good - contact)):
             _counter(world, "leadscoring_leads_scored_total", {"decision": decision}, count + gone, pod)
-        written = rng.binomial(total - failed, 1 - world.unwritten)
+        written = rng.binomial(good, 1 - world.unwritten)
         _counter(world, "leadscoring_records_written_total", {}, written + gone, pod)
         _counter(world, "leadscoring_records_uploaded_total", {}, np.where(world.stuck, 0, written) + gone, pod)
         waiting = np.cumsum(np.where(world.stuck, written * RECORD_BYTES, 0))
         world.tracks["leadscoring_spool_bytes"][pod].values += np.where(world.stuck, waiting, 0)
-        every, bad = every + total, bad + failed
+        every, bad, unknown = every + total, bad + failed, unknown + denied
         for name in POD_GAUGES:
             for track in world.tracks[name]:
                 if track.pod == pod:
                     track.values += gone
     refused = rng.poisson(world.rate * world.refused)
-    name = "loadbalancing_googleapis_com:https_request_count"
-    _counter(world, name, {"response_code_class": "200", **BALANCER}, every - bad)
-    _counter(world, name, {"response_code_class": "500", **BALANCER}, bad + refused)
+    answered = np.zeros(world.minutes)
+    for path, code, count in (
+        ("/v1/score", "200", every - bad - unknown),
+        ("/v1/score", "401", unknown + rng.poisson(PROBES / 20, world.minutes)),
+        ("/v1/score", "403", rng.poisson(world.turned_away)),
+        ("/v1/score", "503", bad + refused),
+        ("UNMATCHED", "302", rng.poisson(PROBES / 2, world.minutes)),
+        ("UNMATCHED", "401", rng.poisson(PROBES / 2, world.minutes)),
+    ):
+        labels = {"matched_url_path_rule": path, "response_code": code, "response_code_class": f"{code[0]}00"}
+        _counter(world, "loadbalancing_googleapis_com:https_request_count", {**labels, **BALANCER}, count)
+        answered += count
     late = rng.binomial((every + refused).astype(int), world.waiting)
     for le, over in (("1000", 2 * late), ("2000", late), ("4000", 0 * late), ("+Inf", 0 * late)):
         name = "loadbalancing_googleapis_com:https_total_latencies_bucket"
-        _counter(world, name, {"le": le, **BALANCER}, np.maximum(every + refused - over, 0))
+        _counter(world, name, {"le": le, **BALANCER}, np.maximum(answered - over, 0))

@@ -129,6 +129,21 @@ def _before_pods(world: World, day: int) -> Iterator[Incident]:
     yield from _found("requests do not arrive at pods", first, lasts, "FrontDoorFailsBeforePods")
 
 
+def _denied(world: World, day: int) -> Iterator[Incident]:
+    first, lasts = _working(world, day), int(world.rng.integers(30, 90))
+    world.denied[first : first + lasts] = world.rng.uniform(0.3, 1)
+    yield Incident("pods refuse callers", first, first + lasts, {"CallersRefusedByPods": 10 + 5 + SLACK})
+
+
+def _turned_away(world: World, day: int) -> Iterator[Incident]:
+    first, lasts, share = _working(world, day), int(world.rng.integers(30, 90)), world.rng.uniform(0.9, 1)
+    world.turned_away[first : first + lasts] = share * world.rate[first : first + lasts]
+    world.rate[first : first + lasts] *= 1 - share
+    # The window, the delay of the load balancer's count, and the hold.
+    must = {"CallersRefusedAtFrontDoor": 10 + 4 + 5 + SLACK}
+    yield Incident("the proxy refuses callers", first, first + lasts, must)
+
+
 def _bucket_away(world: World, day: int) -> Iterator[Incident]:
     """The spools fill by the traffic there is; half of one is full some time later."""
     first = _working(world, day)
@@ -369,6 +384,8 @@ SERVING: tuple[Kind, ...] = (
     _pods_gone,
     _unreachable,
     _before_pods,
+    _denied,
+    _turned_away,
     _bucket_away,
     _beyond_capacity,
     _unseen,

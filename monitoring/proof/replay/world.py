@@ -62,6 +62,8 @@ class World:
     shed: Array  # share of them that is refused for lack of capacity
     slow: Array  # share of them that takes too long
     refused: Array  # share that the load balancer answers with 5xx of its own
+    denied: Array  # share of the requests that pods answer with 401
+    turned_away: Array  # further requests a minute, which the proxy answers with 403
     waiting: Array  # share for which the load balancer's last byte takes over two seconds
     unwritten: Array  # share of the scored leads of which no record is written
     stuck: NDArray[np.bool_]  # minutes in which no record reaches the bucket
@@ -172,6 +174,8 @@ def quiet(seed: int, days: int) -> World:
         shed=np.zeros(minutes),
         slow=np.full(minutes, 2e-3),
         refused=np.zeros(minutes),
+        denied=np.zeros(minutes),
+        turned_away=np.zeros(minutes),
         waiting=np.full(minutes, 1e-3),
         unwritten=np.zeros(minutes),
         stuck=np.zeros(minutes, bool),

@@ -1,6 +1,6 @@
 """Stories of the way in and the way out."""
 
-from monitoring.proof.cases import Series, counter, fires, gauge, spares
+from monitoring.proof.cases import Series, Stretch, counter, fires, gauge, spares
 
 BALANCER = 'loadbalancing_googleapis_com:https_request_count{monitored_resource="https_lb_rule"'
 SIX = ("usa-iowa", "usa-oregon", "usa-virginia", "eur-belgium", "sa-brazil-sao_paulo", "apac-singapore")
@@ -24,6 +24,35 @@ def answers(well: float, *failed: tuple[int, float]) -> tuple[Series, Series]:
     return (
         counter(f'{BALANCER},response_code_class="200"}}', well),
         counter(f'{BALANCER},response_code_class="500"}}', 0, *failed),
+    )
+
+
+def scores(well: float, *after: tuple[int, float, float], code: str = "403") -> tuple[Series, Series]:
+    """Requests for scores at the load balancer: stretches of minutes, those answered with 200 a minute, and refused."""
+    path = f'{BALANCER},matched_url_path_rule="/v1/score"'
+    return (
+        counter(f'{path},response_code="200"}}', well, *((minutes, good) for minutes, good, _ in after)),
+        counter(f'{path},response_code="{code}"}}', 0, *((minutes, bad) for minutes, _, bad in after)),
+    )
+
+
+def probes(a_minute: float) -> Series:
+    """Requests a minute by scanners for other paths, which the proxy refuses."""
+    return counter(f'{BALANCER},matched_url_path_rule="UNMATCHED",response_code="401"}}', a_minute)
+
+
+def refusals(pod: str, *after: Stretch, reason: str = "audience") -> Series:
+    """Callers a minute whom a pod refuses."""
+    return counter(f'leadscoring_callers_refused_total{{reason="{reason}",instance="{pod}"}}', 0, *after)
+
+
+def refusing(well: float, *after: tuple[int, float, float]) -> tuple[Series, ...]:
+    """A pod with health checks: stretches of minutes, requests answered with 200 a minute, and with 401."""
+    return (
+        pod("a", well, *((minutes, good) for minutes, good, _ in after)),
+        pod("a", 0, *((minutes, bad) for minutes, _, bad in after), status=401),
+        pod("a", 60, route="/readyz"),
+        refusals("a", *((minutes, bad) for minutes, _, bad in after)),
     )
 
 
@@ -78,6 +107,75 @@ CASES = (
         *answers(90, (30, 10), (1, 0)),
         pod("a", 0, (30, 10), (1, 0), status=500),
         lasts=60,
+    ),
+    # More than a fifth of ten minutes' requests after eight, five of hold.
+    fires(
+        "CallersRefusedByPods",
+        "a pod of four refuses everybody",
+        *refusing(20, (40, 15, 5), (1, 20, 0)),
+        after=13,
+        until=41,
+        lasts=90,
+    ),
+    fires(
+        "CallersRefusedByPods",
+        "every pod refuses everybody, two in five minutes, after an hour without a request",
+        *refusing(0, (60, 0, 0.4), (1, 0.4, 0)),
+        after=29,
+        until=68,
+        lasts=120,
+    ),
+    # The load balancer counts them too, later. One page is enough.
+    fires(
+        "CallersRefusedByPods",
+        "every pod refuses everybody, and the load balancer counts it",
+        *refusing(20, (40, 0, 20), (1, 20, 0)),
+        *scores(20, (40, 0, 20), (1, 20, 0), code="401"),
+        after=7,
+        until=47,
+        lasts=90,
+        spares=("CallersRefusedAtFrontDoor",),
+    ),
+    spares("CallersRefusedByPods", "a pod of six refuses everybody", *refusing(24, (60, 20, 4), (1, 24, 0)), lasts=90),
+    spares(
+        "CallersRefusedByPods", "nine are refused in an hour, and no others ask", *refusing(0, (1, 0, 0.15)), lasts=90
+    ),
+    spares(
+        "CallersRefusedByPods",
+        "everybody is refused for two minutes, until pods have read another audience",
+        *refusing(20, (2, 0, 20), (1, 20, 0)),
+        lasts=60,
+    ),
+    # 4 minutes late, over four fifths of ten minutes' requests after eight, five of hold.
+    fires(
+        "CallersRefusedAtFrontDoor",
+        "nobody has the role any more",
+        *scores(10, (40, 0, 10), (1, 10, 0)),
+        probes(3),
+        after=17,
+        until=45,
+        lasts=90,
+    ),
+    fires(
+        "CallersRefusedAtFrontDoor",
+        "no token is taken, of two in five minutes, and pods run",
+        *scores(0.4, (80, 0, 0.4), (1, 0.4, 0), code="401"),
+        *refusing(0.4, (80, 0, 0), (1, 0.4, 0)),
+        after=58,
+        until=85,
+        lasts=120,
+    ),
+    spares("CallersRefusedAtFrontDoor", "three of four are refused", *scores(20, (60, 5, 15), (1, 20, 0)), lasts=90),
+    spares(
+        "CallersRefusedAtFrontDoor", "eighteen are refused in an hour", *scores(0, (60, 0, 0.3), (1, 0, 0)), lasts=90
+    ),
+    spares("CallersRefusedAtFrontDoor", "scanners probe other paths, and no caller asks", probes(200), lasts=60),
+    spares(
+        "CallersRefusedAtFrontDoor",
+        "scanners probe the path too, three times as often as callers ask at night",
+        *scores(1, (60, 1, 3), (1, 1, 0), code="401"),
+        probes(200),
+        lasts=90,
     ),
     fires("FrontDoorSlow", "five of a hundred wait", *latencies(100, 5, 5), *answers(100), after=25, until=87),
     fires("FrontDoorSlow", "twenty a minute wait", *latencies(20, 0, 20), *answers(20), after=19, until=93),

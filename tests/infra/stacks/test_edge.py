@@ -1,4 +1,5 @@
 import copy
+import re
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from infra.rehearsal.synthesis import Stack
 from infra.rehearsal.terraform import Terraform
 from infra.stacks import edge
 from infra.stacks.serving import DEPLOY
+from monitoring.catalogue import front_door
 from tests.infra.conftest import Plans, Stacks, planned
 
 ZONES = ["europe-west1-b", "europe-west1-c", "europe-west1-d"]
@@ -85,11 +87,21 @@ def test_one_path_alone_leads_around_the_proxy(plans: Plans) -> None:
     paths = planned(plan, "google_compute_url_map")["paths"]
     assert paths["host_rule"][0]["hosts"] == [PROD.domain]
     (matcher,) = paths["path_matcher"]
-    assert [rule["paths"] for rule in matcher["path_rule"]] == [[edge.HEALTH_PATH]]
+    assert [rule["paths"] for rule in matcher["path_rule"]] == [[edge.HEALTH_PATH], [edge.SCORE_PATH]]
     map_ = "google_compute_url_map.paths"
     assert refers(plan, map_, "default_service") == ["google_compute_backend_service.scoring"]
     assert refers(plan, map_, "path_matcher", 0, "default_service") == ["google_compute_backend_service.scoring"]
-    assert refers(plan, map_, "path_matcher", 0, "path_rule", 0, "service") == ["google_compute_backend_service.health"]
+    assert [refers(plan, map_, "path_matcher", 0, "path_rule", rule, "service") for rule in (0, 1)] == [
+        ["google_compute_backend_service.health"],
+        ["google_compute_backend_service.scoring"],
+    ]
+
+
+def test_the_path_whose_refusals_page_has_a_rule_of_its_own(plans: Plans) -> None:
+    paths = planned(plans("prod")["edge"], "google_compute_url_map")["paths"]
+    rules = [path for rule in paths["path_matcher"][0]["path_rule"] for path in rule["paths"]]
+    (counted,) = set(re.findall(r'matched_url_path_rule="([^"]*)"', front_door.TO_SCORE))
+    assert counted in rules
 
 
 def test_the_open_backend_answers_get_of_the_health_path_so_often_and_forbids_the_rest(plans: Plans) -> None:
