@@ -199,8 +199,15 @@ class Folder:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """See Storage."""
-        folder = self.root / prefix.rpartition("/")[0]
-        files = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+
+        def refuse(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):  # a folder that is not there is empty
+                raise StorageError(f"cannot list {error.filename}: {error.strerror}") from error
+
+        walk = os.walk(self.root / prefix.rpartition("/")[0], onerror=refuse)
+        files = (
+            p for place, _, names in walk for n in names if not n.startswith(".") and (p := Path(place, n)).is_file()
+        )
         yield from sorted(k for p in files if (k := p.relative_to(self.root).as_posix()).startswith(prefix))
 
 

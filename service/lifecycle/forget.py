@@ -1,8 +1,12 @@
 """Forget leads, for leads are personal data: `python -m service.lifecycle.forget --lead-id ID`.
 
 Every object that holds such a lead is rewritten without it, by compare-and-swap: outcomes, files to be scored,
-prediction records, scores, and rows that were set aside, CSV or Parquet or JSON lines, told by their content. What no
-command can reach yet, because the buckets keep it, is printed with how long it stays there.
+prediction records, scores, and rows that were set aside, CSV or Parquet or JSON lines, told by their content. An object
+that cannot be read is named, and all others are searched. What no command can reach yet, because the buckets keep it,
+is printed with how long it stays there.
+
+Ids are compared as text, without blanks around them. A whole number is the same id however it is stored: 1007, 1007.0
+and 1007.00, as number or as text. 01007 is another id.
 """
 
 import argparse
@@ -13,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import pyarrow as pa
 from rich.console import Console
 
 from service.lifecycle import job
@@ -36,7 +39,10 @@ EXAMPLES = """examples:
   python -m service.lifecycle.forget --lead-id L-0000042 --lead-id L-0000043 --source crm.toml \\
       --leads gs://acme-leads --predictions gs://acme-predictions --noncurrent-days 14 --soft-delete-days 7
 
-exit status: 0 done, 1 an object could not be searched (all others are done; correct it, start again), 2 wrong use
+1007 also finds 1007.0 and 1007.00, in text and in columns of numbers; 01007 is another lead.
+
+exit status: 0 done, 1 an object or a folder could not be searched (all others are done; correct it, start again), 2
+wrong use
 """
 
 
@@ -53,14 +59,24 @@ def forget(
     storages: dict[str, Storage], search: Search, dry_run: bool = False, tell: Progress = lambda _: None
 ) -> tuple[list[Removed], list[str]]:
     """Take the leads out of every object of PLACES; return what was removed, and why some could not be searched."""
-    removed, failed = [], []
-    for name, storage in storages.items():
-        for key in (key for prefix in PLACES[name] for key in storage.keys(prefix)):
+    removed: list[Removed] = []
+    failed: list[str] = []
+
+    def fail(where: str, error: Exception) -> None:
+        failed.append(f"{where}: {str(error).removeprefix(f'{where}: ') or type(error).__name__}")
+
+    for storage, prefix in ((storage, prefix) for name, storage in storages.items() for prefix in PLACES[name]):
+        try:
+            keys = list(storage.keys(prefix))
+        except Exception as error:  # whatever is wrong with one place, the others are searched
+            fail(f"{storage.url}/{prefix}", error)
+            continue
+        for key in keys:
             tell(f"searching {storage.url}/{key}")
             try:
                 found = forget_in(storage, key, search, dry_run)
-            except (SourceError, pa.ArrowException, OSError, EOFError, ValueError, Conflict) as error:
-                failed.append(f"{storage.url}/{key}: {error}")
+            except Exception as error:  # likewise: the libraries raise many kinds for broken files
+                fail(f"{storage.url}/{key}", error)
                 continue
             if found:
                 removed.append(found)
@@ -98,8 +114,13 @@ def remains(noncurrent: int | None, soft_delete: int | None, bucket: bool) -> li
         f"then soft-deleted for {days(soft_delete, 'soft_delete_days')}; nobody but who may list versions reads them",
         "access logs name objects, never leads; they stay for the environment's access_log_days",
     ]
-    return (kept if bucket else ["copies that you or your backups made of these folders"]) + [
+    copies = [
+        "copies that you or your backups made of these folders",
+        "drafts of writes that were killed: find FOLDER -name '.draft-*' -mmin +60 -delete",
+    ]
+    return (kept if bucket else copies) + [
         "records that wait in a running service's spool: uploaded within seconds, so run this again in a minute",
+        "leads scored on the service's page: their records have an id that the page made, page-...; forget that id too",
         "the file that the lead source names, and every export it is made from: remove the lead in the CRM",
         "models were trained on it, but hold no lead: bundles and MLflow keep figures and invented rows",
     ]
@@ -145,7 +166,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"  - {line}")
         if failed:
             raise JobFailed(
-                "\n".join(["these could not be searched; correct or remove them, then start again:", *failed])
+                "\n".join(
+                    [
+                        "these could not be searched, so leads may be left in them; correct or remove them, then start "
+                        "again:",
+                        *failed,
+                    ]
+                )
             )
         return ()
 

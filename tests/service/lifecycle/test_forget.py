@@ -1,20 +1,29 @@
 import gzip
 import io
 import json
+import os
+import subprocess
+import sys
+import tempfile
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyarrow import parquet
 
 from service import records
 from service.lifecycle import forget
-from service.lifecycle.erase import Search
+from service.lifecycle.erase import Search, as_id, without
 from service.lifecycle.quarantine import Rejected, set_aside
+from service.lifecycle.source import SourceError
 from service.records import PredictionRecord
-from service.storage import Conflict, Folder, Storage, open_storage
+from service.storage import Conflict, Folder, Opened, Storage, StorageError, open_storage
 
 GONE = Search(frozenset({"b"}))
 CSV = b'lead_id,note\r\na,1\r\nb,2\r\n"c","x\ny, b"\r\nbb,3\r\n'
@@ -132,6 +141,224 @@ def test_an_object_that_cannot_be_searched_is_named_and_the_others_are_done(plac
     assert "name it with --id-column" in failed[2]
 
 
+def test_empty_objects_and_a_consoles_folders_hold_nobody(places: dict[str, Storage]) -> None:
+    for key in ("outcomes/empty.csv", "batch/empty.gz", "batch/blank.csv", "batch/header.csv"):
+        data = {".gz": gzip.compress(b""), "k.csv": b"\r\n\r\n", "r.csv": b"lead_id,x\r"}
+        places["leads"].create(key, next((value for end, value in data.items() if key.endswith(end)), b""))
+    if places["leads"].url.startswith("gs://"):
+        places["leads"].create("outcomes/", b"")
+        places["leads"].create("batch/2026/", b"")
+    places["leads"].create("outcomes/may.csv", CSV)
+    removed, failed = forget.forget(places, GONE)
+    assert ([each.rows for each in removed], failed) == ([1], [])
+    assert content(places["leads"], "batch/header.csv") == b"lead_id,x\r"
+
+
+BROKEN = {
+    "a-parquet": as_parquet(["b"])[:-9],
+    "b-gzip": gzip.compress(CSV * 99)[:-9],
+    "c-deflate": gzip.compress(CSV)[:12] + b"\xff" * 40,
+    "d-json": b'{"lead_id": "b"\n',
+    "e-list": b'{"lead_id": "a"}\n["b"]\n',
+    "f-utf16": CSV.decode().encode("utf-16"),
+    "g-quote": b'lead_id,note\nb,"open\na,1\n',
+}
+
+
+def test_whatever_is_wrong_with_an_object_it_is_named_and_all_others_are_searched(places: dict[str, Storage]) -> None:
+    nested = io.BytesIO()
+    parquet.write_table(pa.table({"lead_id": [["b"]]}), nested)
+    broken = BROKEN | {"h-nested": nested.getvalue()}
+    for name, data in broken.items():
+        places["leads"].create(f"batch/{name}", data)
+    places["predictions"].create("predictions/dt=2026-01-01/hh=00/x.jsonl.gz", as_records("a", "b"))
+    removed, failed = forget.forget(places, GONE)
+    assert [each.object.rpartition("/")[2] for each in removed] == ["x.jsonl.gz"]
+    assert [each.partition(": ")[0].rpartition("/")[2].partition(",")[0] for each in failed] == list(broken)
+    assert all(each.partition(": ")[2] for each in failed)
+
+
+def test_a_place_that_cannot_be_listed_is_named_and_the_others_are_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gcs: str
+) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs)
+    predictions = Folder(tmp_path)
+    predictions.create("predictions/x.jsonl.gz", as_records("b"))
+    removed, failed = forget.forget({"leads": open_storage("gs://no-such-bucket"), "predictions": predictions}, GONE)
+    assert len(removed) == 1
+    assert [each.split(": ")[0] for each in failed] == [
+        f"gs://no-such-bucket/{prefix}" for prefix in ("outcomes/", "batch/", "quarantine/")
+    ]
+
+
+def test_without_a_right_to_read_the_command_names_the_places_and_fails(tmp_path: Path) -> None:
+    for key in ("outcomes/closed/may.csv", "outcomes/june.csv", "batch/july.csv", "batch/shut.csv"):
+        Folder(tmp_path).create(key, CSV)
+    (tmp_path / "outcomes/closed").chmod(0)
+    (tmp_path / "batch/shut.csv").chmod(0)
+    # Root reads everything, unless it gives that capability away.
+    rights = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"] if os.geteuid() == 0 else []
+    places = [f"--{name}={tmp_path}" for name in ("leads", "predictions")]
+    command = [*rights, sys.executable, "-m", "service.lifecycle.forget", *places, "--lead-id", "b"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    (tmp_path / "outcomes/closed").chmod(0o700)
+    assert ran.returncode == 1, ran.stderr
+    assert f"{tmp_path}/batch/july.csv: removed 1 rows" in ran.stdout
+    assert f"{tmp_path}/outcomes/: cannot list {tmp_path}/outcomes/closed" in ran.stderr
+    assert f"{tmp_path}/batch/shut.csv: cannot read" in ran.stderr
+
+
+def test_a_failing_write_is_named_and_leaves_the_object_as_it_was(
+    places: dict[str, Storage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places["leads"].create("outcomes/may.csv", CSV)
+    places["predictions"].create("predictions/x.jsonl.gz", as_records("b"))
+
+    def full(*_: object) -> None:
+        raise StorageError("cannot write: No space left on device")
+
+    monkeypatch.setattr(type(places["leads"]), "writing", full)
+    removed, failed = forget.forget(places, GONE)
+    assert [each.deleted for each in removed] == [True]
+    assert len(failed) == 1
+    assert content(places["leads"], "outcomes/may.csv") == CSV
+
+
+FLOATS = [1007.0, None, 1008.0, 10070.0, 1007.5, float("nan")]
+
+
+@pytest.mark.parametrize("lead", ["1007", "1007.0"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([1007, None, 1008, 10070], pa.int64()),
+        pa.array([1007, None, 1008, 10070], pa.uint16()),
+        pa.array(FLOATS, pa.float64()),
+        pa.array(FLOATS, pa.float32()),
+        pa.array(np.array([1007.0, 1008.0], dtype=np.float16)),
+        pa.array([Decimal("1007.00"), None, Decimal("1007.50"), Decimal("10070")], pa.decimal128(12, 2)),
+        pa.array([Decimal(1007), None, Decimal(1008)], pa.decimal128(20, 0)),
+        pa.array(["1007", " 1007.0 ", "01007", "1007.5", "L-1007", "1007.0.0", None, ""], pa.string()),
+        pa.array(["1007", "1008", "1007"]).dictionary_encode(),
+    ],
+    ids=lambda column: str(column.type) if isinstance(column, pa.Array) else column,
+)
+def test_a_numeric_id_is_found_in_every_type_of_column_and_no_other_is(
+    tmp_path: Path, column: pa.Array, lead: str
+) -> None:
+    storage, sink = Folder(tmp_path), io.BytesIO()
+    parquet.write_table(pa.table({"lead_id": column}), sink)
+    storage.create("x.parquet", sink.getvalue())
+    found = forget.forget_in(storage, "x.parquet", Search(frozenset({lead})))
+    stay = [value for value in column.to_pylist() if as_id(value) != "1007"]
+    assert found is not None
+    assert found.rows == len(column) - len(stay) > 0
+    kept = parquet.read_table(tmp_path / "x.parquet")["lead_id"]
+    assert kept.type == column.type
+    assert [str(value) for value in kept.to_pylist()] == [str(value) for value in stay]
+
+
+def test_large_ids_are_found_where_floats_are_exact_and_else_nobody_is_taken_for_another(tmp_path: Path) -> None:
+    storage = Folder(tmp_path)
+    storage.create("x.parquet", as_parquet([123_456_789_012.0, float(2**53)]))
+    search = Search(frozenset({"123456789012"}))
+    assert forget.forget({"leads": storage, "predictions": storage}, search) == ([], [])
+    found = forget.forget_in(storage, "x.parquet", search)
+    assert found is not None
+    assert found.rows == 1
+    storage.create("batch/x.parquet", as_parquet([float(2**53 + 2)]))
+    ((removed), (failed,)) = forget.forget({"leads": storage}, Search(frozenset({str(2**53 + 1)})))
+    assert removed == []
+    assert "floating-point" in failed
+
+
+@pytest.mark.parametrize(
+    ("line", "gone"),
+    [
+        (b'{"lead_id": 1007}', True),
+        (b'{"lead_id":1007.0}', True),
+        (b'{"lead_id":1.007e3}', True),
+        (b'{"lead_id": "1007.00"}', True),
+        (b'{"lead_id": "", "content": "lead_id=1007 won=yes"}', True),
+        (b'{"lead_id": null, "content": "x;1007.0;3"}', True),
+        (b'{"lead_id": "01007"}', False),
+        (b'{"lead_id": "L-1007"}', False),
+        (b'{"lead_id": 10070}', False),
+        (b'{"lead_id": "c", "content": "1007"}', False),
+        (b'{"lead_id": "", "content": "21007,01007,L-1007,1007-2,1007.5"}', False),
+    ],
+)
+def test_a_numeric_id_is_found_in_json_lines_and_no_other_is(tmp_path: Path, line: bytes, gone: bool) -> None:
+    storage = Folder(tmp_path)
+    storage.create("x.jsonl", line + b'\n\n{"lead_id": "1008"}\n')
+    found = forget.forget_in(storage, "x.jsonl", Search(frozenset({"1007"})))
+    assert (found is not None) == gone
+    assert content(storage, "x.jsonl").startswith(line) != gone
+
+
+def test_a_null_id_is_not_a_lead_called_none(tmp_path: Path) -> None:
+    storage = Folder(tmp_path)
+    storage.create("x.jsonl", b'{"lead_id": null}\n{"lead_id": "None"}\n')
+    found = forget.forget_in(storage, "x.jsonl", Search(frozenset({"None"})))
+    assert found is not None
+    assert content(storage, "x.jsonl") == b'{"lead_id": null}\n'
+
+
+def test_a_file_in_another_encoding_is_searched_for_ascii_ids_and_refused_for_others(tmp_path: Path) -> None:
+    storage, data = Folder(tmp_path), "Größe,lead_id\n1,Jürgen\n2,b\n".encode("cp1252")
+    storage.create("x.csv", data)
+    with pytest.raises(SourceError, match="row 2: the id is not UTF-8"):
+        forget.forget_in(storage, "x.csv", Search(frozenset({"Jürgen"})))
+    assert forget.forget_in(storage, "x.csv", GONE) is not None
+    assert content(storage, "x.csv") == data.removesuffix(b"2,b\n")
+
+
+# Cells with all that CSV has to quote, and ids that are nearly the wanted one.
+IDS = st.sampled_from(["1007", "1007.0", "01007", "10070", "L-1007", "", "1008"]) | st.text(max_size=4)
+CELLS = st.text(st.characters(categories=["L", "N", "P", "S", "Z"]) | st.sampled_from('",;\t|\r\n'), max_size=8)
+
+
+@given(
+    rows=st.lists(st.tuples(IDS, CELLS, CELLS, st.booleans()), min_size=1, max_size=12),
+    delimiter=st.sampled_from(",;\t|"),
+    ends=st.lists(st.sampled_from(["\n", "\r\n", "\r"]), min_size=13, max_size=13)
+    | st.sampled_from([["\n"] * 13, ["\r\n"] * 13, ["\r"] * 13]),
+    open_end=st.booleans(),
+    mark=st.booleans(),
+    packed=st.booleans(),
+)
+def test_of_csv_in_any_style_exactly_the_wanted_rows_are_gone_and_every_other_byte_stays(
+    rows: list[tuple[str, str, str, bool]], delimiter: str, ends: list[str], open_end: bool, mark: bool, packed: bool
+) -> None:
+    def written(cell: str, quoted: bool) -> str:
+        must = quoted or any(sign in cell for sign in f'{delimiter}"\r\n')
+        return '"' + cell.replace('"', '""') + '"' if must else cell
+
+    lines = [delimiter.join(written(cell, quoted) for cell in cells) for *cells, quoted in rows]
+    if open_end:
+        ends = [*ends[: len(lines)], ""]
+    bytes_of = [(line + end).encode() for line, end in zip(lines, ends[1:], strict=False)]
+    header = (b"\xef\xbb\xbf" if mark else b"") + (delimiter.join(["lead_id", "a", "b"]) + ends[0]).encode()
+    stay = [data for data, row in zip(bytes_of, rows, strict=True) if as_id(row[0]) != "1007"]
+    whole = header + b"".join(bytes_of)
+    search = Search(frozenset({"1007"}), delimiter=delimiter)
+    stored = gzip.compress(whole) if packed else whole
+    with tempfile.TemporaryFile() as kept:
+        _, gone = without("x.csv", Opened(io.BytesIO(stored), len(stored), "1"), kept, search)  # type: ignore[arg-type]
+        kept.seek(0)
+        left = kept.read()
+    assert gone == len(rows) - len(stay)
+    assert (gzip.decompress(left) if packed else left) == header + b"".join(stay)
+
+
+@pytest.mark.parametrize("end", [b"\r", b"\r\n", b"\n"])
+def test_the_delimiter_is_told_whatever_ends_the_lines(places: dict[str, Storage], end: bytes) -> None:
+    places["leads"].create("batch/may.csv", end.join([b"lead_id;note", b"1007.0;1", b"1008;2", b""]))
+    removed, failed = forget.forget(places, Search(frozenset({"1007"})))
+    assert ([each.rows for each in removed], failed) == ([1], [])
+    assert content(places["leads"], "batch/may.csv") == end.join([b"lead_id;note", b"1008;2", b""])
+
+
 def test_ids_may_stand_in_the_sources_column(tmp_path: Path) -> None:
     storage = Folder(tmp_path)
     storage.create("x.csv", b"customer;note\n b ;1\nc;2\n")
@@ -211,7 +438,7 @@ def test_the_command_prints_what_remains(tmp_path: Path, capsys: pytest.CaptureF
     said = capsys.readouterr().out
     assert "outcomes/may.csv: removed 1 rows" in said
     assert "What remains" in said
-    assert "spool" in said
+    assert all(word in said for word in ("spool", ".draft-", "page-"))
     Folder(tmp_path / "leads").create("outcomes/bad.csv", b"customer,note\nb,1\n")
     assert forget.main([*options, "--lead-id", "b"]) == 1
     assert "could not be searched" in capsys.readouterr().err
