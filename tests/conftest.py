@@ -36,6 +36,10 @@ def _environment_as_found() -> Iterator[None]:
     os.environ.update(found)
 
 
+HANG_S = 600.0
+"""Seconds after which something that must happen counts as hanging. No test judges speed: its machine is shared."""
+
+
 def free_port() -> int:
     """A port that nothing listens on now."""
     with socket.socket() as probe:
@@ -43,13 +47,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = HANG_S) -> None:
     """Return when the address answers anything; fail when the process ends or time is up."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         assert process.poll() is None, f"{process.args!r} ended with {process.returncode}"
         try:
-            urllib.request.urlopen(url, timeout=1).close()
+            urllib.request.urlopen(url, timeout=30).close()
         except urllib.error.HTTPError as answer:
             answer.close()
             return
@@ -77,7 +81,7 @@ def storage_server() -> Iterator[str]:
             bucket = urllib.request.Request(
                 f"{address}/storage/v1/b?project=p", b'{"name": "leads-test"}', {"Content-Type": "application/json"}
             )
-            urllib.request.urlopen(bucket, timeout=5).close()
+            urllib.request.urlopen(bucket, timeout=HANG_S).close()
             yield address
         finally:
             server.terminate()

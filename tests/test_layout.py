@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import HANG_S
+
 ROOT = Path(__file__).parent.parent
 TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
 TOP = {"infra", "service", "monitoring", "mlflow-server", "scripts", "tests", "lock"}
@@ -57,6 +59,44 @@ def test_only_the_bindings_name_cdktf(module: str) -> None:
     assert named <= {"infra/bindings.py"}
 
 
+def is_duration(node: ast.AST) -> bool:
+    """Whether it subtracts from a clock's reading: `time.monotonic() - began`."""
+    return (
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Sub)
+        and isinstance(node.left, ast.Call)
+        and ast.unparse(node.left.func) in {"time.monotonic", "time.perf_counter", "time.process_time", "time.time"}
+    )
+
+
+def judged_durations(source: str) -> list[int]:
+    """Lines of asserts on a duration, or on a variable that holds one."""
+    nodes = list(ast.walk(ast.parse(source)))
+    names = {
+        target.id
+        for node in nodes
+        if isinstance(node, ast.Assign) and is_duration(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return [
+        node.lineno
+        for node in nodes
+        if isinstance(node, ast.Assert)
+        for part in ast.walk(node.test)
+        if is_duration(part) or (isinstance(part, ast.Name) and part.id in names)
+    ]
+
+
+def test_no_test_judges_how_long_something_took() -> None:
+    """A deadline that only ends a hang is compared with the clock itself: `time.monotonic() < deadline`."""
+    assert judged_durations("assert time.monotonic() - began < 5") == [1]
+    assert judged_durations("took = time.perf_counter() - began\nassert 1 < took < 5") == [2]
+    assert judged_durations("deadline = time.monotonic() + 600\nassert time.monotonic() < deadline") == []
+    tests = sorted((ROOT / "tests").rglob("*.py"))
+    assert [f"{file}:{line}" for file in tests for line in judged_durations(file.read_text())] == []
+
+
 def test_the_top_level_is_fixed() -> None:
     folders = {path.split("/")[0] for path in TRACKED if "/" in path}
     files = {path for path in TRACKED if "/" not in path}
@@ -87,7 +127,7 @@ def test_the_serving_lock_leaves_training_out() -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.name)
 def test_every_script_explains_itself_with_examples(script: Path) -> None:
-    shown = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=60, check=False)
+    shown = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=HANG_S, check=False)
     assert shown.returncode == 0
     assert f"scripts/{script.name}" in shown.stdout
 
@@ -96,4 +136,4 @@ def test_every_script_explains_itself_with_examples(script: Path) -> None:
 def test_every_script_exits_with_2_on_wrong_use(script: Path) -> None:
     # scripts/test passes on to pytest what it does not know
     command = [script, "--install" if script.name == "test" else "--no-such-option"]
-    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 2
+    assert subprocess.run(command, capture_output=True, timeout=HANG_S, check=False).returncode == 2

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from tests.conftest import HANG_S
+
 
 class Load:
     """One lead a request, `L-0`, `L-1` and so on. `answered` and `failed` grow while it lasts."""
@@ -27,7 +29,7 @@ class Load:
             yield
         finally:
             self._over.set()
-            thread.join(60)
+            thread.join(HANG_S)
 
     async def _run(self) -> None:
         await asyncio.gather(*(self._call() for _ in range(self._callers)))
@@ -38,7 +40,7 @@ class Load:
             lead = f"L-{next(self._numbers)}"
             try:
                 streams = streams or await asyncio.open_connection("127.0.0.1", self._port)
-                status = await asyncio.wait_for(self._post(*streams, lead), 15)
+                status = await asyncio.wait_for(self._post(*streams, lead), HANG_S)
             except (TimeoutError, OSError, EOFError) as error:
                 status, streams = repr(error), None
             if status == "200":

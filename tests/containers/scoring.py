@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from service.storage import Storage
-from tests.conftest import free_port
+from tests.conftest import HANG_S, free_port
 from tests.containers.engine import Engine
 from tests.containers.hardening import HARDENED, MEMORY, state
 from tests.service.forge import LEAD
@@ -51,9 +51,9 @@ def scoring(engine: Engine, image: str, gcs: str, models: Storage, predictions: 
     variables = [f"--env={name}={value}" for name, value in environment.items()]
     with (
         engine.container(image, *OPTIONS, *variables) as container,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as http,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=HANG_S, trust_env=False) as http,
     ):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + HANG_S
         while not is_ready(http):
             assert time.monotonic() < deadline, engine.run("logs", container)
             time.sleep(0.02)

@@ -19,7 +19,7 @@ from infra.environments import PROD
 from infra.stacks.serving import objects
 from service.records import read_object
 from service.storage import Storage, open_storage
-from tests.conftest import free_port
+from tests.conftest import HANG_S, free_port
 from tests.containers.engine import Engine
 from tests.containers.hardening import assert_without_privilege
 from tests.service.api.issuer import AUDIENCE, Issuer
@@ -89,7 +89,7 @@ def on_a_laptop(deployment: dict[str, Any], gcs: str, gcs_url: str, port: int, k
     return laptop
 
 
-def wait_for(true: Callable[[], Any], what: str, seconds: float = 90) -> None:
+def wait_for(true: Callable[[], Any], what: str, seconds: float = HANG_S) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, what
@@ -122,7 +122,7 @@ def test_the_rendered_deployment_serves_without_privilege_and_survives_a_kill(
     def inspect() -> Any:
         return json.loads(podman("inspect", name))[0]
 
-    http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False)
+    http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=HANG_S, trust_env=False)
 
     def answers(path: str) -> bool:
         try:

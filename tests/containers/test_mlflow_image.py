@@ -10,6 +10,7 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
+from tests.conftest import HANG_S
 from tests.containers.engine import Engine
 from tests.containers.hardening import assert_only_what_runs, installed, sbom, shell
 from tests.mlflow_server.cluster import Unavailable, running_cluster
@@ -63,7 +64,7 @@ def test_it_migrates_serves_keeps_a_run_and_an_artifact_and_ends_cleanly(
         engine.container(mlflow_image, *options(serving), "--health-interval=1s") as container,
         httpx.Client(base_url=tracking.url, timeout=30, trust_env=False) as http,
     ):
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + HANG_S
         while True:
             try:
                 if http.get("/health").status_code == 200:
@@ -90,7 +91,7 @@ def test_it_migrates_serves_keeps_a_run_and_an_artifact_and_ends_cleanly(
         assert facts["NoNewPrivs"] == "1"
         for folder in ("/app", "/opt/venv", "/etc"):
             assert "Read-only file system" in engine.run("exec", container, "touch", f"{folder}/x", check=False)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + HANG_S
         while engine.run("inspect", "--format", "{{.State.Health.Status}}", container) != "healthy":
             assert time.monotonic() < deadline
             time.sleep(0.2)

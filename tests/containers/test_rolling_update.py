@@ -18,7 +18,7 @@ from infra.stacks.edge import DRAINING_SECONDS, HEALTH_PATH
 from infra.stacks.serving import DEPLOY
 from service.records import read_object
 from service.storage import open_storage
-from tests.conftest import free_port
+from tests.conftest import HANG_S, free_port
 from tests.containers.engine import Engine
 from tests.containers.hardening import HARDENED, MEMORY, state
 from tests.containers.load import Load
@@ -124,7 +124,7 @@ def test_no_request_fails_and_no_record_is_lost(
             """As the Deployment does: the pod is ready before the load balancer knows it."""
             options = environment(gcs, gcs_url, ports[name])
             pod = Pod(name, stack.enter_context(engine.container(scoring_image, *HARDENED, *options)))
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + HANG_S
             while not is_ready(ports[name]):
                 assert time.monotonic() < deadline, engine.run("logs", pod.container)
                 time.sleep(0.05)
@@ -174,7 +174,7 @@ def is_ready(port: int) -> bool:
 
 def until(load: Load, count: int) -> None:
     """Wait until as many requests are answered."""
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + HANG_S
     while len(load.answered) < count:
         assert time.monotonic() < deadline, (len(load.answered), load.failed[:5])
         time.sleep(0.1)

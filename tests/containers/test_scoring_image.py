@@ -16,8 +16,9 @@ import pytest
 
 from service.records import read_object
 from service.storage import Storage, open_storage
+from tests.conftest import HANG_S
 from tests.containers.engine import Engine
-from tests.containers.figures import FIRST_SCORE_S, OVER_BASE_MB
+from tests.containers.figures import OVER_BASE_MB
 from tests.containers.hardening import (
     MEMORY,
     assert_locked,
@@ -61,21 +62,16 @@ def test_the_container_serves_a_score_without_any_privilege(engine: Engine, serv
 
 
 def test_the_engine_finds_the_container_healthy(engine: Engine, service: Service) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANG_S
     while (health := state(engine, service.container)["Health"])["Status"] != "healthy":
         assert time.monotonic() < deadline, health
         time.sleep(0.2)
 
 
-def test_the_first_score_comes_soon_after_the_start(service: Service) -> None:
-    print(f"scoring container: first score {service.first_score_s:.2f} s after its start")
-    assert service.first_score_s <= FIRST_SCORE_S
-
-
 def test_it_swaps_to_the_next_bundle_of_the_bucket(service: Service) -> None:
     before = service.http.get("/readyz").json()["model_version"]
     expected = release(service.models, seed=1).version
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + HANG_S
     while service.http.get("/readyz").json()["model_version"] != expected:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -90,7 +86,7 @@ def test_sigterm_under_load_answers_what_is_in_flight_and_uploads_every_record(
     stopping = threading.Event()
 
     def call(caller: int) -> None:
-        with httpx.Client(base_url=service.http.base_url, timeout=10, trust_env=False) as http:
+        with httpx.Client(base_url=service.http.base_url, timeout=HANG_S, trust_env=False) as http:
             for number in itertools.count():
                 lead = f"{caller}-{number}"
                 try:
@@ -108,7 +104,7 @@ def test_sigterm_under_load_answers_what_is_in_flight_and_uploads_every_record(
     with ThreadPoolExecutor(8) as callers:
         for caller in range(8):
             callers.submit(call, caller)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + HANG_S
         while len(answered) < 200:
             assert time.monotonic() < deadline, failed
             time.sleep(0.01)

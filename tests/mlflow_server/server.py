@@ -97,7 +97,7 @@ class Tracking:
             ) as process,
         ):
             try:
-                wait_for(f"{self.url}/health", process, 60)
+                wait_for(f"{self.url}/health", process)
                 yield process
             finally:
                 with contextlib.suppress(ProcessLookupError):

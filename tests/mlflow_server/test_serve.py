@@ -14,7 +14,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from tests.conftest import wait_for
+from tests.conftest import HANG_S, wait_for
 from tests.mlflow_server.cluster import SERVER, certificate, pem
 from tests.mlflow_server.server import PASSWORD, Tracking
 
@@ -99,7 +99,7 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed_in_the_middle(mi
 
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             futures = [pool.submit(log, run) for run in runs]
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + HANG_S
             while min((len(acknowledged.get(run, [])) for run in runs), default=0) < 10:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
@@ -138,7 +138,7 @@ def test_sigterm_ends_it_cleanly_with_the_request_in_flight_answered(migrated: T
     tracking = migrated
     with (
         tracking.server(TRACKING_WORKERS=workers) as server,
-        httpx.Client(base_url=tracking.url, trust_env=False, timeout=20) as http,
+        httpx.Client(base_url=tracking.url, trust_env=False, timeout=HANG_S) as http,
         tracking.cluster.admin(tracking.database) as admin,
     ):
         search = {"max_results": 10}
@@ -155,8 +155,8 @@ def test_sigterm_ends_it_cleanly_with_the_request_in_flight_answered(migrated: T
             time.sleep(0.5)
             admin.execute("COMMIT")
             assert slow.result().status_code == 200
-        assert server.wait(15) == 0
-        deadline = time.monotonic() + 10  # Python's own tracker of the workers goes last
+        assert server.wait(HANG_S) == 0
+        deadline = time.monotonic() + HANG_S  # Python's own tracker of the workers goes last
         while subprocess.run(["pgrep", "-g", str(server.pid)], capture_output=True).stdout:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -164,7 +164,7 @@ def test_sigterm_ends_it_cleanly_with_the_request_in_flight_answered(migrated: T
 
 def test_health_opens_nothing_and_readiness_asks_the_database(migrated: Tracking) -> None:
     tracking = migrated
-    with tracking.server(), httpx.Client(base_url=tracking.url, trust_env=False, timeout=30) as http:
+    with tracking.server(), httpx.Client(base_url=tracking.url, trust_env=False, timeout=HANG_S) as http:
         stranger = {"Host": "elsewhere.example.com"}
         assert http.get("/health", headers=stranger).text == "OK"
         for closed in (
@@ -184,7 +184,7 @@ def test_health_opens_nothing_and_readiness_asks_the_database(migrated: Tracking
 
         tracking.cluster.set_password(SERVER, "changed behind its back")
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + HANG_S
             while (answer := http.get("/ready")).status_code == 200:
                 assert time.monotonic() < deadline
                 time.sleep(0.5)
@@ -199,7 +199,7 @@ def test_health_opens_nothing_and_readiness_asks_the_database(migrated: Tracking
 def test_while_the_database_lets_nobody_in_all_that_needs_it_is_answered_with_5xx(migrated: Tracking) -> None:
     # That is what the alerts in the cloud go by: monitoring/catalogue/tracking.py.
     tracking = migrated
-    with tracking.server(), httpx.Client(base_url=tracking.url, trust_env=False, timeout=30) as http:
+    with tracking.server(), httpx.Client(base_url=tracking.url, trust_env=False, timeout=HANG_S) as http:
         client = MlflowClient(tracking.url)  # whose first calls open both of the server's engines
         client.create_experiment("while it does")
         client.search_registered_models()
@@ -225,7 +225,7 @@ def test_a_download_through_the_server_is_capped_and_says_where_to_get_it(migrat
     small.write_bytes(b"s" * 100_000)
     large.write_bytes(b"l" * 100_001)
     limit = {"TRACKING_DOWNLOAD_MAX_BYTES": "100000"}
-    with tracking.server(**limit), httpx.Client(base_url=tracking.url, trust_env=False, timeout=30) as http:
+    with tracking.server(**limit), httpx.Client(base_url=tracking.url, trust_env=False, timeout=HANG_S) as http:
         client = MlflowClient(tracking.url)
         run = client.create_run(client.create_experiment("capped")).info.run_id
         client.log_artifact(run, str(small), "files")
@@ -273,7 +273,7 @@ def test_it_waits_for_a_database_that_is_not_there_yet(migrated: Tracking) -> No
         with tracking.cluster.admin() as admin:
             admin.execute(f'ALTER DATABASE "{tracking.database}" RENAME TO "{missing}"')
         try:
-            wait_for(f"{tracking.url}/health", server, 60)  # type: ignore[arg-type]
+            wait_for(f"{tracking.url}/health", server)  # type: ignore[arg-type]
         finally:
             server.kill()
 

@@ -27,7 +27,7 @@ def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         subprocess.Popen([*command, *stores], env=settings, cwd=home, stdout=log, stderr=log) as server,
     ):
         try:
-            wait_for(f"http://127.0.0.1:{port}/health", server, 180)
+            wait_for(f"http://127.0.0.1:{port}/health", server)
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()

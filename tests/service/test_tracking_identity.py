@@ -16,6 +16,7 @@ from mlflow.tracking import MlflowClient
 from service import tracking_identity
 from service.tracking import TrackingError, tracked_run
 from service.tracking_identity import Identity, IdentityError, Signature, identify_to
+from tests.service import google_double
 from tests.service.google_double import Front, Google, certificate, private_pem, serving
 
 
@@ -56,19 +57,34 @@ def nowhere(google: Google, monkeypatch: pytest.MonkeyPatch) -> Iterator[Google]
         yield google
 
 
+class Clock:
+    """The wall clock of Google, of the front and of the identity: it moves only when a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    for module in (google_double, tracking_identity):
+        monkeypatch.setattr(module, "time", made)
+    return made
+
+
 @pytest.mark.slow
-def test_a_run_goes_on_over_many_lives_of_its_tokens(google: Google, front: Front) -> None:
-    google.life = 4
-    began = time.monotonic()
-    steps = 0
+def test_a_run_goes_on_over_many_lives_of_its_tokens(google: Google, front: Front, clock: Clock) -> None:
+    google.life, steps = 4, 20
     with tracked_run(front.url, "identity", {"source": "crm"}) as run:
-        while time.monotonic() - began < 8:
-            run.client.log_metric(run.id, "loss", 1.0, step=steps)
-            steps += 1
-            time.sleep(0.1)
+        for step in range(steps):
+            run.client.log_metric(run.id, "loss", 1.0, step=step)
+            clock.now += 0.5
         assert len(run.client.get_metric_history(run.id, "loss")) == steps
     assert front.refused == 0
-    assert 3 <= len(front.tokens) <= 5  # each is used for three quarters of its life
+    assert len(front.tokens) == 4  # 10 s, and each is used for three quarters of its life
     assert front.let_in > steps
 
 
@@ -88,14 +104,14 @@ def test_a_failure_names_its_cause_and_nothing_is_sent_unsigned(google: Google, 
     assert (front.let_in, front.refused) == (0, 0)
 
 
-def test_a_short_failure_is_bridged_by_the_token_at_hand(google: Google) -> None:
+def test_a_short_failure_is_bridged_by_the_token_at_hand(google: Google, clock: Clock) -> None:
     google.life = 2
     identity = Identity("https://mlflow.example.com")
     first = identity.token()
     google.broken = True
-    time.sleep(1.6)
+    clock.now += 1.6
     assert identity.token() == first
-    time.sleep(0.5)
+    clock.now += 0.5
     with pytest.raises(IdentityError, match="the account was deleted"):
         identity.token()
     google.broken = False

@@ -12,7 +12,7 @@ import httpx
 
 from service.records import PredictionRecord, read_object
 from service.storage import open_storage
-from tests.conftest import free_port, wait_for
+from tests.conftest import HANG_S, free_port, wait_for
 
 JSON = {"Content-Type": "application/json"}
 
@@ -37,7 +37,7 @@ class Server:
             self.process = subprocess.Popen(
                 [sys.executable, "-W", "error", "-m", "service.api"], env={**os.environ, **environment}, stderr=log
             )
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10, trust_env=False)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=HANG_S, trust_env=False)
         try:
             wait_for(f"{self.http.base_url}/healthz", self.process)
             if ready:
@@ -46,7 +46,7 @@ class Server:
             self.stop(signal.SIGKILL)
             raise
 
-    def wait(self, true: Any, seconds: float = 15) -> None:
+    def wait(self, true: Any, seconds: float = HANG_S) -> None:
         """Return when it is true."""
         import time
 
@@ -89,4 +89,4 @@ class Server:
         self.http.close()
         if self.process.poll() is None:
             self.process.send_signal(sign)
-        return self.process.wait(20)
+        return self.process.wait(HANG_S)

@@ -10,6 +10,7 @@ from service.api import admission
 from service.api.admission import REQUEST_BYTES, Admission
 from service.api.problem import Problem
 from service.storage import open_storage
+from tests.conftest import HANG_S
 from tests.service import forge
 from tests.service.api.server import JSON, Server
 
@@ -94,7 +95,7 @@ def test_beyond_capacity_it_sheds_and_what_it_accepts_keeps_its_latency(server: 
     over = threading.Event()
 
     def call() -> None:
-        with httpx.Client(base_url=server.http.base_url, trust_env=False, timeout=120) as http:
+        with httpx.Client(base_url=server.http.base_url, trust_env=False, timeout=HANG_S) as http:
             while not over.is_set():
                 answers.append(_timed(http, body))
 
@@ -102,7 +103,7 @@ def test_beyond_capacity_it_sheds_and_what_it_accepts_keeps_its_latency(server: 
     for thread in threads:
         thread.start()
     try:
-        server.wait(lambda: sum(status == 503 for status, *_ in answers) >= 20, 60)
+        server.wait(lambda: sum(status == 503 for status, *_ in answers) >= 20)
         ready = [server.http.get("/readyz").status_code for _ in range(5)]
     finally:
         over.set()
@@ -122,7 +123,7 @@ def test_requests_for_reasons_do_not_pile_up(server: Server) -> None:
     statuses: list[int] = []
 
     def call() -> None:
-        with httpx.Client(base_url=server.http.base_url, trust_env=False, timeout=60) as http:
+        with httpx.Client(base_url=server.http.base_url, trust_env=False, timeout=HANG_S) as http:
             for _ in range(10):
                 answer = http.post("/v1/score?explain=true", content=body, headers=JSON)
                 statuses.append(answer.status_code)

@@ -16,6 +16,7 @@ from service.api.metrics import TENTHS
 from service.model.bundle import Pointer, load, read_pointer
 from service.model.schema import Feature, LeadSchema
 from service.storage import open_storage
+from tests.conftest import HANG_S
 from tests.service import forge
 from tests.service.api.server import JSON, Server
 
@@ -187,7 +188,7 @@ def test_a_body_without_a_length_is_bounded_too(server: Server) -> None:
 
 
 def test_a_body_that_is_declared_too_long_is_refused_before_it_is_sent(server: Server) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as caller:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=HANG_S) as caller:
         caller.sendall(
             b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 4000001\r\n\r\n"
         )
@@ -198,7 +199,7 @@ def test_a_caller_who_hangs_up_is_no_failure_of_ours(server: Server) -> None:
     failed = 'leadscoring_requests_total{method="POST",route="/v1/score",status="500"}'
     gone = failed.replace("500", "499")
     before = server.metric(gone)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as caller:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=HANG_S) as caller:
         caller.sendall(
             b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{"
         )
@@ -263,7 +264,9 @@ def test_before_a_first_model_it_lives_but_is_not_ready(tmp_path: Path) -> None:
 
 
 def test_every_lead_answered_has_one_record(own: Server) -> None:
+    before = time.time()
     answers = [own.score({"lead_id": f"L{i}", "features": forge.LEAD}, {"features": {}}) for i in range(50)]
+    after = time.time()
     assert own.stop() == 0
     scored = {s["lead_id"]: s for a in answers for s in a.json()["scores"]}
     records = own.records()
@@ -273,8 +276,8 @@ def test_every_lead_answered_has_one_record(own: Server) -> None:
         assert (record.score, record.decision, record.band) == (answer["score"], answer["decision"], answer["band"])
         assert record.model_version == answer["model_version"]
         assert record.inputs == (forge.LEAD if record.lead_id.startswith("L") else {})
-        assert 0 < record.latency_ms < 1_000
-        assert abs(record.time.timestamp() - time.time()) < 120
+        assert before <= record.time.timestamp() <= after
+        assert 0 < record.latency_ms <= 1e3 * (after - before)
 
 
 def test_a_killed_instances_records_are_uploaded_by_the_next(tmp_path: Path) -> None:
@@ -408,7 +411,7 @@ def test_sigterm_answers_what_is_in_flight_and_ends_cleanly(own: Server) -> None
     threads = [threading.Thread(target=load_it) for _ in range(4)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
+    own.wait(lambda: len(answers) >= 20)
     assert own.stop() == 0
     for thread in threads:
         thread.join()
@@ -422,7 +425,7 @@ def _run(**environment: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=HANG_S,
         check=False,
     )
 

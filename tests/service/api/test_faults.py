@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import pytest
 from service.model.bundle import published_sums
 from service.records import read_object
 from service.storage import open_storage
-from tests.conftest import free_port
+from tests.conftest import HANG_S, free_port
 from tests.service import forge
 from tests.service.api.server import JSON, Server
 
@@ -40,7 +40,7 @@ class Load:
 
     def _call(self, caller: int) -> None:
         count = 0
-        with httpx.Client(base_url=self._base, trust_env=False, timeout=30) as http:
+        with httpx.Client(base_url=self._base, trust_env=False, timeout=HANG_S) as http:
             while not self._over.is_set():
                 lead = f"{caller}-{(count := count + 1)}"
                 try:
@@ -97,12 +97,12 @@ def test_it_serves_on_while_the_models_are_away_and_follows_when_they_are_back(r
     try:
         store = root / "store"
         block(store)
-        server.wait(lambda: sum("cannot be reached" in each["message"] for each in server.logs()) >= 20, 60)
+        server.wait(lambda: sum("cannot be reached" in each["message"] for each in server.logs()) >= 20)
         assert server.version() == "v1"
         assert server.score({"features": forge.LEAD}).status_code == 200
         unblock(store)
         forge.release(server.models, seed=2, version="v2")
-        server.wait(lambda: server.version() == "v2", 30)
+        server.wait(lambda: server.version() == "v2")
     finally:
         assert server.stop() == 0
 
@@ -116,12 +116,12 @@ def test_records_wait_as_long_as_their_bucket_is_away_and_all_arrive(root: Path)
         statuses = [server.score(*[{"features": forge.LEAD}] * 300).status_code for _ in range(30)]
         assert statuses == sorted(statuses)
         assert set(statuses) == {200, 503}
-        server.wait(lambda: server.metric("leadscoring_upload_failures_total") >= 5, 30)
+        server.wait(lambda: server.metric("leadscoring_upload_failures_total") >= 5)
         unready = server.http.get("/readyz")
         assert (unready.status_code, unready.headers["retry-after"]) == (503, "10")
         assert server.http.get("/healthz").status_code == 200
         unblock(root / "predictions")
-        server.wait(lambda: server.http.get("/readyz").status_code == 200, 30)
+        server.wait(lambda: server.http.get("/readyz").status_code == 200)
         assert server.score({"features": {}}).status_code == 200
     finally:
         assert server.stop() == 0
@@ -141,8 +141,8 @@ def test_a_pointer_that_flaps_is_followed_and_every_score_is_of_the_version_name
                 version = ("v1", "v2")[flip % 2]
                 forge.point(server.models, version, pointed[version])
                 time.sleep(0.01)
-            server.wait(lambda: server.version() == "v2", 30)
-            server.wait(lambda: len(load.answered) > 20, 30)
+            server.wait(lambda: server.version() == "v2")
+            server.wait(lambda: len(load.answered) > 20)
         assert load.others == []
         assert server.metric("leadscoring_model_swaps_total") > before
         assert server.http.get("/v1/model").json()["refused"] is None
@@ -157,7 +157,7 @@ def test_a_worker_killed_in_mid_request_loses_nothing_that_it_acknowledged(root:
     first = Server(root, upload_seconds=3600)
     load = Load(first)
     with load.running():
-        first.wait(lambda: len(load.answered) > 50, 60)
+        first.wait(lambda: len(load.answered) > 50)
         assert first.stop(signal.SIGKILL) == -signal.SIGKILL
     assert first.records() == []
     second = Server(root)
@@ -171,7 +171,7 @@ def test_sigterm_under_load_loses_nothing_and_fails_nobody_who_was_let_in(root: 
     server = Server(root)
     load = Load(server)
     with load.running():
-        server.wait(lambda: len(load.answered) > 50, 60)
+        server.wait(lambda: len(load.answered) > 50)
         assert server.stop() == 0
     assert recorded(server) == sorted(load.answered)
     assert not [status for status in load.others if status.startswith("5")]
@@ -190,8 +190,8 @@ def test_without_free_files_it_serves_those_whom_it_knows_and_recovers(root: Pat
                 stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
             assert server.score({"lead_id": "known", "features": forge.LEAD}).status_code == 200
             forge.release(server.models, seed=2, version="v2")
-            server.wait(lambda: server.version() == "v2", 30)  # it has files left for itself
-        server.wait(lambda: _answers(server), 30)
+            server.wait(lambda: server.version() == "v2")  # it has files left for itself
+        server.wait(lambda: _answers(server))
     finally:
         assert server.stop() == 0
     assert recorded(server) == ["known"]
@@ -247,7 +247,7 @@ def test_a_full_disk_takes_no_score_and_after_that_it_serves_again(root: Path) -
             assert set(statuses) == {200, 503}
             assert server.http.get("/readyz").status_code == 503
             filler.unlink()
-            server.wait(lambda: server.http.get("/readyz").status_code == 200, 30)
+            server.wait(lambda: server.http.get("/readyz").status_code == 200)
             assert server.score({"features": {}}).status_code == 200
         finally:
             assert server.stop() == 0
@@ -282,8 +282,8 @@ def test_a_clock_that_jumps_by_a_day_and_back_stops_nothing(root: Path, monkeypa
             assert answer.status_code == 200
             version = f"after-{number}"
             forge.release(server.models, seed=2 + number, version=version)
-            server.wait(lambda version=version: server.version() == version, 30)
-        server.wait(lambda: len(server.records()) == 4, 30)
+            server.wait(lambda version=version: server.version() == version)
+        server.wait(lambda: len(server.records()) == 4)
         with socket.create_connection(("127.0.0.1", server.port), timeout=30) as silent:
             assert silent.recv(100).startswith(b"HTTP/1.1 408 ")  # it still knows how long a caller takes
     finally:
@@ -295,18 +295,24 @@ def test_a_clock_that_jumps_by_a_day_and_back_stops_nothing(root: Path, monkeypa
 
 
 def test_a_slow_bucket_slows_no_request(root: Path, gcs_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each answer of the bucket takes a second; scoring goes on meanwhile, and the records arrive."""
+    """The bucket answers nothing until 20 requests were; the records arrive all the same."""
     upstream = int(os.environ["STORAGE_EMULATOR_HOST"].rpartition(":")[2])
-    with slow_relay(upstream, delay_s=1.0) as port:
+    answers, asked = threading.Event(), threading.Event()
+    with slow_relay(upstream, answers, asked) as port:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
         server = Server(root, predictions_url=gcs_url, upload_seconds=0.05)
         load = Load(server, callers=2)
         try:
             with load.running():
-                server.wait(lambda: server.metric("leadscoring_records_uploaded_total") > 0, 60)
+                server.wait(asked.is_set)
+                before = len(load.answered)
+                server.wait(lambda: len(load.answered) > before + 20)
+                assert server.metric("leadscoring_records_uploaded_total") == 0
+                answers.set()
+                server.wait(lambda: server.metric("leadscoring_records_uploaded_total") > 0)
             assert load.others == []
-            assert len(load.answered) > 20  # an upload alone takes a second
         finally:
+            answers.set()
             assert server.stop() == 0
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{upstream}")
         predictions = open_storage(gcs_url)
@@ -316,21 +322,21 @@ def test_a_slow_bucket_slows_no_request(root: Path, gcs_url: str, monkeypatch: p
 
 
 @contextmanager
-def slow_relay(upstream: int, delay_s: float) -> Iterator[int]:
-    """A port that passes everything on, the answers late."""
+def slow_relay(upstream: int, answers: threading.Event, asked: threading.Event) -> Iterator[int]:
+    """A port that passes everything on, answers not before `answers`; `asked` is set by the first bytes."""
 
     class Relay(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             with socket.create_connection(("127.0.0.1", upstream)) as there:
-                back = threading.Thread(target=carry, args=[there, self.request, delay_s])
+                back = threading.Thread(target=carry, args=[there, self.request, answers.wait])
                 back.start()
-                carry(self.request, there, 0)
+                carry(self.request, there, asked.set)
                 back.join()
 
-    def carry(source: socket.socket, target: socket.socket, wait_s: float) -> None:
+    def carry(source: socket.socket, target: socket.socket, first: Callable[[], object]) -> None:
         with suppress(OSError):
             while part := source.recv(65536):
-                time.sleep(wait_s)
+                first()
                 target.sendall(part)
             target.shutdown(socket.SHUT_WR)
 

@@ -1,26 +1,27 @@
 import http.client
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
 
 import pytest
 
+from service.drill import front as front_module
 from service.drill.front import Front
-from tests.conftest import free_port
+from tests.conftest import HANG_S, free_port
 
 
 class Service(HTTPServer):
-    """Notes when the headers and when the body of a request came."""
+    """Knows whether the headers and whether the body of a request came."""
 
     def __init__(self) -> None:
-        self.headers_at = self.body_at = 0.0
+        self.headers_came, self.body_came = threading.Event(), threading.Event()
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                me.headers_at = time.monotonic()
+                me.headers_came.set()
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                me.body_at = time.monotonic()
+                me.body_came.set()
                 self.send_response(503 if body == b"full" else 200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -44,7 +45,7 @@ def service() -> Iterator[Service]:
 
 
 def post(front: Front, body: bytes) -> tuple[int, bytes]:
-    caller = http.client.HTTPConnection("127.0.0.1", front.port, timeout=10)
+    caller = http.client.HTTPConnection("127.0.0.1", front.port, timeout=HANG_S)
     caller.request("POST", "/v1/score", body)
     answer = caller.getresponse()
     said = answer.status, answer.read()
@@ -61,14 +62,23 @@ def test_requests_and_answers_pass_through(service: Service) -> None:
         front.close()
 
 
-def test_a_request_that_is_held_back_begins_at_once_and_ends_late(service: Service) -> None:
+def test_a_request_that_is_held_back_begins_at_once_and_ends_late(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[tuple[float, bool, bool]] = []
+
+    def hold(seconds: float) -> None:
+        came = service.headers_came.wait(HANG_S)
+        held.append((seconds, came, service.body_came.wait(0.1)))
+
+    monkeypatch.setattr(front_module, "time", SimpleNamespace(sleep=hold))
     front = Front(service.server_port)
-    front.hold_s = 0.3
+    front.hold_s = 30
     try:
         assert post(front, b"lead") == (200, b"lead")
     finally:
         front.close()
-    assert service.body_at - service.headers_at > 0.25
+    assert held == [(30, True, False)]  # while it was held, its headers had come and its body had not
 
 
 def test_without_a_service_callers_get_502() -> None:

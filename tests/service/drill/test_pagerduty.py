@@ -3,13 +3,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from service.drill import outside
+from service.drill import pagerduty as pagerduty_module
 from service.drill.outside import Outside
 from service.drill.pagerduty import KEY, PagerDuty
+from tests.conftest import HANG_S
 
 TRIGGER = {
     "routing_key": KEY,
@@ -30,7 +33,7 @@ def pagerduty() -> Iterator[PagerDuty]:
 def send(pagerduty: PagerDuty, event: dict[str, Any]) -> int:
     request = urllib.request.Request(pagerduty.url, json.dumps(event).encode())
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=HANG_S) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as refused:
         with refused:
@@ -72,18 +75,26 @@ def test_only_the_page_asked_for_counts_and_not_an_older_one(pagerduty: PagerDut
     assert pagerduty.resolved("k", 0, time.monotonic() + 5) is not None
 
 
-def test_an_alert_is_quiet_once_its_last_event_is_a_resolve(pagerduty: PagerDuty) -> None:
+def test_an_alert_is_quiet_once_its_last_event_is_a_resolve(
+    pagerduty: PagerDuty, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for _ in range(2):
         send(pagerduty, TRIGGER)
-    began = time.monotonic()
+    now, slept = 0.0, list[float]()
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        slept.append(now)
+
+    monkeypatch.setattr(pagerduty_module, "time", SimpleNamespace(monotonic=lambda: now, sleep=sleep))
     pagerduty.until_quiet("BatchLate", 5)
-    assert time.monotonic() - began < 1
+    assert slept == []
     pagerduty.until_quiet("SpoolHalfFull", 0.3)
-    assert time.monotonic() - began >= 0.3
+    assert slept == [0.2, 0.4]
     send(pagerduty, TRIGGER | {"event_action": "resolve"})
-    began = time.monotonic()
     pagerduty.until_quiet("SpoolHalfFull", 5)
-    assert time.monotonic() - began < 1
+    assert slept == [0.2, 0.4]
 
 
 def test_silence_pages_from_outside_once_somebody_has_called_and_a_call_ends_it(
@@ -97,13 +108,13 @@ def test_silence_pages_from_outside_once_somebody_has_called_and_a_call_ends_it(
     try:
         assert pagerduty.triggered(outside.ALERT, time.monotonic(), 1) is None
         called = time.monotonic()
-        urllib.request.urlopen(watch.address, timeout=5).close()
-        page = pagerduty.triggered(outside.ALERT, called, 20)
+        urllib.request.urlopen(watch.address, timeout=HANG_S).close()
+        page = pagerduty.triggered(outside.ALERT, called, HANG_S)
         assert page is not None
         assert page.at - called > 0.5
         assert page.link == "file:///runbooks/telemetry.md"
         monkeypatch.setattr(outside, "SILENCE_S", 60)
-        urllib.request.urlopen(watch.address, timeout=5).close()
-        assert pagerduty.resolved(page.key, page.at, 20) is not None
+        urllib.request.urlopen(watch.address, timeout=HANG_S).close()
+        assert pagerduty.resolved(page.key, page.at, HANG_S) is not None
     finally:
         watch.stop()

@@ -25,6 +25,7 @@ from service.model import bundle
 from service.model.bundle import Bundle
 from service.model.decide import Decider
 from service.storage import Folder, Storage, open_storage
+from tests.conftest import HANG_S
 from tests.service import forge
 
 ROWS: list[dict[str, Any]] = [
@@ -280,7 +281,7 @@ def test_killed_in_the_middle_it_loses_and_repeats_no_row(
                 job.send_signal(signal.SIGKILL)
                 killed += 1
                 continue
-            assert job.wait(60) == 0
+            assert job.wait(HANG_S) == 0
             break
     assert killed == 2
     found = written(out)

@@ -2,22 +2,65 @@
 
 import json
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from service.lifecycle import lease as lease_module
 from service.lifecycle.job import JobFailed
-from service.lifecycle.lease import hold
+from service.lifecycle.lease import Lease, hold
 from service.storage import Conflict, Folder, Storage, StorageError, open_storage
+from tests.conftest import HANG_S
 
 KEY = "leases/retrain.json"
 
 
-def held_by(models: Storage, holder: str, seconds: float) -> None:
-    """Somebody else's lease, that nobody renews."""
-    stored = models.read(KEY)
-    data = json.dumps({"holder": holder, "until": time.time() + seconds}).encode()
-    models.swap(KEY, data, stored and stored.generation)
+class Clock:
+    """The wall clock of the leases: it moves only when a test moves it. `sleeping` says what sleeping on it does."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self.sleeping: Callable[[float], None] = self.pass_by
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.sleeping(seconds)
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(lease_module, "time", made)
+    return made
+
+
+def held_by(models: Storage, holder: str, until: float) -> None:
+    """Somebody else's lease, that nobody renews. A renewal between reading and writing only makes it try again."""
+    data = json.dumps({"holder": holder, "until": until}).encode()
+    while True:
+        stored = models.read(KEY)
+        with suppress(Conflict):
+            models.swap(KEY, data, stored and stored.generation)
+            return
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + HANG_S
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def until_renewed(lease: Lease, clock: Clock, seconds: float) -> None:
+    """Return when the lease lasts this long from now."""
+    until(lambda: lease._until == clock.now + seconds)
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -25,34 +68,45 @@ def models(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     return open_storage(str(tmp_path) if request.param == "folder" else request.getfixturevalue("gcs_url"))
 
 
-def test_a_lease_is_renewed_while_its_holder_works_and_given_back_after(models: Storage) -> None:
-    with hold(models, "retrain", seconds=0.6) as lease:
-        time.sleep(1.0)
-        lease.check()
+def test_a_lease_is_renewed_while_its_holder_works_and_given_back_after(models: Storage, clock: Clock) -> None:
+    seconds = 0.3  # renewed each 0.1 s of real time
+    with hold(models, "retrain", seconds=seconds) as lease:
+        for _ in range(3):
+            clock.now += 0.25
+            lease.check()
+            until_renewed(lease, clock, seconds)
+        clock.now += 0.1
+
+        def meanwhile(_: float) -> None:
+            until_renewed(lease, clock, seconds)
+
+        clock.sleeping = meanwhile
         with (
             pytest.raises(JobFailed, match=r"is at work: it holds .*leases/retrain\.json; try later"),
-            hold(models, "retrain", seconds=0.6),
+            hold(models, "retrain", seconds=seconds),
         ):
             pass
         lease.check()
-    started = time.monotonic()
-    with hold(models, "retrain", seconds=30) as again:
-        again.check()
-    assert time.monotonic() - started < 5
-
-
-def test_the_lease_of_a_dead_holder_is_taken_over_once_it_has_run_out(models: Storage) -> None:
-    held_by(models, "dead:1", 0.5)
     told: list[str] = []
-    with hold(models, "retrain", told.append, seconds=5) as lease:
+    with hold(models, "retrain", told.append, seconds=30) as again:
+        again.check()
+    assert told == []  # it did not have to wait
+
+
+def test_the_lease_of_a_dead_holder_is_taken_over_once_it_has_run_out(models: Storage, clock: Clock) -> None:
+    began = clock.now
+    held_by(models, "dead:1", clock.now + 20)
+    told: list[str] = []
+    with hold(models, "retrain", told.append, seconds=60) as lease:
         lease.check()
-    assert "waiting up to 0 s for the lease of dead:1" in told[0]
+    assert told == ["waiting up to 20 s for the lease of dead:1"]
+    assert clock.now == began + 20
 
 
-def test_a_holder_that_was_replaced_finds_out_and_leaves_the_new_one_alone(models: Storage) -> None:
-    with hold(models, "retrain", seconds=0.6) as lease:
-        held_by(models, "thief:1", 60)
-        time.sleep(0.5)
+def test_a_holder_that_was_replaced_finds_out_and_leaves_the_new_one_alone(models: Storage, clock: Clock) -> None:
+    with hold(models, "retrain", seconds=0.1) as lease:
+        held_by(models, "thief:1", clock.now + 60)
+        lease._renewing.join(HANG_S)  # on this clock the lease does not run out: only the conflict ends the renewing
         with pytest.raises(JobFailed, match="somebody else holds it; nothing was changed"):
             lease.check()
     stored = models.read(KEY)
@@ -65,9 +119,11 @@ class Flaky(Folder):
 
     away = False
     unheard = False
+    refused = 0
 
     def swap(self, key: str, data: bytes, generation: str | None) -> str:
         if self.away:
+            self.refused += 1
             raise StorageError("away")
         made = super().swap(key, data, generation)
         if self.unheard:
@@ -76,33 +132,36 @@ class Flaky(Folder):
         return made
 
 
-def test_a_lease_that_cannot_be_renewed_is_held_until_it_runs_out(tmp_path: Path) -> None:
+def test_a_lease_that_cannot_be_renewed_is_held_until_it_runs_out(tmp_path: Path, clock: Clock) -> None:
     models = Flaky(tmp_path)
-    with hold(models, "retrain", seconds=0.9) as lease:
+    with hold(models, "retrain", seconds=0.1) as lease:
         models.away = True
-        time.sleep(0.4)
+        until(lambda: models.refused >= 2)
+        clock.now += 0.09
         lease.check()
-        time.sleep(0.8)
+        clock.now += 0.01
         with pytest.raises(JobFailed, match="not renewed in time"):
             lease.check()
 
 
-def test_a_renewal_whose_answer_was_lost_is_none_the_less_one(tmp_path: Path) -> None:
+def test_a_renewal_whose_answer_was_lost_is_none_the_less_one(tmp_path: Path, clock: Clock) -> None:
     models = Flaky(tmp_path)
-    with hold(models, "retrain", seconds=0.6) as lease:
+    with hold(models, "retrain", seconds=0.1) as lease:
         models.unheard = True
-        time.sleep(0.9)
+        until(lambda: not models.unheard)
+        clock.now += 0.05
+        until_renewed(lease, clock, 0.1)  # the next one knows the generation
         lease.check()
 
 
-def test_of_two_that_start_at_once_one_wins(tmp_path: Path) -> None:
+def test_of_two_that_start_at_once_one_wins(tmp_path: Path, clock: Clock) -> None:
     class Late(Folder):
         """Somebody else is quicker between reading and writing."""
 
         def read(self, key: str):  # type: ignore[no-untyped-def]
             found = super().read(key)
             if found is None:
-                held_by(Folder(tmp_path), "quick:1", 60)
+                held_by(Folder(tmp_path), "quick:1", clock.now + 60)
             return found
 
     with pytest.raises(JobFailed, match="somebody else took"), hold(Late(tmp_path), "retrain", seconds=1):

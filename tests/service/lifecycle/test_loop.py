@@ -11,7 +11,7 @@ import pytest
 
 from service.lifecycle import loop
 from service.lifecycle.loop import SCHEDULE, Clock, Scheduler, commands, main, merged, serve
-from tests.conftest import free_port
+from tests.conftest import HANG_S, free_port
 
 MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)  # a Sunday
 HOUR = timedelta(hours=1)
@@ -29,7 +29,7 @@ class World:
         )
 
     def until_idle(self, now: datetime) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + HANG_S
         while self.scheduler._running:
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -102,10 +102,10 @@ def test_the_jobs_figures_are_one_page_with_each_name_once(tmp_path: Path) -> No
     server = serve(tmp_path, 0)
     try:
         base = f"http://127.0.0.1:{server.server_port}"
-        with urllib.request.urlopen(f"{base}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"{base}/metrics", timeout=HANG_S) as answer:
             page = answer.read().decode()
         with pytest.raises(urllib.error.HTTPError, match="404") as refused:
-            urllib.request.urlopen(f"{base}/../secrets", timeout=5)
+            urllib.request.urlopen(f"{base}/../secrets", timeout=HANG_S)
         refused.value.close()
     finally:
         server.shutdown()

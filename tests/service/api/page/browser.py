@@ -16,7 +16,7 @@ def chromium() -> Iterator[Browser]:
     """The browser. Without its sandbox where root runs it, for that needs another user."""
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments, timeout=120_000)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments, timeout=600_000)
         try:
             yield browser
         finally:

@@ -21,7 +21,7 @@ from tests.service.api.server import Server
 
 pytestmark = pytest.mark.system
 
-PATIENCE_MS = 60_000
+PATIENCE_MS = 600_000
 MINUS = "\u2212"
 WRITTEN = "leadscoring_records_written_total"
 expect.set_options(timeout=PATIENCE_MS)

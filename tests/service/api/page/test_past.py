@@ -2,12 +2,15 @@ import asyncio
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from service.api.page import past as past_module
 from service.api.page.past import DECISIONS, PastReader
 from service.history import Decision, append
 from service.storage import Folder, StorageError, Stored
+from tests.conftest import HANG_S
 from tests.service import forge
 
 
@@ -33,7 +36,7 @@ class Away(Folder):
 
     def read(self, key: str) -> Stored | None:
         self.asked += key == "champion.json"
-        self.answers.wait(30)
+        self.answers.wait(HANG_S)
         if self.away:
             raise StorageError("away")
         return super().read(key)
@@ -50,7 +53,7 @@ def models(tmp_path: Path) -> Away:
 
 
 def test_the_newest_entries_come_first(models: Away) -> None:
-    past, fresh = asyncio.run(PastReader(models).get())
+    past, fresh = asyncio.run(PastReader(models, wait_s=HANG_S).get())
     assert past is not None
     assert fresh
     assert past.pointer is not None
@@ -61,7 +64,7 @@ def test_the_newest_entries_come_first(models: Away) -> None:
 
 def test_what_was_just_read_is_not_read_again(models: Away) -> None:
     async def many() -> None:
-        reader = PastReader(models, keep_s=60)
+        reader = PastReader(models, keep_s=HANG_S, wait_s=HANG_S)
         await asyncio.gather(*(reader.get() for _ in range(20)))
         await reader.get()
 
@@ -71,7 +74,7 @@ def test_what_was_just_read_is_not_read_again(models: Away) -> None:
 
 def test_what_is_old_is_read_again(models: Away) -> None:
     async def twice() -> None:
-        reader = PastReader(models, keep_s=0)
+        reader = PastReader(models, keep_s=0, wait_s=HANG_S)
         await reader.get()
         append(models, decision(28))
         past, _ = await reader.get()
@@ -81,13 +84,21 @@ def test_what_is_old_is_read_again(models: Away) -> None:
     asyncio.run(twice())
 
 
-def test_while_the_storage_is_away_the_last_past_is_given_and_called_old(models: Away) -> None:
+def test_while_the_storage_is_away_the_last_past_is_given_and_called_old(
+    models: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(past_module, "time", SimpleNamespace(monotonic=lambda: now))
+
     async def away() -> None:
-        reader = PastReader(models, keep_s=0.5)
-        assert (await PastReader(models).get())[1]
-        known, _ = await reader.get()
+        nonlocal now
+        reader = PastReader(models, keep_s=30, wait_s=HANG_S)
+        known, fresh = await reader.get()
+        assert fresh
         models.away = True
-        await asyncio.sleep(0.6)
+        now = 30
+        assert await reader.get() == (known, True)
+        now = 30.1
         assert await reader.get() == (known, False)
         models.away = False
         assert (await reader.get())[1]
@@ -97,13 +108,13 @@ def test_while_the_storage_is_away_the_last_past_is_given_and_called_old(models:
 
 def test_a_storage_that_was_never_reached_gives_nothing(models: Away, caplog: pytest.LogCaptureFixture) -> None:
     models.away = True
-    assert asyncio.run(PastReader(models).get()) == (None, False)
+    assert asyncio.run(PastReader(models, wait_s=HANG_S).get()) == (None, False)
     assert [line.message for line in caplog.records if line.name.endswith("past")] == ["the history cannot be read"]
 
 
 def test_a_broken_entry_is_no_failure_of_the_page(models: Away, caplog: pytest.LogCaptureFixture) -> None:
     models.create("history/decisions/20990101T000000.000000Z-0.json", b"{")
-    assert asyncio.run(PastReader(models).get()) == (None, False)
+    assert asyncio.run(PastReader(models, wait_s=HANG_S).get()) == (None, False)
     assert [line.message for line in caplog.records if line.name.endswith("past")] == ["the history cannot be read"]
 
 
@@ -114,7 +125,7 @@ def test_a_slow_storage_is_not_waited_for(models: Away) -> None:
         assert await reader.get() == (None, False)
         assert await reader.get() == (None, False)
         models.answers.set()
-        for _ in range(600):
+        for _ in range(6_000):
             if (await reader.get())[1]:
                 break
         else:
