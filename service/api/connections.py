@@ -5,6 +5,7 @@ meets no limit: the load balancer holds few connections, and keeps them.
 """
 
 import asyncio
+import logging
 import resource
 import time
 from dataclasses import dataclass
@@ -14,8 +15,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.api import metrics, observe
 from service.api.admission import TITLE, Admission
+from service.api.logs import caught
 from service.api.problem import CONTENT_TYPE, Problem
 from service.api.score import SCORE_PATH
+
+logger = logging.getLogger(__name__)
 
 RESERVED_FILES = 64
 """Files that the service itself needs: spool, models, uploads, threads' pipes."""
@@ -265,13 +269,19 @@ async def sweep(connections: set[Connection], patience_s: float) -> None:
         await asyncio.sleep(min(SWEEP_S, patience_s / 4))
         now = time.monotonic()
         for each in list(connections):
-            _hurry(each, now, patience_s)
-        crowd = len(connections) - Connection.most * 3 // 4
-        if crowd > 0:
-            resting = [each for each in connections if each.timeout_keep_alive_task]
-            for each in sorted(resting, key=_rests_until)[:crowd]:
-                metrics.CONNECTIONS_CLOSED.labels("rested").inc()
-                each.transport.close()
+            with caught(logger, "a connection could not be checked"):
+                _hurry(each, now, patience_s)
+        with caught(logger, "no room could be made for new connections"):
+            _make_room(connections)
+
+
+def _make_room(connections: set[Connection]) -> None:
+    crowd = len(connections) - Connection.most * 3 // 4
+    if crowd > 0:
+        resting = [each for each in connections if each.timeout_keep_alive_task]
+        for each in sorted(resting, key=_rests_until)[:crowd]:
+            metrics.CONNECTIONS_CLOSED.labels("rested").inc()
+            each.transport.close()
 
 
 def _hurry(connection: Connection, now: float, patience_s: float) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
@@ -34,3 +36,12 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+@contextmanager
+def caught(logger: logging.Logger, message: str) -> Iterator[None]:
+    """Log any error of the block instead of raising it: a loop in the background must not end unnoticed."""
+    try:
+        yield
+    except Exception:
+        logger.exception(message)

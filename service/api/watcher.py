@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from service.api import metrics
 from service.api.describe import NO_MODEL
+from service.api.logs import caught
 from service.api.problem import Problem
 from service.api.scorer import Scorer
 from service.model.bundle import BundleRefused, Refusal, check_compatible, load, read_pointer
@@ -33,11 +34,8 @@ class Watcher:
     async def run(self) -> None:
         """Check until cancelled."""
         while True:
-            try:
+            with caught(logger, "the pointer could not be followed"):
                 scorer = await asyncio.to_thread(self.check)
-            except Exception:  # a fault in here must not end the watching
-                logger.exception("the pointer could not be followed")
-            else:
                 if scorer:
                     self.swap(scorer)
             await asyncio.sleep(self._poll_s)
@@ -68,8 +66,9 @@ class Watcher:
         except BundleRefused as refusal:
             self._refuse(refusal)
             return None
+        scorer = Scorer(bundle, self._max_leads)
         self._accept(generation)
-        return Scorer(bundle, self._max_leads)
+        return scorer
 
     def swap(self, scorer: Scorer) -> None:
         """Put it in service: one assignment, so that no request sees two versions."""
