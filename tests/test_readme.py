@@ -25,8 +25,7 @@ RUN_ELSEWHERE = {
     "curl -s http://127.0.0.1:8080/metrics": "service/test_local.py::test_the_requests_of_the_readme_are_answered",
     "curl -s 'http://127.0.0.1:8080/v1/score?explain=true'": "service/test_local.py"
     "::test_the_requests_of_the_readme_are_answered",
-    "scripts/bench explain": "service/lifecycle/test_explain_bar.py"
-    "::test_an_explained_scoring_costs_less_than_25_plain_ones",
+    "scripts/bench explain": "service/lifecycle/test_explain_bar.py::test_the_worst_cost_is_held_against_the_bar",
     "scripts/pictures --leads leads.csv": "service/api/page/test_page.py"
     "::test_the_pictures_are_of_every_view_in_light_and_dark",
     "export BANK_MARKETING_CSV=": "test_readme.py::test_the_figures_are_those_of_the_command",
@@ -61,7 +60,7 @@ RUN_ELSEWHERE = {
     "::test_a_drift_too_weak_to_cost_anything_misses_the_bars",
     "scripts/bench gate": "service/lifecycle/test_gate.py::test_the_bar_is_missed_on_too_few_leads",
     "scripts/bench serve": "service/bench/test_serve.py::test_a_small_run_asks_ours_another_commit_and_the_floors",
-    "scripts/bench overload": "service/bench/test_overload.py::test_a_small_run_refuses_only_what_is_too_much",
+    "scripts/bench overload": "service/bench/test_overload.py::test_a_small_run_answers_or_refuses_every_request",
     "scripts/bench start": "service/bench/test_start.py::test_a_start_is_timed_to_a_score_and_its_memory_seen",
     "scripts/soak": "service/soak/test_soak.py::test_a_minute_of_load_with_swaps_and_kills_loses_nothing",
     "scripts/fuzz": "service/soak/test_fuzz.py::test_generated_requests_meet_no_5xx_and_only_described_answers",

@@ -10,8 +10,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from service.api import watcher as watcher_module
 from service.api.connections import Connection, sweep
+from service.api.scorer import Scorer
 from service.api.watcher import Watcher
 from service.storage import open_storage
 from tests.service import forge
@@ -36,7 +36,9 @@ def beside(background: Awaitable[None], meanwhile: Awaitable[None]) -> None:
     asyncio.run(run())
 
 
-def test_a_connection_that_cannot_be_checked_keeps_no_slow_caller_open() -> None:
+def test_a_connection_that_cannot_be_checked_keeps_no_slow_caller_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Connection, "most", 10)
+
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise AssertionError("no request is ever whole")
 
@@ -52,7 +54,7 @@ def test_a_connection_that_cannot_be_checked_keeps_no_slow_caller_open() -> None
         with socket.create_connection(address):
             await until(lambda: len(state.connections) == 1)
             (broken,) = state.connections
-            broken.waiting_for = lambda: 1 / 0  # type: ignore[union-attr, method-assign, assignment, return-value]
+            broken.waiting_for = lambda: 1 / 0  # type: ignore[union-attr]
             with socket.create_connection(address, timeout=60) as slow:
                 answer = await asyncio.to_thread(slow.recv, 100)
         assert answer.startswith(b"HTTP/1.1 408 ")
@@ -85,14 +87,14 @@ def test_a_swap_that_fails_ends_no_watching(tmp_path: Path) -> None:
 def test_a_model_that_fails_unexpectedly_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models = open_storage(str(tmp_path))
     forge.release(models, version="v1")
-    real, tried = watcher_module.Scorer, []
+    tried = []
 
     def scorer(*given: Any) -> Any:
         tried.append(given)
         if len(tried) == 1:
             raise MemoryError
-        return real(*given)
+        return Scorer(*given)
 
-    monkeypatch.setattr(watcher_module, "Scorer", scorer)
+    monkeypatch.setattr("service.api.watcher.Scorer", scorer)
     watcher = Watcher(models, 0.01, 1_000, lambda: None)
     beside(watcher.run(), until(lambda: watcher.scorer is not None))
