@@ -159,9 +159,10 @@ def _run(options: argparse.Namespace, source: Any, folders: Folders, console: Co
     up = False
     with Processes(folders.root) as processes:
         try:
-            loop = _start(options, source, folders, processes, console)
+            summary = _start(options, source, folders, processes, console)
             up = True
-            processes.watch(loop)
+            print(summary, flush=True)
+            processes.watch(_loop(options, source, folders, processes) if options.with_loop else None)
         except Stopped as stopped:
             console.print("\nStopping")
             return 0 if up else stopped.exit_code
@@ -169,13 +170,11 @@ def _run(options: argparse.Namespace, source: Any, folders: Folders, console: Co
             ignore_signals()  # they would cut the stop short
 
 
-def _start(
-    options: argparse.Namespace, source: Any, folders: Folders, processes: Processes, console: Console
-) -> Program | None:
-    """Start everything; return the loop, if it was asked for."""
+def _start(options: argparse.Namespace, source: Any, folders: Folders, processes: Processes, console: Console) -> str:
+    """Start everything but the loop; return what to tell the user."""
     started = time.monotonic()
-    models = options.models or str(folders / "store")
-    mlflow_url, api_url = f"http://127.0.0.1:{options.mlflow_port}", f"http://127.0.0.1:{options.port}"
+    models = _models(options, folders)
+    mlflow_url, api_url = _addresses(options)
     mlflow = processes.start("mlflow", mlflow_command(folders, options.mlflow_port), MLFLOW_ENVIRONMENT)
     digest = _digest(options.source, source)
     if options.retrain or not _trained(folders, digest, models):
@@ -202,7 +201,7 @@ def _start(
     _show(best)
     with console.status("Starting MLflow"):
         mlflow.wait_until_answers(f"{mlflow_url}/health")
-    print(
+    return (
         f"\nUp in {time.monotonic() - started:.0f} s\n"
         f"  page      {api_url}/\n"
         f"  scoring   {api_url}/v1/score\n"
@@ -210,17 +209,23 @@ def _start(
         f"  MLflow    {mlflow_url}\n"
         f"  files     {folders.root}\n"
         + (_about_loop(options, source) if options.with_loop else "")
-        + "Ctrl-C stops everything",
-        flush=True,
+        + "Ctrl-C stops everything"
     )
-    return _loop(options, source, folders, processes, models, mlflow_url) if options.with_loop else None
 
 
-def _loop(
-    options: argparse.Namespace, source: Any, folders: Folders, processes: Processes, models: str, mlflow_url: str
-) -> Program:
-    api_url, home = f"http://127.0.0.1:{options.port}", folders / "loop"
-    command = [sys.executable, "-m", "service.lifecycle.loop", "--source", str(options.source), "--models", models]
+def _models(options: argparse.Namespace, folders: Folders) -> str:
+    return options.models or str(folders / "store")
+
+
+def _addresses(options: argparse.Namespace) -> tuple[str, str]:
+    """MLflow's and the service's."""
+    return f"http://127.0.0.1:{options.mlflow_port}", f"http://127.0.0.1:{options.port}"
+
+
+def _loop(options: argparse.Namespace, source: Any, folders: Folders, processes: Processes) -> Program:
+    (mlflow_url, api_url), home = _addresses(options), folders / "loop"
+    command = [sys.executable, "-m", "service.lifecycle.loop", "--source", str(options.source)]
+    command += ["--models", _models(options, folders)]
     command += ["--predictions", str(folders / "predictions"), "--leads", str(folders / "leads")]
     command += ["--tracking", mlflow_url, "--metrics", str(home / "figures"), "--port", str(options.loop_port)]
     command += ["--speed", str(options.speed), "--counter", f"{api_url}/metrics"]

@@ -19,6 +19,24 @@ hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process, for they share its fixtures; the tests of images share an engine.
+
+    Groups that take long come first: one that started last would keep a single core busy at the end.
+    """
+    rank: dict[str, int] = {}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+        long = 2 if item.get_closest_marker("system") else 1 if item.get_closest_marker("slow") else 0
+        rank[_group(item)] = max(rank.get(_group(item), 0), long)
+    items.sort(key=lambda item: -rank[_group(item)])
+
+
+def _group(item: pytest.Item) -> str:
+    return "containers" if item.path.parent.name == "containers" else str(item.path)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """In CI a test that could not run is a failure: nobody reads the list of skipped ones there."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

@@ -90,7 +90,7 @@ class Cloud:
 
     def environ(self) -> dict[str, str]:
         """What makes a program find the doubles, and them this folder."""
-        return {"PATH": f"{self.bin}:/usr/bin:/bin", "CLOUD": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        return {"PATH": f"{self.bin}:/usr/bin:/bin", "CLOUD": str(self.folder)}
 
 
 class Door:

@@ -42,7 +42,7 @@ def test_what_autopilot_refuses_is_refused_by_name_whatever_its_value(path: str,
 
 
 def test_what_autopilot_refuses_a_standard_cluster_may_have(engine: Terraform) -> None:
-    assert rehearse([stack(resource=cluster("enable_shielded_nodes", True))], engine)
+    assert rehearse([stack(resource=cluster("enable_shielded_nodes", True, enable_l4_ilb_subsetting=True))], engine)
 
 
 def test_what_autopilot_accepts_is_not_refused() -> None:
