@@ -11,7 +11,7 @@ from cronsim import CronSimError
 from monitoring import catalogue, google
 from monitoring.alerts import Alert
 from monitoring.platform import Job, Platform
-from monitoring.promql import duration, metric_names
+from monitoring.promql.text import duration, metric_names
 
 EPILOG = """examples:
   python -m monitoring.prometheus > rules.yaml
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
         alerts = tuple(a for a in alerts if not any(google.of(name) for name in metric_names(a.expr)))
     if given.faster > 1:
         # Imported here: its parser belongs to the tools of development, which a plain rule file does not need.
-        from monitoring.faster import faster
+        from monitoring.promql.timescale import faster
 
         alerts = tuple(faster(alert, given.faster) for alert in alerts)
     sys.stdout.write(rules(alerts))

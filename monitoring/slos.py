@@ -11,7 +11,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 from monitoring.alerts import Alert, Severity
-from monitoring.promql import duration, number
+from monitoring.promql.text import duration, number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

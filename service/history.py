@@ -48,10 +48,10 @@ class VersionOutcome(msgspec.Struct, frozen=True, kw_only=True):
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="evaluation"):
     """How the served model did on leads whose outcome is final, scored in [since, until).
 
-    `figures` and `benchmark` go by `service.lifecycle.figures.NAMES`; `complete` is None where the service's own count
-    of records could not be asked; `changes` are sentences. `business` holds contacts, revenue, cost, profit and roi of
-    the decisions, and those of as many contacts at random (`random_...`) and of contacting everyone (`all_...`).
-    `versions` are all that were served in the window, newest first.
+    `figures` and `benchmark` go by `service.lifecycle.evaluation.quality.NAMES`; `complete` is None where the service's
+    own count of records could not be asked; `changes` are sentences. `business` holds contacts, revenue, cost, profit
+    and roi of the decisions, and those of as many contacts at random (`random_...`) and of contacting everyone
+    (`all_...`). `versions` are all that were served in the window, newest first.
     """
 
     time: datetime

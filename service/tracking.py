@@ -29,7 +29,7 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 from sklearn.pipeline import Pipeline
 
 from service.history import Decision
-from service.tracking_identity import identify_to
+from service.tracking_auth import identify_to
 
 ALIAS = "champion"
 ANSWER_S = 10

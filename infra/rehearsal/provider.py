@@ -10,7 +10,7 @@ from typing import Any
 
 from tf.gen import tfplugin_pb2 as pb
 
-from infra.rehearsal import changes, facts, refusals, stateful
+from infra.rehearsal import argument_conflicts, changes, provider_facts, stateful
 from infra.rehearsal.schema import Attribute, Block, ProviderSchema
 from infra.rehearsal.values import UNKNOWN, Steps, decode, encode, settle, walk
 
@@ -49,7 +49,9 @@ class Provider:
     def validate_resource_config(self, request: Any) -> Any:
         """Refuses what the schema alone cannot: unlisted values, computed values set, arguments in conflict."""
         config, type_name = decode(request.config), request.type_name
-        conflicts = [_fault(said, "", (path.partition(".")[0],)) for path, said in refusals.refused(type_name, config)]
+        conflicts = [
+            _fault(said, "", (path.partition(".")[0],)) for path, said in argument_conflicts.refused(type_name, config)
+        ]
         faults = _faults(self.schema.resources[type_name], config)
         return pb.ValidateResourceConfig.Response(diagnostics=faults + conflicts)
 
@@ -119,7 +121,7 @@ class Provider:
 
     def _made(self, type_name: str, block: Block, planned: dict[str, Any]) -> dict[str, Any]:
         known = self.settings | {name: value for name, value in planned.items() if isinstance(value, str)}
-        answers = facts.ANSWERS.get(type_name, {})
+        answers = provider_facts.ANSWERS.get(type_name, {})
         seed = json.dumps([type_name, planned], default=str, sort_keys=True)
 
         def fill(attribute: Attribute, value: Any, steps: Steps) -> Any:
@@ -143,7 +145,7 @@ class Provider:
     def read_data_source(self, request: Any) -> Any:
         """The configuration with example answers where `facts` has them, else placeholders."""
         config = decode(request.config)
-        examples = facts.EXAMPLES.get(request.type_name, {})
+        examples = provider_facts.EXAMPLES.get(request.type_name, {})
         seed = json.dumps([request.type_name, config], default=str, sort_keys=True)
 
         def answer(attribute: Attribute, value: Any, steps: Steps) -> Any:

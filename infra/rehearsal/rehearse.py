@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.rehearsal import catalogue, isolation
-from infra.rehearsal.abreast import abreast
+from infra.rehearsal import isolation, schema_cache
 from infra.rehearsal.masking import mask
+from infra.rehearsal.parallel import abreast
 from infra.rehearsal.schema import ProviderSchema
 from infra.rehearsal.server import serve
 from infra.rehearsal.steps import Planned, StackError, Step, doing, silent
@@ -76,12 +76,12 @@ def _stage(
 
 def _providers(stacks: Sequence[Stack], notice: Callable[[str], object]) -> Iterator[ProviderSchema]:
     versions = {provider: version for stack in stacks for provider, version in stack.providers.items()}
-    for provider in versions.keys() & catalogue.BINDINGS.keys():
-        schema = catalogue.load(provider, notice=notice)
+    for provider in versions.keys() & schema_cache.BINDINGS.keys():
+        schema = schema_cache.load(provider, notice=notice)
         if schema.version != versions[provider]:
             said = f"the stacks ask for {versions[provider]}, the installed bindings are of {schema.version}"
             raise StackError(stacks[0].name, f"standing in for {provider}", said)
-        yield catalogue.select(schema, types(stacks, "resource"), types(stacks, "data"))
+        yield schema_cache.select(schema, types(stacks, "resource"), types(stacks, "data"))
 
 
 class _Run:

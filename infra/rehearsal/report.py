@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from infra.rehearsal import facts
+from infra.rehearsal import provider_facts
 from infra.rehearsal.masking import Plan
 from infra.rehearsal.steps import Planned
 
@@ -27,7 +27,11 @@ Values beginning with `rehearsed-` are made up. For the rest there is `scripts/p
 
 def examples(data_sources: Iterable[str]) -> str:
     """What a rehearsal took for the cloud's answers, for the data sources in use."""
-    known = {type_name: facts.EXAMPLES[type_name] for type_name in sorted(data_sources) if type_name in facts.EXAMPLES}
+    known = {
+        type_name: provider_facts.EXAMPLES[type_name]
+        for type_name in sorted(data_sources)
+        if type_name in provider_facts.EXAMPLES
+    }
     return "".join(
         f"\nFor an answer of {type_name}, {path}: {json.dumps(answer)}"
         for type_name, answers in known.items()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from infra.environment import Environment
-from infra.rehearsal.derive import address
+from infra.rehearsal.schema_from_bindings import address
 
 Config = dict[str, Any]  # the content of one cdk.tf.json
 

@@ -1,6 +1,6 @@
 """The cluster that serves: regional, private GKE Autopilot, and what may run on it.
 
-What Autopilot decides by itself is not repeated here, for its provider refuses it: infra/rehearsal/refusals.py.
+What Autopilot decides by itself is not repeated here, for the provider refuses it: rehearsal/argument_conflicts.py.
 """
 
 from infra.bindings import (

@@ -29,7 +29,7 @@ CLAIMS = {
 }
 
 # To compare the cloud with the state Terraform reads every resource, of each its settings and its grants. The budget is
-# read with a role on the billing account, which no stack grants: infra/owner.py.
+# read with a role on the billing account, which no stack grants: infra/operations/owner.py.
 # https://cloud.google.com/iam/docs/roles-permissions
 VIEWERS = (
     "roles/artifactregistry.reader",

@@ -7,7 +7,6 @@ https://cloud.google.com/kubernetes-engine/docs/how-to/standalone-neg
 
 from typing import Any
 
-from infra.armor import front_door, health_only
 from infra.bindings import (
     Backend,
     BackendIap,
@@ -36,8 +35,9 @@ from infra.bindings import (
     UrlRedirect,
     UrlTest,
 )
-from infra.certificate import add_certificate
-from infra.cluster_access import reach_cluster
+from infra.components.certificate import add_certificate
+from infra.components.cloud_armor import front_door, health_only
+from infra.components.cluster_access import reach_cluster
 from infra.environment import Environment
 
 HEALTH_PATH = "/readyz"  # a verified model is loaded

@@ -30,9 +30,9 @@ from infra.bindings import (
     ServiceAccount,
     TerraformStack,
 )
+from infra.components.kms_keys import add_keys
+from infra.components.logging import add_logs
 from infra.environment import Environment
-from infra.keys import add_keys
-from infra.logs import add_logs
 
 APIS = (
     "artifactregistry.googleapis.com",

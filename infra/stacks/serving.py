@@ -18,7 +18,7 @@ from infra.bindings import (
     ServiceAccountIamMember,
     TerraformStack,
 )
-from infra.cluster_access import reach_cluster
+from infra.components.cluster_access import reach_cluster
 from infra.environment import Environment
 
 DEPLOY = Path(__file__).parents[2] / "service" / "deploy"

@@ -24,9 +24,9 @@ CREATE = "roles/storage.objectCreator"  # new objects only: it can neither repla
 CHANGE = "roles/storage.objectUser"
 
 POINTER = "champion.json"  # names the model that serves; service.model.bundle moves it
-LEASES = "leases/"  # which job is at work; service.lifecycle.lease takes and renews them
+LEASES = "leases/"  # which job is at work; service.lifecycle.promotion.lease takes and renews them
 BATCHES = "batch/"  # where the batch job puts its output
-QUARANTINE = "quarantine/"  # rows that a job could not use; service.lifecycle.quarantine
+QUARANTINE = "quarantine/"  # rows that a job could not use; service.lifecycle.data.quarantine
 
 
 class StorageStack(TerraformStack):

@@ -1,6 +1,5 @@
 """Every SLO and every alert. Policies, rule files, dashboards and proofs are all made from this list."""
 
-from monitoring import promql
 from monitoring.alerts import Alert
 from monitoring.catalogue import (
     capacity,
@@ -15,6 +14,7 @@ from monitoring.catalogue import (
     tracking,
 )
 from monitoring.platform import Platform
+from monitoring.promql import text
 
 DEFAULT = Platform()
 
@@ -37,4 +37,4 @@ def alerts(platform: Platform = DEFAULT) -> tuple[Alert, ...]:
 
 def metric_names(platform: Platform = DEFAULT) -> frozenset[str]:
     """Every metric that some alert reads: each must be exported by something that runs."""
-    return frozenset(name for alert in alerts(platform) for name in promql.metric_names(alert.expr))
+    return frozenset(name for alert in alerts(platform) for name in text.metric_names(alert.expr))

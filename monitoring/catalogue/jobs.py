@@ -6,7 +6,7 @@ from functools import partial
 
 from monitoring.alerts import Alert, Severity
 from monitoring.platform import Job
-from monitoring.promql import duration
+from monitoring.promql.text import duration
 
 ticket = partial(Alert, severity=Severity.TICKET, runbook="jobs.md")
 MINUTE = timedelta(minutes=1)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 from monitoring.platform import Job, Platform
-from monitoring.promql import duration
+from monitoring.promql.text import duration
 from monitoring.slos import TICKET_WINDOWS, Slo
 
 FOUR_WEEKS = timedelta(days=28)  # whole weeks: each period holds as many busy Mondays

@@ -9,8 +9,8 @@ import numpy as np
 
 from monitoring.dashboards import dashboards, pictures
 from monitoring.dashboards.simulated import further
-from monitoring.proof.replay.firing import replay
-from monitoring.proof.replay.world import DAY, EPOCH
+from monitoring.simulation.firing import replay
+from monitoring.simulation.world import DAY, EPOCH
 
 SEED, DAYS = 0, 14
 FIRST, LAST, EVERY = 3, 10, 10  # days that are drawn, a value every so many minutes

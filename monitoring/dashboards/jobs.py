@@ -1,8 +1,8 @@
 """The jobs of the closed loop."""
 
 from monitoring.alerts import Alert
-from monitoring.conditions import Condition, conditions
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Unit
+from monitoring.promql.conditions import Condition, conditions
 
 
 def dashboard(alerts: tuple[Alert, ...]) -> Dashboard:

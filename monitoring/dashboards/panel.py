@@ -7,7 +7,7 @@ from enum import StrEnum
 import promql_parser as promql
 
 from monitoring.alerts import Alert
-from monitoring.conditions import Condition, conditions, normal
+from monitoring.promql.conditions import Condition, conditions, normal
 
 
 class Unit(StrEnum):

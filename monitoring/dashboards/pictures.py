@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Unit
-from monitoring.proof.replay.tsdb import Tsdb
+from monitoring.simulation.tsdb import Tsdb
 
 ACROSS = 3
 COLOURS = ("#2f7cc4", "#4f9d69", "#8e6bb8", "#c98a2b", "#3aa6a6", "#b85c8a", "#7a8a3c", "#5a6577")

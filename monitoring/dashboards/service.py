@@ -5,7 +5,7 @@ from monitoring.catalogue.front_door import CHECKED, PER_POD
 from monitoring.catalogue.pods import AVAILABLE, CONTAINER, CPU, MEMORY, WANTED
 from monitoring.catalogue.promises import AVAILABILITY, LATENCY, SCORED
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Threshold, Unit
-from monitoring.promql import duration
+from monitoring.promql.text import duration
 
 BAD = "Failed and slow requests"
 DURATIONS = f"sum by (le) (rate(leadscoring_request_duration_seconds_bucket{{{SCORED}}}[5m]))"

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring import google
-from monitoring.proof.replay.tsdb import Samples
-from monitoring.proof.replay.world import DAY, EPOCH, World
+from monitoring.simulation.tsdb import Samples
+from monitoring.simulation.world import DAY, EPOCH, World
 
 Array = NDArray[np.float64]
 

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from monitoring import catalogue
 from monitoring.alerts import Alert
+from monitoring.promql.mutants import Mutant, mutants
 from monitoring.proof import promtool
 from monitoring.proof.cases import MINUTE, Case
-from monitoring.proof.mutants import Mutant, mutants
-from monitoring.proof.replay.firing import replay
-from monitoring.proof.stories import cases
+from monitoring.proof.scenarios import cases
+from monitoring.simulation.firing import replay
 
 SURVIVORS_ALLOWED = 0.02
 EPILOG = """examples:

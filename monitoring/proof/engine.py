@@ -14,7 +14,7 @@ from pathlib import Path
 
 from monitoring import prometheus
 from monitoring.alerts import Alert
-from monitoring.promql import duration
+from monitoring.promql.text import duration
 from monitoring.proof.promtool import find
 
 Labels = tuple[tuple[str, str], ...]

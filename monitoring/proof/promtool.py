@@ -17,7 +17,7 @@ from pathlib import Path
 
 from monitoring import prometheus
 from monitoring.alerts import Alert
-from monitoring.promql import duration
+from monitoring.promql.text import duration
 from monitoring.proof.cases import MINUTE, Case, Firing
 
 AT_ONCE = 2  # processes

@@ -14,15 +14,15 @@ from rich.table import Table
 
 from monitoring import catalogue, limits
 from monitoring.alerts import Alert, Severity
-from monitoring.conditions import conditions
 from monitoring.dashboards import ELSEWHERE, dashboards
-from monitoring.promql import duration
+from monitoring.promql.conditions import conditions
+from monitoring.promql.text import duration
 from monitoring.proof.cases import Case
 from monitoring.proof.engine import EngineFailed
-from monitoring.proof.replay.firing import DAYS, replay
-from monitoring.proof.stories import cases
+from monitoring.proof.scenarios import cases
 from monitoring.review import diff, plot
 from monitoring.review.explain import number, sentence
+from monitoring.simulation.firing import DAYS, replay
 
 PICTURES = Path(".platform/alerts")
 TOLD = {

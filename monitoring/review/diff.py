@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 
 from monitoring.alerts import Alert, Severity
-from monitoring.conditions import conditions
-from monitoring.proof.replay.firing import Replay
+from monitoring.promql.conditions import conditions
 from monitoring.review.explain import number
+from monitoring.simulation.firing import Replay
 
 ROOT = Path(__file__).parents[2]
 _LONGEST = 120  # seconds

@@ -2,7 +2,7 @@
 
 import promql_parser as promql
 
-from monitoring.conditions import Condition, flat
+from monitoring.promql.conditions import Condition, flat
 
 _COMPARED = {
     ">": "is above",

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from monitoring.alerts import Alert
-from monitoring.conditions import Condition, conditions
-from monitoring.promql import duration
+from monitoring.promql.conditions import Condition, conditions
+from monitoring.promql.text import duration
 from monitoring.proof import engine
 from monitoring.proof.cases import MINUTE, Case
 from monitoring.proof.decoys import AMONG

@@ -20,13 +20,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from service.lifecycle import job
-from service.lifecycle.encode import Encoder, Form, form_of
-from service.lifecycle.job import JobFailed, Progress
-from service.lifecycle.publish import Gauge
-from service.lifecycle.scoring import Counts, Format, quarantine_to, score_file
-from service.lifecycle.source import SourceError, load_source
-from service.lifecycle.stream import LeadFile
+from service.lifecycle.data.batch_scoring import Counts, Format, quarantine_to, score_file
+from service.lifecycle.data.encoder import Encoder, Form, form_of
+from service.lifecycle.data.lead_file import LeadFile
+from service.lifecycle.data.source import SourceError, load_source
+from service.lifecycle.runtime import runner
+from service.lifecycle.runtime.job_gauges import Gauge
+from service.lifecycle.runtime.runner import JobFailed, Progress
 from service.model import bundle
 from service.model.bundle import Bundle
 from service.storage import Conflict, Opened, Storage, Writable, open_storage
@@ -159,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job; return its exit status."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    job.check_places(parser, given, "models", "input", "out")
+    runner.check_places(parser, given, "models", "input", "out")
     if f"{given.out}/".startswith(f"{given.input.rstrip('/')}/"):
         parser.error("--out lies in --input: the next run would take the scores for leads")
     try:
@@ -167,13 +167,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         models, leads, out = (open_storage(url) for url in (given.models, given.input, given.out))
         task, tasks = _share(os.environ)
     except (SourceError, ValueError) as error:
-        return job.failed(Console(stderr=True), error, 2)
+        return runner.failed(Console(stderr=True), error, 2)
 
     def work(tell: Progress) -> Sequence[Gauge]:
         run(Batch(load_bundle(models), form, leads, out, given.format, given.threads, task, tasks, tell))
         return ()
 
-    return job.supervise("batch", given.metrics, models, work, always=task == 0)
+    return runner.supervise("batch", given.metrics, models, work, always=task == 0)
 
 
 def _share(environment: "os._Environ[str]") -> tuple[int, int]:
@@ -207,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    job.add_places(parser, "models")
+    runner.add_places(parser, "models")
     for name, variable, what in (("input", "LEADS", "the files of leads"), ("out", "PREDICTIONS", "the scores")):
         url = os.environ.get(f"LEADSCORING_{variable}_URL")
         parser.add_argument(
@@ -218,7 +218,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     parser.add_argument("--format", choices=("csv", "parquet"), help="of the scores (default: as the leads are)")
     add_form(parser)
-    job.add_metrics(parser)
+    runner.add_metrics(parser)
     return parser
 
 

@@ -14,14 +14,14 @@ from rich.table import Table
 
 from service import history, tracking
 from service.history import DriftCheck
-from service.lifecycle.card import number, spoken
-from service.lifecycle.challenge import score
-from service.lifecycle.expected import expected
-from service.lifecycle.job import JobFailed, Loop, days, parser, run
-from service.lifecycle.publish import Gauge
-from service.lifecycle.quarantine import set_aside
-from service.lifecycle.shift import compare
-from service.lifecycle.window import Scored, prepare, read_scored
+from service.lifecycle.data.quarantine import set_aside
+from service.lifecycle.drift_detection.estimates import expected
+from service.lifecycle.drift_detection.homogeneity import compare
+from service.lifecycle.evaluation.scored import Scored, prepare, read_scored
+from service.lifecycle.promotion.challenger import score
+from service.lifecycle.runtime.job_gauges import Gauge
+from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
+from service.lifecycle.training.model_card import number, spoken
 from service.model import bundle
 from service.model.bundle import Bundle, BundleRefused
 
@@ -89,7 +89,7 @@ def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
         )
         loop.tell("drawing the report")
         # Imported here: it takes seconds, which a check that ends before need not wait for.
-        from service.lifecycle.drift_report import report
+        from service.lifecycle.drift_detection.report import report
 
         page = report(reference, frame, scores, manifest.threshold, compared)
         loop.tell(f"recording the run at {loop.tracking}")

@@ -10,19 +10,19 @@ from rich.table import Table
 
 from service import history, tracking
 from service.history import Evaluation, VersionOutcome
-from service.lifecycle import compare, completeness
-from service.lifecycle.card import number, spoken
-from service.lifecycle.completeness import Completeness
-from service.lifecycle.figures import NAMES
-from service.lifecycle.job import JobFailed, Loop, days, parser, run
-from service.lifecycle.judgement import Judgement, judge_version
-from service.lifecycle.leads import outcome_values
-from service.lifecycle.outcomes import Judged, judge, read_outcomes
-from service.lifecycle.publish import Gauge
-from service.lifecycle.quarantine import Rejected, set_aside
-from service.lifecycle.report import report
-from service.lifecycle.selection import HELD_OUT
-from service.lifecycle.window import Scored, read_scored
+from service.lifecycle.data.leads import outcome_values
+from service.lifecycle.data.quarantine import Rejected, set_aside
+from service.lifecycle.evaluation import completeness, regressions
+from service.lifecycle.evaluation.completeness import Completeness
+from service.lifecycle.evaluation.outcomes import Judged, judge, read_outcomes
+from service.lifecycle.evaluation.quality import NAMES
+from service.lifecycle.evaluation.report import report
+from service.lifecycle.evaluation.scored import Scored, read_scored
+from service.lifecycle.evaluation.version_quality import Judgement, judge_version
+from service.lifecycle.runtime.job_gauges import Gauge
+from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
+from service.lifecycle.training.model_card import number, spoken
+from service.lifecycle.training.selection import HELD_OUT
 from service.model import bundle
 from service.model.bundle import Pointer
 
@@ -148,11 +148,11 @@ def _headline(every: Sequence[Judgement], pointer: Pointer) -> tuple[Judgement, 
 def _changes(headline: Judgement, since: datetime, earlier: Sequence[Evaluation]) -> list[str]:
     figures, manifest = headline.whole.figures, headline.manifest
     held_out = max(1, round(HELD_OUT * manifest.provenance.rows))
-    changes = compare.against_benchmark(figures, manifest.benchmark, headline.whole.leads, held_out)
+    changes = regressions.against_benchmark(figures, manifest.benchmark, headline.whole.leads, held_out)
     # Of overlapping windows most leads are the same: their difference says little.
     if apart := [e for e in earlier if e.until <= since]:
         when = f"with {apart[-1].model_version} until {apart[-1].until:%Y-%m-%d}"
-        changes += compare.against_earlier(figures, apart[-1].figures, when)
+        changes += regressions.against_earlier(figures, apart[-1].figures, when)
     return changes
 
 

@@ -19,11 +19,11 @@ from typing import IO
 
 from rich.console import Console
 
-from service.lifecycle import job
-from service.lifecycle.erase import READ, Search, without
-from service.lifecycle.job import JobFailed, Progress
-from service.lifecycle.publish import Gauge
-from service.lifecycle.source import ID_COLUMN, Source, SourceError, load_source
+from service.lifecycle.data.erasure import READ, Search, without
+from service.lifecycle.data.source import ID_COLUMN, Source, SourceError, load_source
+from service.lifecycle.runtime import runner
+from service.lifecycle.runtime.job_gauges import Gauge
+from service.lifecycle.runtime.runner import JobFailed, Progress
 from service.storage import Conflict, Storage, open_storage
 
 PLACES = {
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job; return its exit status."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    job.check_places(parser, given, *PLACES)
+    runner.check_places(parser, given, *PLACES)
     leads = frozenset(lead.strip() for lead in given.lead_id)
     if "" in leads:
         parser.error("--lead-id is empty")
@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         source: Source | None = load_source(given.source) if given.source else None
         storages = {name: open_storage(getattr(given, name)) for name in PLACES}
     except (SourceError, ValueError) as error:
-        return job.failed(console, error, 2)
+        return runner.failed(console, error, 2)
     named = (given.id_column, source.id_column if source else None, ID_COLUMN)
     id_columns = tuple(dict.fromkeys(column for column in named if column))
     search = Search(leads, id_columns, source.delimiter if source else None)
@@ -176,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         return ()
 
-    return job.supervise("forget", None, storages["leads"], work)
+    return runner.supervise("forget", None, storages["leads"], work)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -188,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--lead-id", action="append", required=True, metavar="ID", help="the lead; may be repeated")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
-    job.add_places(parser, *PLACES)
+    runner.add_places(parser, *PLACES)
     parser.add_argument("--source", type=Path, metavar="FILE.toml", help="lead source that names the id's column")
     parser.add_argument("--id-column", metavar="NAME", help="another column that holds ids (always searched: lead_id)")
     for name in ("noncurrent", "soft-delete"):

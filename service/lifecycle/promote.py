@@ -9,8 +9,8 @@ from rich.console import Console
 
 from service import history
 from service.history import Decision, Move
-from service.lifecycle.job import EXIT, JobFailed, Progress, add_places, check_places, failed
-from service.lifecycle.repair import decision_of, repair
+from service.lifecycle.promotion.reconcile import decision_of, repair
+from service.lifecycle.runtime.runner import EXIT, JobFailed, Progress, add_places, check_places, failed
 from service.model import bundle
 from service.model.bundle import SUMS, Bundle, BundleRefused, Pointer
 from service.storage import Conflict, Storage, StorageError, open_storage

@@ -16,16 +16,18 @@ from rich.console import Console
 
 from service import history, tracking
 from service.history import Decision, DriftCheck, Estimate, Trigger
-from service.lifecycle import job, lease, release
-from service.lifecycle.challenge import challenge, refit, score, window
-from service.lifecycle.export import ParityError
-from service.lifecycle.gate import Rules, miscalibration
-from service.lifecycle.job import JobFailed, Loop
-from service.lifecycle.matured import Matured, matured
-from service.lifecycle.publish import Gauge
-from service.lifecycle.release import Release
-from service.lifecycle.repair import repair
-from service.lifecycle.selection import TooFewOutcomes
+from service.lifecycle.evaluation.labelled import Matured, matured
+from service.lifecycle.promotion import lease
+from service.lifecycle.promotion.challenger import challenge, refit, score, window
+from service.lifecycle.promotion.gate import Rules, miscalibration
+from service.lifecycle.promotion.reconcile import repair
+from service.lifecycle.runtime import runner
+from service.lifecycle.runtime.job_gauges import Gauge
+from service.lifecycle.runtime.runner import JobFailed, Loop
+from service.lifecycle.training import registration
+from service.lifecycle.training.onnx_export import ParityError
+from service.lifecycle.training.registration import Release
+from service.lifecycle.training.selection import TooFewOutcomes
 from service.model import bundle
 from service.model.bundle import Bundle, Pointer
 from service.tracking import Run
@@ -82,7 +84,7 @@ def retrain(
         loop.tell(f"publishing {ready.manifest.version} to {loop.models.url}")
         moved = Pointer(
             version=ready.manifest.version,
-            sums_sha256=release.publish(loop.models, ready),
+            sums_sha256=registration.publish(loop.models, ready),
             moved_at=loop.now,
             moved_by=AUTHOR,
             reason=decision.reason,
@@ -122,11 +124,11 @@ class _Attempt:
             loop.tell("it is better; fitting it again on all leads")
             chosen = refit(every, tried.chosen, source)
             seen, was = every.seen(), self.champion.version
-            ready = release.prepare(source, every.leads, chosen, seen, self.run.id, loop.now, was, verdict.figures)
+            ready = registration.prepare(source, every.leads, chosen, seen, self.run.id, loop.now, was, verdict.figures)
         except (TooFewOutcomes, ParityError) as error:
             return self.decided("refused", str(error)), None
         loop.tell(f"recording the run at {loop.tracking}")
-        release.record(ready, source, every.leads, chosen, self.run)
+        registration.record(ready, source, every.leads, chosen, self.run)
         return self.decided("promoted", verdict.reason, verdict.figures, ready.manifest.version), ready
 
     def decided(
@@ -201,7 +203,7 @@ def _work(loop: Loop, given: argparse.Namespace) -> list[Gauge]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status, 0 also where the challenger was refused."""
-    options = job.parser(
+    options = runner.parser(
         "retrain", "Train a challenger on all matured leads; serve it if it passes the gate.", EXAMPLES
     )
     options.add_argument(
@@ -220,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=COOL_DOWN / timedelta(days=1),
         help="least time since the last retraining or promotion (default: %(default)g)",
     )
-    return job.run("retrain", options, _work, arguments)
+    return runner.run("retrain", options, _work, arguments)
 
 
 if __name__ == "__main__":

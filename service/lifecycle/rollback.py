@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from service.lifecycle.job import check_places
 from service.lifecycle.promote import command, run
+from service.lifecycle.runtime.runner import check_places
 
 EXAMPLES = """  python -m service.lifecycle.rollback --author ann --reason "too few contacts since Monday" \\
       --models gs://bucket --tracking http://127.0.0.1:5000

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from service.lifecycle import batch
-from service.lifecycle.encode import Encoder, form_of
-from service.lifecycle.job import JobFailed, add_places, end_on_sigterm, failed
-from service.lifecycle.scoring import Counts, Format, quarantine_to, score_file
-from service.lifecycle.source import Source, SourceError, load_source
-from service.lifecycle.stream import LeadFile
+from service.lifecycle.data.batch_scoring import Counts, Format, quarantine_to, score_file
+from service.lifecycle.data.encoder import Encoder, form_of
+from service.lifecycle.data.lead_file import LeadFile
+from service.lifecycle.data.source import Source, SourceError, load_source
+from service.lifecycle.runtime.runner import JobFailed, add_places, end_on_sigterm, failed
 from service.model.bundle import Bundle, BundleRefused
 from service.storage import Folder, StorageError, open_storage
 

@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from service import tracking
-from service.lifecycle import export, release, selection
-from service.lifecycle.card import choice_rows, figure_rows, spoken
-from service.lifecycle.job import add_places, end_on_sigterm, failed, shown_progress
-from service.lifecycle.leads import Leads, load
-from service.lifecycle.matured import Matured
-from service.lifecycle.repair import repair
-from service.lifecycle.selection import Progress, Selection, TooFewOutcomes
-from service.lifecycle.source import Source, SourceError, load_source
+from service.lifecycle.data.leads import Leads, load
+from service.lifecycle.data.source import Source, SourceError, load_source
+from service.lifecycle.evaluation.labelled import Matured
+from service.lifecycle.promotion.reconcile import repair
+from service.lifecycle.runtime.runner import add_places, end_on_sigterm, failed, shown_progress
+from service.lifecycle.training import onnx_export, registration, selection
+from service.lifecycle.training.model_card import choice_rows, figure_rows, spoken
+from service.lifecycle.training.selection import Progress, Selection, TooFewOutcomes
 from service.model import bundle
 from service.model.bundle import BundleRefused, Manifest, Pointer
 from service.model.schema import LeadSchema
@@ -55,14 +55,14 @@ def train(source: Source, models: Storage, tracking_uri: str, tell: Progress = l
         leads = load(source, served_schema(source, models, pointed[0]) if pointed else None)
         chosen = selection.select(leads, source.metric, source.economics, source.recipe, tell=tell)
         tell("comparing the exported model with scikit-learn")
-        ready = release.prepare(source, leads, chosen, Matured.whole(leads).seen(), run.id, datetime.now(UTC))
+        ready = registration.prepare(source, leads, chosen, Matured.whole(leads).seen(), run.id, datetime.now(UTC))
         tell(f"recording the run at {tracking_uri}")
-        registered = release.record(ready, source, leads, chosen, run)
+        registered = registration.record(ready, source, leads, chosen, run)
     manifest = ready.manifest
     tell(f"publishing {manifest.version} to {models.url}")
     pointer = Pointer(
         version=manifest.version,
-        sums_sha256=release.publish(models, ready),
+        sums_sha256=registration.publish(models, ready),
         moved_at=datetime.now(UTC),
         moved_by="service.lifecycle.train",
         reason=f"trained on {source.name}; held-out {source.metric} {manifest.benchmark[source.metric]:.4f}",
@@ -114,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
                 leads, chosen = trained.leads, trained.selection
     except (SourceError, ValueError) as error:
         return failed(console, error, 2)
-    except (TooFewOutcomes, export.ParityError, tracking.TrackingError, BundleRefused, StorageError) as error:
+    except (TooFewOutcomes, onnx_export.ParityError, tracking.TrackingError, BundleRefused, StorageError) as error:
         return failed(console, error, 1)
     _show(out, source, leads, chosen)
     if not given.figures:

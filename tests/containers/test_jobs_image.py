@@ -11,9 +11,9 @@ from mlflow.tracking import MlflowClient
 
 from service.model import bundle
 from service.storage import open_storage
+from tests.benchmarks.image import SHARE
 from tests.conftest import HANG_S
 from tests.containers.engine import Engine
-from tests.containers.figures import SHARE
 from tests.containers.hardening import HARDENED, assert_locked, assert_only_what_runs, installed, sbom, state
 from tests.service.lifecycle import loop
 

@@ -16,9 +16,9 @@ import pytest
 
 from service.records import read_object
 from service.storage import Storage, open_storage
+from tests.benchmarks.image import OVER_BASE_MB
 from tests.conftest import HANG_S
 from tests.containers.engine import Engine
-from tests.containers.figures import OVER_BASE_MB
 from tests.containers.hardening import (
     MEMORY,
     assert_locked,

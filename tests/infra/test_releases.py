@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from infra import release, releases
+from infra import releases
 from infra.environments import DEV, ENVIRONMENTS, PROD
+from infra.operations import images
 from infra.rehearsal import real
 from infra.rehearsal.steps import StackError
 from infra.rehearsal.terraform import Terraform
@@ -97,4 +98,4 @@ def test_what_is_no_digest_is_not_written(tmp_path: Path) -> None:
 
 
 def test_every_image_has_a_recipe() -> None:
-    assert set(release.RECIPES) == set(releases.IMAGES)
+    assert set(images.RECIPES) == set(releases.IMAGES)

@@ -8,8 +8,8 @@ import pytest
 
 import monitoring
 from infra.environments import PROD
-from infra.programs import Programs
-from infra.rollout import reached
+from infra.operations.programs import Programs
+from infra.operations.rollout import reached
 from monitoring.platform import Platform
 from tests.infra.conftest import Plans
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from infra import ci
 from infra.environments import ENVIRONMENTS
+from infra.operations import ci
 from infra.rehearsal.synthesis import readable, sensitive
 from tests.infra.conftest import Plans, Stacks, planned
 

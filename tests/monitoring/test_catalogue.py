@@ -13,7 +13,7 @@ from monitoring import catalogue
 from monitoring.alerts import Alert, Severity
 from monitoring.catalogue import model, promises, records
 from monitoring.platform import Job, Platform
-from monitoring.promql import duration, metric_names, number
+from monitoring.promql.text import duration, metric_names, number
 from monitoring.slos import Slo
 from service.settings import Settings
 

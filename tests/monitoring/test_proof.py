@@ -9,14 +9,14 @@ import pytest
 
 from monitoring import catalogue
 from monitoring.alerts import Alert, Severity
-from monitoring.promql import metric_names
+from monitoring.promql.mutants import mutants
+from monitoring.promql.text import metric_names
 from monitoring.proof import __main__ as proof
 from monitoring.proof import promtool
 from monitoring.proof.cases import MINUTE, Case, Firing, counter, gauge
 from monitoring.proof.decoys import among_others, decoys, selectors, takes
-from monitoring.proof.mutants import mutants
 from monitoring.proof.promtool import Batch
-from monitoring.proof.stories import cases
+from monitoring.proof.scenarios import cases
 
 ALERTS = catalogue.alerts()
 CASES = cases(ALERTS)

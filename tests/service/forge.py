@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from service.lifecycle.candidates import candidates
-from service.lifecycle.export import Exported, golden, to_onnx
-from service.lifecycle.reference import describe
+from service.lifecycle.training.candidates import candidates
+from service.lifecycle.training.onnx_export import Exported, golden, to_onnx
+from service.lifecycle.training.reference_profile import describe
 from service.model.bundle import (
     Band,
     Economics,

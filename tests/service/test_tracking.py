@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from mlflow.tracking import MlflowClient
 
 from service.history import Decision
-from service.lifecycle.candidates import MAX_CATEGORIES, candidates
-from service.lifecycle.selection import fit
+from service.lifecycle.training.candidates import MAX_CATEGORIES, candidates
+from service.lifecycle.training.selection import fit
 from service.model.schema import Feature, LeadSchema
 from service.tracking import ALIAS, TrackingError, end_abandoned, follow, tracked_run
 from tests.conftest import free_port

@@ -6,15 +6,15 @@ import grpc
 import pytest
 from tf.gen import tfplugin_pb2 as pb
 
-from infra.rehearsal import catalogue, facts
+from infra.rehearsal import provider_facts, schema_cache
 from infra.rehearsal.provider import Provider
 from infra.rehearsal.server import serve
 from infra.rehearsal.values import UNKNOWN, decode, encode
 
 ACCOUNT, BUCKET, PROJECT = "google_service_account", "google_storage_bucket", "google_project"
 CLUSTER = "google_container_cluster"
-SCHEMA = catalogue.select(
-    catalogue.load("registry.terraform.io/hashicorp/google"), {ACCOUNT, BUCKET}, {PROJECT, CLUSTER}
+SCHEMA = schema_cache.select(
+    schema_cache.load("registry.terraform.io/hashicorp/google"), {ACCOUNT, BUCKET}, {PROJECT, CLUSTER}
 )
 
 
@@ -111,7 +111,7 @@ def test_a_data_source_keeps_what_is_asked_and_answers_alike_each_time(provider:
 
 
 def test_a_data_source_whose_answer_a_stack_takes_apart_gives_the_example() -> None:
-    example = facts.EXAMPLES[CLUSTER]["control_plane_endpoints_config"]
+    example = provider_facts.EXAMPLES[CLUSTER]["control_plane_endpoints_config"]
     block = SCHEMA.data_sources[CLUSTER]
     request = pb.ReadDataSource.Request(type_name=CLUSTER, config=encode(value(block, name="c", location="l")))
     answer = decode(Provider(SCHEMA).read_data_source(request).state)

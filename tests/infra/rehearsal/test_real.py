@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.rehearsal import catalogue, real
+from infra.rehearsal import real, schema_cache
 from infra.rehearsal.isolation import BackendError
 from infra.rehearsal.masking import MASK
 from infra.rehearsal.real import StandInError
@@ -69,7 +69,7 @@ def test_without_the_real_providers_a_real_plan_fails_though_stand_ins_are_runni
 ) -> None:
     bucket = in_bucket(stack(resource={"google_storage_bucket": {"b": {"name": "b", "location": "EU"}}}))
     with (
-        serve([catalogue.load("registry.terraform.io/hashicorp/google")]),
+        serve([schema_cache.load("registry.terraform.io/hashicorp/google")]),
         pytest.raises(StackError, match="Failed to query available provider packages") as failed,
     ):
         real.plan([bucket], engine, folder=tmp_path / "real", environ=reaching)

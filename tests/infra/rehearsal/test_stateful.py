@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.rehearsal import catalogue, schema, stateful
+from infra.rehearsal import schema, schema_cache, stateful
 from infra.rehearsal.rehearse import rehearse_change
 from infra.rehearsal.stateful import STATEFUL
 from infra.rehearsal.synthesis import Stack
@@ -20,7 +20,7 @@ BUCKET = "google_storage_bucket"
 
 @pytest.mark.parametrize("type_name", STATEFUL)
 def test_every_argument_in_the_table_is_one_of_the_provider(type_name: str) -> None:
-    block = catalogue.load(GOOGLE).resources[type_name]
+    block = schema_cache.load(GOOGLE).resources[type_name]
     known = {".".join(path) for path, _ in schema.attributes(block)} | {".".join(p) for p, _ in schema.blocks(block)}
     rules = STATEFUL[type_name]
     named = [*rules.replaces, *rules.in_place, *rules.replaces_if]

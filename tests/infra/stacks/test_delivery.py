@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from infra import owner
 from infra.environments import ENVIRONMENTS, PROD
+from infra.operations import owner
 from infra.rehearsal.masking import Plan
 from infra.rehearsal.synthesis import types
 from infra.stacks.delivery import VIEWERS

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import yaml
 
-from infra import smoke
 from infra.environments import ENVIRONMENTS, PROD
-from infra.rehearsal import facts
+from infra.operations import smoke
+from infra.rehearsal import provider_facts
 from infra.rehearsal.masking import Plan
 from infra.rehearsal.rehearse import rehearse
 from infra.rehearsal.steps import StackError
@@ -63,7 +63,7 @@ def test_without_pods_in_two_zones_the_deploy_stops_and_says_what_to_do(
     stacks: Stacks, engine: Terraform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for answer in ({}, {edge.NEG_STATUS: '{"network_endpoint_groups":{},"zones":["europe-west1-b"]}'}):
-        monkeypatch.setitem(facts.EXAMPLES, "kubernetes_service_v1", {"metadata.0.annotations": answer})
+        monkeypatch.setitem(provider_facts.EXAMPLES, "kubernetes_service_v1", {"metadata.0.annotations": answer})
         with pytest.raises(StackError) as stopped:
             rehearse([only(stacks)], engine)
         said = " ".join(stopped.value.said.replace("│", " ").split())

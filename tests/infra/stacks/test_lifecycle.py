@@ -4,7 +4,7 @@ import pytest
 
 from infra.environments import ENVIRONMENTS, PROD
 from infra.rehearsal.masking import Plan
-from service.lifecycle.job import OPTIONS
+from service.lifecycle.runtime.runner import OPTIONS
 from tests.infra.conftest import Plans, planned
 
 SCHEDULED = {"evaluate", "drift", "retrain", "batch"}

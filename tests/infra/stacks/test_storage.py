@@ -4,7 +4,8 @@ import pytest
 
 from infra.environments import ENVIRONMENTS, PROD
 from infra.stacks import storage
-from service.lifecycle import lease, quarantine
+from service.lifecycle.data import quarantine
+from service.lifecycle.promotion import lease
 from service.model import bundle
 from tests.infra.conftest import Plans, Stacks, planned
 

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from infra import releases
 from infra.environment import Environment
 from infra.environments import DEV, ENVIRONMENTS, PROD
-from infra.rehearsal import facts
+from infra.rehearsal import provider_facts
 from infra.stacks import database, tracking
 from tests.infra.conftest import Plans, planned
 from tests.mlflow_server.cluster import certificate, pem
@@ -72,7 +72,7 @@ def test_no_variable_holds_a_secret_and_the_database_is_entered_with_a_token(pla
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_the_database_must_prove_itself_by_those_who_sign_for_it_now_and_next(plans: Plans, env: str) -> None:
-    authorities = [each["cert"] for each in facts.EXAMPLES["google_sql_ca_certs"]["certs"]]
+    authorities = [each["cert"] for each in provider_facts.EXAMPLES["google_sql_ca_certs"]["certs"]]
     assert len(authorities) == 2
     assert variables(plans, env)["TRACKING_DATABASE_CA"] == "\n".join(authorities)
 

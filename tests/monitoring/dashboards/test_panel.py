@@ -6,9 +6,9 @@ import pytest
 
 from monitoring import catalogue
 from monitoring.alerts import Alert
-from monitoring.conditions import conditions, normal
 from monitoring.dashboards import ELSEWHERE, dashboards
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Threshold, placed
+from monitoring.promql.conditions import conditions, normal
 
 ALERTS = catalogue.alerts()
 PANELS = {panel.title: panel for dashboard in dashboards() for panel in dashboard.panels}

@@ -14,9 +14,9 @@ from monitoring.dashboards import __main__ as command
 from monitoring.dashboards import dashboards, pictures
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Unit
 from monitoring.dashboards.simulated import further
-from monitoring.proof.replay.firing import replay
-from monitoring.proof.replay.tsdb import Tsdb
-from monitoring.proof.replay.world import DAY, EPOCH
+from monitoring.simulation.firing import replay
+from monitoring.simulation.tsdb import Tsdb
+from monitoring.simulation.world import DAY, EPOCH
 
 BOARDS = dashboards()
 MADE = Path(pictures.__file__).parent

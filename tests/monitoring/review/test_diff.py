@@ -10,10 +10,10 @@ import pytest
 
 from monitoring import catalogue
 from monitoring.alerts import Severity
-from monitoring.proof.replay.firing import replay
 from monitoring.review import __main__ as review
 from monitoring.review import diff
 from monitoring.review.diff import Change
+from monitoring.simulation.firing import replay
 
 ALERTS = {alert.name: alert for alert in catalogue.alerts()}
 SPOOL, READY = ALERTS["SpoolHalfFull"], ALERTS["ScoringPodsHalfGone"]

@@ -4,7 +4,7 @@ import promql_parser
 import pytest
 
 from monitoring import catalogue
-from monitoring.conditions import Condition, conditions
+from monitoring.promql.conditions import Condition, conditions
 from monitoring.review.explain import number, sentence, words
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from monitoring import catalogue
 from monitoring.alerts import Alert, Severity
-from monitoring.proof.stories import cases
+from monitoring.proof.scenarios import cases
 from monitoring.review import __main__ as review
 from monitoring.review import plot
 

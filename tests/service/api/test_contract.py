@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from service.api import contract
-from service.lifecycle.export import to_onnx
+from service.lifecycle.training.onnx_export import to_onnx
 from service.model.bundle import Bundle
 from service.model.engine import Engine
 from tests.service import forge

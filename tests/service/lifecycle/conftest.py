@@ -5,7 +5,7 @@ from concurrent import futures
 import grpc
 import pytest
 
-from service.lifecycle import cloud
+from service.lifecycle.runtime import cloud_monitoring
 from tests.service.lifecycle.monitoring import Monitoring
 
 
@@ -17,6 +17,6 @@ def monitoring(monkeypatch: pytest.MonkeyPatch) -> Iterator[Monitoring]:
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     monkeypatch.setenv("LEADSCORING_MONITORING_EMULATOR", f"127.0.0.1:{port}")
-    monkeypatch.setattr(cloud, "_written", -math.inf)  # what another test wrote is no reason to wait
+    monkeypatch.setattr(cloud_monitoring, "_written", -math.inf)  # what another test wrote is no reason to wait
     yield fake
     server.stop(0).wait()

@@ -10,8 +10,9 @@ from typing import Any
 from unittest.mock import patch
 
 from service import history, tracking
-from service.lifecycle import job, retrain
-from service.lifecycle.publish import Gauge
+from service.lifecycle import retrain
+from service.lifecycle.runtime import runner
+from service.lifecycle.runtime.job_gauges import Gauge
 from service.storage import Bucket
 from tests.service.lifecycle.loop import after, kill
 
@@ -45,14 +46,14 @@ def alias() -> None:
 
 
 def output() -> None:
-    whole = job._publish
+    whole = runner._publish
 
     def at_the_end(target: str, name: str, gauges: Sequence[Gauge], *more: Any) -> int:
         if any(gauge.name == "leadscoring_job_last_success_timestamp_seconds" for gauge in gauges):
             kill()
         return whole(target, name, gauges, *more)  # that it started
 
-    patch.object(job, "_publish", at_the_end).start()
+    patch.object(runner, "_publish", at_the_end).start()
 
 
 STEPS: dict[str, Callable[[], None]] = {

@@ -15,12 +15,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from service.lifecycle import batch, scoring
-from service.lifecycle.encode import Encoder, Form
-from service.lifecycle.job import JobFailed
-from service.lifecycle.sample import Sample, generate
-from service.lifecycle.scoring import Counts, decided
-from service.lifecycle.stream import LeadFile
+from service.lifecycle import batch
+from service.lifecycle.data import batch_scoring
+from service.lifecycle.data.batch_scoring import Counts, decided
+from service.lifecycle.data.encoder import Encoder, Form
+from service.lifecycle.data.lead_file import LeadFile
+from service.lifecycle.data.sample import Sample, generate
+from service.lifecycle.runtime.runner import JobFailed
 from service.model import bundle
 from service.model.bundle import Bundle
 from service.model.decide import Decider
@@ -198,14 +199,16 @@ class FullForAMoment(io.BytesIO):
 def test_scores_that_cannot_be_written_are_a_failure(
     served: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Any
 ) -> None:
-    monkeypatch.setattr(scoring, "OPEN_ROWS", 1)
+    monkeypatch.setattr(batch_scoring, "OPEN_ROWS", 1)
     (tmp_path / "leads.csv").write_bytes(CSV)
     with (
         (tmp_path / "leads.csv").open("rb", buffering=0) as file,
         LeadFile("leads.csv", file, len(CSV)) as leads,
         pytest.raises(OSError, match="no space left"),
     ):
-        scoring.score_file(leads, Encoder(served, Form()), served, FullForAMoment(), lambda _: None, form, threads=1)
+        batch_scoring.score_file(
+            leads, Encoder(served, Form()), served, FullForAMoment(), lambda _: None, form, threads=1
+        )
 
 
 def test_a_file_without_leads_is_done_once(served: Bundle, places: tuple[Storage, Storage]) -> None:

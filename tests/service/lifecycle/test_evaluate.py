@@ -10,12 +10,12 @@ from mlflow.tracking import MlflowClient
 from service import history
 from service.history import Evaluation
 from service.lifecycle.evaluate import main
-from service.lifecycle.figures import NAMES, figures
-from service.lifecycle.window import read_scored
+from service.lifecycle.evaluation.quality import NAMES, figures
+from service.lifecycle.evaluation.scored import read_scored
 from service.model import bundle
 from tests.service import forge
+from tests.service.lifecycle.evaluation.test_completeness import Api, samples
 from tests.service.lifecycle.records import NOON
-from tests.service.lifecycle.test_completeness import Api, samples
 from tests.service.lifecycle.world import World, days, shifted
 
 RIPE = NOON - days(31)

@@ -19,9 +19,9 @@ from pyarrow import parquet
 
 from service import records
 from service.lifecycle import forget
-from service.lifecycle.erase import Search, as_id, without
-from service.lifecycle.quarantine import Rejected, set_aside
-from service.lifecycle.source import SourceError
+from service.lifecycle.data.erasure import Search, as_id, without
+from service.lifecycle.data.quarantine import Rejected, set_aside
+from service.lifecycle.data.source import SourceError
 from service.records import PredictionRecord
 from service.storage import Conflict, Folder, Opened, Storage, StorageError, open_storage
 

@@ -8,8 +8,8 @@ import pytest
 from google.api_core.retry import Retry
 from google.cloud import monitoring_v3
 
-from service.drill.cloud_monitoring import CloudMonitoring
 from service.lifecycle import heartbeat
+from tests.drill.cloud_monitoring import CloudMonitoring
 
 UNVERIFIED = monitoring_v3.NotificationChannel.VerificationStatus.UNVERIFIED
 

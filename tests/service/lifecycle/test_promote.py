@@ -9,8 +9,8 @@ from mlflow.tracking import MlflowClient
 from service import history
 from service.history import Decision
 from service.lifecycle import promote, rollback
-from service.lifecycle.job import JobFailed
-from service.lifecycle.repair import repair
+from service.lifecycle.promotion.reconcile import repair
+from service.lifecycle.runtime.runner import JobFailed
 from service.model import bundle
 from service.model.schema import Feature, LeadSchema
 from service.storage import Folder, Storage, open_storage

@@ -10,9 +10,11 @@ from mlflow.tracking import MlflowClient
 
 from service import history
 from service.history import Decision, DriftCheck, FeatureDrift
-from service.lifecycle import export, lease, release, retrain
-from service.lifecycle.gate import Rules
-from service.lifecycle.job import JobFailed
+from service.lifecycle import retrain
+from service.lifecycle.promotion import lease
+from service.lifecycle.promotion.gate import Rules
+from service.lifecycle.runtime.runner import JobFailed
+from service.lifecycle.training import onnx_export, registration
 from service.model import bundle
 from service.storage import Storage
 from service.tracking import ALIAS
@@ -168,7 +170,7 @@ def test_a_model_whose_engines_disagree_is_refused(
 ) -> None:
     made = loop.make(champion, str(tmp_path / "store"), mlflow_url, tmp_path / "metrics")
     before = made.served().version
-    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+    monkeypatch.setattr(onnx_export, "TOLERANCE", -1.0)
     assert retrain.main(made.arguments()) == 0
     *_, decision = decisions(made)
     assert decision.action == "refused"
@@ -250,15 +252,15 @@ def test_a_pointer_that_somebody_moved_meanwhile_is_left_where_it_is(
     champion: Path, mlflow_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = loop.make(champion, str(tmp_path / "store"), mlflow_url, tmp_path / "metrics")
-    whole = release.publish
+    whole = registration.publish
 
-    def meanwhile(models: Storage, ready: release.Release) -> str:
+    def meanwhile(models: Storage, ready: registration.Release) -> str:
         pointed = bundle.read_pointer(models)
         assert pointed is not None
         bundle.move_pointer(models, pointed[0].model_copy(update={"reason": "somebody else"}), pointed[1])
         return whole(models, ready)
 
-    monkeypatch.setattr(release, "publish", meanwhile)
+    monkeypatch.setattr(registration, "publish", meanwhile)
     assert retrain.main(made.arguments()) == 1
     pointed = bundle.read_pointer(made.models)
     assert pointed is not None

@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from service.lifecycle import score
-from service.lifecycle.job import JobFailed
+from service.lifecycle.runtime.runner import JobFailed
 from service.storage import Folder
 from tests.service import forge
 

@@ -6,8 +6,8 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from service.lifecycle.sample import Sample
-from service.lifecycle.source import Source, SourceError, load_source
+from service.lifecycle.data.sample import Sample
+from service.lifecycle.data.source import Source, SourceError, load_source
 from service.lifecycle.train import main, train
 from service.model import bundle
 from service.storage import Folder, StorageError, open_storage

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from service.lifecycle.export import golden, to_onnx
+from service.lifecycle.training.onnx_export import golden, to_onnx
 from service.model.bundle import (
     BundleRefused,
     Manifest,

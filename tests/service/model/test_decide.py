@@ -2,7 +2,7 @@
 
 import math
 
-from service.lifecycle.export import to_onnx
+from service.lifecycle.training.onnx_export import to_onnx
 from service.model.decide import Decider
 from tests.service.forge import manifest, train
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.lifecycle.export import to_onnx
+from service.lifecycle.training.onnx_export import to_onnx
 from service.model.engine import Category, Encoding, Engine, Matrix
 from service.model.schema import MAX_NUMBER
 from tests.service import forge

@@ -1,0 +1,79 @@
+"""What the project's owner runs once: APIs, Google's own accounts, the deployer's roles, roles on the billing account.
+
+An account that could grant itself roles would have all of them; so no stack grants these. On a billing account only
+its administrators grant roles (`billing.accounts.setIamPolicy`), and neither of CI's accounts is one.
+https://cloud.google.com/iam/docs/roles-permissions
+https://cloud.google.com/billing/docs/how-to/billing-access
+"""
+
+from infra.components.kms_keys import CUSTOMER_KEYS, SECRETS_KEY
+from infra.environment import Environment
+
+DEPLOYER = (
+    "roles/artifactregistry.admin",
+    "roles/binaryauthorization.policyEditor",
+    "roles/certificatemanager.owner",
+    "roles/cloudkms.admin",
+    "roles/cloudscheduler.admin",
+    "roles/cloudsql.admin",
+    "roles/compute.loadBalancerAdmin",
+    "roles/compute.networkAdmin",
+    "roles/compute.securityAdmin",
+    "roles/container.admin",
+    "roles/dns.admin",
+    "roles/gkebackup.admin",
+    "roles/iam.serviceAccountAdmin",
+    "roles/iam.serviceAccountUser",  # to start jobs and services as the accounts that it makes
+    "roles/iam.workloadIdentityPoolAdmin",
+    "roles/iap.admin",
+    "roles/logging.configWriter",
+    "roles/monitoring.admin",
+    "roles/resourcemanager.projectIamAdmin",
+    "roles/run.admin",
+    "roles/secretmanager.admin",  # makes secrets, and reads the two that it hands to Terraform
+    "roles/servicenetworking.networksAdmin",
+    "roles/serviceusage.serviceUsageAdmin",
+    "roles/storage.admin",
+)
+# On the billing account: the deployer makes the budget, the planner reads it.
+BILLING = {"deployer": "roles/billing.costsManager", "planner": "roles/billing.viewer"}
+# A person's requests count against the project (infra/operations/credentials.py), so these must be on before Terraform
+# runs: it turns on all others through the second, and reads the project through the first.
+APIS = ("cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com")
+# Who encrypts with a key must exist before it is granted: by service, the account that Google makes.
+SERVICES = {
+    "container-engine-robot": "container.googleapis.com",
+    "gcp-sa-artifactregistry": "artifactregistry.googleapis.com",
+    "gcp-sa-cloud-sql": "sqladmin.googleapis.com",
+    "gcp-sa-gkebackup": "gkebackup.googleapis.com",
+    "gcp-sa-secretmanager": "secretmanager.googleapis.com",
+    "serverless-robot-prod": "run.googleapis.com",
+}
+
+
+def commands(env: Environment) -> list[str]:
+    """The owner's commands. Each can be run again."""
+
+    def member(account: str) -> str:
+        return f"serviceAccount:{env.name(account)}@{env.project}.iam.gserviceaccount.com"
+
+    agents = [*SECRETS_KEY.values(), *(CUSTOMER_KEYS.values() if env.customer_keys else ())]
+    services = sorted(SERVICES[agent] for agent in agents if agent in SERVICES)
+    return [
+        "# Once, before the first deploy: APIs, and Google's own accounts, which encrypt with keys of yours",
+        f"gcloud services enable {' '.join((*APIS, *services))} --project {env.project}",
+        *(f"gcloud beta services identity create --service {each} --project {env.project}" for each in services),
+        f"gcloud storage service-agent --project {env.project}",
+        "# Once the delivery stack is there: what CI's deployer may do",
+        *(
+            f"gcloud projects add-iam-policy-binding {env.project} --member {member('deployer')} --role {role} "
+            "--condition None"
+            for role in DEPLOYER
+        ),
+        "# The same, by an administrator of the billing account: what CI's accounts may do there",
+        *(
+            f"gcloud billing accounts add-iam-policy-binding {env.billing_account} --member {member(account)} "
+            f"--role {role}"
+            for account, role in BILLING.items()
+        ),
+    ]

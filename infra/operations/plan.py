@@ -1,0 +1,188 @@
+"""`python -m infra.rehearsal ENV [--real]`, which people type as `scripts/plan`."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+
+from infra import releases
+from infra.operations import lead_source
+from infra.operations.credentials import unattended
+from infra.operations.programs import Failed
+from infra.policies import __main__ as policies
+from infra.policies.check import check
+from infra.policies.plan import PlanError
+from infra.policies.scanner import ScannerError
+from infra.policies.skips import SkipError
+from infra.rehearsal import real, report, terraform
+from infra.rehearsal.isolation import BackendError
+from infra.rehearsal.rehearse import rehearse, rehearse_change
+from infra.rehearsal.steps import StackError
+from infra.rehearsal.synthesis import readable, synthesize, types
+from infra.review import addresses, guard, inventory, sheet
+from infra.review.base import BaseError, stacks_at
+
+ROOT = Path(__file__).parents[2]
+PLATFORM = ROOT / ".platform"
+
+EXAMPLES = """\
+examples:
+  scripts/plan dev           rehearse DEV: no cloud, no credentials, no registry
+  scripts/plan prod          rehearse PROD
+  scripts/plan prod --real   plan PROD on Google Cloud (credentials needed; changes nothing)
+  scripts/plan prod --inventory        and write its inventories and the lock on its addresses anew
+  scripts/plan prod --against main     what your commits change in what main has deployed
+  scripts/plan prod --against main --sheet   and write what a reviewer reads in a pull request
+  scripts/plan prod --against main --allow 'prod-storage/google_storage_bucket.leads=moved to the EU, data copied'
+
+exit status: 0 done, 1 a stack failed or a stateful resource would be lost, 2 wrong use"""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; returns the exit status."""
+    console = Console()
+    failures = Console(stderr=True)
+    try:
+        from infra.environments import ENVIRONMENTS
+    except ValidationError as error:
+        for fault in error.errors():
+            field = ".".join(map(str, fault["loc"])) or "environment"
+            failures.print(f"infra/environments.py: {field}: {fault['msg']} (got {fault['input']!r})", markup=False)
+        return 1
+    parser = argparse.ArgumentParser(
+        prog="scripts/plan",
+        description="Plan the stacks of an environment and show what a reviewer needs to see.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("env", metavar="ENV", choices=list(ENVIRONMENTS), help=", ".join(ENVIRONMENTS))
+    parser.add_argument("--real", action="store_true", help="real providers, real backend, your credentials")
+    parser.add_argument(
+        "--readable", action="store_true", help="with --real: leave out the stacks whose state holds a secret"
+    )
+    parser.add_argument("--inventory", action="store_true", help="write infra/inventories/ENV anew")
+    parser.add_argument("--sheet", action="store_true", help="write the review sheet, Markdown for a pull request")
+    parser.add_argument("--against", metavar="REF", help="the commit that is deployed: plan what changes")
+    parser.add_argument(
+        "--allow",
+        metavar="STACK/ADDRESS=REASON",
+        action="append",
+        default=[],
+        help="let this stateful resource be replaced, destroyed or unprotected",
+    )
+    options = parser.parse_args(arguments)
+    if options.real and (options.against or options.inventory):
+        parser.error("--real plans what is deployed; --against and --inventory belong to a rehearsal")
+    if options.readable and not options.real:
+        parser.error("--readable goes with --real: a rehearsal reads no state that holds a secret")
+    if options.inventory and options.against:
+        parser.error("--inventory is of everything, --against of what changes")
+    try:
+        allowed = guard.overrides(options.allow)
+    except guard.OverrideError as error:
+        parser.error(str(error))
+    kind = "Real plan" if options.real else "Rehearsal"
+
+    env = ENVIRONMENTS[options.env]
+    if options.real:
+        try:
+            lead_source.check(env)
+        except Failed as error:
+            failures.print(f"{error}\nWhat to do: {error.remedy}", markup=False, highlight=False)
+            return 1
+
+    start = time.monotonic()
+    engine = terraform.find()
+    console.print(f"{kind} of [bold]{options.env}[/] with Terraform {engine.version} ({engine.source})")
+    with console.status("Synthesizing the stacks"):
+        stacks = synthesize(env)
+
+    if options.readable:
+        left_out = [stack.name for stack in stacks if stack not in readable(stacks)]
+        console.print(f"Left out, for its state holds a secret: {', '.join(left_out) or 'none'}")
+        stacks = readable(stacks)
+
+    def step(stack: str, what: str, seconds: float) -> None:
+        console.print(f"  [dim]{stack:<24}[/] {what:<12} {seconds:5.1f} s", highlight=False)
+
+    try:
+        with console.status("Terraform is at work"):
+            if options.real:
+                folder = PLATFORM / "real" / options.env
+                environ = unattended(os.environ, env.project)
+                planned = real.plan(stacks, engine, folder=folder, environ=environ, step=step)
+            elif options.against:
+                deployed = stacks_at(options.against, options.env)
+                planned = rehearse_change(deployed, stacks, engine, step=step, notice=console.print)
+            else:
+                planned = rehearse(stacks, engine, step=step, notice=console.print)
+    except (StackError, BackendError, BaseError, real.StandInError) as error:
+        failures.print(f"[bold red]{escape(str(error))}[/]", highlight=False)
+        if remedy := real.remedy(str(error)):
+            failures.print(f"What to do: {remedy}", markup=False, highlight=False)
+        return 1
+
+    report.show(console, planned)
+    title = f"{kind} of {options.env}, Terraform {engine.version}"
+    placeholders = releases.notice(stack.config for stack in stacks)
+    limits = None if options.real else report.LIMITS + placeholders + report.examples(types(stacks, "data"))
+    folder = PLATFORM / "plans" / f"{options.env}{'-real' if options.real else '-change' if options.against else ''}"
+    written = report.write(folder, planned, title=title, limits=limits)
+    if limits:
+        console.print(f"[yellow]{escape(limits)}[/]", highlight=False)
+    console.print(f"Report and plans: {written.parent.relative_to(ROOT)}/")
+    if options.inventory:
+        inventories = ROOT / "infra" / "inventories"
+        inventory.write(planned, options.env, inventories)
+        addresses.write(stacks, options.env, inventories)
+        console.print(f"Inventories: infra/inventories/{options.env}/")
+    console.print(f"Order of deployment: {', '.join(stack.name for stack in stacks)}", soft_wrap=True)
+    console.print(f"{len(planned)} stacks in {time.monotonic() - start:.1f} s")
+    found = [*guard.findings(planned, certain=options.real), *guard.unprotected(stacks)]
+    if options.sheet:
+        text = sheet.render(
+            options.env,
+            planned,
+            against=options.against,
+            found=found,
+            allowed=allowed,
+            policies=_policies(folder, options.env),
+        )
+        (folder / "sheet.md").write_text(text)
+        console.print(f"Review sheet: {(folder / 'sheet.md').relative_to(ROOT)}")
+    return _judge(failures, found, allowed)
+
+
+def _policies(folder: Path, env: str) -> str:
+    """What the policies say of the plans in a folder, as Markdown."""
+    try:
+        return f"```text\n{policies.report(check(folder, env))}\n```"
+    except (PlanError, ScannerError, SkipError) as error:
+        return f"**Not run:** {error}"
+
+
+def _judge(failures: Console, found: Sequence[guard.Finding], allowed: Mapping[str, str]) -> int:
+    try:
+        refused = guard.refused(found, allowed)
+    except guard.OverrideError as error:
+        failures.print(str(error), markup=False, highlight=False)
+        return 1
+    for finding in found:
+        verdict = "REFUSED" if finding in refused else f"allowed ({allowed[finding.name]})"
+        failures.print(f"{verdict}: {finding.name} {finding.says}", markup=False, highlight=False, soft_wrap=True)
+    if refused:
+        failures.print("If that is meant: --allow 'STACK/ADDRESS=REASON' for each of them", markup=False)
+    return 1 if refused else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit("stopped: nothing has been changed")

@@ -1,0 +1,35 @@
+"""Every story of every alert, and the quiet night in which none may say a word."""
+
+from monitoring.alerts import Alert
+from monitoring.proof.cases import Case
+from monitoring.proof.decoys import among_others
+from monitoring.proof.scenarios import (
+    capacity,
+    front_door,
+    jobs,
+    model,
+    pods,
+    promises,
+    quality,
+    quiet_night,
+    records,
+    telemetry,
+    tracking,
+)
+
+
+def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
+    """All cases for these alerts, each as it is told and among series of others."""
+    told = (
+        *promises.CASES,
+        *pods.CASES,
+        *capacity.CASES,
+        *front_door.CASES,
+        *model.CASES,
+        *records.CASES,
+        *quality.CASES,
+        *jobs.CASES,
+        *tracking.CASES,
+        *telemetry.CASES,
+    )
+    return (*(each for case in told for each in (case, among_others(case, alerts))), *quiet_night.CASES)

@@ -1,0 +1,86 @@
+"""What the alerts made of a seed's days: incidents found in time, and pages that nothing was the cause of."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import promql_parser as promql
+
+from monitoring import limits
+from monitoring.alerts import Alert, Severity
+from monitoring.simulation.firing import evaluated
+from monitoring.simulation.incidents import MINUTE, Incident
+
+AFTERWARDS = 10  # minutes: what ends with an incident may flicker once more while its last samples come
+
+Spans = Mapping[str, list[tuple[int, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an alert promises of an incident: minutes from its begin; `told` is None where the alert came too late."""
+
+    incident: Incident
+    alert: str
+    promised: int
+    told: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Uncaused:
+    """An alert that began to fire at a minute without a cause."""
+
+    alert: Alert
+    at: int
+
+
+def found(incidents: Iterable[Incident], alerts: Iterable[Alert], fired: Spans) -> Iterator[Found]:
+    """Every promise of every incident that one of the alerts makes."""
+    known = {alert.name: alert for alert in alerts}
+    for incident in incidents:
+        for name, promised in incident.must.items():
+            if name in known:
+                by = promised + evaluated(known[name]) - 1
+                told = (
+                    max(on - incident.first, 0)
+                    for on, off in fired[name]
+                    if off > incident.first and on <= incident.first + by
+                )
+                yield Found(incident, name, by, next(told, None))
+
+
+def false(incidents: Iterable[Incident], alerts: Iterable[Alert], fired: Spans) -> Iterator[Uncaused]:
+    """Every begin of an alert outside of the incidents that may set it off, and of what it remembers of them."""
+    incidents = tuple(incidents)
+    for alert in alerts:
+        memory = (limits.lookback(alert.expr) + alert.hold) // MINUTE + AFTERWARDS
+        causes = [each for each in incidents if alert.name in each.must or alert.name in each.may]
+        for on, _ in fired[alert.name]:
+            if not any(cause.first <= on <= cause.last + memory for cause in causes):
+                yield Uncaused(alert, on)
+
+
+def pages(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+    """Those that wake somebody."""
+    return tuple(alert for alert in alerts if alert.severity is Severity.PAGE)
+
+
+def scaled(expr: str, factor: float) -> str:
+    """The expression with every limit so many times further off: above 1 it fires later, below 1 sooner.
+
+    A limit is every number to the right of a comparison: what is `> x` becomes `> factor * x`, `< x` becomes
+    `< x / factor`.
+    """
+    return str(promql.transform(promql.parse(expr), None, lambda node: _moved(node, factor)).prettify())
+
+
+def _moved(node: promql.Expr, factor: float) -> promql.Expr | None:
+    if not isinstance(node, promql.BinaryExpr) or str(node.op) not in (">", ">=", "<", "<="):
+        return None
+    by = factor if str(node.op).startswith(">") else 1 / factor
+    how = " bool" if node.modifier and node.modifier.return_bool else ""
+    limit = promql.transform(
+        node.rhs,
+        None,
+        lambda each: promql.parse(f"{each.val * by:g}") if isinstance(each, promql.NumberLiteral) else None,
+    )
+    return promql.parse(f"({node.lhs.prettify()}) {node.op}{how} ({limit.prettify()})")

@@ -1,0 +1,144 @@
+"""The world of a replay: leads that come block after block, a clock, and outcomes that come late and in pieces."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from service.lifecycle.data.columns import read_column
+from service.lifecycle.data.leads import Leads, load, read_raw
+from service.lifecycle.data.source import ID_COLUMN, Source, SourceError
+from service.lifecycle.evaluation import outcomes
+from service.lifecycle.training.onnx_export import as_received
+from service.lifecycle.training.selection import Rows
+from service.model.bundle import Bundle
+from service.model.decide import Decider
+from service.model.schema import Value
+from service.records import PredictionRecord, object_key, to_lines, to_object
+from service.storage import Storage
+
+BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
+"""When the first block begins; any time would do."""
+
+SITTINGS, LASTS = 10, timedelta(hours=1)
+"""A block's leads come in so many sittings, each of which lasts so long: an object holds an hour's records."""
+
+
+@dataclass(frozen=True)
+class World:
+    """All leads of a source, cut into blocks. Of these `source` holds those that come before the first block alone.
+
+    A block lasts as long as an outcome takes to become final. So when block j begins, the outcomes of blocks up to
+    j - 2 are final, and those of j - 1 are there in part, which nothing may count yet.
+    """
+
+    source: Source
+    leads: Leads
+    inputs: list[dict[str, Value]]
+    blocks: tuple[slice, ...]
+    period: timedelta
+
+    def begins(self, block: int) -> datetime:
+        """When the block begins, and the one before it ends."""
+        return BEGIN + block * self.period
+
+    def rows(self, block: int) -> Rows:
+        """The places of the block's leads among all."""
+        return np.arange(len(self.inputs))[self.blocks[block]]
+
+    def score(self, block: int, bundle: Bundle, predictions: Storage) -> None:
+        """Score the block's leads by this bundle, as the service does; each sitting's records become one object."""
+        engine, decider = bundle.engine, Decider(bundle.manifest)
+        for sitting, rows in enumerate(np.array_split(self.rows(block), SITTINGS)):
+            leads = engine.parse(msgspec.json.encode([self.inputs[row] for row in rows]))
+            scores = engine.score(leads)
+            begin = self.begins(block) + (sitting + 0.5) / SITTINGS * self.period
+            records = [
+                PredictionRecord(
+                    request_id=f"block-{block}",
+                    lead_id=lead_id(row),
+                    time=begin + place / len(rows) * LASTS,
+                    model_version=bundle.version,
+                    inputs=lead,
+                    score=score,
+                    decision=decider.decision(score),
+                    band=decider.band(score),
+                    latency_ms=0.0,
+                )
+                for place, (row, lead, score) in enumerate(zip(rows, leads, scores, strict=True))
+            ]
+            predictions.create(object_key(f"{begin:%Y%m%dT%H%M%SZ}-replay"), to_object(to_lines(records)))
+
+    def deliver(self, block: int, leads: Storage) -> None:
+        """Bring the outcomes that come while this block begins: the rest of j - 2's, and the first half of j - 1's."""
+        for scored, part in ((block - 2, 1), (block - 1, 0)):
+            if 0 <= scored < len(self.blocks):
+                rows = self.rows(scored)[part::2]
+                positive, negative = self.leads.outcomes
+                spelled = [positive if self.leads.target[row] else negative for row in rows]
+                table = pa.table({ID_COLUMN: [lead_id(row) for row in rows], self.source.target_column: spelled})
+                sink = pa.BufferOutputStream()
+                parquet.write_table(table, sink)
+                key = f"{outcomes.PREFIX}block-{scored:03}-part-{part}.parquet"
+                leads.create(key, sink.getvalue().to_pybytes())
+
+
+def lead_id(row: int) -> str:
+    """The id of the lead in this row, the first being 0."""
+    return f"lead-{row:07}"
+
+
+def build(source: Source, folder: Path, first: int, size: int) -> World:
+    """Cut the source's leads: the `first` rows become a file in the folder, the others blocks of this size.
+
+    The last block takes what is left over. The schema is inferred from the first rows alone. Raises SourceError.
+    """
+    if not source.in_time_order:
+        raise SourceError(f"source {source.name!r} states no time order, and a replay needs one: give time_column")
+    table = read_raw(source)
+    cells = table.cells
+    if source.time_column:
+        times = read_column(table, source.time_column).times(source.time_format)
+        cells = cells.take(np.argsort(times, kind="stable"))
+    count = (len(cells) - first) // size
+    if count < 3:
+        raise SourceError(
+            f"{table.origin}: has {len(cells):,} leads; a replay from row {first:,} in blocks of {size:,} needs "
+            f"{first + 3 * size:,}: give a smaller --from or --block"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    known = _without_time(source, folder / "known.parquet", cells.slice(0, first))
+    everything = _without_time(source, folder / "everything.parquet", cells)
+    leads = load(everything, load(known).schema)
+    ends = [first + size * number for number in range(1, count)]
+    blocks = tuple(slice(*pair) for pair in pairwise([first, *ends, len(cells)]))
+    for number, block in enumerate(blocks):
+        if not 0 < leads.target[block].mean() < 1:
+            raise SourceError(
+                f"{table.origin}: the leads of block {number}, rows {block.start:,} to {block.stop:,}, all have the "
+                "same outcome, and no figure ranks one kind alone: give a larger --block"
+            )
+    received = [as_received(leads.schema, row) for row in leads.frame.to_dict("records")]
+    return World(known, leads, received, blocks, timedelta(days=max(source.maturity_days, 1)))
+
+
+def _without_time(source: Source, file: Path, cells: pa.Table) -> Source:
+    """The source on this file: its order is the time, because the simulated clock has nothing to do with the real."""
+    parquet.write_table(cells, file)
+    dropped = [column for column in (source.id_column, source.time_column) if column]
+    return source.model_copy(
+        update={
+            "path": str(file.absolute()),
+            "sample": None,
+            "id_column": None,
+            "time_column": None,
+            "time_format": None,
+            "rows_in_time_order": True,
+            "leave_out": (*source.leave_out, *dropped),
+        }
+    )

@@ -1,0 +1,1 @@
+"""Lead sources, and everything that reads a file of leads."""

@@ -1,0 +1,184 @@
+"""The lead source: a small TOML file that says where the leads are and what their columns mean.
+
+`service/examples/crm_template.toml` explains every key.
+"""
+
+import difflib
+import json
+import os
+import re
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from service.lifecycle.data.sample import Sample
+from service.model.bundle import Economics
+from service.model.schema import Kind
+
+ID_COLUMN = "lead_id"
+"""Of files whose source names no column for the id."""
+
+Metric = Literal["precision", "recall", "f1", "roc_auc", "accuracy", "profit"]
+Text = Annotated[str, Field(min_length=1)]
+Marker = Annotated[str | float, Field(union_mode="left_to_right")]
+
+
+class SourceError(Exception):
+    """The lead source cannot be used; the message names file and key, or file, row and column, and the remedy."""
+
+
+class Recipe(BaseModel):
+    """How a model is made of leads, at the first training and at each after it.
+
+    `candidate` "best" is the best by the source's metric on the held-out leads. With `half_life_leads` a lead counts
+    half as much as one that is so many leads younger; without it all count alike.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    candidate: Literal["best", "logistic_regression", "gradient_boosting"] = "best"
+    half_life_leads: Annotated[float, Field(ge=100, le=1e9)] | None = None
+
+
+class Source(BaseModel):
+    """A lead source as written. A source with a `sample` generates its leads.
+
+    An outcome is final `maturity_days` after the lead was scored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    path: Text | None = None
+    sample: Sample | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    decimal: Literal[".", ","] = "."
+
+    id_column: Text | None = None
+    time_column: Text | None = None
+    time_format: Text | None = None
+    rows_in_time_order: bool = False
+    target_column: Text
+    positive: str | bool | float
+    leaks: tuple[Text, ...] = ()
+    leave_out: tuple[Text, ...] = ()
+    missing: tuple[Marker, ...] = ()
+    missing_in: dict[str, tuple[Marker, ...]] = {}
+    kinds: dict[str, Kind] = {}
+
+    maturity_days: Annotated[float, Field(ge=0, le=3650)] = 30
+    metric: Metric
+    metric_reason: Text | None = None
+    agreed_by: Text | None = None
+    agreed_on: date | None = None
+    economics: Economics
+    recipe: Recipe = Recipe()
+
+    _folder: Path = PrivateAttr(default=Path())
+
+    def model_post_init(self, context: Any) -> None:
+        """Remember the TOML file's folder, which a relative path starts from."""
+        if context is not None:
+            self._folder = context["folder"]
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "Source":
+        if problem := next(filter(None, self._problems()), None):
+            raise ValueError(problem)
+        return self
+
+    @property
+    def lead_id(self) -> str:
+        """The column with a lead's id in files that must have one: outcomes, and leads to score."""
+        return self.id_column or ID_COLUMN
+
+    def _problems(self) -> list[str | None]:
+        roles = {"target_column": self.target_column, "id_column": self.id_column, "time_column": self.time_column}
+        named = [(role, column) for role, column in roles.items() if column is not None]
+        dropped = {*self.leaks, *self.leave_out}
+        typed = {*self.missing_in, *self.kinds}
+        people = {"metric_reason": self.metric_reason, "agreed_by": self.agreed_by, "agreed_on": self.agreed_on}
+        unsigned = [key for key, value in people.items() if value is None] if self.sample is None else []
+        cost, value = self.economics.contact_cost, self.economics.conversion_value
+        return [
+            None if (self.path is None) != (self.sample is None) else "path: give either path or [sample]",
+            *(f"{role}: {c!r} is also listed under leaks or leave_out" for role, c in named if c in dropped),
+            *(f"{role}: {c!r} is no input; take it out of missing_in and kinds" for role, c in named if c in typed),
+            *(f"{b}: {c!r} is already the {a}" for i, (a, c) in enumerate(named) for b, d in named[i + 1 :] if c == d),
+            "time_column: give it or rows_in_time_order, not both"
+            if self.time_column and self.rows_in_time_order
+            else None,
+            "recipe.half_life_leads: needs a time order; give time_column, or say rows_in_time_order = true"
+            if self.recipe.half_life_leads and not self.in_time_order
+            else None,
+            "time_format: needs a time_column" if self.time_format and not self.time_column else None,
+            f"economics.contact_cost: {cost:g} must be less than conversion_value ({value:g}), or no contact pays"
+            if cost >= value
+            else None,
+            f"{unsigned[0]}: missing; which errors cost more is a decision of people, so write down who took it"
+            if unsigned
+            else None,
+            "agreed_on: lies in the future" if self.agreed_on and self.agreed_on > date.today() else None,
+        ]
+
+    @property
+    def in_time_order(self) -> bool:
+        """Whether it is known which of two leads came first."""
+        return self.rows_in_time_order or self.time_column is not None
+
+    @property
+    def location(self) -> str:
+        """Where the file with the leads is, `${VAR}` expanded: a local path or gs://bucket/object.
+
+        Raises SourceError naming a variable that is not set.
+        """
+        if self.path is None:
+            raise SourceError(f"source {self.name!r} generates its leads and has no file")
+        if unset := [v for v in re.findall(r"\$\{(\w+)\}", self.path) if v not in os.environ]:
+            raise SourceError(
+                f"source {self.name!r}: path needs the environment variable {unset[0]}, which is not set; "
+                f"say: export {unset[0]}=/where/your/file/is"
+            )
+        path = re.sub(r"\$\{(\w+)\}", lambda v: os.environ[v[1]], self.path)
+        return path if path.startswith("gs://") else str(self._folder / path)
+
+
+def load_source(toml: Path) -> Source:
+    """Read a source's TOML file. Raises SourceError that names the file, the key and the remedy."""
+    try:
+        document = tomllib.loads(toml.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SourceError(f"{toml}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SourceError(f"{toml}: is not valid TOML: {error}") from error
+    try:
+        # By way of JSON, where strict means what it says (no "12" for 12) and a date is still a date.
+        text = json.dumps(document, default=str)
+        return Source.model_validate_json(text, strict=True, context={"folder": toml.absolute().parent})
+    except ValidationError as error:
+        raise SourceError("\n".join(f"{toml}: {_explain(dict(e))}" for e in error.errors())) from error
+
+
+def _explain(error: dict[str, Any]) -> str:
+    key = ".".join(str(part) for part in error["loc"] if part not in ("str", "float", "bool"))
+    match error["type"]:
+        case "extra_forbidden":
+            *parents, name = error["loc"]
+            tables: dict[tuple[object, ...], type[BaseModel]] = {
+                (): Source,
+                ("economics",): Economics,
+                ("recipe",): Recipe,
+                ("sample",): Sample,
+            }
+            known = tables.get(tuple(parents))
+            close = difflib.get_close_matches(str(name), known.model_fields if known else (), n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "service/examples/crm_template.toml explains every key"
+            return f"{key}: unknown key; {hint}"
+        case "missing":
+            return f"{key}: missing; service/examples/crm_template.toml explains every key"
+        case "value_error":
+            return ": ".join(filter(None, [key, str(error["ctx"]["error"])]))
+        case _:
+            return f"{key}: {error['msg']} (it says {error['input']!r})"

@@ -1,0 +1,1 @@
+"""Whether leads or scores have changed since training."""

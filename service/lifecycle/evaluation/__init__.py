@@ -1,0 +1,1 @@
+"""How good a model is on leads whose outcome is known."""

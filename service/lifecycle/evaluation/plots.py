@@ -1,0 +1,98 @@
+"""Four pictures of a scored set: ROC curve, calibration, lift, and profit by threshold."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from service.lifecycle.evaluation.quality import Scores, Target, calibration_bins
+from service.model.bundle import Economics
+
+BLUE, GREY, RED = "#2f7cc4", "#8a8f98", "#d0453d"
+"""They can be told from white and from black: the reports have both backgrounds."""
+
+
+def plots(
+    target: Target, scores: Scores, threshold: float, economics: Economics, of: str = "the held-out leads"
+) -> dict[str, Figure]:
+    """The pictures by file name, titled as those `of` these leads. They belong to no window and no global state."""
+    drawn = {
+        "ROC": roc(target, scores, threshold),
+        "Calibration": calibration(target, scores),
+        "Lift": lift_by_contacts(target, scores, threshold),
+        "Profit": profit_by_threshold(target, scores, threshold, economics),
+    }
+    for name, figure in drawn.items():
+        figure.axes[0].set_title(f"{name} on {of}")
+    return {f"{name.lower()}.png": figure for name, figure in drawn.items()}
+
+
+def roc(target: Target, scores: Scores, threshold: float) -> Figure:
+    """The ROC curve with the chosen threshold marked."""
+    figure, axes = labelled_axes("Share of others contacted", "Share of conversions contacted")
+    false_rate, true_rate, _ = roc_curve(target, scores)
+    axes.plot(false_rate, true_rate, color=BLUE, label=f"model, area {roc_auc_score(target, scores):.3f}")
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="at random, area 0.5")
+    contacted = scores >= threshold
+    axes.plot(
+        contacted[target == 0].mean(), contacted[target == 1].mean(), "o", color=RED, label=f"threshold {threshold:.3f}"
+    )
+    axes.set(xlim=(0, 1), ylim=(0, 1.01))
+    axes.legend(loc="lower right")
+    return figure
+
+
+def calibration(target: Target, scores: Scores) -> Figure:
+    """Conversion rate by score in ten equal-count bins, with 95 % intervals (normal approximation)."""
+    figure, axes = labelled_axes("Mean score", "Share that converted")
+    mean, rate, count = calibration_bins(target, scores)
+    interval = 1.96 * np.sqrt(rate * (1 - rate) / count)
+    axes.errorbar(mean, rate, interval, fmt="o-", color=BLUE, capsize=3, label="ten bins of equally many leads")
+    top = 1.1 * float(max(mean.max(), (rate + interval).max()))
+    axes.plot([0, top], [0, top], color=GREY, linestyle="--", label="perfectly calibrated")
+    axes.set(xlim=(0, top), ylim=(0, top))
+    axes.legend(loc="upper left")
+    return figure
+
+
+def lift_by_contacts(target: Target, scores: Scores, threshold: float) -> Figure:
+    """How many times more conversions than at random, by the share contacted from the best."""
+    figure, axes = labelled_axes("Share of leads contacted, best first", "Lift over calling at random")
+    hits = np.cumsum(target[np.argsort(-scores, kind="stable")])
+    share = np.arange(1, len(target) + 1) / len(target)
+    lift = hits / len(target) / share / target.mean()
+    shown = share >= 0.01  # of fewer leads the lift is a matter of chance
+    axes.plot(share[shown], lift[shown], color=BLUE, label="model")
+    axes.axhline(1, color=GREY, linestyle="--", label="at random")
+    chosen = float((scores >= threshold).mean())
+    axes.axvline(chosen, color=RED, linewidth=1, label=f"a contact pays for {chosen:.0%}")
+    axes.set(xlim=(0, 1), ylim=(0, None))
+    axes.legend(loc="upper right")
+    return figure
+
+
+def profit_by_threshold(target: Target, scores: Scores, threshold: float, economics: Economics) -> Figure:
+    """Profit per 1,000 leads by threshold; grey where the team could not make the contacts."""
+    figure, axes = labelled_axes("Threshold", "Profit per 1,000 leads")
+    order = np.argsort(-scores, kind="stable")
+    contacts = np.arange(1, len(target) + 1)
+    earned = economics.conversion_value * np.cumsum(target[order]) - economics.contact_cost * contacts
+    profit, cuts = 1000 * earned / len(target), scores[order]
+    feasible = 1000 * contacts / len(target) <= economics.contacts_per_1000_leads
+    axes.plot(cuts[feasible], profit[feasible], color=BLUE, label="within the team's capacity")
+    if not feasible.all():
+        axes.plot(cuts[~feasible], profit[~feasible], color=GREY, label="more contacts than the team can make")
+    axes.axvline(threshold, color=RED, linewidth=1, label=f"from {threshold:.3f} on a contact pays")
+    axes.axhline(0, color=GREY, linewidth=0.6)
+    axes.legend()
+    return figure
+
+
+def labelled_axes(x: str, y: str) -> tuple[Figure, Axes]:
+    """An empty picture in the common style."""
+    figure = Figure(figsize=(6, 4.5), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlabel=x, ylabel=y)
+    axes.grid(visible=True, alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes

@@ -1,0 +1,138 @@
+"""A challenger, trained and judged against the champion on the most recent leads that neither has seen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from service.lifecycle.data.leads import Leads
+from service.lifecycle.data.source import Source
+from service.lifecycle.evaluation.labelled import Matured, select
+from service.lifecycle.evaluation.quality import Scores, Target, figures
+from service.lifecycle.promotion import gate
+from service.lifecycle.promotion.gate import Contender, Rules, Verdict
+from service.lifecycle.training.candidates import candidates
+from service.lifecycle.training.onnx_export import as_received
+from service.lifecycle.training.selection import Rows, Selection, Split, choices, fit, split
+from service.model.bundle import Bundle
+
+MOST = 4_000
+"""Leads to judge by, at most: more would be taken from those that the challenger learns what is new from."""
+
+ENOUGH = 200
+"""Conversions, and leads without one, that are enough to judge by. It is they that a comparison rests on, not leads:
+where many convert, a shorter window tells as much, and the challenger has seen more of what is new. On the bank's
+contacts (scripts/replay) any number from 75 to 250 serves as well; with up to MOST, challengers come too late."""
+
+
+class Fitted(NamedTuple):
+    """A candidate's name, and its pipeline, fitted."""
+
+    candidate: str
+    pipeline: Pipeline
+
+
+Fit = Callable[[Leads], Fitted]
+"""The source's recipe: leads with outcomes, oldest first, to a fitted model."""
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """`chosen` is the challenger as it was judged; None where there were too few leads to judge by."""
+
+    verdict: Verdict
+    chosen: Selection | None
+
+
+def challenge(
+    matured: Matured, champion: Bundle, source: Source, recipe: Fit | None = None, rules: Rules | None = None
+) -> Challenge:
+    """Train a challenger on the leads before the window, and compare both models on the window."""
+    rules = rules or Rules()
+    leads = matured.leads
+    unseen = np.flatnonzero(matured.unseen(champion.manifest.provenance))
+    rows = window(leads.target, unseen, rules)
+    if rows is None:
+        return Challenge(Verdict(None, str(gate.too_small(leads.target[unseen], rules)), {}), None)
+    before = np.arange(rows[0])
+    fitted = (recipe or by_recipe(source))(select(leads, before))
+    frame, target = leads.frame.iloc[rows], leads.target[rows]
+    scores: Scores = fitted.pipeline.predict_proba(frame)[:, 1]
+    threshold = source.economics.threshold
+    verdict = gate.decide(
+        target,
+        Contender(score(champion, frame), champion.manifest.threshold),
+        Contender(scores, threshold),
+        source.metric,
+        source.economics,
+        gate.segments(leads.schema, frame, target, rules),
+        rules,
+    )
+    chosen = Selection(
+        fitted.candidate,
+        fitted.pipeline,
+        Split(before, rows, f"the most recent {len(rows):,} that the champion had not seen"),
+        target,
+        scores,
+        threshold,
+        {fitted.candidate: figures(target, scores, threshold, source.economics)},
+        {},
+        tuple(choices(target, scores, source.economics)),
+    )
+    return Challenge(verdict, chosen)
+
+
+def window(target: Target, unseen: Rows, rules: Rules) -> Rows | None:
+    """The most recent of the leads that the champion has not seen: from the rest the challenger learns.
+
+    As many as hold ENOUGH of each outcome, at most half of them and MOST; and no fewer leads, and of each outcome, than
+    the rules ask for: None where there are not that many.
+    """
+    converted = np.cumsum(target[unseen][::-1])
+    rarer = np.minimum(converted, np.arange(1, len(unseen) + 1) - converted)
+    least, ample = (int(np.searchsorted(np.maximum.accumulate(rarer), n)) + 1 for n in (rules.outcomes, ENOUGH))
+    if least > len(unseen) or len(unseen) < rules.leads:
+        return None
+    size = max(min(len(unseen) // 2, MOST, ample), rules.leads, least)
+    return unseen[-size:]
+
+
+def score(champion: Bundle, frame: pd.DataFrame) -> Scores:
+    """The bundle's scores of prepared leads, the service's way from JSON to score."""
+    schema = champion.manifest.lead_schema
+    leads = [as_received(schema, row) for row in frame.to_dict("records")]
+    return np.array(champion.engine.score(champion.engine.parse(msgspec.json.encode(leads))))
+
+
+def by_recipe(source: Source) -> Fit:
+    """The source's recipe. "best" is the better candidate on the most recent of the leads, then fitted on all."""
+
+    def fit_by(leads: Leads) -> Fitted:
+        models, name = candidates(leads.schema, leads.frame), str(source.recipe.candidate)
+        if name == "best":
+            parts = split(leads)
+            train, rest = select(leads, parts.train), select(leads, parts.held_out)
+            reached = {}
+            for each, pipeline in models.items():
+                scores = fit(clone(pipeline), train.frame, train.target, rest.frame, source.recipe)
+                reached[each] = figures(rest.target, scores, source.economics.threshold, source.economics)[
+                    source.metric
+                ]
+            name = max(reached, key=lambda each: reached[each])
+        fit(models[name], leads.frame, leads.target, leads.frame.iloc[:1], source.recipe)
+        return Fitted(name, models[name])
+
+    return fit_by
+
+
+def refit(matured: Matured, chosen: Selection, source: Source) -> Selection:
+    """The same candidate, fitted on all leads, the window too; the figures stay those of the challenger."""
+    leads = matured.leads
+    pipeline = candidates(leads.schema, leads.frame)[chosen.candidate]
+    scores = fit(pipeline, leads.frame, leads.target, leads.frame.iloc[chosen.split.held_out], source.recipe)
+    return replace(chosen, pipeline=pipeline, refitted=scores)

@@ -1,0 +1,1 @@
+"""What every job runs in, and the gauges it publishes."""

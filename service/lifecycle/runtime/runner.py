@@ -1,0 +1,228 @@
+"""What the jobs of the closed loop share: their command line, exit status, and the figures about the run itself."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from service.lifecycle.data.source import Source, SourceError, load_source
+from service.lifecycle.runtime.job_gauges import Gauge, PublishFailed, publish
+from service.model.bundle import BundleRefused
+from service.records import RecordError
+from service.storage import Storage, StorageError, open_storage
+
+Progress = Callable[[str], None]
+
+EXIT = "exit status: 0 done, 1 it failed or was refused, 2 wrong use or an unusable lead source"
+
+OPTIONS = {
+    "models": ("LEADSCORING_MODELS_URL", "folder or gs://bucket/prefix of the model bundles"),
+    "predictions": ("LEADSCORING_PREDICTIONS_URL", "folder or gs://bucket/prefix of the prediction records"),
+    "leads": ("LEADSCORING_LEADS_URL", "folder or gs://bucket/prefix that holds outcomes/, batch/ and quarantine/"),
+    "tracking": ("MLFLOW_TRACKING_URI", "the MLflow server"),
+}
+
+
+class JobFailed(Exception):
+    """The job could not do its work; the message says what happened, where, and what to do next."""
+
+
+def _note(line: str) -> None:
+    Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What a job of the loop works on. `now` is given on the command line or the clock's.
+
+    `tell` says what is being done, which the next line may replace; `note` says what has to stay on the screen.
+    """
+
+    source: Source
+    models: Storage
+    predictions: Storage
+    leads: Storage
+    tracking: str
+    now: datetime
+    tell: Progress
+    note: Progress = _note
+
+
+Work = Callable[[Loop, argparse.Namespace], Sequence[Gauge]]
+
+
+def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """The command line that all jobs of the loop have; a job adds its own options."""
+    made = argparse.ArgumentParser(
+        prog=f"python -m service.lifecycle.{name}",
+        description=description,
+        epilog=f"examples:\n{examples}\n{EXIT}\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--source", type=Path, required=True, metavar="FILE.toml", help="the lead source")
+    add_places(made, *OPTIONS)
+    add_metrics(made)
+    made.add_argument(
+        "--maturity-days", type=float, metavar="DAYS", help="when an outcome is final (default: as the source says)"
+    )
+    made.add_argument("--now", type=_time, metavar="TIME", help="work as if it were this time, ISO 8601 (default: now)")
+    return made
+
+
+def add_places(parser: argparse.ArgumentParser, *names: str, otherwise: str = "") -> None:
+    """The options of OPTIONS with these names; `otherwise` says what holds where neither it nor the variable is set."""
+    for name in names:
+        variable, meaning = OPTIONS[name]
+        said = f"{meaning} (default: ${variable}{otherwise})"
+        parser.add_argument(f"--{name}", metavar="URL", default=os.environ.get(variable), help=said)
+
+
+def check_places(parser: argparse.ArgumentParser, given: argparse.Namespace, *names: str) -> None:
+    """End with 2 where one of these options was not given."""
+    if missing := [f"--{name}" for name in names if not getattr(given, name)]:
+        parser.error(f"give {', '.join(missing)}")
+
+
+def days(most: int) -> Callable[[str], float]:
+    """An option's number of days, above 0."""
+
+    def parse(text: str) -> float:
+        number = float(text)
+        if not 0 < number <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not between 0 and {most}")
+        return number
+
+    return parse
+
+
+def add_metrics(parser: argparse.ArgumentParser) -> None:
+    """The option --metrics."""
+    parser.add_argument(
+        "--metrics",
+        metavar="TARGET",
+        default=os.environ.get("LEADSCORING_METRICS"),
+        help="where figures go: a local folder, or projects/ID for Cloud Monitoring (default: $LEADSCORING_METRICS)",
+    )
+
+
+def run(name: str, options: argparse.ArgumentParser, work: Work, arguments: Sequence[str] | None = None) -> int:
+    """Parse, work, publish the figures that the work returns and those about the run; return the exit status."""
+    # Imported here: MLflow takes two seconds, which the jobs that do not use it need not wait for.
+    from service.tracking import TrackingError
+
+    given = options.parse_args(arguments)
+    check_places(options, given, *OPTIONS)
+    if given.maturity_days is not None and not 0 <= given.maturity_days <= 3650:
+        options.error(f"--maturity-days {given.maturity_days:g} is not between 0 and 3650")
+    try:
+        source = load_source(given.source)
+        if given.maturity_days is not None:
+            source = source.model_copy(update={"maturity_days": given.maturity_days})
+        models, predictions, leads = (open_storage(url) for url in (given.models, given.predictions, given.leads))
+    except (SourceError, ValueError) as error:
+        return failed(Console(stderr=True), error, 2)
+    now = given.now or datetime.now(UTC)
+
+    def repaired(tell: Progress) -> Sequence[Gauge]:
+        _repair(models, given.tracking, tell)
+        return work(Loop(source, models, predictions, leads, given.tracking, now, tell), given)
+
+    return supervise(name, given.metrics, models, repaired, failures=(TrackingError, *FAILURES))
+
+
+FAILURES: tuple[type[Exception], ...] = (JobFailed, BundleRefused, StorageError, RecordError)
+"""What a job expects to fail with; each says what happened and what to do."""
+
+
+def supervise(
+    name: str,
+    metrics: str | None,
+    models: Storage,
+    work: Callable[[Progress], Sequence[Gauge]],
+    always: bool = True,
+    failures: tuple[type[Exception], ...] = FAILURES,
+) -> int:
+    """Work, and publish to `metrics` the figures that the work returns and those about the run; return the exit status.
+
+    Without `always` only a failure is published: of a job's many tasks one alone speaks of start and success. That it
+    started is published before it works: a run that never ends, or is killed, is known by it.
+    """
+    end_on_sigterm()
+    console = Console(stderr=True)
+    started, clock = datetime.now(UTC), time.monotonic()
+    code, gauges = 1, [Gauge("leadscoring_job_last_start_timestamp_seconds", started.timestamp())]
+    with shown_progress(console) as tell:
+        try:
+            if metrics and always:
+                _publish(metrics, name, gauges, models, console)  # what fails is said; the end's publishing decides
+            gauges += work(tell)
+            code = 0
+        except SourceError as error:
+            code = failed(console, error, 2)
+        except failures as error:
+            code = failed(console, error, 1)
+        finally:
+            outcome = "failure" if code else "success"
+            gauges += [
+                Gauge(f"leadscoring_job_last_{outcome}_timestamp_seconds", time.time()),
+                Gauge("leadscoring_job_duration_seconds", time.monotonic() - clock),
+            ]
+            if metrics and (always or code):
+                code = _publish(metrics, name, gauges, models, console) or code
+    return code
+
+
+def _repair(models: Storage, uri: str, tell: Progress) -> None:
+    """What a promotion that was stopped left to be done; the job's own work says what of it fails for good."""
+    from service.lifecycle.promotion.reconcile import repair
+    from service.tracking import TrackingError
+
+    try:
+        repair(models, uri)
+    except (TrackingError, BundleRefused, StorageError) as error:
+        tell(f"audit record and alias of what is served could not be checked: {error}")
+
+
+def _publish(target: str, name: str, gauges: Sequence[Gauge], models: Storage, console: Console) -> int:
+    try:
+        publish(target, name, gauges, models)
+    except (PublishFailed, StorageError) as error:
+        return failed(console, error, 1)
+    return 0
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end the job as an exception does: the run is marked as failed, the lease given back.
+
+    As a container's first process it would be ignored, until SIGKILL comes: nobody else is there to handle it.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
+@contextmanager
+def shown_progress(console: Console) -> Iterator[Progress]:
+    """What is being done: one changing line with a spinner on a terminal, a line each elsewhere."""
+    if not console.is_terminal:
+        yield lambda doing: console.print(doing, markup=False, highlight=False, soft_wrap=True)
+        return
+    with console.status("starting") as status:
+        yield status.update
+
+
+def failed(console: Console, error: Exception, code: int) -> int:
+    """Say what happened; return the exit status."""
+    console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+    return code
+
+
+def _time(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

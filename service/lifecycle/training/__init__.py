@@ -1,0 +1,1 @@
+"""From leads to a registered model."""

@@ -1,0 +1,63 @@
+"""The models that compete: plain scikit-learn pipelines on the prepared lead frame."""
+
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from service.model.schema import LeadSchema
+
+MAX_CATEGORIES = 64
+"""Inputs that one column's values get; the rarer values share the last one with values never seen."""
+
+MIN_VALUES = 50
+"""Values that a numeric column needs to be used: the trees fail on a fold in which it is missing throughout."""
+
+
+def candidates(schema: LeadSchema, frame: pd.DataFrame, seed: int = 0) -> dict[str, Pipeline]:
+    """Unfitted pipelines by name, for training on this prepared frame; predict_proba gives calibrated probabilities.
+
+    The prepared frame has the schema's columns: numbers and booleans as float64 (NaN: missing), categories as
+    text ("": missing). `service.lifecycle.training.onnx_export` knows exactly these steps.
+    """
+    numbers = [n for n in schema.named("number", "boolean") if frame[n].notna().sum() >= MIN_VALUES]
+    # Shuffled folds: on rows in time order, contiguous ones would calibrate each month by the others.
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    trees = HistGradientBoostingClassifier(
+        learning_rate=0.05,
+        max_iter=150,
+        max_leaf_nodes=15,
+        min_samples_leaf=40,
+        l2_regularization=1.0,
+        random_state=seed,
+    )
+    linear = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
+    models: dict[str, tuple[Pipeline | str, BaseEstimator]] = {
+        # Logistic regression minimizes log loss: its probabilities are calibrated as they come.
+        "logistic_regression": (linear, LogisticRegression(C=0.5, max_iter=2_000)),
+        "gradient_boosting": (
+            "passthrough",
+            CalibratedClassifierCV(trees, cv=folds, ensemble=False, method="sigmoid"),
+        ),
+    }
+    one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=MAX_CATEGORIES, sparse_output=False)
+    return {
+        name: Pipeline(
+            [
+                (
+                    "encode",
+                    ColumnTransformer(
+                        [("numbers", scaling, numbers), ("categories", one_hot, schema.named("category"))]
+                    ),
+                ),
+                ("model", model),
+            ]
+        )
+        for name, (scaling, model) in models.items()
+    }

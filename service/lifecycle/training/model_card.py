@@ -1,0 +1,130 @@
+"""MODEL_CARD.md: what a model is, what it was trained on, how good it is, who decided what, and its limits."""
+
+from collections.abc import Iterable, Sequence
+
+from service.lifecycle.data.leads import Leads
+from service.lifecycle.data.source import Recipe, Source
+from service.lifecycle.evaluation.quality import NAMES
+from service.lifecycle.training.selection import Selection
+from service.model.bundle import Manifest
+
+CHOSEN = "the one chosen"
+NOT_REFITTED = "The served model is the very one that was judged: it was not fitted again with the held-out leads."
+REFITTED = "The served model was fitted again on all of them after that; the figures are of the one judged."
+
+
+def model_card(source: Source, leads: Leads, selection: Selection, manifest: Manifest) -> str:
+    """The card as Markdown. It holds no lead's values, only column names and figures."""
+    at, seen, money = manifest.provenance, selection.held_out[selection.candidate], manifest.economics
+    parts = selection.split
+    agreed = f"{source.agreed_by}, {source.agreed_on:%Y-%m-%d}" if source.agreed_on else "nobody (a sample)"
+    sections = [
+        f"# Lead scoring model {manifest.version}",
+        f"Scores a lead of the source `{source.name}` with the probability that it converts (`{source.target_column}` "
+        f"is `{source.positive}`). A {spoken(selection.candidate)} model, exported to ONNX.",
+        "## Trained on",
+        f"{len(parts.train):,} of {at.rows:,} leads, of which {leads.target[parts.train].mean():.1%} converted; judged "
+        f"on {len(parts.held_out):,} held-out ones, {parts.how}, of which {selection.target.mean():.1%} converted. "
+        + (NOT_REFITTED if selection.refitted is None else REFITTED),
+        _table(
+            ["feature", "kind", "values that mean missing"],
+            [(f.name, f.kind, ", ".join(map(str, f.missing))) for f in manifest.lead_schema.features],
+        ),
+        _list(leads.notes) or "All columns were used.",
+        "## Decision",
+        f"A contact pays from score {manifest.threshold:.4f} on: it costs {money.contact_cost:g}, and a conversion is "
+        f"worth {money.conversion_value:g}. Of the leads from there on the team takes the best, as many as it can: "
+        f"{money.contacts_per_1000_leads:g} of 1,000. On the held-out leads that is {seen['contacts']:.0f} contacts, "
+        f"and a profit of {seen['profit']:,.0f}, per 1,000 leads.",
+        f"The candidates were compared by **{source.metric}**: {source.metric_reason or 'no reason was stated.'} "
+        f"Agreed by: {agreed}." + _recipe(source.recipe),
+        "What each metric alone would have chosen on the held-out leads, and the profit lost by that against the "
+        "chosen threshold, per 1,000 leads. Of the contacts asked for the team makes the best, as many as it can:",
+        _table(*choice_rows(selection)),
+        _table(["band", "from score"], [(b.name, f"{b.min_score:.4f}") for b in manifest.bands]),
+        "## Figures",
+        "Profit and contacts are per 1,000 leads; lift is that of the best tenth; calibration error is over ten bins "
+        "of equally many leads. Precision, recall, F1, accuracy, profit and contacts are at the threshold that the "
+        "economics imply. Cross-validation shuffles time: where the world changes, it flatters.",
+        _table(*figure_rows(selection)),
+        "## Limits",
+        _list(
+            [
+                "The scores are probabilities for leads like those trained on. When the market, the sources of leads "
+                "or the meaning of a field change, they no longer are.",
+                "Who was contacted may have converted because of it: the scores say who converts, not whom a contact "
+                "convinces.",
+                "Values that are rare in training, or never seen, are all treated alike.",
+                *(note for note in leads.notes if "LIKELY LEAK" in note),
+            ]
+        ),
+        "## Provenance",
+        _table(
+            ["what", "value"],
+            [
+                ("source", at.source),
+                ("sha256 of the data", at.data_sha256),
+                ("trained at", f"{at.trained_at:%Y-%m-%d %H:%M:%S} UTC"),
+                ("git commit", at.git_commit or "unknown"),
+                ("MLflow run", at.mlflow_run_id),
+            ],
+        ),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _recipe(recipe: Recipe) -> str:
+    named = f" The recipe names {spoken(recipe.candidate)}." if recipe.candidate != "best" else ""
+    if recipe.half_life_leads is None:
+        return named
+    return f"{named} A lead counted half as much as one that is {recipe.half_life_leads:,.0f} leads younger."
+
+
+def figure_rows(selection: Selection) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: a figure a row, each candidate held out and, where it was, cross-validated."""
+    names = list(selection.held_out)
+    shown = [("held out", selection.held_out), ("5-fold", selection.cross_validated)]
+    header = ["figure", *(f"{spoken(n)}, {how}" for n in names for how, figures in shown if figures)]
+    both = [figures[n] for n in names for _, figures in shown if figures]
+    return header, [[name, *(number(name, figures[name]) for figures in both)] for name in (*NAMES, "contacts")]
+
+
+def choice_rows(selection: Selection) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: a metric a row, and first the threshold that was chosen."""
+    seen = selection.held_out[selection.candidate]
+    header = ["threshold by", "threshold", "its value", "contacts", "profit", "lost"]
+    asked = 1000 * float((selection.scores >= selection.threshold).mean())
+    chosen = [CHOSEN, f"{selection.threshold:.4f}", "", f"{asked:.0f}", f"{seen['profit']:,.0f}", ""]
+    rows = [
+        [
+            c.metric,
+            f"{c.threshold:.4f}",
+            number(c.metric, c.value),
+            f"{c.contacts:.0f}",
+            f"{c.profit:,.0f}",
+            f"{c.lost:,.0f}",
+        ]
+        for c in selection.choices
+    ]
+    return header, [chosen, *rows]
+
+
+def spoken(name: str) -> str:
+    """A candidate's name as words, which also wrap in a narrow table."""
+    return name.replace("_", " ")
+
+
+def number(figure: str, value: float) -> str:
+    """A figure as text, with the digits that mean something."""
+    return (
+        f"{value:,.0f}" if figure in ("profit", "contacts") else f"{value:.2f}" if figure == "lift" else f"{value:.4f}"
+    )
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

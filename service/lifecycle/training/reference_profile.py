@@ -1,0 +1,109 @@
+"""From held-out leads to the reference that travels in the bundle, and from any leads to counts in its bins."""
+
+import itertools
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from service.lifecycle.evaluation.quality import Scores, Target, calibration_bins
+from service.model.reference import MAX_BINS, MAX_VALUES, MIN_LEADS, Categories, Column, Numbers, Reference, ScoreBin
+from service.model.schema import LeadSchema
+
+CALIBRATION_BINS = 50
+LEADS_PER_BIN = 25
+"""So that a bin's share is known to about a fifth."""
+
+Counts = npt.NDArray[np.int64]
+
+
+def describe(
+    schema: LeadSchema,
+    seen: pd.DataFrame,
+    held_out: pd.DataFrame,
+    scores: Scores,
+    target: Target,
+    threshold: float,
+) -> Reference:
+    """The reference of a model. `seen` are all leads that it knows of, `held_out` those that it was judged on.
+
+    Both are prepared frames. `scores` and `target` are of the held-out leads.
+    """
+    mean, rate, count = calibration_bins(target, scores, min(CALIBRATION_BINS, max(1, len(scores) // LEADS_PER_BIN)))
+    return Reference(
+        leads=len(held_out),
+        contacted=int((scores >= threshold).sum()),
+        features=tuple(
+            _categories(f.name, seen[f.name], held_out[f.name])
+            if f.kind == "category"
+            else _numbers(f.name, held_out[f.name].to_numpy())
+            for f in schema.features
+        ),
+        scores=_numbers("score", scores),
+        calibration=tuple(
+            ScoreBin(score=m, leads=int(n), converted=round(r * n)) for m, r, n in zip(mean, rate, count, strict=True)
+        ),
+    )
+
+
+def counts(column: Column) -> Counts:
+    """How many held-out leads each bin or value has, then (categories) all other values, last those missing."""
+    others = [column.others] if isinstance(column, Categories) else []
+    return np.array([*column.counts, *others, column.missing], dtype=np.int64)
+
+
+def count(column: Column, cells: npt.NDArray[np.float64] | npt.NDArray[np.object_]) -> Counts:
+    """The same for these prepared cells."""
+    return np.bincount(places(column, cells), minlength=len(counts(column)))
+
+
+def places(column: Column, cells: npt.NDArray[np.float64] | npt.NDArray[np.object_]) -> npt.NDArray[np.intp]:
+    """For each prepared cell, which of the `counts` it belongs to."""
+    last = len(counts(column)) - 1
+    if isinstance(column, Numbers):
+        return np.where(pd.isna(cells), last, np.searchsorted(column.edges, cells.astype(np.float64)))
+    place = {value: i for i, value in enumerate(column.values)} | {"": last}
+    return np.array([place.get(cell, last - 1) for cell in cells], dtype=np.intp)
+
+
+def labels(column: Column) -> list[str]:
+    """What the `counts` are of, in words."""
+    if isinstance(column, Categories):
+        return [*column.values, "(other)", "(missing)"]
+    shown = [f"{edge:.4g}" for edge in column.edges]
+    if not shown:
+        return ["(any)", "(missing)"]
+    between = [f"{low} to {high}" for low, high in itertools.pairwise(shown)]
+    return [f"up to {shown[0]}", *between, f"above {shown[-1]}", "(missing)"]
+
+
+def _numbers(name: str, cells: npt.NDArray[np.float64]) -> Numbers:
+    """Bins of about equally many leads, cut midway between two values, so that no edge is a lead's own."""
+    known = np.sort(cells[~np.isnan(cells)])
+    bins = min(MAX_BINS, max(2, len(known) // LEADS_PER_BIN))
+    edges: list[float] = []
+    starts = [0]
+    for edge in np.unique(np.quantile(known, np.arange(1, bins) / bins, method="inverted_cdf")) if len(known) else []:
+        end = int(np.searchsorted(known, edge, side="right"))
+        if min(end - starts[-1], len(known) - end) >= MIN_LEADS:
+            edges.append(float(edge / 2 + known[end] / 2))
+            starts.append(end)
+    parts = np.split(known, starts[1:])
+    return Numbers(
+        name=name,
+        edges=tuple(edges),
+        means=tuple(float(part.mean()) if len(part) else 0.0 for part in parts),
+        counts=tuple(len(part) for part in parts),
+        missing=len(cells) - len(known),
+    )
+
+
+def _categories(name: str, seen: pd.Series, held_out: pd.Series) -> Categories:
+    often = seen[seen != ""].value_counts()
+    values = [str(value) for value in often[often >= MIN_LEADS].index[:MAX_VALUES]]
+    found = held_out.value_counts()
+    each = [int(found.get(value, 0)) for value in values]
+    missing = int(found.get("", 0))
+    return Categories(
+        name=name, values=tuple(values), counts=tuple(each), others=len(held_out) - missing - sum(each), missing=missing
+    )

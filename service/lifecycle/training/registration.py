@@ -1,0 +1,139 @@
+"""From a chosen model to a bundle: checked, recorded in MLflow, published. Nothing is served by this alone."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from service.history import Estimate
+from service.lifecycle.data.leads import Leads
+from service.lifecycle.data.source import Source
+from service.lifecycle.evaluation.labelled import Seen
+from service.lifecycle.evaluation.plots import plots
+from service.lifecycle.evaluation.quality import bands
+from service.lifecycle.training import onnx_export, reference_profile
+from service.lifecycle.training.model_card import model_card
+from service.lifecycle.training.selection import Selection
+from service.model import bundle
+from service.model.bundle import Golden, Manifest, Provenance
+from service.model.reference import Reference
+from service.storage import Storage
+from service.tracking import Run
+
+
+@dataclass(frozen=True)
+class Release:
+    """A model that passed parity, ready to be published."""
+
+    manifest: Manifest
+    onnx: bytes
+    golden: list[Golden]
+    card: str
+    reference: Reference
+
+
+def prepare(
+    source: Source,
+    leads: Leads,
+    chosen: Selection,
+    seen: Seen,
+    run_id: str,
+    now: datetime,
+    champion: str | None = None,
+    compared: dict[str, Estimate] | None = None,
+) -> Release:
+    """Export the chosen model, compare both engines on the held-out leads, describe it. Raises ParityError.
+
+    `champion` and `compared` are the version that it was compared with, and how.
+    """
+    held_out = leads.frame.iloc[chosen.split.held_out]
+    exported = onnx_export.to_onnx(chosen.pipeline)
+    onnx_export.check_parity(chosen.pipeline, exported, leads.schema, held_out)
+    manifest = Manifest(
+        # With the run: a training that is repeated after it was stopped halfway makes a bundle of its own.
+        version=bundle.new_version(exported.onnx + run_id.encode(), now),
+        lead_schema=leads.schema,
+        encoding=exported.encoding,
+        threshold=chosen.threshold,
+        bands=bands(chosen.served),
+        metric=source.metric,
+        benchmark=chosen.held_out[chosen.candidate],
+        economics=source.economics,
+        provenance=Provenance(
+            source=source.name,
+            data_sha256=leads.sha256,
+            rows=len(leads.target),
+            trained_at=now,
+            candidate=chosen.candidate,
+            git_commit=_git_commit(),
+            mlflow_run_id=run_id,
+            seen_rows=seen.rows,
+            seen_until=seen.until,
+            champion=champion,
+            compared={name: (e.value, e.low, e.high) for name, e in (compared or {}).items()},
+        ),
+    )
+    golden = onnx_export.golden(chosen.pipeline, leads.schema, held_out)
+    card = model_card(source, leads, chosen, manifest)
+    looked = reference_profile.describe(
+        leads.schema, leads.frame, held_out, chosen.served, chosen.target, chosen.threshold
+    )
+    return Release(manifest, exported.onnx, golden, card, looked)
+
+
+def record(release: Release, source: Source, leads: Leads, chosen: Selection, run: Run) -> str:
+    """Record it in MLflow; return its version in the registry. Raises MlflowException."""
+    run.log(_parameters(source, chosen, release.manifest), _metrics(chosen))
+    run.attach({bundle.CARD: release.card}, plots(chosen.target, chosen.scores, chosen.threshold, source.economics))
+    return run.register(source.name, chosen.pipeline, leads.frame)
+
+
+def publish(models: Storage, release: Release) -> str:
+    """Write the bundle; return the digest of its sums. Raises what `bundle.publish` raises."""
+    return bundle.publish(models, release.manifest, release.onnx, release.golden, release.card, release.reference)
+
+
+def _parameters(source: Source, chosen: Selection, manifest: Manifest) -> dict[str, object]:
+    stated = source.model_dump(
+        mode="json", include={"metric", "metric_reason", "agreed_by", "agreed_on", "target_column"}
+    )
+    model = chosen.pipeline.named_steps["model"].get_params()
+    return {
+        **stated,
+        **source.economics.model_dump(),
+        **{f"recipe.{name}": value for name, value in source.recipe},
+        **{f"model.{name}": value for name, value in model.items() if not hasattr(value, "get_params")},
+        "candidate": chosen.candidate,
+        "split": chosen.split.how,
+        "threshold": manifest.threshold,
+        "features": ", ".join(f"{f.name}: {f.kind}" for f in manifest.lead_schema.features),
+        "bundle_version": manifest.version,
+        "rows": manifest.provenance.rows,
+        "data_sha256": manifest.provenance.data_sha256,
+        "git_commit": manifest.provenance.git_commit,
+    }
+
+
+def _metrics(chosen: Selection) -> dict[str, float]:
+    """The served model's figures under plain names, all candidates' under their own."""
+    every = {"held_out": chosen.held_out, "cross_validated": chosen.cross_validated}
+    metrics = {
+        f"{name}.{how}.{figure}": value
+        for how, candidates in every.items()
+        for name, figures in candidates.items()
+        for figure, value in figures.items()
+    }
+    return metrics | chosen.held_out[chosen.candidate]
+
+
+def _git_commit() -> str | None:
+    """The commit that this code was checked out at, or its image built from; None where neither is known."""
+    if built_from := os.environ.get("LEADSCORING_COMMIT"):
+        return built_from
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return answer.stdout.strip() or None

@@ -1,0 +1,212 @@
+"""Which candidate is served: the recipe's, or the best by the source's metric on leads that none of them has seen."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import clone
+from sklearn.metrics import roc_curve
+from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
+
+from service.lifecycle.data.leads import Leads
+from service.lifecycle.data.source import Metric, Recipe
+from service.lifecycle.evaluation.quality import Scores, Target, figures
+from service.lifecycle.training.candidates import candidates
+from service.model.bundle import Economics
+
+Rows = npt.NDArray[np.intp]
+Progress = Callable[[str], None]
+
+FOLDS = 5
+HELD_OUT = 0.2
+MIN_OUTCOMES = 50
+"""Conversions, and leads without one, that training needs: with fewer, a held-out figure is within chance."""
+
+
+class TooFewOutcomes(Exception):
+    """There are too few leads of one outcome to train and to judge a model."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Positions of the leads to train on and of those held out to judge by, and how they were told apart."""
+
+    train: Rows
+    held_out: Rows
+    how: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A threshold that a metric alone would choose on the held-out leads, and what follows from it.
+
+    `contacts` (asked for) and `profit` (of those that the team can make) are per 1,000 leads; `lost` is the profit
+    given up against the chosen threshold.
+    """
+
+    metric: Metric
+    threshold: float
+    value: float
+    contacts: float
+    profit: float
+    lost: float
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The chosen model, fitted on the training leads alone, and what it and the others showed.
+
+    One that was then refitted on all leads showed what it did before; `refitted` are its own scores. `held_out` and
+    `cross_validated` hold figures by candidate; `scores` are the chosen one's, of the held-out leads.
+    """
+
+    candidate: str
+    pipeline: Pipeline
+    split: Split
+    target: Target
+    scores: Scores
+    threshold: float
+    held_out: dict[str, dict[str, float]]
+    cross_validated: dict[str, dict[str, float]]
+    choices: tuple[Choice, ...]
+    refitted: Scores | None = None
+
+    @property
+    def served(self) -> Scores:
+        """Scores of the held-out leads by the model as it is served."""
+        return self.scores if self.refitted is None else self.refitted
+
+
+def split(leads: Leads, share: float = HELD_OUT, seed: int = 0) -> Split:
+    """Hold out the most recent share of the leads, or a random and stratified one where no time order is known.
+
+    Raises TooFewOutcomes where one side of the split has too few of one outcome.
+    """
+    rows, size = np.arange(len(leads.target)), round(share * len(leads.target))
+    if min(leads.target.sum(), len(rows) - leads.target.sum()) < MIN_OUTCOMES:
+        raise TooFewOutcomes(
+            f"{leads.target.sum()} of {len(rows)} leads converted; training needs at least {MIN_OUTCOMES} that did and "
+            f"{MIN_OUTCOMES} that did not"
+        )
+    if leads.in_time_order:
+        train, held_out, how = rows[:-size], rows[-size:], f"the most recent {share:.0%}"
+    else:
+        train, held_out = train_test_split(rows, test_size=size, stratify=leads.target, random_state=seed)
+        how = f"a random, stratified {share:.0%} (the source states no time order)"
+    for name, part in (("training", train), ("held-out", held_out)):
+        if not FOLDS <= (converted := int(leads.target[part].sum())) <= len(part) - FOLDS:
+            raise TooFewOutcomes(
+                f"of the {len(part)} {name} leads ({how} held out) {converted} converted: too one-sided"
+            )
+    return Split(train, held_out, how)
+
+
+def select(
+    leads: Leads,
+    metric: Metric,
+    economics: Economics,
+    recipe: Recipe,
+    seed: int = 0,
+    tell: Progress = lambda _: None,
+) -> Selection:
+    """Fit every candidate on the training leads; the recipe names one, or the metric decides on the held-out leads.
+
+    A metric that needs a threshold is taken at the one that the economics imply. The chosen model is not fitted again,
+    so that the held-out figures are those of the very model that is served.
+    """
+    parts = split(leads, seed=seed)
+    fitted = candidates(leads.schema, leads.frame.iloc[parts.train], seed)
+    target, unseen = leads.target[parts.held_out], leads.frame.iloc[parts.held_out]
+    scores = {}
+    for name, pipeline in fitted.items():
+        tell(f"fitting {name} on {len(parts.train):,} leads")
+        scores[name] = fit(pipeline, leads.frame.iloc[parts.train], leads.target[parts.train], unseen, recipe)
+    held_out = {name: figures(target, s, economics.threshold, economics) for name, s in scores.items()}
+    chosen = max(held_out, key=lambda name: held_out[name][metric]) if recipe.candidate == "best" else recipe.candidate
+    return Selection(
+        chosen,
+        fitted[chosen],
+        parts,
+        target,
+        scores[chosen],
+        economics.threshold,
+        held_out,
+        cross_validate(leads, economics, seed, tell),
+        tuple(choices(target, scores[chosen], economics)),
+    )
+
+
+def cross_validate(
+    leads: Leads, economics: Economics, seed: int = 0, tell: Progress = lambda _: None
+) -> dict[str, dict[str, float]]:
+    """Each candidate's figures over all leads: the mean of five stratified, shuffled folds.
+
+    They ignore time, and with it the recipe's weights.
+    """
+    folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(leads.frame, leads.target))
+    means = {}
+    for name, pipeline in candidates(leads.schema, leads.frame, seed).items():
+        each = []
+        for number, (train, rest) in enumerate(folds, 1):
+            tell(f"cross-validating {name}, fold {number} of {FOLDS}")
+            scores = fit(clone(pipeline), leads.frame.iloc[train], leads.target[train], leads.frame.iloc[rest])
+            each.append(figures(leads.target[rest], scores, economics.threshold, economics))
+        means[name] = {figure: float(np.mean([f[figure] for f in each])) for figure in each[0]}
+    return means
+
+
+def fit(
+    pipeline: Pipeline, frame: pd.DataFrame, target: Target, unseen: pd.DataFrame, recipe: Recipe | None = None
+) -> Scores:
+    """Fit the pipeline in place, on leads oldest first, weighted as the recipe says; score the unseen leads.
+
+    One thread: the trees' OpenMP threads wait for each other actively, and on two cores shared with another busy
+    process that took 89 s for 3 s of work.
+    """
+    weights = recency(len(target), recipe.half_life_leads) if recipe and recipe.half_life_leads else None
+    with threadpool_limits(limits=1):
+        pipeline.fit(frame, target, model__sample_weight=weights)
+        scores: Scores = pipeline.predict_proba(unseen)[:, 1]
+    return scores
+
+
+def recency(count: int, half_life: float) -> Scores:
+    """Weights of so many leads, oldest first, that halve with each half-life (in leads) of age; their mean is 1.
+
+    So the penalty of a regression weighs as much against them as without weights.
+    """
+    weights: Scores = 0.5 ** (np.arange(count)[::-1] / half_life)
+    return weights / float(weights.mean())
+
+
+def choices(target: Target, scores: Scores, economics: Economics) -> Iterator[Choice]:
+    """For each metric the threshold that is best by it alone on these leads.
+
+    Where that asks for more contacts than the team can make, the profit is that of the best it can. ROC-AUC has no
+    threshold; for it stands the point of the curve farthest above chance (Youden's J).
+    """
+    chosen = figures(target, scores, economics.threshold, economics)["profit"]
+    false_rate, true_rate, cuts = roc_curve(target, scores, drop_intermediate=False)
+    converted, others = target.sum(), len(target) - target.sum()
+    hits, contacts = true_rate * converted, true_rate * converted + false_rate * others
+    by_metric: dict[Metric, Scores] = {
+        "precision": hits / np.maximum(contacts, 1),
+        "recall": true_rate,
+        "f1": 2 * hits / (contacts + converted),
+        "roc_auc": true_rate - false_rate,
+        "accuracy": (hits + others - (contacts - hits)) / len(target),
+        "profit": np.where(
+            1000 * contacts <= economics.contacts_per_1000_leads * len(target),
+            economics.conversion_value * hits - economics.contact_cost * contacts,
+            -np.inf,
+        ),
+    }
+    for metric, values in by_metric.items():
+        # The last point of recall contacts everyone; of equally good points the first contacts the fewest.
+        cut = float(np.clip(cuts[int(np.argmax(values))], 0, 1))
+        at, asked = figures(target, scores, cut, economics), 1000 * float((scores >= cut).mean())
+        yield Choice(metric, cut, at[metric], asked, at["profit"], chosen - at["profit"])

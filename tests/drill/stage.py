@@ -1,0 +1,152 @@
+"""The platform as scripts/up starts it, with callers and scheduled jobs: what a drill breaks and mends."""
+
+import json
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.local.processes import Processes, Program, ProgramEnded, free
+from service.local.up import MLFLOW_ENVIRONMENT, Folders, mlflow_command
+from service.model.schema import LeadSchema
+from tests.drill import jobs
+from tests.drill.cloud_monitoring import CloudMonitoring
+from tests.drill.front import Front
+from tests.drill.jobs import Jobs
+from tests.drill.outside import Outside
+from tests.drill.traffic import Traffic
+
+SOURCE = """
+name = "drill"
+target_column = "converted"
+positive = true
+id_column = "lead_id"
+time_column = "created_at"
+leaks = ["contract_value"]
+metric = "profit"
+[sample]
+rows = 3000
+[economics]
+conversion_value = 600
+contact_cost = 60
+"""
+OFTEN_S = 0.5
+"""How often pointer and spool are looked at, instead of every five seconds."""
+FIRST_S = 120.0
+"""How long the first runs of the jobs may take."""
+
+
+@dataclass
+class Stage:
+    """What runs. Places are below `home`, as below `.platform/<source>`."""
+
+    home: Path
+    processes: Processes
+    service_port: int
+    figures_port: int
+    service: Program
+    front: Front
+    traffic: Traffic
+    jobs: Jobs
+    monitoring: CloudMonitoring
+    outside: Outside
+    essential: tuple[Program, ...]
+
+    def start_service(self) -> None:
+        """Start the service, once it was killed, and wait until it scores."""
+        self.service = serve(self.processes, self.home, self.service_port)
+
+    def gauge(self, name: str) -> float:
+        """A value that the service exports, without labels."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.service_port}/metrics", timeout=5) as page:
+            line = next(line for line in page.read().decode().splitlines() if line.startswith(f"{name} "))
+        return float(line.split()[1])
+
+    def close(self) -> None:
+        """Stop what runs in this process; programs are stopped by their Processes."""
+        self.jobs.stop()
+        self.traffic.stop()
+        self.front.close()
+        self.outside.stop()
+        self.monitoring.close()
+
+
+def serve(processes: Processes, home: Path, port: int) -> Program:
+    """Start the service and wait until it has a model."""
+    settings = {
+        "models_url": str(home / "store"),
+        "predictions_url": str(home / "predictions"),
+        "spool_dir": str(home / "spool"),
+        "port": str(port),
+        "poll_seconds": str(OFTEN_S),
+        "upload_seconds": str(OFTEN_S),
+    }
+    service = processes.start(
+        "api", [sys.executable, "-m", "service.api"], {f"LEADSCORING_{name.upper()}": v for name, v in settings.items()}
+    )
+    service.wait_until_answers(f"http://127.0.0.1:{port}/readyz")
+    return service
+
+
+def build(home: Path, processes: Processes, pagerduty: str, runbooks: str, tell: Callable[[str], None]) -> Stage:
+    """Start everything that is watched, and what watches it from outside. Raises ProgramEnded."""
+    home.mkdir(parents=True, exist_ok=True)
+    source = home / "drill.toml"
+    source.write_text(SOURCE)
+    mlflow_port, service_port, figures_port = free(), free(), free()
+    tracking = f"http://127.0.0.1:{mlflow_port}"
+    tell("starting MLflow")
+    mlflow = processes.start("mlflow", mlflow_command(Folders(home), mlflow_port), MLFLOW_ENVIRONMENT)
+    mlflow.wait_until_answers(f"{tracking}/health")
+    tell("training a model")
+    train = [sys.executable, "-m", "service.lifecycle.train", "--source", str(source)]
+    run_quietly(processes, "train", [*train, "--models", str(home / "store"), "--tracking", tracking])
+    tell("starting the service")
+    service = serve(processes, home, service_port)
+    with urllib.request.urlopen(f"http://127.0.0.1:{service_port}/v1/model", timeout=10) as answer:
+        schema = LeadSchema.model_validate_json(json.dumps(json.load(answer)["lead_schema"]))
+    front, monitoring, outside = Front(service_port), CloudMonitoring(), Outside(pagerduty, runbooks)
+    (home / "heartbeat-address").write_text(outside.address)
+    emulator = {"LEADSCORING_MONITORING_EMULATOR": f"127.0.0.1:{monitoring.port}"}
+    traffic = Traffic(front.port, schema)
+    scheduled = Jobs(processes, jobs.commands(source, home, tracking), emulator)
+    (home / "leads/batch").mkdir(parents=True, exist_ok=True)
+    traffic.start()
+    outside.start()
+    return Stage(
+        home,
+        processes,
+        service_port,
+        figures_port,
+        service,
+        front,
+        traffic,
+        scheduled,
+        monitoring,
+        outside,
+        essential=(mlflow,),
+    )
+
+
+def run_quietly(processes: Processes, name: str, command: list[str]) -> None:
+    """Run a program to its end, its output in its log. Raises ProgramEnded when it fails."""
+    processes.start(name, command, {}).wait()
+
+
+def first_jobs(stage: Stage) -> None:
+    """Start the schedule; return when every job has ended well once. Raises ProgramEnded."""
+    time.sleep(jobs.WINDOW_S / 2)  # there must be leads to look at
+    stage.jobs.start()
+    deadline = time.monotonic() + FIRST_S
+    for name in jobs.CRON:
+        file = stage.home / "figures" / f"{name}.prom"
+        while not (file.exists() and "last_success" in file.read_text()):
+            if time.monotonic() > deadline:
+                raise ProgramEnded(
+                    f"the job {name} did not end well within {FIRST_S:.0f} s; its log is in {stage.home}"
+                )
+            time.sleep(0.2)
+    if not stage.outside.called.wait(max(deadline - time.monotonic(), 0)):
+        raise ProgramEnded(f"the job heartbeat said nothing; its log is in {stage.home}")

@@ -1,0 +1,49 @@
+"""Which lead sources an environment that pages may be planned and deployed with."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from infra.environments import DEV, PROD
+from infra.operations import lead_source
+from infra.operations.programs import ROOT, Failed
+
+EXAMPLES = ROOT / "service" / "examples"
+
+
+def source(name: str, root: Path, like: str) -> Path:
+    """A copy of one of the repository's lead sources, under another name below `root`."""
+    file = root / "service" / "examples" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(EXAMPLES / like, file)
+    return file
+
+
+@pytest.mark.parametrize("name", ["sample.toml", "our_crm.toml"])
+def test_the_sample_is_refused_by_what_it_holds_under_any_name(name: str, tmp_path: Path) -> None:
+    source(name, tmp_path, like="sample.toml")
+    env = PROD.model_copy(update={"lead_source": f"service/examples/{name}"})
+    with pytest.raises(Failed, match=r"has a \[sample\]") as refused:
+        lead_source.check(env, tmp_path)
+    assert name in str(refused.value)
+    assert "crm_template.toml" in refused.value.remedy
+
+
+@pytest.mark.parametrize("like", ["crm_template.toml", "bank_marketing.toml"])
+def test_leads_of_ones_own_pass_even_in_a_file_that_is_called_sample(like: str, tmp_path: Path) -> None:
+    source("sample.toml", tmp_path, like=like)
+    lead_source.check(PROD, tmp_path)
+
+
+def test_a_source_that_is_not_there_or_is_no_toml_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="cannot be read"):
+        lead_source.check(PROD, tmp_path)
+    source("sample.toml", tmp_path, like="sample.toml").write_text("name = ")
+    with pytest.raises(Failed, match="cannot be read"):
+        lead_source.check(PROD, tmp_path)
+
+
+def test_where_nobody_is_paged_the_sample_is_welcome() -> None:
+    assert DEV.lead_source == PROD.lead_source
+    lead_source.check(DEV)

@@ -1,0 +1,123 @@
+"""`scripts/plan` as people type it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.environments import ENVIRONMENTS
+from infra.operations import plan as command
+from infra.rehearsal import report
+from infra.rehearsal.synthesis import synthesize
+from tests.infra.conftest import PLANTED_KEY
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def _written_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    monkeypatch.setattr(command, "PLATFORM", tmp_path / ".platform")
+
+
+def run(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "infra.rehearsal", *arguments]
+    return subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_a_real_plan_of_an_environment_that_pages_refuses_the_sample(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["prod", "--real"]) == 1
+    out, err = capsys.readouterr()
+    assert "lead_source of prod: service/examples/sample.toml" in " ".join(err.split())
+    assert "What to do:" in err
+    assert out == ""
+    assert not (tmp_path / ".platform").exists()
+
+
+@pytest.mark.slow
+def test_a_rehearsal_ends_well_shows_its_limits_and_never_sees_the_callers_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TF_VAR_pagerduty_key", PLANTED_KEY)
+    assert command.main(["prod"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("Rehearsal of prod with Terraform 1.")
+    assert " ".join(report.LIMITS.split()) in " ".join(out.split())
+    assert "Report and plans: .platform/plans/prod/" in out
+    written = [file.read_text() for file in tmp_path.rglob("*") if file.is_file()]
+    assert len(written) == 1 + len(synthesize(ENVIRONMENTS["prod"]))  # the report, and each stack's plan
+    assert not any(PLANTED_KEY in text for text in [out, err, *written])
+
+
+def test_a_failing_real_plan_is_no_rehearsal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("GOOGLE_", "CLOUDSDK_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    assert command.main(["dev", "--real"]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("Real plan of dev")
+    assert "Rehearsal" not in out
+    assert "dev-foundation: init failed" in err
+    assert "What to do: Log in: `gcloud auth application-default login`" in err
+    assert not (tmp_path / ".platform" / "plans").exists()
+
+
+def test_an_unknown_environment_is_wrong_use_and_the_known_ones_are_named() -> None:
+    done = run("production")
+    assert done.returncode == 2
+    assert "'dev', 'staging', 'prod'" in done.stderr
+
+
+def test_help_has_examples() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    assert "scripts/plan prod --real" in done.stdout
+
+
+def test_a_bad_value_in_the_environments_is_named_and_no_stack_is_planned(tmp_path: Path) -> None:
+    for package in ("infra", "monitoring"):
+        shutil.copytree(ROOT / package, tmp_path / package)
+    environments = tmp_path / "infra" / "environments.py"
+    environments.write_text(environments.read_text().replace("pages=True", 'pages="yes"'))
+    done = run("prod", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "infra/environments.py: pages: Input should be a valid boolean (got 'yes')\n"
+
+
+def test_the_script_is_the_command() -> None:
+    done = subprocess.run([ROOT / "scripts" / "plan", "nowhere"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "usage: scripts/plan" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_rehearsal_that_is_interrupted_stops_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "infra.rehearsal", "dev"]
+    env = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        line,
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests in the background has them ignore SIGINT, and their children with them.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as running:
+        assert running.stdout is not None
+        while "init" not in running.stdout.readline():
+            assert running.poll() is None
+        assert list(tmp_path.iterdir())
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=30)
+    assert (running.returncode, err) == (1, "stopped: nothing has been changed\n")
+    assert list(tmp_path.iterdir()) == []

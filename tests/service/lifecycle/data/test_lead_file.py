@@ -1,0 +1,109 @@
+import gzip
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from service.lifecycle.data.lead_file import BLOCK, ROWS, Batch, LeadFile
+from service.lifecycle.data.source import SourceError
+
+
+def opened(folder: Path, data: bytes, delimiter: str | None = None) -> LeadFile:
+    (folder / "leads").write_bytes(data)
+    return LeadFile("leads", io.FileIO(folder / "leads"), len(data), delimiter)
+
+
+def read(folder: Path, data: bytes, repeating: tuple[str, ...] = ("b",)) -> list[Batch]:
+    with opened(folder, data) as leads:
+        batches = list(leads.batches(("a", "b"), repeating))
+        assert leads.share() == 1
+        return batches
+
+
+def as_parquet(**columns: object) -> bytes:
+    sink = io.BytesIO()
+    parquet.write_table(pa.table(columns), sink)
+    return sink.getvalue()
+
+
+def values(batches: list[Batch]) -> list[dict[str, object]]:
+    return [row for batch in batches for row in batch.cells.to_pylist()]
+
+
+TWO = [{"a": "1", "b": "x"}, {"a": None, "b": "y"}]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a,b\n1,x\n,y\n",
+        b"\xef\xbb\xbfa;b\r\n1;x\r\n;y\r\n",
+        b'other,a,b\n"\n",1,x\n\n"","",y\n',
+        as_parquet(a=["1", None], b=["x", "y"], other=[1, 2]),
+    ],
+)
+def test_csv_and_parquet_give_the_same_cells(tmp_path: Path, data: bytes, packed: bool) -> None:
+    assert values(read(tmp_path, gzip.compress(data) if packed else data)) == TWO
+
+
+def test_columns_with_dots_in_their_names_are_read(tmp_path: Path) -> None:
+    with opened(tmp_path, as_parquet(**{"emp.var.rate": [1.5], "emp.b": ["x"]})) as leads:
+        (batch,) = leads.batches(("emp.var.rate", "emp.b"), ("emp.b",))
+    assert batch.cells.to_pylist() == [{"emp.var.rate": 1.5, "emp.b": "x"}]
+
+
+def test_rows_keep_their_numbers_beside_ragged_ones(tmp_path: Path) -> None:
+    (batch,) = read(tmp_path, b"a,b\n1,x\n2\n3,y\n4,5,6\n5,z\n")
+    assert list(batch.rows) == [2, 4, 6]
+    assert [(r.row, r.reason[:36]) for r in batch.ragged] == [
+        (3, "has 1 cells where the header has 2 ("),
+        (5, "has 3 cells where the header has 2 ("),
+    ]
+
+
+def test_a_row_keeps_its_number_in_every_batch(tmp_path: Path) -> None:
+    lines = [b"%d" % i if i % 1_000 == 7 and i > 7 else b"%d,x" % i for i in range(2, 200_000)]
+    batches = read(tmp_path, b"a,b\n" + b"\n".join(lines))
+    assert len(batches) > 5
+    assert max(batch.cells.num_rows for batch in batches) <= ROWS
+    numbered = [row for batch in batches for row in batch.rows]
+    assert [int(str(row["a"])) for row in values(batches)] == numbered
+    assert [r.row for batch in batches for r in batch.ragged] == list(range(1_007, 200_000, 1_000))
+
+
+def test_parquet_comes_in_bounded_batches(tmp_path: Path) -> None:
+    batches = read(tmp_path, as_parquet(a=range(50_000), b=["x"] * 50_000))
+    assert [batch.cells.num_rows for batch in batches] == [ROWS, ROWS, ROWS, 50_000 - 3 * ROWS]
+    assert [row for batch in batches for row in batch.rows] == list(range(1, 50_001))
+
+
+def test_a_file_without_rows_gives_none(tmp_path: Path) -> None:
+    assert values(read(tmp_path, b"a,b\n")) == []
+
+
+def test_an_inch_mark_is_no_quote(tmp_path: Path) -> None:
+    assert values(read(tmp_path, b'a,b\n1,5" pipe\n2,y\n')) == [{"a": "1", "b": '5" pipe'}, {"a": "2", "b": "y"}]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "leads: is empty"),
+        (b"a,b\n1,\0\n", "leads, row 2: holds a NUL"),
+        (b"a,b\n" + b"1,x\n" * 600_000 + b"2,\0\n", "leads, row 600002: holds a NUL"),
+        (b"a,b\n" + b"1,x\n" * 600_000 + b"2,\xe4\n", "leads, row 600002: is not UTF-8"),
+        (b"a,,b\n1,2,3\n", "row 1: column 2 has no name"),
+        (b'a,b\n1,x\n2,"y\n3,z\n', "row 3: a quote is opened and never closed"),
+        (b'a,b\n1,x\n2,"' + b"y" * 2 * BLOCK + b'"\n', "is no CSV file"),
+        (b"PAR1 but nothing more", "is a broken Parquet file"),
+        (as_parquet(a=["1"] * 9_000, b=["x"] * 9_000)[:-50], "is a broken Parquet file"),
+        (gzip.compress(b"a,b\n" + b"1,x\n" * 9_000, mtime=0)[:-20], "is a broken gzip file"),
+        (gzip.compress(b"a,b\n", mtime=0)[:5], "is a broken gzip file"),
+    ],
+)
+def test_a_file_that_is_not_what_it_says_is_refused_with_its_row(tmp_path: Path, data: bytes, said: str) -> None:
+    with pytest.raises(SourceError, match=said):
+        read(tmp_path, data)

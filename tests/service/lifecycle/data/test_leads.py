@@ -1,0 +1,305 @@
+"""Leads are loaded with an inferred or a given schema; nothing is dropped, guessed or leaked in silence."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from service.lifecycle.data.leads import Leads, auc_alone, load
+from service.lifecycle.data.sample import Sample
+from service.lifecycle.data.source import Source, SourceError, load_source
+from service.model.bundle import Economics
+from service.model.schema import Feature, LeadSchema
+
+EXAMPLES = Path(__file__).parents[4] / "service" / "examples"
+N = 200
+WON = ["yes" if i % 4 == 0 else "no" for i in range(N)]
+
+Loads = Callable[..., Leads]
+
+
+@pytest.fixture
+def loads(tmp_path: Path) -> Loads:
+    """Loads a table of these columns, written as CSV (or Parquet), as a source with these keys."""
+
+    def loaded(columns: dict[str, Any], schema: LeadSchema | None = None, file: str = "csv", **keys: Any) -> Leads:
+        frame = pd.DataFrame({"won": WON[: len(next(iter(columns.values())))]} | columns)
+        path = tmp_path / f"leads.{file}"
+        if file == "csv":
+            path.write_text(frame.to_csv(index=False))
+        else:
+            parquet.write_table(pa.Table.from_pandas(frame), path)
+        return load(source(path, **keys), schema)
+
+    return loaded
+
+
+def source(path: Path, **keys: Any) -> Source:
+    stated: dict[str, Any] = {"metric_reason": "r", "agreed_by": "a", "agreed_on": "2025-01-01", "metric": "profit"}
+    money = Economics(conversion_value=10, contact_cost=1)
+    return Source(
+        **{"name": "crm", "path": str(path), "target_column": "won", "positive": "yes", "economics": money}
+        | stated
+        | keys
+    )
+
+
+def cycle(*values: Any) -> list[Any]:
+    return [values[i % len(values)] for i in range(N)]
+
+
+def kinds(leads: Leads) -> dict[str, str]:
+    return {feature.name: feature.kind for feature in leads.schema.features}
+
+
+@pytest.mark.parametrize("file", ["csv", "parquet"])
+def test_kinds_are_inferred_and_cells_prepared_as_the_models_take_them(loads: Loads, file: str) -> None:
+    leads = loads(
+        {"age": cycle(30.5, None, 41.0), "trial": cycle(True, False, None), "city": cycle("Bonn", None, "Ulm", "true")},
+        file=file,
+    )
+    assert kinds(leads) == {"age": "number", "trial": "boolean", "city": "category"}
+    assert leads.frame.dtypes.map(str).to_dict() == {"age": "float64", "trial": "float64", "city": "object"}
+    assert leads.frame["age"].tolist()[0::3] == [30.5] * 67
+    assert leads.frame["age"].isna().tolist() == cycle(False, True, False)
+    assert leads.frame["trial"].fillna(-1).tolist() == cycle(1.0, 0.0, -1.0)
+    assert leads.frame["city"].tolist() == cycle("Bonn", "", "Ulm", "true")
+    assert leads.target.tolist() == [1, 0, 0, 0] * 50
+    assert leads.target.dtype == np.int8
+
+
+@given(numbers=st.lists(st.floats(-1e100, 1e100), min_size=2, max_size=20, unique=True))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+def test_a_number_in_a_file_is_the_nearest_float64(loads: Loads, numbers: list[float]) -> None:
+    cells = (numbers * N)[:N]
+    leads = loads({"x": [repr(number) for number in cells]}, kinds={"x": "number"})
+    assert leads.frame["x"].tolist() == cells
+
+
+def test_values_that_mean_missing_are_missing_everywhere_or_in_their_column_only(loads: Loads) -> None:
+    leads = loads(
+        {"pdays": cycle(3, 999, 999.0), "calls": cycle(1, 999, 4), "job": cycle("admin", "unknown", "chef")},
+        missing=("unknown",),
+        missing_in={"pdays": (999,)},
+    )
+    assert leads.frame["pdays"].isna().tolist() == cycle(False, True, True)
+    assert leads.frame["calls"].tolist() == cycle(1.0, 999.0, 4.0)
+    assert leads.frame["job"].tolist() == cycle("admin", "", "chef")
+    assert {f.name: f.missing for f in leads.schema.features} == {"pdays": (999.0,), "calls": (), "job": ("unknown",)}
+
+
+def test_a_text_that_only_looks_missing_is_a_value_like_any_other(loads: Loads) -> None:
+    leads = loads({"region": cycle("NA", "None", "EU")})
+    assert leads.frame["region"].tolist() == cycle("NA", "None", "EU")
+
+
+def test_decimal_commas_are_read_when_the_source_says_so(loads: Loads) -> None:
+    assert loads({"price": cycle("1,5", "2", "3,25")}, decimal=",").frame["price"].tolist() == cycle(1.5, 2.0, 3.25)
+
+
+@pytest.mark.parametrize(
+    ("column", "line"),
+    [
+        (cycle("eu"), "x: left out, all cells hold 'eu'"),
+        (cycle(None), "x: left out, all cells are missing"),
+        ([f"lead {i}" for i in range(N)], "x: left out, identifier-like (200 different values in 200 cells)"),
+        (list(range(N)), "x: left out, identifier-like (200 different values in 200 cells)"),
+        ([f"2025-01-{1 + i % 28:02d}" for i in range(N)], "x: left out, holds times"),
+    ],
+)
+def test_a_column_that_teaches_nothing_is_left_out_with_a_line(loads: Loads, column: list[Any], line: str) -> None:
+    leads = loads({"x": column, "y": cycle("a", "b", "c")})
+    assert kinds(leads) == {"y": "category"}
+    assert [note for note in leads.notes if note.startswith(line)]
+
+
+def test_measured_numbers_are_kept_however_different_they_are(loads: Loads) -> None:
+    assert kinds(loads({"x": [i + 0.5 for i in range(N)]})) == {"x": "number"}
+
+
+def test_a_stated_kind_overrides_the_inferred_one(loads: Loads) -> None:
+    leads = loads({"zip": cycle(10115, 89073, 53111), "x": list(range(N))}, kinds={"zip": "category", "x": "number"})
+    assert kinds(leads) == {"zip": "category", "x": "number"}
+    assert leads.frame["zip"].tolist() == cycle("10115", "89073", "53111")
+
+
+def test_a_column_of_a_stated_kind_is_kept_though_all_leads_so_far_have_the_same_value_or_none(loads: Loads) -> None:
+    cells = {"x": [i + 0.5 for i in range(N)], "channel": cycle("phone"), "previous": cycle(None)}
+    assert kinds(loads(cells)) == {"x": "number"}
+    leads = loads(cells, kinds={"x": "number", "channel": "category", "previous": "number"})
+    assert kinds(leads) == {"x": "number", "channel": "category", "previous": "number"}
+
+
+def test_numbers_with_a_few_texts_among_them_are_refused_with_both_remedies(loads: Loads) -> None:
+    with pytest.raises(SourceError, match=r"column 'age': holds numbers, and also 'n/a'.*\[missing_in\].*\[kinds\]"):
+        loads({"age": ["n/a", *range(1, N)]})
+
+
+def test_leaks_are_dropped_and_likely_ones_reported_but_kept(loads: Loads) -> None:
+    afterwards = [1000.0 + i % 7 if i % 4 == 0 else None for i in range(N)]
+    declared = loads({"value": afterwards, "job": cycle("a", "b", "c")}, leaks=("value",))
+    assert kinds(declared) == {"job": "category"}
+    assert declared.notes == ("value: left out, known only afterwards (alone it ranks the outcomes with ROC-AUC 1.00)",)
+    undeclared = loads({"value": afterwards, "job": cycle("a", "b", "c")})
+    assert "value" in kinds(undeclared)
+    assert [note.split(",")[0] for note in undeclared.notes] == ["value: LIKELY LEAK"]
+
+
+def test_chance_does_not_look_like_a_leak_even_with_many_values() -> None:
+    draw = np.random.default_rng(3)
+    target = (draw.random(2000) < 0.1).astype(np.int8)
+    names = np.array([f"company {i}" for i in draw.integers(0, 1500, 2000)], dtype=object)
+    assert 0.4 < auc_alone(names, target) < 0.6
+    assert 0.4 < auc_alone(draw.normal(size=2000), target) < 0.6
+    assert auc_alone(np.abs(target * 5 - draw.random(2000)), target) > 0.95
+
+
+def test_leads_stand_in_time_order_oldest_first_with_their_ids(loads: Loads) -> None:
+    hours = [f"2025-01-{1 + (i * 7) % 28:02d}T{i % 24:02d}:00:00+02:00" for i in range(N)]
+    leads = loads({"at": hours, "id": [f"L{i}" for i in range(N)], "x": cycle(1, 2)}, time_column="at", id_column="id")
+    assert leads.in_time_order
+    assert leads.times is not None
+    assert leads.ids is not None
+    assert leads.times.is_monotonic_increasing
+    position = {f"L{i}": i for i in range(N)}
+    assert [WON[position[i]] == "yes" for i in leads.ids] == leads.target.astype(bool).tolist()
+    assert kinds(leads) == {"x": "number"}
+
+
+def test_times_in_a_form_of_their_own_need_the_format(loads: Loads) -> None:
+    columns = {"at": cycle("31/12/2024", "01/02/2024"), "x": cycle(1, 2, 3)}
+    with pytest.raises(SourceError, match=r"row 2, column 'at': '31/12/2024' is no time \(ISO 8601; .*time_format"):
+        loads(columns, time_column="at")
+    leads = loads(columns, time_column="at", time_format="%d/%m/%Y")
+    assert leads.times is not None
+    assert leads.times[0] == pd.Timestamp("2024-02-01", tz="UTC")
+
+
+def test_a_lead_without_time_is_named(loads: Loads) -> None:
+    with pytest.raises(SourceError, match=r"row 4, column 'at': the lead has no time"):
+        loads({"at": cycle("2025-01-01", "2025-01-02", None), "x": cycle(1, 2)}, time_column="at")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "positive"),
+    [
+        (["yes", "no"], "yes"),
+        ([1, 0], 1),
+        ([1.0, 0.0], 1),
+        ([True, False], True),
+        (["TRUE", "FALSE"], True),
+        (["YES", "No"], "yes"),
+    ],
+)
+@pytest.mark.parametrize("file", ["csv", "parquet"])
+def test_the_positive_value_is_known_however_it_is_written(
+    loads: Loads, outcomes: list[Any], positive: Any, file: str
+) -> None:
+    leads = loads({"won": cycle(*outcomes), "x": cycle(1, 2, 3)}, file=file, positive=positive)
+    assert leads.target.tolist() == cycle(1, 0)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "message"),
+    [
+        (cycle("yes", "no", "maybe"), r"row 4, column 'won': 'maybe' is a third outcome, beside 'yes' and 'no'"),
+        (cycle("yes", "no", None), r"row 4, column 'won': the outcome is missing \(66 of 200\)"),
+        (cycle("yes", "YES"), r"column 'won': 'yes' is the only outcome"),
+        (cycle("no", "not yet"), r"column 'won': positive = 'yes' never occurs; it holds 'no', 'not yet'"),
+    ],
+)
+def test_a_target_that_is_no_outcome_is_refused(loads: Loads, outcomes: list[Any], message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        loads({"won": outcomes, "x": cycle(1, 2, 3)})
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"target_column": "sold"}, "has no column 'sold', which target_column names; it has: won, x"),
+        ({"leaks": ("y",)}, "has no column 'y', which leaks names"),
+        ({"missing_in": {"pday": (9,)}}, "has no column 'pday', which missing_in names"),
+        ({"id_column": "id"}, "has no column 'id', which id_column names"),
+    ],
+)
+def test_a_column_that_is_not_there_is_named_with_the_key(loads: Loads, keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        loads({"x": cycle(1, 2, 3)}, **keys)
+
+
+SERVED = LeadSchema(
+    features=(
+        Feature(name="age", kind="number"),
+        Feature(name="job", kind="category"),
+        Feature(name="ok", kind="boolean"),
+    )
+)
+SAME = {"job": cycle("a", "b", "c"), "ok": cycle(True, False, True), "age": cycle(1, 2, 3)}
+
+
+def test_a_given_schema_decides_columns_and_kinds(loads: Loads) -> None:
+    leads = loads(SAME | {"age": cycle(7), "new": cycle("x", "y")}, SERVED)
+    assert list(leads.frame.columns) == ["age", "job", "ok"]
+    assert kinds(leads) == kinds(loads(SAME, SERVED))
+    assert leads.notes == ("new: left out, not in the served schema",)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"age": cycle(1, 2, "old")}, r"row 4, column 'age': 'old' is no number"),
+        ({"age": cycle(1e300, 2)}, r"row 2, column 'age': '1e\+300' is no number"),
+        ({"ok": cycle("yes", "no")}, r"row 2, column 'ok': 'yes' is no boolean"),
+        ({"job": cycle(1, 2)}, r"column 'job': '1' is a number; the served schema has a category there"),
+        ({"job": cycle("a" * 1001, "b")}, r"column 'job': 'a{40}' is no text that can be sent"),
+    ],
+)
+def test_a_column_that_has_become_another_is_refused(loads: Loads, changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        loads(SAME | changed, SERVED)
+
+
+def test_a_column_of_the_given_schema_that_is_gone_is_refused(loads: Loads) -> None:
+    with pytest.raises(SourceError, match=r"has no column 'age', which the served schema names"):
+        loads({"job": cycle("a", "b", "c"), "ok": cycle(True, False)}, SERVED)
+
+
+def test_a_stated_kind_that_contradicts_the_given_schema_is_refused(loads: Loads) -> None:
+    with pytest.raises(SourceError, match=r"kinds\.age: category contradicts the served schema"):
+        loads(SAME, SERVED, kinds={"age": "category"})
+
+
+def test_what_is_left_when_nothing_is_left_is_said(loads: Loads) -> None:
+    with pytest.raises(SourceError, match=r"no column is left to learn from: x: left out, all cells hold '1'"):
+        loads({"x": cycle(1)})
+
+
+def test_the_sample_shows_a_newcomer_each_kind_of_line() -> None:
+    stated = load_source(EXAMPLES / "sample.toml").model_copy(update={"sample": Sample(rows=2000)})
+    leads = load(stated)
+    assert [note.split(":")[0] for note in leads.notes] == ["contract_value", "crm_instance", "tracking_token"]
+    assert set(kinds(leads).values()) == {"number", "boolean", "category"}
+    assert leads.in_time_order
+    assert load(stated, leads.schema).frame.equals(leads.frame)
+    assert load(stated).sha256 == leads.sha256
+
+
+@pytest.mark.skipif("BANK_MARKETING_CSV" not in os.environ, reason="BANK_MARKETING_CSV is not set")
+def test_the_bank_data_is_read_whole_and_its_known_leak_is_out() -> None:
+    leads = load(load_source(EXAMPLES / "bank_marketing.toml"))
+    assert (len(leads.target), int(leads.target.sum()), len(leads.frame.columns)) == (41_188, 4_640, 19)
+    assert [n for n in leads.notes if "LIKELY LEAK" in n] == []
+    assert leads.notes[0].startswith("duration: left out")
+    raw = pd.read_csv(os.environ["BANK_MARKETING_CSV"], sep=";")
+    assert leads.frame["euribor3m"].equals(raw["euribor3m"])
+    assert leads.frame["pdays"].isna().sum() == (raw["pdays"] == 999).sum()
+    undeclared = load(load_source(EXAMPLES / "bank_marketing.toml").model_copy(update={"leaks": ()}))
+    assert [n.split(",")[0] for n in undeclared.notes] == ["duration: LIKELY LEAK"]

@@ -1,0 +1,190 @@
+"""A lead source is read from TOML, and each mistake in it is named by its key."""
+
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.lifecycle.data.source import Recipe, Source, SourceError, load_source
+
+EXAMPLES = Path(__file__).parents[4] / "service" / "examples"
+
+COMPLETE = """
+name = "crm"
+path = "leads.csv"
+target_column = "won"
+positive = "yes"
+leaks = ["contract_value"]
+metric = "profit"
+metric_reason = "A missed lead costs more than a call."
+agreed_by = "Sales and finance"
+agreed_on = 2025-01-31
+[economics]
+conversion_value = 100.0
+contact_cost = 5
+"""
+
+
+def written(folder: Path, toml: str) -> Path:
+    file = folder / "crm.toml"
+    file.write_text(toml)
+    return file
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_example_is_a_valid_source(example: Path) -> None:
+    assert load_source(example).name
+
+
+def test_the_template_shows_every_key_of_a_source() -> None:
+    template = (EXAMPLES / "crm_template.toml").read_text()
+    assert [key for key in Source.model_fields if f"{key} =" not in template and f"[{key}]" not in template] == [
+        "sample"
+    ]
+
+
+def test_the_template_with_every_optional_key_uncommented_is_valid_but_for_the_second_time_order(
+    tmp_path: Path,
+) -> None:
+    lines = (EXAMPLES / "crm_template.toml").read_text().splitlines()
+    keys = (
+        *Source.model_fields,
+        *Recipe.model_fields,
+        "contacts_per_1000_leads",
+        "days_since_last_contact",
+        "postal_code",
+        "[",
+    )
+    full = "\n".join(
+        li[2:] if li.startswith("# ") and li[2:].startswith(keys) and ("=" in li or "[" in li) else li for li in lines
+    )
+    with pytest.raises(SourceError, match=r"time_column: give it or rows_in_time_order, not both"):
+        load_source(written(tmp_path, full))
+    source = load_source(written(tmp_path, full.replace("rows_in_time_order = true", "")))
+    assert source.kinds == {"postal_code": "category"}
+    assert source.economics.contacts_per_1000_leads == 250
+    assert source.recipe == Recipe(candidate="logistic_regression", half_life_leads=20_000)
+
+
+def test_a_complete_source_is_read_as_written(tmp_path: Path) -> None:
+    source = load_source(written(tmp_path, COMPLETE))
+    assert (source.metric, source.agreed_on, source.economics.contact_cost) == ("profit", date(2025, 1, 31), 5)
+    assert source.economics.contacts_per_1000_leads == 1000
+    assert source.location == str(tmp_path / "leads.csv")
+    assert not source.in_time_order
+    assert source.recipe == Recipe(candidate="best", half_life_leads=None)
+
+
+def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = load_source(written(tmp_path, COMPLETE.replace("leads.csv", "${CRM_EXPORT}/leads.csv")))
+    monkeypatch.setenv("CRM_EXPORT", "/exports")
+    assert source.location == "/exports/leads.csv"
+    monkeypatch.delenv("CRM_EXPORT")
+    with pytest.raises(SourceError, match=r"environment variable CRM_EXPORT, which is not set.*export CRM_EXPORT="):
+        source.location  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('metric = "profit"', 'metrc = "profit"', "metrc: unknown key; did you mean 'metric'?"),
+        ("contact_cost = 5", "contact_costs = 5", "economics.contact_costs: unknown key; did you mean 'contact_cost'?"),
+        ('metric = "profit"', 'metric = "gini"', "metric: Input should be 'precision', 'recall', 'f1'"),
+        ('metric = "profit"', "", "metric: missing"),
+        ('metric_reason = "A missed lead costs more than a call."', "", "metric_reason: missing; which errors"),
+        ('agreed_by = "Sales and finance"', "", "agreed_by: missing"),
+        ("agreed_on = 2025-01-31", "", "agreed_on: missing"),
+        ("agreed_on = 2025-01-31", "agreed_on = 9999-01-01", "agreed_on: lies in the future"),
+        ("agreed_on = 2025-01-31", "agreed_on = 'yesterday'", "agreed_on: Input should be a valid date"),
+        (
+            "contact_cost = 5",
+            "contact_cost = 100",
+            "economics.contact_cost: 100 must be less than conversion_value (100)",
+        ),
+        ("contact_cost = 5", "contact_cost = -1", "economics.contact_cost: Input should be greater than or equal to 0"),
+        ("contact_cost = 5", 'contact_cost = "5"', "economics.contact_cost: Input should be a valid number"),
+        ("contact_cost = 5", "contact_cost = nan", "economics.contact_cost: Input should be"),
+        (
+            "contact_cost = 5",
+            "contact_cost = 5\ncontacts_per_1000_leads = 1001",
+            "contacts_per_1000_leads: Input should be",
+        ),
+        ('leaks = ["contract_value"]', 'leaks = ["won"]', "target_column: 'won' is also listed under leaks"),
+        ('positive = "yes"', 'positive = "yes"\nid_column = "won"', "id_column: 'won' is already the"),
+        ('path = "leads.csv"', "", "path: give either path or [sample]"),
+        ("[economics]", "[sample]\nrows = 100\n[economics]", "path: give either path or [sample]"),
+        ('positive = "yes"', 'positive = "yes"\ntime_format = "%Y"', "time_format: needs a time_column"),
+        ("[economics]", "[kinds]\nwon = 'number'\n[economics]", "target_column: 'won' is no input"),
+        ("[economics]", "[kinds]\nage = 'integer'\n[economics]", "kinds.age: Input should be 'number', 'boolean' or"),
+        (
+            "[economics]",
+            "[recipe]\ncandidat = 'best'\n[economics]",
+            "recipe.candidat: unknown key; did you mean 'candidate'?",
+        ),
+        ("[economics]", "[recipe]\ncandidate = 'svm'\n[economics]", "recipe.candidate: Input should be"),
+        (
+            "[economics]",
+            "[recipe]\nhalf_life_leads = 9\n[economics]",
+            "recipe.half_life_leads: Input should be greater",
+        ),
+        (
+            "[economics]",
+            "[recipe]\nhalf_life_leads = 4000\n[economics]",
+            "recipe.half_life_leads: needs a time order",
+        ),
+        ('name = "crm"', 'name = "My CRM"', "name: String should match pattern"),
+        ('name = "crm"', "name = ", "is not valid TOML"),
+    ],
+)
+def test_an_impossible_source_is_refused_by_file_and_key(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in COMPLETE
+    file = written(tmp_path, COMPLETE.replace(old, new))
+    with pytest.raises(SourceError) as refused:
+        load_source(file)
+    assert str(refused.value).startswith(f"{file}: ")
+    assert message in str(refused.value)
+
+
+def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"nowhere\.toml: cannot be read: No such file"):
+        load_source(tmp_path / "nowhere.toml")
+
+
+SCALARS = st.one_of(
+    st.booleans(), st.integers(-5, 5), st.floats(), st.text(max_size=5).map(lambda t: t.replace("\x7f", ""))
+)
+
+
+@given(key=st.sampled_from(sorted(Source.model_fields)), value=st.one_of(SCALARS, st.lists(SCALARS, max_size=2)))
+def test_whatever_a_key_holds_the_source_is_accepted_or_the_key_is_named(
+    tmp_path_factory: pytest.TempPathFactory, key: str, value: Any
+) -> None:
+    document = tomllib.loads(COMPLETE) | {key: value}
+    tables = {k: v for k, v in document.items() if isinstance(v, dict)}
+    lines = [f"{k} = {_toml(v)}" for k, v in document.items() if k not in tables]
+    lines += [line for k, v in tables.items() for line in [f"[{k}]", *(f"{a} = {_toml(b)}" for a, b in v.items())]]
+    file = written(tmp_path_factory.mktemp("toml"), "\n".join(lines))
+    refusal = refusal_of(file)
+    assert refusal is None or key.removesuffix("_column") in refusal
+
+
+def refusal_of(file: Path) -> str | None:
+    try:
+        load_source(file)
+    except SourceError as error:
+        return str(error)
+    return None
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, str):
+        return '"' + "".join(f"\\U{ord(c):08x}" for c in value) + '"'
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,148 @@
+"""Matured leads are the source's own and the scored ones, each once, oldest first; what a model has seen is known."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from service.lifecycle.data.leads import Leads, OutcomeValues
+from service.lifecycle.evaluation.labelled import Matured, join, select
+from service.lifecycle.evaluation.outcomes import Judged
+from service.lifecycle.evaluation.scored import as_scored
+from service.lifecycle.promotion.challenger import ENOUGH, MOST, window
+from service.lifecycle.promotion.gate import Rules
+from service.model.bundle import Provenance
+from service.model.schema import Feature, LeadSchema, Value
+from service.records import PredictionRecord
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SCHEMA = LeadSchema(features=(Feature(name="pages", kind="number"), Feature(name="region", kind="category")))
+
+
+def day(count: float) -> datetime:
+    return START + timedelta(days=count)
+
+
+def own(ids: list[str] | None, days: list[float] | None, in_order: bool = True) -> Leads:
+    """The source's own leads; `pages` is their place."""
+    count = len(ids or days or range(4))
+    return Leads(
+        SCHEMA,
+        pd.DataFrame({"pages": np.arange(count, dtype=float), "region": np.full(count, "own", dtype=object)}),
+        np.ones(count, dtype=np.int8),
+        None if ids is None else np.array(ids, dtype=object),
+        None if days is None else pd.DatetimeIndex([day(d) for d in days]),
+        in_order,
+        "0" * 64,
+        (),
+        OutcomeValues("yes", "no"),
+    )
+
+
+def judged(**days: float) -> Judged:
+    """Scored leads that did not convert, by id."""
+    found: list[PredictionRecord[dict[str, Value]]] = [
+        PredictionRecord(
+            request_id=lead,
+            lead_id=lead,
+            time=day(at),
+            model_version="v1",
+            inputs={"pages": 100 + at, "region": None},
+            score=0.1,
+            decision="contact",
+            band="A",
+            latency_ms=1.0,
+        )
+        for lead, at in days.items()
+    ]
+    return Judged(as_scored(found), np.zeros(len(found), dtype=np.int8), 0, 0)
+
+
+def provenance(rows: int | None, until: datetime | None, trained: datetime = START) -> Provenance:
+    return Provenance(
+        source="s",
+        data_sha256="0" * 64,
+        rows=2,
+        trained_at=trained,
+        candidate="c",
+        git_commit=None,
+        mlflow_run_id="r",
+        seen_rows=rows,
+        seen_until=until,
+    )
+
+
+def test_scored_leads_stand_among_the_own_by_time_and_one_that_is_there_already_is_not_doubled() -> None:
+    every = join(own(["a", "b", "c"], [1, 3, 5]), judged(x=2, b=2.5, y=9))
+    assert every.leads.ids is not None
+    assert every.leads.ids.tolist() == ["a", "x", "b", "c", "y"]
+    assert every.leads.frame["pages"].tolist() == [0, 102, 1, 2, 109]
+    assert every.leads.frame["region"].tolist() == ["own", "", "own", "own", ""]
+    assert every.leads.target.tolist() == [1, 0, 1, 1, 0]
+    assert every.own.tolist() == [True, False, True, True, False]
+    assert every.seen() == (3, day(9))
+
+
+def test_own_leads_without_a_time_come_first() -> None:
+    every = join(own(None, None), judged(x=2, y=1))
+    assert every.leads.frame["pages"].tolist() == [0, 1, 2, 3, 101, 102]
+    assert every.seen() == (4, day(2))
+    assert Matured.whole(own(None, None)).seen() == (4, None)
+
+
+def test_the_same_leads_have_the_same_digest_and_others_another() -> None:
+    digests = {join(own(None, None), made).leads.sha256 for made in (judged(x=2), judged(x=2), judged(x=3), None)}
+    assert len(digests) == 3
+
+
+def test_what_a_model_has_not_seen_is_later_or_further_down_the_file() -> None:
+    timed = join(own(["a", "b", "c"], [1, 3, 5]), judged(x=2, y=9))
+    assert timed.unseen(provenance(1, day(3))).tolist() == [False, False, False, True, True]
+    untimed = join(own(None, None), judged(x=2, y=9))
+    assert untimed.unseen(provenance(3, None)).tolist() == [False, False, False, True, True, True]
+    assert untimed.unseen(provenance(4, day(2))).tolist() == [False] * 5 + [True]
+    assert Matured.whole(own(None, None)).unseen(provenance(3, None)).tolist() == [False, False, False, True]
+
+
+def test_where_no_order_is_known_only_scored_leads_count_as_unseen() -> None:
+    every = join(own(None, None, in_order=False), judged(x=2))
+    assert every.unseen(provenance(2, None)).tolist() == [False] * 4 + [True]
+
+
+def test_of_a_model_that_does_not_say_what_it_saw_all_before_its_training_counts_as_seen() -> None:
+    every = join(own(None, None), judged(x=2, y=9))
+    assert every.unseen(provenance(None, None, day(5))).tolist() == [False, False, True, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("unseen", "rate", "size"),
+    [
+        (999, 0.5, None),
+        (1_000, 0.5, 1_000),
+        (50_000, 0.1, 10 * ENOUGH),
+        (3_000, 0.1, 1_500),
+        (50_000, 0.02, MOST),
+        (4_000, 0.02, 2_500),
+    ],
+)
+def test_the_window_is_the_most_recent_that_holds_enough_of_each_outcome_at_most_half(
+    unseen: int, rate: float, size: int | None
+) -> None:
+    target = (np.arange(100 + unseen)[::-1] % round(1 / rate) == round(1 / rate) - 1).astype(np.int8)
+    rows = window(target, np.arange(100, 100 + unseen), Rules())
+    assert (None if rows is None else len(rows)) == size
+    if rows is not None:
+        assert rows[-1] == 100 + unseen - 1
+
+
+def test_without_enough_conversions_there_is_no_window() -> None:
+    assert window(np.zeros(5_000, dtype=np.int8), np.arange(5_000), Rules()) is None
+
+
+def test_selected_leads_keep_their_order_ids_and_times() -> None:
+    part = select(own(["a", "b", "c"], [1, 3, 5]), np.array([0, 2]))
+    assert part.ids is not None
+    assert part.times is not None
+    assert (part.ids.tolist(), part.frame["pages"].tolist(), part.frame.index.tolist()) == (["a", "c"], [0, 2], [0, 1])
+    assert part.times[1] == day(5)

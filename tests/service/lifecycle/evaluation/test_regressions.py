@@ -1,0 +1,46 @@
+import numpy as np
+
+from service.history import Estimate
+from service.lifecycle.evaluation.regressions import against_benchmark, against_earlier, beyond_noise
+
+
+def around(value: float, error: float) -> Estimate:
+    return Estimate(value, value - 1.96 * error, value + 1.96 * error)
+
+
+def test_holm_s_method_is_the_published_one() -> None:
+    # p = .01, .04, .03, .005: of these alone .01 and .005 hold at 5 % (S. Holm's own example of the step-down)
+    z = {"a": 2.5758, "b": 2.0537, "c": 2.1701, "d": 2.8070}
+    assert beyond_noise({name: (off, 1.0) for name, off in z.items()}) == {"a", "d"}
+
+
+def test_chance_alone_is_reported_in_one_of_twenty_evaluations() -> None:
+    draw, names = np.random.default_rng(0), [f"f{i}" for i in range(10)]
+    quiet = sum(not beyond_noise({name: (draw.normal(), 1.0) for name in names}) for _ in range(1000))
+    assert 930 < quiet < 970
+
+
+def test_better_and_worse_are_told_apart_by_figure() -> None:
+    now = {"roc_auc": around(0.7, 0.01), "brier": around(0.2, 0.001), "f1": around(0.5, 0.1)}
+    changes = against_benchmark(now, {"roc_auc": 0.8, "brier": 0.1, "f1": 0.6, "recall": 1.0}, 1000, 4000)
+    assert changes == [
+        "roc auc is worse than at training, beyond noise: 0.7000, it was 0.8000",
+        "brier is worse than at training, beyond noise: 0.2000, it was 0.1000",
+    ]
+    assert "better" in against_benchmark(now, {"brier": 0.3}, 1000, 4000)[0]
+
+
+def test_a_benchmark_of_few_leads_is_itself_uncertain() -> None:
+    now = {"roc_auc": around(0.7, 0.01)}
+    assert against_benchmark(now, {"roc_auc": 0.73}, 1000, 100_000)
+    assert not against_benchmark(now, {"roc_auc": 0.73}, 1000, 500)
+
+
+def test_both_evaluations_are_uncertain() -> None:
+    now = {"roc_auc": around(0.7, 0.01)}
+    assert against_earlier(now, {"roc_auc": around(0.73, 0.001)}, "before")
+    assert not against_earlier(now, {"roc_auc": around(0.73, 0.02)}, "before")
+
+
+def test_a_figure_without_any_spread_changed_if_it_differs() -> None:
+    assert beyond_noise({"same": (0.0, 0.0), "other": (0.1, 0.0)}) == {"other"}

@@ -1,0 +1,57 @@
+"""A challenger is judged on as few of the newest leads as tell enough, and served fitted on all."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.lifecycle.data.leads import load
+from service.lifecycle.data.sample import Sample
+from service.lifecycle.data.source import Recipe, load_source
+from service.lifecycle.evaluation.labelled import Matured
+from service.lifecycle.promotion.challenger import ENOUGH, MOST, refit, window
+from service.lifecycle.promotion.gate import Rules
+from service.lifecycle.training.selection import Selection, Split
+
+SOURCE = Path(__file__).parents[4] / "service" / "examples" / "sample.toml"
+
+
+@pytest.mark.parametrize(
+    ("unseen", "every", "size"),
+    [
+        (20_000, 2, Rules.leads),  # ENOUGH convert within fewer leads than the rules ask for
+        (20_000, 10, 10 * ENOUGH),
+        (20_000, 40, MOST),
+        (3_000, 10, 1_500),  # half: from the rest the challenger learns
+        (1_000, 10, 1_000),
+        (4_000, 80, 80 * Rules.outcomes),
+    ],
+)
+def test_the_window_holds_enough_of_each_outcome_and_leaves_the_rest_to_the_challenger(
+    unseen: int, every: int, size: int
+) -> None:
+    target = (np.arange(5_000 + unseen) % every == 0).astype(np.int8)
+    for outcomes in (target, 1 - target):
+        rows = window(outcomes.astype(np.int8), np.arange(5_000, 5_000 + unseen), Rules())
+        assert rows is not None
+        assert len(rows) == pytest.approx(size, abs=every)
+        assert rows[-1] == 5_000 + unseen - 1
+
+
+@pytest.mark.parametrize(("unseen", "every"), [(999, 2), (3_000, 80)])
+def test_with_too_few_leads_or_conversions_there_is_no_window(unseen: int, every: int) -> None:
+    target = (np.arange(unseen) % every == 0).astype(np.int8)
+    assert window(target, np.arange(unseen), Rules()) is None
+
+
+def test_a_model_that_is_fitted_again_keeps_its_figures_and_the_threshold_but_not_its_scores() -> None:
+    recipe = Recipe(candidate="logistic_regression")
+    source = load_source(SOURCE).model_copy(update={"sample": Sample(rows=1_000), "recipe": recipe})
+    leads, rows = load(source), np.arange(700, 1_000)
+    judged = np.full(300, 0.9)
+    chosen = Selection(recipe.candidate, None, Split(rows, rows, ""), leads.target[rows], judged, 0.95, {}, {}, ())
+    again = refit(Matured.whole(leads), chosen, source)
+    own = again.pipeline.predict_proba(leads.frame.iloc[rows])[:, 1]
+    assert np.array_equal(again.served, own)
+    assert (again.scores.tolist(), again.threshold) == (judged.tolist(), 0.95)
+    assert chosen.served is chosen.scores

@@ -1,0 +1,169 @@
+"""The gate lets a better model through, a repaired calibration, and nothing else."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from service.lifecycle.data.source import Metric
+from service.lifecycle.evaluation.bootstrap import figure, resamples
+from service.lifecycle.evaluation.quality import Scores, figures
+from service.lifecycle.promotion.gate import Contender, Rules, Verdict, decide, miscalibration, segments
+from service.model.bundle import Economics
+from service.model.schema import Feature, LeadSchema
+from tests.benchmarks import gate
+
+ECONOMICS = Economics(conversion_value=600, contact_cost=60)
+RULES = Rules(draws=300)
+DRAW = np.random.default_rng(7)
+COUNT = 4_000
+TRUE = DRAW.beta(1, 8, COUNT)
+TARGET = (DRAW.random(COUNT) < TRUE).astype(np.int8)
+BLURRED = np.clip(TRUE + DRAW.normal(0, 0.08, COUNT), 0.001, 1)
+HALF = np.arange(COUNT) < COUNT // 2
+
+
+def compare(
+    champion: Scores, challenger: Scores, metric: Metric = "roc_auc", groups: dict[str, np.ndarray] | None = None
+) -> Verdict:
+    return decide(TARGET, Contender(champion, 0.1), Contender(challenger, 0.1), metric, ECONOMICS, groups, RULES)
+
+
+def test_a_model_that_ranks_better_is_promoted_with_the_figures_that_say_so() -> None:
+    verdict = compare(BLURRED, TRUE)
+    assert verdict.by == "gain"
+    gain = verdict.figures["gain.roc_auc"]
+    assert RULES.gain < gain.low < gain.value < gain.high
+    reached = {who: verdict.figures[f"{who}.roc_auc"].value for who in ("champion", "challenger")}
+    assert reached["challenger"] - reached["champion"] == pytest.approx(gain.value)
+    assert f"{gain.value:.4f}" in verdict.reason
+
+
+def test_a_model_that_ranks_worse_or_the_same_is_refused() -> None:
+    assert compare(TRUE, BLURRED).by is None
+    same = compare(TRUE, TRUE)
+    assert not same.promote
+    assert "not better in roc_auc by more than 0.004 beyond noise: 0.0000 (0.0000 to 0.0000)" in same.reason
+    assert same.reason.endswith("the champion is calibrated within noise")
+
+
+def test_a_gain_too_small_to_matter_is_refused_however_sure_it_is() -> None:
+    swapped = TRUE.copy()
+    worst = np.argsort(TRUE)[: COUNT // 100]
+    swapped[worst] = 0.15
+    verdict = compare(swapped, TRUE)
+    assert 0 < verdict.figures["gain.roc_auc"].low < RULES.gain
+    assert verdict.by is None
+
+
+def test_a_failed_calibration_is_repaired_though_the_ranking_stays_the_same() -> None:
+    verdict = compare(TRUE / 2, TRUE)
+    assert verdict.by == "calibration"
+    assert "standard errors off; better in Brier score by" in verdict.reason
+
+
+def test_a_repaired_calibration_is_refused_where_the_metric_would_lose_more_than_the_margin() -> None:
+    verdict = compare(TRUE / 3, BLURRED)
+    assert verdict.figures["gain.brier"].low > 0
+    assert verdict.by is None
+    assert "but roc_auc would lose more than 0.02" in verdict.reason
+
+
+def test_a_better_brier_score_alone_promotes_nothing() -> None:
+    rate = np.full(COUNT, TARGET.mean())  # knows nothing, and is calibrated
+    everybody = [Contender(scores, 0.0) for scores in (rate, TRUE)]
+    verdict = decide(TARGET, everybody[0], everybody[1], "recall", ECONOMICS, None, RULES)
+    assert verdict.figures["gain.brier"].low > 0
+    assert verdict.by is None
+    assert verdict.reason.endswith("the champion is calibrated within noise")
+
+
+def test_a_segment_that_gets_worse_keeps_the_gate_shut() -> None:
+    torn = np.where(HALF, TRUE, np.where(np.arange(COUNT) % 2, BLURRED, 0.1))
+    champion = np.where(HALF, DRAW.permutation(TRUE), TRUE)
+    assert compare(champion, torn).by == "gain"
+    verdict = compare(champion, torn, groups={"first half": HALF, "second half": ~HALF})
+    assert verdict.by is None
+    assert "but it gets worse for second half: roc_auc loses at least" in verdict.reason
+    assert "first half" not in verdict.reason
+
+
+def test_too_few_leads_or_outcomes_are_refused_with_what_is_asked_for() -> None:
+    few = decide(TARGET[:999], Contender(TRUE[:999], 0.1), Contender(TRUE[:999], 0.1), "roc_auc", ECONOMICS)
+    assert few.by is None
+    assert "too few leads that neither model has seen: 999" in few.reason
+    none = np.zeros(COUNT, dtype=np.int8)
+    none[:49] = 1
+    assert "49 converted" in decide(none, Contender(TRUE, 0.1), Contender(TRUE, 0.1), "f1", ECONOMICS).reason
+
+
+def test_calibration_fails_by_its_mean_or_by_its_shape_and_else_never() -> None:
+    assert miscalibration(TARGET, TRUE) is None
+    assert "mean score is" in str(miscalibration(TARGET, TRUE * 1.3))
+    flat = TRUE.mean() + 0.5 * (TRUE - TRUE.mean())
+    flat *= TARGET.mean() / flat.mean()
+    assert "calibration error is" in str(miscalibration(TARGET, flat))
+
+
+def test_outcomes_drawn_from_the_scores_fail_calibration_as_rarely_as_stated() -> None:
+    draw = np.random.default_rng(3)
+    outcomes = [(draw.random(1_000) < TRUE[:1_000]).astype(np.int8) for _ in range(300)]
+    failed = [o for o in outcomes if miscalibration(o, TRUE[:1_000], Rules(failed=2.0, draws=200))]
+    assert 0.02 < len(failed) / len(outcomes) < 0.16  # two tests at 4.6 % each
+
+
+@pytest.mark.parametrize("name", ["precision", "recall", "f1", "accuracy", "profit", "brier", "roc_auc"])
+def test_a_figure_under_even_weights_is_the_figure_and_under_counts_that_of_the_repeated_leads(name: str) -> None:
+    scores = TRUE.round(2)  # with ties
+    value = figure(name, TARGET, scores, 0.12, ECONOMICS)
+    assert value(np.ones((1, COUNT)))[0] == pytest.approx(figures(TARGET, scores, 0.12, ECONOMICS)[name])
+    (weights,) = resamples(COUNT, 3, seed=1)
+    for drawn, found in zip(weights, value(weights), strict=True):
+        rows = np.repeat(np.arange(COUNT), drawn.astype(int))
+        assert len(rows) == COUNT
+        assert found == pytest.approx(figures(TARGET[rows], scores[rows], 0.12, ECONOMICS)[name])
+
+
+def test_resamples_come_in_chunks_and_are_the_same_for_the_same_seed() -> None:
+    first, again = (np.concatenate(list(resamples(50, 600, seed))) for seed in (4, 4))
+    assert first.shape == (600, 50)
+    assert np.array_equal(first, again)
+    assert len({row.tobytes() for row in first}) == 600
+
+
+def test_segments_are_the_values_that_many_leads_share_missing_ones_too() -> None:
+    schema = LeadSchema(
+        features=(
+            Feature(name="region", kind="category"),
+            Feature(name="trial", kind="boolean"),
+            Feature(name="pages", kind="number"),
+        )
+    )
+    part = np.arange(COUNT) % 20
+    region = np.where(part == 0, "rare", np.where(part < 8, "north", ""))
+    trial = np.where(part < 10, 1.0, np.where(part < 19, 0.0, np.nan))
+    frame = pd.DataFrame({"region": region.astype(object), "trial": trial, "pages": TRUE})
+    found = segments(schema, frame, TARGET)
+    assert {name: int(mask.sum()) for name, mask in found.items()} == {
+        "region missing": COUNT * 12 // 20,
+        "region 'north'": COUNT * 7 // 20,
+        "trial 1.0": COUNT // 2,
+        "trial 0.0": COUNT * 9 // 20,
+    }
+
+
+def trial(equal: bool, better: bool, gap: float = 0.03) -> gate.Trial:
+    verdicts = [Verdict("gain" if promoted else None, "", {}) for promoted in (equal, better)]
+    return gate.Trial(verdicts[0], verdicts[1], gap)
+
+
+def test_each_bar_is_missed_just_beyond_it() -> None:
+    kept = [trial(i < 5, i < 90) for i in range(100)]
+    assert gate.missed(kept) == []
+    assert "6.0%" in gate.missed([trial(i < 6, True) for i in range(100)])[0]
+    assert "89.0%" in gate.missed([trial(False, i < 89) for i in range(100)])[0]
+    assert "the bar means nothing" in gate.missed([trial(False, True, 0.04)])[0]
+
+
+def test_the_bar_is_missed_on_too_few_leads(capsys: pytest.CaptureFixture[str]) -> None:
+    assert gate.main(["--trials", "2", "--leads", "1000"]) == 1
+    assert "missed: a better model is promoted in" in capsys.readouterr().out
