@@ -1,4 +1,4 @@
-"""`python -m infra.rehearsal ENV [--real]`, which people type as `scripts/plan`."""
+"""`python -m infra.operations.plan ENV [--real]`, which people type as `scripts/plan`."""
 
 import argparse
 import os

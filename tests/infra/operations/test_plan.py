@@ -25,7 +25,7 @@ def _written_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "infra.rehearsal", *arguments]
+    line = [sys.executable, "-m", "infra.operations.plan", *arguments]
     return subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -101,7 +101,7 @@ def test_the_script_is_the_command() -> None:
 
 @pytest.mark.slow
 def test_a_rehearsal_that_is_interrupted_stops_at_once_and_leaves_nothing(tmp_path: Path) -> None:
-    line = [sys.executable, "-m", "infra.rehearsal", "dev"]
+    line = [sys.executable, "-m", "infra.operations.plan", "dev"]
     env = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen(
         line,

@@ -33,7 +33,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "infra.rehearsal", "dev", *arguments]
+    line = [sys.executable, "-m", "infra.operations.plan", "dev", *arguments]
     return subprocess.run(line, cwd=repository, capture_output=True, text=True, check=False)
 
 
