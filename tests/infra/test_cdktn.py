@@ -19,9 +19,9 @@ PYTHON = ROOT / ".venv-cdktn" / "bin" / "python"
 REHEARSE = """
 import sys
 from pathlib import Path
-from infra.rehearsal import __main__ as command
-command.ROOT = command.PLATFORM = Path(sys.argv[1])
-sys.exit(command.main([sys.argv[2]]))
+from infra.operations import plan
+plan.ROOT = plan.PLATFORM = Path(sys.argv[1])
+sys.exit(plan.main([sys.argv[2]]))
 """
 
 # What the same stacks say otherwise, and why. Nothing else may differ.

@@ -145,8 +145,8 @@ def test_a_rehearsal_needs_no_network(tmp_path: Path) -> None:
     if not shutil.which("unshare") or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine does not let us take the network away (unshare --net)")
     script = (
-        "from pathlib import Path; import sys; from infra.rehearsal import __main__ as command; "
-        f"command.ROOT = Path({str(tmp_path)!r}); command.PLATFORM = command.ROOT; sys.exit(command.main(['dev']))"
+        "from pathlib import Path; import sys; from infra.operations import plan; "
+        f"plan.ROOT = Path({str(tmp_path)!r}); plan.PLATFORM = plan.ROOT; sys.exit(plan.main(['dev']))"
     )
     done = subprocess.run([*alone, sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
