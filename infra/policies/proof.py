@@ -9,33 +9,16 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.environments import PROD
 from infra.policies.check import Failure, check
+from infra.policies.risks import RISKS, Risk
+from infra.rehearsal import terraform
 from infra.rehearsal.rehearse import rehearse_change
-from infra.rehearsal.synthesis import Stack
+from infra.rehearsal.synthesis import Stack, synthesize
 from infra.rehearsal.terraform import Terraform
-
-
-@dataclass(frozen=True, slots=True)
-class Risk:
-    """One line that must not land."""
-
-    name: str
-    stack: str  # storage
-    address: str
-    argument: str  # dotted, with numbers for the places in a list; "" for a resource of its own
-    value: Any
-    refused_by: str
-    at: str = ""  # the resource at which it is refused, when that is another one
-
-    @property
-    def line(self) -> str:
-        """The line, for people."""
-        value = json.dumps(self.value)
-        return f"{self.argument} = {value}" if self.argument else f"a new resource {value}"
 
 
 class ProofError(Exception):
@@ -63,10 +46,10 @@ def bring_in(stacks: Iterable[Stack], risks: Sequence[Risk]) -> list[Stack]:
     return stacks
 
 
-def prove(stacks: Sequence[Stack], risks: Sequence[Risk], terraform: Terraform) -> list[tuple[Risk, list[Failure]]]:
+def prove(stacks: Sequence[Stack], risks: Sequence[Risk], engine: Terraform) -> list[tuple[Risk, list[Failure]]]:
     """Each risk with the refusals of it. Raises ProofError, StackError, ScannerError."""
     environment = stacks[0].name.partition("-")[0]
-    planned = rehearse_change((), bring_in(stacks, risks), terraform)
+    planned = rehearse_change((), bring_in(stacks, risks), engine)
     with tempfile.TemporaryDirectory() as name:
         for each in planned:
             (Path(name) / f"{each.stack}.json").write_text(json.dumps(each.plan))
@@ -96,11 +79,6 @@ def _steps(argument: str) -> list[str | int]:
 
 def main() -> int:
     """Print the table for PROD; 1 when a risk is not refused."""
-    from infra.environments import PROD
-    from infra.policies.risks import RISKS
-    from infra.rehearsal import terraform
-    from infra.rehearsal.synthesis import synthesize
-
     proven = prove(synthesize(PROD), RISKS, terraform.find())
     refused = sum(bool(refusals) for _, refusals in proven)
     print(table(proven))

@@ -1,8 +1,28 @@
 """The risks that the policies are proven against: one line each, in our own stacks."""
 
+import json
+from dataclasses import dataclass
 from typing import Any
 
-from infra.policies.proof import Risk
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """One line that must not land."""
+
+    name: str
+    stack: str  # storage
+    address: str
+    argument: str  # dotted, with numbers for the places in a list; "" for a resource of its own
+    value: Any
+    refused_by: str
+    at: str = ""  # the resource at which it is refused, when that is another one
+
+    @property
+    def line(self) -> str:
+        """The line, for people."""
+        value = json.dumps(self.value)
+        return f"{self.argument} = {value}" if self.argument else f"a new resource {value}"
+
 
 ANYBODY = "allUsers"
 SOMEBODY = "serviceAccount:somebody@elsewhere.iam.gserviceaccount.com"

@@ -25,7 +25,7 @@ from service.lifecycle.data.encoder import Encoder, Form, form_of
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.source import SourceError, load_source
 from service.lifecycle.runtime import runner
-from service.lifecycle.runtime.job_gauges import Gauge
+from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Progress
 from service.model import bundle
 from service.model.bundle import Bundle

@@ -19,7 +19,7 @@ from service.lifecycle.drift_detection.estimates import expected
 from service.lifecycle.drift_detection.homogeneity import compare
 from service.lifecycle.evaluation.scored import Scored, prepare, read_scored
 from service.lifecycle.promotion.challenger import score
-from service.lifecycle.runtime.job_gauges import Gauge
+from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.lifecycle.training.model_card import number, spoken
 from service.model import bundle

@@ -19,7 +19,7 @@ from service.lifecycle.evaluation.quality import NAMES
 from service.lifecycle.evaluation.report import report
 from service.lifecycle.evaluation.scored import Scored, read_scored
 from service.lifecycle.evaluation.version_quality import Judgement, judge_version
-from service.lifecycle.runtime.job_gauges import Gauge
+from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.lifecycle.training.model_card import number, spoken
 from service.lifecycle.training.selection import HELD_OUT

@@ -22,7 +22,7 @@ from rich.console import Console
 from service.lifecycle.data.erasure import READ, Search, without
 from service.lifecycle.data.source import ID_COLUMN, Source, SourceError, load_source
 from service.lifecycle.runtime import runner
-from service.lifecycle.runtime.job_gauges import Gauge
+from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Progress
 from service.storage import Conflict, Storage, open_storage
 

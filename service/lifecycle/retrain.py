@@ -22,7 +22,7 @@ from service.lifecycle.promotion.challenger import challenge, refit, score, wind
 from service.lifecycle.promotion.gate import Rules, miscalibration
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.runtime import runner
-from service.lifecycle.runtime.job_gauges import Gauge
+from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop
 from service.lifecycle.training import registration
 from service.lifecycle.training.onnx_export import ParityError

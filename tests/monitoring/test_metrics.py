@@ -17,13 +17,13 @@ from monitoring.dashboards.cloud import queries
 from monitoring.limits import SHORTEST_RANGE
 from monitoring.promql.text import metric_names
 from service.api import authenticate, identity, metrics
-from service.lifecycle.runtime import job_gauges
+from service.lifecycle.runtime import gauges
 from service.storage import open_storage
 from tests.service import forge
 from tests.service.api.server import Server
 
 ALERTS = catalogue.alerts()
-JOBS_LABELS = {"job", "figure", "feature", "band"}  # service.lifecycle.runtime.job_gauges.Gauge
+JOBS_LABELS = {"job", "figure", "feature", "band"}  # service.lifecycle.runtime.gauges.Gauge
 each_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 
 
@@ -66,7 +66,7 @@ def unexported(expr: str, scraped: dict[str, set[str]]) -> Iterator[str]:
         name, asked = str(selector.name), {matcher.name for matcher in selector.matchers.matchers}
         if known := google.of(name):
             has = set(known.labels)
-        elif name in job_gauges.NAMES:
+        elif name in gauges.NAMES:
             has = JOBS_LABELS
         elif name in scraped:
             has = scraped[name]
@@ -105,7 +105,7 @@ def test_requests_that_need_no_assertion_do_not_lower_the_share_of_refused_calle
 def test_a_metric_that_nothing_exports_is_noticed(scraped: dict[str, set[str]]) -> None:
     name = "leadscoring_request_total"  # without its s
     assert name not in scraped
-    assert name not in job_gauges.NAMES
+    assert name not in gauges.NAMES
     assert google.of(name) is None
     assert list(unexported(f"sum({name})", scraped)) == [f"nothing exports {name}"]
     assert list(unexported('leadscoring_spool_bytes{pod="a"}', scraped)) == ["leadscoring_spool_bytes has no label pod"]

@@ -32,7 +32,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import monitoring_v3
 from google.cloud.monitoring_v3.services.metric_service.transports import MetricServiceGrpcTransport
 
-from service.lifecycle.runtime.job_gauges import Gauge, PublishFailed
+from service.lifecycle.runtime.gauges import Gauge, PublishFailed
 
 BATCH = 200
 """Time series in a request (BatchSizeMax of the collector named above)."""

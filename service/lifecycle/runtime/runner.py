@@ -14,7 +14,8 @@ from pathlib import Path
 from rich.console import Console
 
 from service.lifecycle.data.source import Source, SourceError, load_source
-from service.lifecycle.runtime.job_gauges import Gauge, PublishFailed, publish
+from service.lifecycle.runtime.gauges import Gauge, PublishFailed
+from service.lifecycle.runtime.job_gauges import publish
 from service.model.bundle import BundleRefused
 from service.records import RecordError
 from service.storage import Storage, StorageError, open_storage

@@ -4,8 +4,8 @@ import pytest
 
 from infra.policies import proof
 from infra.policies.policy import POLICIES, Policy
-from infra.policies.proof import ProofError, Risk, bring_in
-from infra.policies.risks import RISKS
+from infra.policies.proof import ProofError, bring_in
+from infra.policies.risks import RISKS, Risk
 from infra.rehearsal.terraform import Terraform
 from tests.infra.conftest import Stacks
 

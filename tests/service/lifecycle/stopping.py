@@ -12,7 +12,7 @@ from unittest.mock import patch
 from service import history, tracking
 from service.lifecycle import retrain
 from service.lifecycle.runtime import runner
-from service.lifecycle.runtime.job_gauges import Gauge
+from service.lifecycle.runtime.gauges import Gauge
 from service.storage import Bucket
 from tests.service.lifecycle.loop import after, kill
 

@@ -6,7 +6,7 @@ from google.api import metric_pb2
 from google.api_core.retry import retry_base, retry_unary
 
 from service.lifecycle.runtime import cloud_monitoring
-from service.lifecycle.runtime.job_gauges import Gauge, PublishFailed
+from service.lifecycle.runtime.gauges import Gauge, PublishFailed
 from tests.service.lifecycle.monitoring import Monitoring
 
 TARGET = "projects/p-1/locations/europe-west3"

@@ -5,7 +5,8 @@ import grpc
 import pytest
 
 from service.lifecycle.runtime import cloud_monitoring
-from service.lifecycle.runtime.job_gauges import NAMES, Gauge, PublishFailed, publish
+from service.lifecycle.runtime.gauges import NAMES, Gauge, PublishFailed
+from service.lifecycle.runtime.job_gauges import publish
 from service.storage import StorageError, open_storage
 from tests.service.lifecycle.monitoring import Monitoring
 

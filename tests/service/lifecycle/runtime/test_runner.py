@@ -7,7 +7,7 @@ import pytest
 
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.runtime import runner
-from service.lifecycle.runtime.job_gauges import Gauge
+from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop
 from service.storage import StorageError
 

@@ -1,0 +1,53 @@
+"""The gauges that jobs export: their names, their meaning, and one value of one of them."""
+
+from dataclasses import dataclass, field
+
+NAMES = {
+    "leadscoring_job_last_start_timestamp_seconds": "When the job was last started.",
+    "leadscoring_job_last_success_timestamp_seconds": "When the job last ended well.",
+    "leadscoring_job_last_failure_timestamp_seconds": "When the job last failed.",
+    "leadscoring_job_duration_seconds": "How long the job's last run took.",
+    "leadscoring_evaluation_figure": "The served model on leads with final outcomes, by figure.",
+    "leadscoring_evaluation_figure_low": "Lower end of the figure's 95 % interval.",
+    "leadscoring_evaluation_figure_high": "Upper end of the figure's 95 % interval.",
+    "leadscoring_evaluation_benchmark": "The same figure at training, held out.",
+    "leadscoring_evaluation_leads": "Leads with final outcomes that were evaluated.",
+    "leadscoring_evaluation_records_missing_ratio": "Share of the scored leads whose record is not there.",
+    "leadscoring_evaluation_mean_score": "Mean score of the evaluated leads.",
+    "leadscoring_evaluation_near_threshold_ratio": "Share of scores close to the threshold.",
+    "leadscoring_conversion_ratio": "Share of a band's leads that converted.",
+    "leadscoring_business_contacts": "Contacts decided on, as many as the team can make.",
+    "leadscoring_business_revenue": "What the contacted leads that converted were worth.",
+    "leadscoring_business_cost": "What the contacts cost.",
+    "leadscoring_business_roi_ratio": "Profit over cost.",
+    "leadscoring_drift_found": "1 if the leads, scores or decisions differ from training beyond chance.",
+    "leadscoring_drift_features": "Features that differ from training beyond chance.",
+    "leadscoring_drift_score_distance": "Distance of the scores from those at training (population stability index).",
+    "leadscoring_drift_score_shifted": "1 if the scores differ from those at training beyond chance.",
+    "leadscoring_feature_missing_excess_ratio": "Share of missing values above training's, by feature.",
+    "leadscoring_feature_unseen_ratio": "Share of values that training never saw, by feature.",
+    "leadscoring_expected_figure": "What the served model is expected to reach now, without outcomes, by figure.",
+    "leadscoring_expected_figure_low": "Lower end of the expectation's interval.",
+    "leadscoring_expected_figure_high": "Upper end of the expectation's interval.",
+    "leadscoring_champion_trained_timestamp_seconds": "When the served model was trained.",
+    "leadscoring_champion_promoted_timestamp_seconds": "When the served model was put in service.",
+    "leadscoring_challenger_refused_in_a_row": "Challengers refused since the last promotion.",
+}
+"""Every gauge that a job exports, with its meaning."""
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """One value of one of NAMES. Labels besides the job's own: `figure`, `feature` or `band`."""
+
+    name: str
+    value: float
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name not in NAMES:
+            raise ValueError(f"{self.name}: add it to service/lifecycle/runtime/gauges.py, with its meaning")
+
+
+class PublishFailed(Exception):
+    """The figures did not go out; the message says where to, why, and what becomes of them."""
