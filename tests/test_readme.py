@@ -1,17 +1,35 @@
-"""Every command of the README is run: here, or by the test that stands beside it."""
+"""The documents keep what they promise: commands are run by a test, and paths, links and anchors lead somewhere."""
 
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from monitoring import catalogue
+from monitoring.alerts import Severity
+
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+
+
+def documents() -> Iterator[Path]:
+    """Every README.md of the repository, and the top level's other documents."""
+    for folder, folders, files in os.walk(ROOT):
+        # Environments, what scripts/up keeps, and other files that are not ours.
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
+        if "README.md" in files:
+            yield Path(folder) / "README.md"
+    yield from (ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"))
+
+
+DOCUMENTS = {str(file.relative_to(ROOT)): file.read_text() for file in documents()}
+CANDIDATES = DOCUMENTS["service/lifecycle/README.md"]  # has the table of the candidates' metrics
 COMMANDS = [
     line.split("  #")[0].strip()
-    for block in re.findall(r"```sh\n(.*?)```", README, re.S)
+    for text in DOCUMENTS.values()
+    for block in re.findall(r"```sh\n(.*?)```", text, re.S)
     for line in block.splitlines()
     if line.strip()
 ]
@@ -74,24 +92,46 @@ RUN_ELSEWHERE = {
     "scripts/deploy dev": "infra/test_deploy.py"
     "::test_a_first_deploy_builds_scans_and_pushes_migrates_waits_and_asks_for_a_score",
     "scripts/alerts": "monitoring/review/test_review.py::test_the_table_names_every_alert",
+    "scripts/alerts --page": "monitoring/review/test_review.py::test_the_table_names_every_alert",
     "scripts/alerts show SpoolHalfFull": "monitoring/review/test_review.py::test_an_alert_is_explained_and_drawn",
     "scripts/alerts diff main --markdown": "monitoring/review/test_diff.py::test_the_sheet_has_a_row_for_each_change",
     ".venv/bin/python -m monitoring.dashboards": "monitoring/dashboards/test_pictures.py::test_a_dashboard_is_drawn",
     "docker build": "containers/test_scoring_image.py::",
+    "docker run": "containers/test_mlflow_image.py"
+    "::test_it_migrates_serves_keeps_a_run_and_an_artifact_and_ends_cleanly",
+    "pg_dump": "mlflow_server/test_upgrade.py::test_a_backup_is_restored_as_the_readme_says",
+    "pg_restore": "mlflow_server/test_upgrade.py::test_a_backup_is_restored_as_the_readme_says",
+    "scripts/destroy dev": "infra/test_destroy.py::test_what_holds_data_is_named_and_nothing_goes",
+    ".venv/bin/python -m service.lifecycle.rollback": "service/lifecycle/test_promote.py"
+    "::test_rolled_back_again_and_again_it_goes_further_back",
+    "scripts/install-system": "containers/test_install_system.py"
+    "::test_a_bare_debian_gets_what_the_tests_need_and_starts_none_of_it",
+    "scripts/env dev": "test_layout.py::test_every_script_explains_itself_with_examples",
+    "scripts/lock": "test_layout.py::test_every_script_explains_itself_with_examples",
     # whoever reads this is running it
+    "scripts/test tests/service": "test_layout.py::test_every_script_explains_itself_with_examples",
     "scripts/test": "test_layout.py::test_every_script_explains_itself_with_examples",
     "scripts/test --all --install": "test_layout.py::test_every_script_explains_itself_with_examples",
 }
 
 
+def known(command: str) -> list[str]:
+    """The entries of the tables above that stand for a command."""
+    return [
+        entry
+        for entry in (*RUN_HERE, *RUN_ELSEWHERE)
+        if command == entry or command.startswith(entry if entry.endswith("=") else f"{entry} -")
+    ]
+
+
 def test_every_command_is_run_by_a_test() -> None:
     for command in COMMANDS:
-        known = [known for known in (*RUN_HERE, *RUN_ELSEWHERE) if command == known or command.startswith(f"{known} -")]
-        known += [known for known in RUN_ELSEWHERE if known.endswith("=") and command.startswith(known)]
-        assert known, f"no test runs {command!r}"
+        assert known(command), f"no test runs {command!r}"
     for place in RUN_ELSEWHERE.values():
         file, _, name = place.partition("::")
-        assert f"def {name}" in (ROOT / "tests" / file).read_text()
+        assert f"def {name}" in (ROOT / "tests" / file).read_text(), place
+    named = {entry for command in COMMANDS for entry in known(command)}
+    assert {*RUN_HERE, *RUN_ELSEWHERE} - named == set(), "no document has these any more"
 
 
 @pytest.mark.parametrize("command", sorted(RUN_HERE))
@@ -102,9 +142,63 @@ def test_a_command_ends_well(command: str, tmp_path: Path) -> None:
     subprocess.run(["bash", "-c", absolute], cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
-def test_every_path_that_is_named_exists() -> None:
-    for path in re.findall(r"`((?:infra|service|monitoring|scripts|tests|lock)/[\w./-]*)`", README):
-        assert (ROOT / path).exists(), path
+FOLDERS = r"infra|service|monitoring|mlflow-server|scripts|tests|lock|\.github|\.ci"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_path_that_is_named_exists(document: str) -> None:
+    for path in re.findall(rf"[`\s](?:(?:{FOLDERS})/[\w./-]*)(?=[`\s])", DOCUMENTS[document]):
+        assert (ROOT / path.strip("` \n")).exists(), path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_module_that_is_named_exists(document: str) -> None:
+    for name in re.findall(r"\bpython -m ((?:infra|monitoring|service)[\w.]*)", DOCUMENTS[document]):
+        place = ROOT / name.strip(".").replace(".", "/")
+        assert place.with_suffix(".py").is_file() or place.is_dir(), name
+
+
+def anchors(text: str) -> set[str]:
+    """What GitHub calls the headings of a Markdown text in links."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.S), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_and_anchor_leads_somewhere(document: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", DOCUMENTS[document]):
+        if re.match(r"https?://", link):
+            continue
+        path, _, anchor = link.partition("#")
+        file = ((ROOT / document).parent / path).resolve() if path else ROOT / document
+        assert file.exists(), link
+        if anchor:
+            assert anchor in anchors(file.read_text()), link
+
+
+def test_no_heading_is_there_twice() -> None:
+    for document, text in DOCUMENTS.items():
+        if document != "CHANGELOG.md":
+            headings = re.findall(r"^##+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.S), re.M)
+            assert len(headings) == len(set(headings)), document
+
+
+def test_the_root_page_stays_one_page() -> None:
+    assert 6_000 <= len(DOCUMENTS["README.md"].encode()) <= 8_192
+
+
+def test_the_table_of_pages_names_every_alert_that_pages_with_its_runbook() -> None:
+    section = DOCUMENTS["monitoring/README.md"].split("## What to do when a page fires")[1].split("\n### ")[0]
+    rows = re.findall(r"^\| (`.+`) \| .*\(runbooks/([\w-]+\.md)\) \|$", section, re.M)
+    assert {(name, runbook) for names, runbook in rows for name in re.findall(r"`(\w+)`", names)} == {
+        (alert.name, alert.runbook) for alert in catalogue.alerts() if alert.severity is Severity.PAGE
+    }
+
+
+def test_every_script_has_its_line() -> None:
+    for script in (ROOT / "scripts").iterdir():
+        if script.suffix != ".md":
+            assert f"`scripts/{script.name}" in DOCUMENTS["scripts/README.md"], script.name
 
 
 @pytest.mark.skipif("BANK_MARKETING_CSV" not in os.environ, reason="BANK_MARKETING_CSV names no file of real leads")
@@ -124,7 +218,7 @@ def test_the_figures_are_those_of_the_command() -> None:
         line = next(line for line in shown.splitlines() if re.match(rf"│ {figure} +│", line))
         return [cell.strip() for cell in line.strip("│").split("│")[1:]]
 
-    stated = {line.split(" | ")[0].strip("| "): line.strip(" |").split(" | ")[1:] for line in README.splitlines()}
+    stated = {line.split(" | ")[0].strip("| "): line.strip(" |").split(" | ")[1:] for line in CANDIDATES.splitlines()}
     logistic_held_out, logistic, trees_held_out, trees = zip(
         *map(row, ("roc_auc", "pr_auc", "lift", "brier")), strict=True
     )
