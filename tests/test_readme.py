@@ -51,6 +51,12 @@ RUN_ELSEWHERE = {
     "scripts/up --source service/examples/bank_marketing.toml": "service/test_local.py::test_real_leads_come_up_too",
     "scripts/plan dev": "infra/rehearsal/test_command.py::",
     "scripts/plan prod": "infra/rehearsal/test_command.py::",
+    "scripts/plan prod --real": "infra/rehearsal/test_real.py"
+    "::test_a_real_plan_reads_the_remote_state_and_leaves_no_secret",
+    "scripts/plan prod --against main": "infra/review/test_command.py"
+    "::test_a_change_that_would_replace_buckets_is_refused_and_each_is_named",
+    "scripts/plan prod --against main --sheet": "infra/review/test_sheet.py"
+    "::test_what_is_added_changed_replaced_and_destroyed_is_counted_by_stack",
     ".venv/bin/python -m monitoring.proof": "monitoring/test_proof.py::test_alerts_behave_as_all_cases_say",
     ".venv/bin/python -m monitoring.proof --mutants": (
         "monitoring/test_proof.py::test_cases_that_do_not_notice_a_slip_miss_the_bar"
@@ -155,7 +161,10 @@ def test_every_path_that_is_named_exists(document: str) -> None:
 def test_every_module_that_is_named_exists(document: str) -> None:
     for name in re.findall(r"\bpython -m ((?:infra|monitoring|service)[\w.]*)", DOCUMENTS[document]):
         place = ROOT / name.strip(".").replace(".", "/")
-        assert place.with_suffix(".py").is_file() or place.is_dir(), name
+        if name.endswith("."):  # service.lifecycle.<job>
+            assert place.is_dir(), name
+        else:
+            assert place.with_suffix(".py").is_file() or (place / "__main__.py").is_file(), name
 
 
 def anchors(text: str) -> set[str]:
