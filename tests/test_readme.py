@@ -1,38 +1,62 @@
-"""Every command of the README is run: here, or by the test that stands beside it."""
+"""The documents keep what they promise: commands are run by a test, and paths, links and anchors lead somewhere."""
 
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from monitoring import catalogue
+from monitoring.alerts import Severity
+
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+
+
+def documents() -> Iterator[Path]:
+    """Every README.md of the repository, and the top level's other documents."""
+    for folder, folders, files in os.walk(ROOT):
+        # Environments, what scripts/up keeps, and other files that are not ours.
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
+        if "README.md" in files:
+            yield Path(folder) / "README.md"
+    yield from (ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"))
+
+
+DOCUMENTS = {str(file.relative_to(ROOT)): file.read_text() for file in documents()}
+CANDIDATES = DOCUMENTS["service/lifecycle/README.md"]  # has the table of the candidates' metrics
 COMMANDS = [
     line.split("  #")[0].strip()
-    for block in re.findall(r"```sh\n(.*?)```", README, re.S)
+    for text in DOCUMENTS.values()
+    for block in re.findall(r"```sh\n(.*?)```", text, re.S)
     for line in block.splitlines()
     if line.strip()
 ]
 FIGURES = ".venv/bin/python -m service.lifecycle.train --source service/examples/bank_marketing.toml --figures"
 RUN_HERE = {".venv/bin/python -m monitoring.prometheus", "cp service/examples/crm_template.toml my_leads.toml"}
 RUN_ELSEWHERE = {
-    "scripts/up": "service/local/test_up.py::test_leads_are_trained_on_recorded_published_served_and_scored",
-    "scripts/up --source my_leads.toml": "service/local/test_up.py::test_an_unusable_source_is_wrong_use",
-    "curl -s http://127.0.0.1:8080/v1/score": "service/local/test_up.py::test_the_requests_of_the_readme_are_answered",
-    "curl -s http://127.0.0.1:8080/v1/model": "service/local/test_up.py::test_the_requests_of_the_readme_are_answered",
-    "curl -s http://127.0.0.1:8080/metrics": "service/local/test_up.py::test_the_requests_of_the_readme_are_answered",
-    "curl -s 'http://127.0.0.1:8080/v1/score?explain=true'": "service/local/test_up.py"
+    "scripts/up": "service/test_local.py::test_leads_are_trained_on_recorded_published_served_and_scored",
+    "scripts/up --source my_leads.toml": "service/test_local.py::test_an_unusable_source_is_wrong_use",
+    "curl -s http://127.0.0.1:8080/v1/score": "service/test_local.py::test_the_requests_of_the_readme_are_answered",
+    "curl -s http://127.0.0.1:8080/v1/model": "service/test_local.py::test_the_requests_of_the_readme_are_answered",
+    "curl -s http://127.0.0.1:8080/metrics": "service/test_local.py::test_the_requests_of_the_readme_are_answered",
+    "curl -s 'http://127.0.0.1:8080/v1/score?explain=true'": "service/test_local.py"
     "::test_the_requests_of_the_readme_are_answered",
     "scripts/bench explain": "benchmarks/test_explain.py::test_the_worst_cost_is_held_against_the_bar",
     "scripts/pictures --leads leads.csv": "service/api/page/test_page.py"
     "::test_the_pictures_are_of_every_view_in_light_and_dark",
     "export BANK_MARKETING_CSV=": "test_readme.py::test_the_figures_are_those_of_the_command",
     FIGURES: "test_readme.py::test_the_figures_are_those_of_the_command",
-    "scripts/up --source service/examples/bank_marketing.toml": "service/local/test_up.py::test_real_leads_come_up_too",
+    "scripts/up --source service/examples/bank_marketing.toml": "service/test_local.py::test_real_leads_come_up_too",
     "scripts/plan dev": "infra/operations/test_plan.py::",
     "scripts/plan prod": "infra/operations/test_plan.py::",
+    "scripts/plan prod --real": "infra/rehearsal/test_real.py"
+    "::test_a_real_plan_reads_the_remote_state_and_leaves_no_secret",
+    "scripts/plan prod --against main": "infra/review/test_command.py"
+    "::test_a_change_that_would_replace_buckets_is_refused_and_each_is_named",
+    "scripts/plan prod --against main --sheet": "infra/review/test_sheet.py"
+    "::test_what_is_added_changed_replaced_and_destroyed_is_counted_by_stack",
     ".venv/bin/python -m monitoring.proof": "monitoring/test_proof.py::test_alerts_behave_as_all_cases_say",
     ".venv/bin/python -m monitoring.proof --mutants": (
         "monitoring/test_proof.py::test_cases_that_do_not_notice_a_slip_miss_the_bar"
@@ -42,9 +66,8 @@ RUN_ELSEWHERE = {
     ),
     "scripts/drill": "drill/test_main.py::test_every_fault_pages_and_ends_once_it_is_mended",
     "scripts/bench image": "benchmarks/test_image.py::test_a_missed_bar_is_an_exit_status",
-    "scripts/bootstrap dev --dry-run": "infra/operations/test_bootstrap.py"
-    "::test_a_dry_run_says_everything_and_asks_nobody",
-    "scripts/bootstrap dev --owner": "infra/operations/test_owner.py::test_bootstrap_prints_them",
+    "scripts/bootstrap dev --dry-run": "infra/test_bootstrap.py::test_a_dry_run_says_everything_and_asks_nobody",
+    "scripts/bootstrap dev --owner": "infra/test_owner.py::test_bootstrap_prints_them",
     "scripts/plan prod && scripts/env policy && .venv/bin/python -m infra.policies prod": "infra/policies/test_check.py"
     "::test_the_command_counts_what_ran_and_its_exit_status_says_what_came_of_it",
     ".venv/bin/python -m infra.policies.proof": "infra/policies/test_proof.py"
@@ -52,13 +75,13 @@ RUN_ELSEWHERE = {
     "scripts/bench synth": "benchmarks/test_synth.py::test_both_forms_are_really_run_and_their_memory_seen",
     "scripts/pin-actions --check": "infra/test_workflows.py"
     "::test_a_pin_that_is_not_what_its_tag_is_fails_and_is_put_right",
-    "scripts/up --with-loop --speed 1440": "service/local/test_up.py::test_the_loop_closes_before_a_newcomer_s_eyes",
+    "scripts/up --with-loop --speed 1440": "service/test_local.py::test_the_loop_closes_before_a_newcomer_s_eyes",
     "scripts/score leads.csv --out scores.csv": "service/lifecycle/test_score.py"
     "::test_scores_stand_in_the_order_of_the_file",
     "scripts/replay --source service/examples/bank_marketing.toml": "service/lifecycle/backtest/test_main.py"
     "::test_on_the_banks_contacts_every_bar_is_met",
     "scripts/bench drift": "benchmarks/test_drift.py::test_a_drift_too_weak_to_cost_anything_misses_the_bars",
-    "scripts/bench gate": "service/lifecycle/promotion/test_gate.py::test_the_bar_is_missed_on_too_few_leads",
+    "scripts/bench gate": "service/lifecycle/test_gate.py::test_the_bar_is_missed_on_too_few_leads",
     "scripts/bench serve": "benchmarks/test_serve.py::test_a_small_run_asks_ours_another_commit_and_the_floors",
     "scripts/bench overload": "benchmarks/test_overload.py::test_a_small_run_answers_or_refuses_every_request",
     "scripts/bench start": "benchmarks/test_start.py::test_a_start_is_timed_to_a_score_and_its_memory_seen",
@@ -67,31 +90,53 @@ RUN_ELSEWHERE = {
     "scripts/bench batch": "benchmarks/test_batch.py::test_a_small_run_measures_all_forms_and_finds_the_same_scores",
     ".venv/bin/python -m infra.coverage prod": "infra/test_coverage.py::test_no_cell_of_an_environment_is_open",
     ".venv/bin/python -m infra.kubernetes": "infra/kubernetes/test_rules.py::test_the_command_says_what_it_judged",
-    "scripts/deploy dev --dry-run": "infra/operations/test_deploy.py"
+    "scripts/deploy dev --dry-run": "infra/test_deploy.py"
     "::test_a_dry_run_prints_every_command_of_a_deploy_in_order_and_runs_none",
-    "scripts/deploy dev --build": "infra/operations/test_deploy.py"
+    "scripts/deploy dev --build": "infra/test_deploy.py"
     "::test_between_two_releases_the_schema_is_migrated_after_a_backup_and_only_for_a_new_mlflow",
-    "scripts/deploy dev": "infra/operations/test_deploy.py"
+    "scripts/deploy dev": "infra/test_deploy.py"
     "::test_a_first_deploy_builds_scans_and_pushes_migrates_waits_and_asks_for_a_score",
     "scripts/alerts": "monitoring/review/test_review.py::test_the_table_names_every_alert",
+    "scripts/alerts --page": "monitoring/review/test_review.py::test_the_table_names_every_alert",
     "scripts/alerts show SpoolHalfFull": "monitoring/review/test_review.py::test_an_alert_is_explained_and_drawn",
     "scripts/alerts diff main --markdown": "monitoring/review/test_diff.py::test_the_sheet_has_a_row_for_each_change",
     ".venv/bin/python -m monitoring.dashboards": "monitoring/dashboards/test_pictures.py::test_a_dashboard_is_drawn",
     "docker build": "containers/test_scoring_image.py::",
+    "docker run": "containers/test_mlflow_image.py"
+    "::test_it_migrates_serves_keeps_a_run_and_an_artifact_and_ends_cleanly",
+    "pg_dump": "mlflow_server/test_upgrade.py::test_a_backup_is_restored_as_the_readme_says",
+    "pg_restore": "mlflow_server/test_upgrade.py::test_a_backup_is_restored_as_the_readme_says",
+    "scripts/destroy dev": "infra/test_destroy.py::test_what_holds_data_is_named_and_nothing_goes",
+    ".venv/bin/python -m service.lifecycle.rollback": "service/lifecycle/test_promote.py"
+    "::test_rolled_back_again_and_again_it_goes_further_back",
+    "scripts/install-system": "containers/test_install_system.py"
+    "::test_a_bare_debian_gets_what_the_tests_need_and_starts_none_of_it",
+    "scripts/env dev": "test_layout.py::test_every_script_explains_itself_with_examples",
+    "scripts/lock": "test_layout.py::test_every_script_explains_itself_with_examples",
     # whoever reads this is running it
+    "scripts/test tests/service": "test_layout.py::test_every_script_explains_itself_with_examples",
     "scripts/test": "test_layout.py::test_every_script_explains_itself_with_examples",
     "scripts/test --all --install": "test_layout.py::test_every_script_explains_itself_with_examples",
 }
 
 
+def known(command: str) -> list[str]:
+    """The entries of the tables above that stand for a command."""
+    return [
+        entry
+        for entry in (*RUN_HERE, *RUN_ELSEWHERE)
+        if command == entry or command.startswith(entry if entry.endswith("=") else f"{entry} -")
+    ]
+
+
 def test_every_command_is_run_by_a_test() -> None:
     for command in COMMANDS:
-        known = [known for known in (*RUN_HERE, *RUN_ELSEWHERE) if command == known or command.startswith(f"{known} -")]
-        known += [known for known in RUN_ELSEWHERE if known.endswith("=") and command.startswith(known)]
-        assert known, f"no test runs {command!r}"
+        assert known(command), f"no test runs {command!r}"
     for place in RUN_ELSEWHERE.values():
         file, _, name = place.partition("::")
-        assert f"def {name}" in (ROOT / "tests" / file).read_text()
+        assert f"def {name}" in (ROOT / "tests" / file).read_text(), place
+    named = {entry for command in COMMANDS for entry in known(command)}
+    assert {*RUN_HERE, *RUN_ELSEWHERE} - named == set(), "no document has these any more"
 
 
 @pytest.mark.parametrize("command", sorted(RUN_HERE))
@@ -102,9 +147,66 @@ def test_a_command_ends_well(command: str, tmp_path: Path) -> None:
     subprocess.run(["bash", "-c", absolute], cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
-def test_every_path_that_is_named_exists() -> None:
-    for path in re.findall(r"`((?:infra|service|monitoring|scripts|tests|lock)/[\w./-]*)`", README):
-        assert (ROOT / path).exists(), path
+FOLDERS = r"infra|service|monitoring|mlflow-server|scripts|tests|lock|\.github|\.ci"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_path_that_is_named_exists(document: str) -> None:
+    for path in re.findall(rf"[`\s](?:(?:{FOLDERS})/[\w./-]*)(?=[`\s])", DOCUMENTS[document]):
+        assert (ROOT / path.strip("` \n")).exists(), path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_module_that_is_named_exists(document: str) -> None:
+    for name in re.findall(r"\bpython -m ((?:infra|monitoring|service)[\w.]*)", DOCUMENTS[document]):
+        place = ROOT / name.strip(".").replace(".", "/")
+        if name.endswith("."):  # service.lifecycle.<job>
+            assert place.is_dir(), name
+        else:
+            assert place.with_suffix(".py").is_file() or (place / "__main__.py").is_file(), name
+
+
+def anchors(text: str) -> set[str]:
+    """What GitHub calls the headings of a Markdown text in links."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.S), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_and_anchor_leads_somewhere(document: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", DOCUMENTS[document]):
+        if re.match(r"https?://", link):
+            continue
+        path, _, anchor = link.partition("#")
+        file = ((ROOT / document).parent / path).resolve() if path else ROOT / document
+        assert file.exists(), link
+        if anchor:
+            assert anchor in anchors(file.read_text()), link
+
+
+def test_no_heading_is_there_twice() -> None:
+    for document, text in DOCUMENTS.items():
+        if document != "CHANGELOG.md":
+            headings = re.findall(r"^##+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.S), re.M)
+            assert len(headings) == len(set(headings)), document
+
+
+def test_the_root_page_stays_one_page() -> None:
+    assert 6_000 <= len(DOCUMENTS["README.md"].encode()) <= 8_192
+
+
+def test_the_table_of_pages_names_every_alert_that_pages_with_its_runbook() -> None:
+    section = DOCUMENTS["monitoring/README.md"].split("## What to do when a page fires")[1].split("\n### ")[0]
+    rows = re.findall(r"^\| (`.+`) \| .*\(runbooks/([\w-]+\.md)\) \|$", section, re.M)
+    assert {(name, runbook) for names, runbook in rows for name in re.findall(r"`(\w+)`", names)} == {
+        (alert.name, alert.runbook) for alert in catalogue.alerts() if alert.severity is Severity.PAGE
+    }
+
+
+def test_every_script_has_its_line() -> None:
+    for script in (ROOT / "scripts").iterdir():
+        if script.suffix != ".md":
+            assert f"`scripts/{script.name}" in DOCUMENTS["scripts/README.md"], script.name
 
 
 @pytest.mark.skipif("BANK_MARKETING_CSV" not in os.environ, reason="BANK_MARKETING_CSV names no file of real leads")
@@ -124,7 +226,7 @@ def test_the_figures_are_those_of_the_command() -> None:
         line = next(line for line in shown.splitlines() if re.match(rf"│ {figure} +│", line))
         return [cell.strip() for cell in line.strip("│").split("│")[1:]]
 
-    stated = {line.split(" | ")[0].strip("| "): line.strip(" |").split(" | ")[1:] for line in README.splitlines()}
+    stated = {line.split(" | ")[0].strip("| "): line.strip(" |").split(" | ")[1:] for line in CANDIDATES.splitlines()}
     logistic_held_out, logistic, trees_held_out, trees = zip(
         *map(row, ("roc_auc", "pr_auc", "lift", "brier")), strict=True
     )

@@ -183,8 +183,8 @@ def test_leads_are_trained_on_recorded_published_served_and_scored(first: Up) ->
 
 @pytest.mark.slow
 def test_the_requests_of_the_readme_are_answered(first: Up) -> None:
-    readme = (ROOT / "README.md").read_text()
-    commands = re.findall(r"^curl .*$", readme, re.M)
+    readmes = [(ROOT / name).read_text() for name in ("README.md", "service/README.md")]
+    commands = dict.fromkeys(command for readme in readmes for command in re.findall(r"^curl .*$", readme, re.M))
     assert len(commands) == 4
     for command in commands:
         own = command.replace(":8080/", f":{first.port}/").replace("curl -s", "curl -sf")
