@@ -36,19 +36,19 @@ COMMANDS = [
 FIGURES = ".venv/bin/python -m service.lifecycle.train --source service/examples/bank_marketing.toml --figures"
 RUN_HERE = {".venv/bin/python -m monitoring.prometheus", "cp service/examples/crm_template.toml my_leads.toml"}
 RUN_ELSEWHERE = {
-    "scripts/up": "service/test_local.py::test_leads_are_trained_on_recorded_published_served_and_scored",
-    "scripts/up --source my_leads.toml": "service/test_local.py::test_an_unusable_source_is_wrong_use",
-    "curl -s http://127.0.0.1:8080/v1/score": "service/test_local.py::test_the_requests_of_the_readme_are_answered",
-    "curl -s http://127.0.0.1:8080/v1/model": "service/test_local.py::test_the_requests_of_the_readme_are_answered",
-    "curl -s http://127.0.0.1:8080/metrics": "service/test_local.py::test_the_requests_of_the_readme_are_answered",
-    "curl -s 'http://127.0.0.1:8080/v1/score?explain=true'": "service/test_local.py"
+    "scripts/up": "service/local/test_up.py::test_leads_are_trained_on_recorded_published_served_and_scored",
+    "scripts/up --source my_leads.toml": "service/local/test_up.py::test_an_unusable_source_is_wrong_use",
+    "curl -s http://127.0.0.1:8080/v1/score": "service/local/test_up.py::test_the_requests_of_the_readme_are_answered",
+    "curl -s http://127.0.0.1:8080/v1/model": "service/local/test_up.py::test_the_requests_of_the_readme_are_answered",
+    "curl -s http://127.0.0.1:8080/metrics": "service/local/test_up.py::test_the_requests_of_the_readme_are_answered",
+    "curl -s 'http://127.0.0.1:8080/v1/score?explain=true'": "service/local/test_up.py"
     "::test_the_requests_of_the_readme_are_answered",
     "scripts/bench explain": "benchmarks/test_explain.py::test_the_worst_cost_is_held_against_the_bar",
     "scripts/pictures --leads leads.csv": "service/api/page/test_page.py"
     "::test_the_pictures_are_of_every_view_in_light_and_dark",
     "export BANK_MARKETING_CSV=": "test_readme.py::test_the_figures_are_those_of_the_command",
     FIGURES: "test_readme.py::test_the_figures_are_those_of_the_command",
-    "scripts/up --source service/examples/bank_marketing.toml": "service/test_local.py::test_real_leads_come_up_too",
+    "scripts/up --source service/examples/bank_marketing.toml": "service/local/test_up.py::test_real_leads_come_up_too",
     "scripts/plan dev": "infra/operations/test_plan.py::",
     "scripts/plan prod": "infra/operations/test_plan.py::",
     "scripts/plan prod --real": "infra/rehearsal/test_real.py"
@@ -66,8 +66,8 @@ RUN_ELSEWHERE = {
     ),
     "scripts/drill": "drill/test_main.py::test_every_fault_pages_and_ends_once_it_is_mended",
     "scripts/bench image": "benchmarks/test_image.py::test_a_missed_bar_is_an_exit_status",
-    "scripts/bootstrap dev --dry-run": "infra/test_bootstrap.py::test_a_dry_run_says_everything_and_asks_nobody",
-    "scripts/bootstrap dev --owner": "infra/test_owner.py::test_bootstrap_prints_them",
+    "scripts/bootstrap dev --dry-run": "infra/operations/test_bootstrap.py::test_a_dry_run_says_everything_and_asks_nobody",
+    "scripts/bootstrap dev --owner": "infra/operations/test_owner.py::test_bootstrap_prints_them",
     "scripts/plan prod && scripts/env policy && .venv/bin/python -m infra.policies prod": "infra/policies/test_check.py"
     "::test_the_command_counts_what_ran_and_its_exit_status_says_what_came_of_it",
     ".venv/bin/python -m infra.policies.proof": "infra/policies/test_proof.py"
@@ -75,13 +75,13 @@ RUN_ELSEWHERE = {
     "scripts/bench synth": "benchmarks/test_synth.py::test_both_forms_are_really_run_and_their_memory_seen",
     "scripts/pin-actions --check": "infra/test_workflows.py"
     "::test_a_pin_that_is_not_what_its_tag_is_fails_and_is_put_right",
-    "scripts/up --with-loop --speed 1440": "service/test_local.py::test_the_loop_closes_before_a_newcomer_s_eyes",
+    "scripts/up --with-loop --speed 1440": "service/local/test_up.py::test_the_loop_closes_before_a_newcomer_s_eyes",
     "scripts/score leads.csv --out scores.csv": "service/lifecycle/test_score.py"
     "::test_scores_stand_in_the_order_of_the_file",
     "scripts/replay --source service/examples/bank_marketing.toml": "service/lifecycle/backtest/test_main.py"
     "::test_on_the_banks_contacts_every_bar_is_met",
     "scripts/bench drift": "benchmarks/test_drift.py::test_a_drift_too_weak_to_cost_anything_misses_the_bars",
-    "scripts/bench gate": "service/lifecycle/test_gate.py::test_the_bar_is_missed_on_too_few_leads",
+    "scripts/bench gate": "service/lifecycle/promotion/test_gate.py::test_the_bar_is_missed_on_too_few_leads",
     "scripts/bench serve": "benchmarks/test_serve.py::test_a_small_run_asks_ours_another_commit_and_the_floors",
     "scripts/bench overload": "benchmarks/test_overload.py::test_a_small_run_answers_or_refuses_every_request",
     "scripts/bench start": "benchmarks/test_start.py::test_a_start_is_timed_to_a_score_and_its_memory_seen",
@@ -90,11 +90,11 @@ RUN_ELSEWHERE = {
     "scripts/bench batch": "benchmarks/test_batch.py::test_a_small_run_measures_all_forms_and_finds_the_same_scores",
     ".venv/bin/python -m infra.coverage prod": "infra/test_coverage.py::test_no_cell_of_an_environment_is_open",
     ".venv/bin/python -m infra.kubernetes": "infra/kubernetes/test_rules.py::test_the_command_says_what_it_judged",
-    "scripts/deploy dev --dry-run": "infra/test_deploy.py"
+    "scripts/deploy dev --dry-run": "infra/operations/test_deploy.py"
     "::test_a_dry_run_prints_every_command_of_a_deploy_in_order_and_runs_none",
-    "scripts/deploy dev --build": "infra/test_deploy.py"
+    "scripts/deploy dev --build": "infra/operations/test_deploy.py"
     "::test_between_two_releases_the_schema_is_migrated_after_a_backup_and_only_for_a_new_mlflow",
-    "scripts/deploy dev": "infra/test_deploy.py"
+    "scripts/deploy dev": "infra/operations/test_deploy.py"
     "::test_a_first_deploy_builds_scans_and_pushes_migrates_waits_and_asks_for_a_score",
     "scripts/alerts": "monitoring/review/test_review.py::test_the_table_names_every_alert",
     "scripts/alerts --page": "monitoring/review/test_review.py::test_the_table_names_every_alert",
@@ -106,7 +106,7 @@ RUN_ELSEWHERE = {
     "::test_it_migrates_serves_keeps_a_run_and_an_artifact_and_ends_cleanly",
     "pg_dump": "mlflow_server/test_upgrade.py::test_a_backup_is_restored_as_the_readme_says",
     "pg_restore": "mlflow_server/test_upgrade.py::test_a_backup_is_restored_as_the_readme_says",
-    "scripts/destroy dev": "infra/test_destroy.py::test_what_holds_data_is_named_and_nothing_goes",
+    "scripts/destroy dev": "infra/operations/test_destroy.py::test_what_holds_data_is_named_and_nothing_goes",
     ".venv/bin/python -m service.lifecycle.rollback": "service/lifecycle/test_promote.py"
     "::test_rolled_back_again_and_again_it_goes_further_back",
     "scripts/install-system": "containers/test_install_system.py"
