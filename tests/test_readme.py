@@ -66,7 +66,8 @@ RUN_ELSEWHERE = {
     ),
     "scripts/drill": "drill/test_main.py::test_every_fault_pages_and_ends_once_it_is_mended",
     "scripts/bench image": "benchmarks/test_image.py::test_a_missed_bar_is_an_exit_status",
-    "scripts/bootstrap dev --dry-run": "infra/operations/test_bootstrap.py::test_a_dry_run_says_everything_and_asks_nobody",
+    "scripts/bootstrap dev --dry-run": "infra/operations/test_bootstrap.py"
+    "::test_a_dry_run_says_everything_and_asks_nobody",
     "scripts/bootstrap dev --owner": "infra/operations/test_owner.py::test_bootstrap_prints_them",
     "scripts/plan prod && scripts/env policy && .venv/bin/python -m infra.policies prod": "infra/policies/test_check.py"
     "::test_the_command_counts_what_ran_and_its_exit_status_says_what_came_of_it",

@@ -16,9 +16,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.conftest import HANG_S
+
 SUITE = "bookworm"  # the Debian whose Python is 3.11
 PACKAGES = "python3,python3-venv,ca-certificates"
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+COMMAND_S = 3 * HANG_S  # builds and installations of packages take minutes on a busy machine
 REMEDY = "scripts/install-system installs what is needed (root on Debian)"
 # The settings of the host's pip that make sense inside a build; addresses of files do not.
 PIP_SETTINGS = frozenset({"index-url", "extra-index-url", "trusted-host", "timeout", "default-timeout", "proxy"})
@@ -35,7 +38,7 @@ class Engine:
     client: str
     socket: Path
 
-    def run(self, *arguments: str | Path, seconds: float = 300, check: bool = True) -> str:
+    def run(self, *arguments: str | Path, seconds: float = COMMAND_S, check: bool = True) -> str:
         """What `docker ARGUMENTS` prints, errors included. Raises AssertionError with it when the command fails."""
         done = subprocess.run(
             [self.client, *arguments],
@@ -61,7 +64,6 @@ class Engine:
                 f"id=pip.conf,src={secret.name}",
                 *options,
                 context,
-                seconds=900,
             )
 
     @contextlib.contextmanager
@@ -112,7 +114,7 @@ def base_image(engine: Engine, cache: Path) -> str:
         with tempfile.TemporaryDirectory(dir=cache) as draft:
             made = Path(draft, archive.name)
             options = ("--quiet", "--variant=minbase", f"--include={PACKAGES}")
-            subprocess.run([program("mmdebstrap"), *options, SUITE, made], check=True, timeout=600)
+            subprocess.run([program("mmdebstrap"), *options, SUITE, made], check=True, timeout=COMMAND_S)
             made.rename(archive)
     engine.run("import", archive, "stand-in/debian")
     with tempfile.TemporaryDirectory() as context:
@@ -156,7 +158,7 @@ def pip_conf() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _wait(engine: Engine, process: "subprocess.Popen[bytes]", log: Path, seconds: float = 60) -> None:
+def _wait(engine: Engine, process: "subprocess.Popen[bytes]", log: Path, seconds: float = HANG_S) -> None:
     deadline = time.monotonic() + seconds
     while True:
         with contextlib.suppress(AssertionError):

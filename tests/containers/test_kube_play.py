@@ -52,7 +52,7 @@ def podman(engine: Engine, scoring_image: str, tmp_path_factory: pytest.TempPath
     def run(*arguments: str | Path, check: bool = True) -> str:
         command = ["podman", "--root", home / "root", "--runroot", home / "run", *arguments]
         environment = os.environ | {"CONTAINERS_CONF": str(home / "containers.conf")}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG_S, check=False)
         assert done.returncode == 0 or not check, f"podman {arguments[0]}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from psycopg import sql
 
-from tests.conftest import free_port
+from tests.conftest import HANG_S, free_port
 
 SERVER, OWNER = "acme-dev-mlflow@acme-dev.iam", "migrator"
 RULES = """\
@@ -59,7 +59,7 @@ class Cluster:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=HANG_S,
         )
         assert done.returncode == 0, f"{program}: {done.stderr}"
         return done.stdout

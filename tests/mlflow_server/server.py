@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import free_port, wait_for
+from tests.conftest import HANG_S, free_port, wait_for
 from tests.mlflow_server.cluster import OWNER, SERVER, Cluster
 
 SOURCE = Path(__file__).parents[2] / "mlflow-server"
@@ -74,7 +74,7 @@ class Tracking:
             cwd=self.log.parent,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=HANG_S,
         )
 
     def migrate(self) -> None:

@@ -21,6 +21,7 @@ OLD = ROOT / f".platform/mlflow-{PREVIOUS}"
 RECORD = """
 import sys
 from mlflow.tracking import MlflowClient
+from tests.conftest import HANG_S
 client = MlflowClient(sys.argv[1])
 run = client.create_run(client.create_experiment("before", artifact_location=sys.argv[2])).info.run_id
 client.log_param(run, "depth", 3)
@@ -61,7 +62,7 @@ def test_runs_of_the_previous_minor_version_are_kept_by_an_upgrade(tracking: Tra
             cwd=tracking.log.parent,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=HANG_S,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

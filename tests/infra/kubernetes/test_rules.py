@@ -10,6 +10,7 @@ from infra.environments import ENVIRONMENTS, PROD
 from infra.kubernetes.rules import across, problems
 from infra.stacks.network import GOOGLE_APIS, HEALTH_CHECKS
 from infra.stacks.serving import objects
+from tests.conftest import HANG_S
 
 Objects = dict[str, Any]
 FOUND = objects(PROD, image="image", account="account")
@@ -124,7 +125,7 @@ def test_pods_reach_names_their_identity_and_googles_apis_only() -> None:
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "infra.kubernetes", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False)
 
 
 @pytest.mark.slow

@@ -225,7 +225,7 @@ def test_it_never_asks_mlflow_or_cloud_monitoring(root: Path) -> None:
     unreachable = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{free_port()}"}
     environment = os.environ | unreachable | {f"LEADSCORING_{name}": str(value) for name, value in urls.items()}
     ended = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, timeout=120, check=False
+        [sys.executable, "-c", program], env=environment, capture_output=True, timeout=HANG_S, check=False
     )
     assert ended.returncode == 0, ended.stderr.decode()
 

@@ -24,6 +24,7 @@ from service.lifecycle.data.quarantine import Rejected, set_aside
 from service.lifecycle.data.source import SourceError
 from service.records import PredictionRecord
 from service.storage import Conflict, Folder, Opened, Storage, StorageError, open_storage
+from tests.conftest import HANG_S
 
 GONE = Search(frozenset({"b"}))
 CSV = b'lead_id,note\r\na,1\r\nb,2\r\n"c","x\ny, b"\r\nbb,3\r\n'
@@ -200,7 +201,7 @@ def test_without_a_right_to_read_the_command_names_the_places_and_fails(tmp_path
     rights = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"] if os.geteuid() == 0 else []
     places = [f"--{name}={tmp_path}" for name in ("leads", "predictions")]
     command = [*rights, sys.executable, "-m", "service.lifecycle.forget", *places, "--lead-id", "b"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG_S)
     (tmp_path / "outcomes/closed").chmod(0o700)
     assert ran.returncode == 1, ran.stderr
     assert f"{tmp_path}/batch/july.csv: removed 1 rows" in ran.stdout

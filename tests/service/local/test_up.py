@@ -338,7 +338,7 @@ def test_real_leads_come_up_too(tmp_path: Path) -> None:
         request = urllib.request.Request(
             f"http://127.0.0.1:{up.port}/v1/score", body, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             (scored,) = json.load(answer)["scores"]
         assert 0 < scored["score"] < 1
 
@@ -352,7 +352,7 @@ def test_the_loop_closes_before_a_newcomer_s_eyes(tmp_path: Path) -> None:
         assert "a day takes 20 s" in text
         up.wait_for("evaluate done after")
         assert "outcomes came today" in up.text()
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             page = answer.read().decode()
         assert re.search(r'leadscoring_evaluation_figure\{job="evaluate",figure="roc_auc"\} 0\.\d+', page)
         assert 'leadscoring_evaluation_records_missing_ratio{job="evaluate"} 0.0' in page
