@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
+from tests.conftest import HANG_S
 from tests.mlflow_server.cluster import OWNER, SERVER
 from tests.mlflow_server.server import PASSWORD, Tracking
 
