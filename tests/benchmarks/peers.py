@@ -17,7 +17,7 @@ import pandas as pd
 
 from service.local.processes import Processes, Program, free
 from service.model.schema import LeadSchema
-from tests.benchmarks.callers import AUDIENCE, Callers
+from tests.benchmarks.serving.callers import AUDIENCE, Callers
 
 ROOT = Path(__file__).parents[2]
 APPS = ROOT / "tests/benchmarks/apps"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from monitoring.catalogue.promises import LATENCY
-from tests.benchmarks import overload
-from tests.benchmarks.arrivals import SHED
-from tests.benchmarks.overload import Figures, Row
+from tests.benchmarks.serving import overload
+from tests.benchmarks.serving.arrivals import SHED
+from tests.benchmarks.serving.overload import Figures, Row
 
 
 def row(times: float, shed: int) -> Row:
@@ -23,7 +23,7 @@ GOOD = [row(0.5, 0), row(1.0, 10), row(3.0, 2_000)]
 
 def run(monkeypatch: pytest.MonkeyPatch, rows: list[Row], *options: str) -> int:
     monkeypatch.setattr(overload, "measure", lambda *_: Figures(100, 1_000.0, rows))
-    monkeypatch.setattr("tests.benchmarks.load.missing", lambda: None)
+    monkeypatch.setattr("tests.benchmarks.serving.load.missing", lambda: None)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     return overload.main(options)
 

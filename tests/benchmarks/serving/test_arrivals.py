@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.benchmarks.arrivals import SHED, Seen, Sender, post
+from tests.benchmarks.serving.arrivals import SHED, Seen, Sender, post
 from tests.conftest import HANG_S
 
 CORE = min(os.sched_getaffinity(0))
@@ -57,8 +57,8 @@ def port() -> Iterator[int]:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.benchmarks.arrivals.PATIENCE_S", HANG_S)
-    monkeypatch.setattr("tests.benchmarks.arrivals.READY_S", HANG_S)
+    monkeypatch.setattr("tests.benchmarks.serving.arrivals.PATIENCE_S", HANG_S)
+    monkeypatch.setattr("tests.benchmarks.serving.arrivals.READY_S", HANG_S)
 
 
 def test_requests_are_sent_on_schedule_however_slow_the_answers_are(port: int) -> None:
@@ -82,7 +82,7 @@ def test_latency_counts_from_when_a_request_was_due_and_late_answers_are_not_in_
 def test_a_server_that_answers_one_at_a_time_is_seen_to_keep_callers_waiting(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.benchmarks.arrivals.MOST_CONNECTIONS", 1)
+    monkeypatch.setattr("tests.benchmarks.serving.arrivals.MOST_CONNECTIONS", 1)
     seen = Sender(port, [post("/200/0.1", b"{}", {})]).run(20, 1, CORE)
     assert seen.connections == 1
     assert seen.percentile("200", 100) > 0.8  # the last was due after 0.95 s and answered after 2 s or later
@@ -96,6 +96,6 @@ def test_each_outcome_is_counted(port: int) -> None:
 
 
 def test_who_gets_no_answer_is_not_forgotten(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.benchmarks.arrivals.PATIENCE_S", 0.1)
+    monkeypatch.setattr("tests.benchmarks.serving.arrivals.PATIENCE_S", 0.1)
     seen = Sender(port, [post("/200/600", b"{}", {})]).run(10, 0.3, CORE)
     assert seen.count("unanswered") == 3

@@ -25,11 +25,12 @@ from service.lifecycle.data.sample import Sample, generate
 from service.local.processes import Processes, ProgramEnded
 from service.model.bundle import TOLERANCE, Bundle
 from service.model.engine import Matrix
-from tests.benchmarks import load, peers
-from tests.benchmarks.callers import Callers, callers
-from tests.benchmarks.load import Load, Requests
+from tests.benchmarks import peers
 from tests.benchmarks.machine import machine
 from tests.benchmarks.peers import EMPTY, FLOORS, MLFLOW, OTHERS, OURS, Peer, ProgramMissing, Running, ours_at
+from tests.benchmarks.serving import load
+from tests.benchmarks.serving.callers import Callers, callers
+from tests.benchmarks.serving.load import Load, Requests
 from tests.benchmarks.trained import prepared, train
 
 LEADS = 1_000

@@ -20,12 +20,13 @@ from rich.table import Table
 
 from service.lifecycle.data.sample import Sample, generate
 from service.local.processes import Processes, ProgramEnded
-from tests.benchmarks import load, peers
-from tests.benchmarks.arrivals import SHED, Seen, Sender, post
-from tests.benchmarks.callers import callers
-from tests.benchmarks.load import Requests
+from tests.benchmarks import peers
 from tests.benchmarks.machine import machine
 from tests.benchmarks.peers import OURS
+from tests.benchmarks.serving import load
+from tests.benchmarks.serving.arrivals import SHED, Seen, Sender, post
+from tests.benchmarks.serving.callers import callers
+from tests.benchmarks.serving.load import Requests
 from tests.benchmarks.trained import prepared, train
 
 TIMES = (0.5, 1.0, 2.0, 3.0)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks import peers, start
-from tests.benchmarks.start import Figures
+from tests.benchmarks import peers
+from tests.benchmarks.serving import start
+from tests.benchmarks.serving.start import Figures
 
 GOOD = Figures(seconds=[0.8, 0.9, 2.0], megabytes=80.0, libraries=[0.7])
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.benchmarks import serve
 from tests.benchmarks.peers import ours_at
-from tests.benchmarks.serve import Figures, Row
+from tests.benchmarks.serving import serve
+from tests.benchmarks.serving.serve import Figures, Row
 
 
 def row(name: str, leads: int, rate: float, p99: float = 5.0, errors: int = 0) -> Row:
@@ -27,7 +27,7 @@ GOOD = [
 
 def run(monkeypatch: pytest.MonkeyPatch, figures: Figures, *options: str) -> int:
     monkeypatch.setattr(serve, "measure", lambda *_, **__: figures)
-    monkeypatch.setattr("tests.benchmarks.load.missing", lambda: None)
+    monkeypatch.setattr("tests.benchmarks.serving.load.missing", lambda: None)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     return serve.main(options)
 

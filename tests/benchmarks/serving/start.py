@@ -17,8 +17,8 @@ from rich.console import Console
 from service.lifecycle.data.sample import Sample, generate
 from service.local.processes import START_S, Processes, ProgramEnded
 from tests.benchmarks import peers
-from tests.benchmarks.callers import callers
 from tests.benchmarks.machine import machine
+from tests.benchmarks.serving.callers import callers
 from tests.benchmarks.trained import prepared, train
 
 SECONDS_BAR, MEMORY_BAR = 1.0, 110.0

@@ -1,0 +1,1 @@
+"""Scores over HTTP: speed, overload and start, beside other servers."""
