@@ -19,7 +19,7 @@ from infra.review import guard
 Prepare = Callable[[Plan], object]  # is given the plan that is applied next
 
 
-class Shown(Terraform):
+class DryRunTerraform(Terraform):
     """Terraform in a dry run: every command is shown, none is run."""
 
     def run(

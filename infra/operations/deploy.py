@@ -11,10 +11,10 @@ from pathlib import Path
 
 from infra.environments import ENVIRONMENTS
 from infra.operations import command
-from infra.operations.apply import Shown
+from infra.operations.apply import DryRunTerraform
 from infra.operations.credentials import unattended
 from infra.operations.deployment import Deploy
-from infra.operations.images import Recipe
+from infra.operations.images import ImageRecipe
 from infra.operations.programs import Programs
 from infra.rehearsal.steps import silent
 from infra.rehearsal.synthesis import synthesize
@@ -88,10 +88,10 @@ def main(arguments: list[str]) -> int:
         Deploy(
             env,
             allowed,
-            Shown(("terraform",), "") if options.dry_run else find(),
+            DryRunTerraform(("terraform",), "") if options.dry_run else find(),
             programs,
             build=options.build,
-            recipe=Recipe(options.base_image, options.pip_conf, vulnerabilities),
+            recipe=ImageRecipe(options.base_image, options.pip_conf, vulnerabilities),
             no_smoke=options.no_smoke,
             folder=FOLDER / env.id,
             door=f"https://{env.domain}",

@@ -33,7 +33,7 @@ class Deploy:
     engine: Terraform
     programs: Programs
     build: bool | None = None  # None: where images are missing
-    recipe: images.Recipe = field(default_factory=lambda: images.Recipe(""))
+    recipe: images.ImageRecipe = field(default_factory=lambda: images.ImageRecipe(""))
     no_smoke: str = ""  # the reason
     folder: Path = Path()
     file: Path = releases.FILE

@@ -27,7 +27,7 @@ exit status: 0 nothing drifted, 1 something did or could not be planned, 2 wrong
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class StackDrift:
     """What a plan of one stack found."""
 
     stack: str
@@ -40,7 +40,7 @@ class Drift:
         return bool(self.changes or self.error)
 
 
-def drift(stacks: Sequence[Stack], engine: Terraform, folder: Path, environ: Mapping[str, str]) -> Iterator[Drift]:
+def drift(stacks: Sequence[Stack], engine: Terraform, folder: Path, environ: Mapping[str, str]) -> Iterator[StackDrift]:
     """Plan each stack. One that cannot be planned keeps no other from it."""
     for stack in stacks:
         place = folder / stack.name
@@ -51,13 +51,13 @@ def drift(stacks: Sequence[Stack], engine: Terraform, folder: Path, environ: Map
             arguments = ("-no-color", "-lock=false", "-detailed-exitcode")
             code, said = engine.run("plan", *arguments, folder=place, env=environ, accept=(0, 2))
         except TerraformError as error:
-            yield Drift(stack.name, error=error.said)
+            yield StackDrift(stack.name, error=error.said)
             continue
         changes = tuple(line.strip(" #") for line in said.splitlines() if line.startswith("  # "))
-        yield Drift(stack.name, changes=(changes or ("an output",)) if code == 2 else ())
+        yield StackDrift(stack.name, changes=(changes or ("an output",)) if code == 2 else ())
 
 
-def markdown(found: Sequence[Drift], left_out: Sequence[str]) -> str:
+def markdown(found: Sequence[StackDrift], left_out: Sequence[str]) -> str:
     """The findings for an issue."""
     lines = []
     for each in found:

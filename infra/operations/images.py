@@ -25,7 +25,7 @@ NOWHERE = "Image not found"  # what gcloud says of a tag that nobody pushed
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ImageRecipe:
     """How images are built and what may be wrong with them."""
 
     base: str  # BASE_IMAGE, by digest
@@ -36,7 +36,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
+class Vulnerability:
     """A critical vulnerability."""
 
     id: str  # CVE-2026-1234
@@ -61,7 +61,7 @@ def commit(programs: Programs) -> str:
     return programs.run("git", "rev-parse", "HEAD", assumed="COMMIT").strip()
 
 
-def release(env: Environment, programs: Programs, recipe: Recipe, step: Step) -> dict[Name, str]:
+def release(env: Environment, programs: Programs, recipe: ImageRecipe, step: Step) -> dict[Name, str]:
     """The digests of the checked out commit's images, built, pushed and scanned. Raises Failed."""
     if "@sha256:" not in recipe.base:
         raise Failed(
@@ -84,7 +84,13 @@ def release(env: Environment, programs: Programs, recipe: Recipe, step: Step) ->
 
 
 def _publish(
-    env: Environment, programs: Programs, recipe: Recipe, name: Name, tag: str, arguments: tuple[str, ...], step: Step
+    env: Environment,
+    programs: Programs,
+    recipe: ImageRecipe,
+    name: Name,
+    tag: str,
+    arguments: tuple[str, ...],
+    step: Step,
 ) -> str:
     image = f"{env.images}/{name}:{tag}"
     if digest := _digest(env, programs, image):
@@ -133,7 +139,9 @@ def _describe(env: Environment, programs: Programs, image: str, *more: str, assu
     return dict(json.loads(said or "{}"))
 
 
-def _scan(env: Environment, programs: Programs, recipe: Recipe, name: Name, digest: str, step: Step) -> Iterator[Flaw]:
+def _scan(
+    env: Environment, programs: Programs, recipe: ImageRecipe, name: Name, digest: str, step: Step
+) -> Iterator[Vulnerability]:
     """The critical vulnerabilities, all of them without a fix or allowed. Raises Failed for any other."""
     image = f"{env.images}/{name}@{digest}"
     assumed = '{"discovery_summary": {"discovery": [{"discovery": {"analysisStatus": "COMPLETE"}}]}}'
@@ -166,7 +174,7 @@ def _scan(env: Environment, programs: Programs, recipe: Recipe, name: Name, dige
     yield from flaws
 
 
-def _critical(found: Mapping[str, Any]) -> Iterator[Flaw]:
+def _critical(found: Mapping[str, Any]) -> Iterator[Vulnerability]:
     # Occurrences by severity: https://cloud.google.com/container-analysis/docs/reference/rest/v1/VulnerabilityOccurrence
     listed = found.get("package_vulnerability_summary", {}).get("vulnerabilities", {}).get("CRITICAL", [])
     for occurrence in listed:
@@ -175,4 +183,6 @@ def _critical(found: Mapping[str, Any]) -> Iterator[Flaw]:
             f"{issue.get('affectedPackage')} -> {issue.get('fixedVersion', {}).get('fullName', 'no fix')}"
             for issue in about.get("packageIssue", [])
         ]
-        yield Flaw(occurrence["noteName"].rpartition("/")[2], ", ".join(where), bool(about.get("fixAvailable")))
+        yield Vulnerability(
+            occurrence["noteName"].rpartition("/")[2], ", ".join(where), bool(about.get("fixAvailable"))
+        )

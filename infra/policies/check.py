@@ -10,7 +10,7 @@ from pathlib import Path
 from infra.policies import cluster, data, edge, identity, monitoring, scanner, skips, workloads  # noqa: F401
 from infra.policies.plan import Plan, PlanError, read
 from infra.policies.policy import POLICIES
-from infra.policies.scanner import Outcome
+from infra.policies.scanner import CheckOutcome
 from infra.policies.skips import Skip
 
 # Types that hold nothing to judge; any other type that no check judges fails.
@@ -116,7 +116,7 @@ def _checkov(folder: Path, checkov: Path, executed: Counter[str], judged: set[st
             yield Failure(outcome.check, outcome.name, _stack(outcome), outcome.address, "does not pass")
 
 
-def _stack(outcome: Outcome) -> str:
+def _stack(outcome: CheckOutcome) -> str:
     return Path(outcome.file).stem.partition("-")[2]
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, Final
 
 
-class Unknown:
+class UnknownValue:
     """A value that the stack takes from another resource, known only after apply."""
 
     def __repr__(self) -> str:
         return "(known after apply)"
 
 
-UNKNOWN: Final = Unknown()
+UNKNOWN: Final = UnknownValue()
 
 
 class PlanError(Exception):

@@ -15,7 +15,7 @@ class ScannerError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CheckOutcome:
     """What one check said of one resource."""
 
     check: str
@@ -25,7 +25,7 @@ class Outcome:
     passed: bool
 
 
-def scan(folder: Path, checkov: Path = CHECKOV) -> list[Outcome]:
+def scan(folder: Path, checkov: Path = CHECKOV) -> list[CheckOutcome]:
     """Every outcome of every check on the plans in a folder.
 
     Raises ScannerError when it cannot be run, could not read a file, or ran no check at all: by itself it would
@@ -49,7 +49,7 @@ def scan(folder: Path, checkov: Path = CHECKOV) -> list[Outcome]:
     if unread := results.get("parsing_errors"):
         raise ScannerError(f"checkov could not read {', '.join(unread)}")
     outcomes = [
-        Outcome(each["check_id"], each["check_name"], Path(each["file_path"]).name, each["resource"], passed)
+        CheckOutcome(each["check_id"], each["check_name"], Path(each["file_path"]).name, each["resource"], passed)
         for passed, key in ((True, "passed_checks"), (False, "failed_checks"))
         for each in results[key]
     ]

@@ -194,7 +194,7 @@ _VERBS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ResourceChange:
     """What happens to one resource."""
 
     verb: str  # add, change, replace, destroy
@@ -203,13 +203,13 @@ class Change:
     values: tuple[tuple[str, str], ...]
 
 
-def changes(plan: Plan) -> list[Change]:
+def changes(plan: Plan) -> list[ResourceChange]:
     """Every resource that the plan changes."""
     found = []
     for resource in plan.get("resource_changes", []):
         verb = _VERBS.get(",".join(resource["change"]["actions"]))
         if verb:
-            found.append(Change(verb, resource["type"], resource["address"], tuple(values(plan, resource))))
+            found.append(ResourceChange(verb, resource["type"], resource["address"], tuple(values(plan, resource))))
     return found
 
 
@@ -227,7 +227,7 @@ def show(console: Console, planned: Sequence[Planned]) -> None:
         console.print(table)
 
 
-def count(found: Iterable[Change]) -> str:
+def count(found: Iterable[ResourceChange]) -> str:
     """`5 to add (2 google_storage_bucket, ...), 1 to destroy (...)`, or `no changes`."""
     verbs: dict[str, Counter[str]] = {}
     for change in found:
@@ -260,7 +260,7 @@ def write(folder: Path, planned: Sequence[Planned], *, title: str, limits: str |
     return report
 
 
-def _row(change: Change) -> str:
+def _row(change: ResourceChange) -> str:
     values = "<br>".join(f"{name} `{_cell(value)}`" for name, value in change.values)
     return f"| {change.verb} | `{change.address}` | {values} |"
 

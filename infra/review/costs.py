@@ -12,7 +12,7 @@ MISSING = "MISSING"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CostLine:
     """One entry of the table for the resources of its type."""
 
     item: str
@@ -24,11 +24,11 @@ class Line:
     leaves_out: str
 
 
-def estimate(before: Iterable[str], after: Iterable[str]) -> list[Line]:
+def estimate(before: Iterable[str], after: Iterable[str]) -> list[CostLine]:
     """A line for each priced type among those of the resources before and after."""
     old, new = Counter(before), Counter(after)
     return [
-        Line(
+        CostLine(
             item=price["item"],
             before=old[type_name],
             after=new[type_name],

@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := set(given.of or ()) - {alert.name for alert in everything}:
         parser.error(f"no alert is called {', '.join(sorted(unknown))}")
     alerts = tuple(alert for alert in everything if not given.of or alert.name in given.of)
-    told = tuple(case for case in cases(everything) if not given.of or {*given.of} & {*case.fires, *case.spares})
+    told = tuple(case for case in cases(everything) if not given.of or {*given.of} & {*case.fires, *case.stays_silent})
     started = time.monotonic()
     try:
         report = promtool.failures(promtool.Batch(case.watched(everything), [case]) for case in told)
@@ -61,7 +61,11 @@ def survivors(alerts: tuple[Alert, ...], told: tuple[Case, ...]) -> tuple[list[M
 
 def _unnoticed(alert: Alert, told: tuple[Case, ...]) -> tuple[Mutant, ...]:
     """Case by case, first those that fire it, and the shortest: who is noticed need not be looked at again."""
-    own = [case for case in told if case.everything or (case.named_only and alert.name in {*case.fires, *case.spares})]
+    own = [
+        case
+        for case in told
+        if case.everything or (case.named_only and alert.name in {*case.fires, *case.stays_silent})
+    ]
     left = mutants(alert)
     for case in sorted(
         own, key=lambda case: (alert.name not in case.fires, MINUTE * (case.history + case.lasts) / case.step)

@@ -93,7 +93,8 @@ class Firing:
 class Case:
     """A story. Alerts that `fires` does not name must stay silent from the first sample to the last.
 
-    `spares` names the alerts that it comes near; `about` all whose behaviour it asserts, by their runbooks where empty.
+    `stays_silent` names the alerts that it comes near; `about` all whose behaviour it asserts, by their runbooks where
+    empty.
     """
 
     story: str
@@ -102,7 +103,7 @@ class Case:
     history: int = 60  # minutes before the fault
     step: timedelta = MINUTE  # between samples, and between evaluations
     fires: Mapping[str, Firing] = field(default_factory=dict)
-    spares: tuple[str, ...] = ()
+    stays_silent: tuple[str, ...] = ()
     settling: int = 0  # minutes at the start that are not asserted: what reads a day back finds nothing before them
     everything: bool = False  # asserts the whole catalogue, not only the alerts of the runbooks that it is about
     named_only: bool = False  # asserts the alerts that it names and no other
@@ -110,7 +111,7 @@ class Case:
     def watched(self, alerts: Iterable[Alert]) -> tuple[Alert, ...]:
         """Those of the alerts whose behaviour it asserts."""
         alerts = tuple(alerts)
-        named = {*self.fires, *self.spares}
+        named = {*self.fires, *self.stays_silent}
         if unknown := named - {alert.name for alert in alerts}:
             raise ValueError(f"case {self.story!r}: no alert is called {', '.join(sorted(unknown))}")
         if self.named_only:
@@ -132,6 +133,6 @@ def fires(name: str, story: str, *series: Series, after: int, until: int, instan
     return Case(story=story, series=series, fires={**firing, **others}, lasts=lasts, **more)  # type: ignore[arg-type, dict-item]
 
 
-def spares(name: str, story: str, *series: Series, lasts: int, **more: object) -> Case:
+def stays_silent(name: str, story: str, *series: Series, lasts: int, **more: object) -> Case:
     """The story of one alert that comes near and must not fire."""
-    return Case(story=story, series=series, lasts=lasts, spares=(name,), **more)  # type: ignore[arg-type]
+    return Case(story=story, series=series, lasts=lasts, stays_silent=(name,), **more)  # type: ignore[arg-type]

@@ -84,5 +84,5 @@ def among_others(case: Case, alerts: Iterable[Alert]) -> Case:
     """The case among the series of others, of which its alerts must take no notice."""
     if case.everything:
         return case
-    named = [alert for alert in alerts if alert.name in {*case.fires, *case.spares}]
+    named = [alert for alert in alerts if alert.name in {*case.fires, *case.stays_silent}]
     return replace(case, story=f"{case.story}{AMONG}", series=(*case.series, *decoys(case, named)), named_only=True)

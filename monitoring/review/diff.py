@@ -30,7 +30,7 @@ class RefError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class AlertChange:
     """One alert before and after; None where it is not there. `fired` is how often, before and after, in a replay."""
 
     name: str
@@ -59,17 +59,17 @@ def at(ref: str, root: Path = ROOT) -> tuple[Alert, ...]:
     return tuple(_alert(rule) for group in groups for rule in group["rules"])
 
 
-def changes(old: Iterable[Alert], new: Iterable[Alert]) -> list[Change]:
+def changes(old: Iterable[Alert], new: Iterable[Alert]) -> list[AlertChange]:
     """The alerts that fire otherwise than before: by expression, hold or severity."""
     before, after = ({alert.name: alert for alert in alerts} for alerts in (old, new))
     return [
-        Change(name, before.get(name), after.get(name))
+        AlertChange(name, before.get(name), after.get(name))
         for name in dict.fromkeys([*after, *before])
         if _decides(before.get(name)) != _decides(after.get(name))
     ]
 
 
-def counted(changed: Iterable[Change], told: Replay) -> list[Change]:
+def counted(changed: Iterable[AlertChange], told: Replay) -> list[AlertChange]:
     """The changes with how often each alert fires in the replay, before and after."""
     changed = list(changed)
     sides = {
@@ -81,12 +81,12 @@ def counted(changed: Iterable[Change], told: Replay) -> list[Change]:
     return [replace(c, fired=(fired.get(c.name + _OLD), fired.get(c.name + _NEW))) for c in changed]
 
 
-def rows(changed: Iterable[Change]) -> list[tuple[str, str, str, str, str]]:
+def rows(changed: Iterable[AlertChange]) -> list[tuple[str, str, str, str, str]]:
     """Name, what it asks before and after, and how often it fired before and after."""
     return [_row(change) for change in changed]
 
 
-def _row(change: Change) -> tuple[str, str, str, str, str]:
+def _row(change: AlertChange) -> tuple[str, str, str, str, str]:
     old, new = asks(change.old), asks(change.new)
     if old == new:
         new = f"{new}, of something else"
@@ -105,7 +105,7 @@ def asks(alert: Alert | None) -> str:
     return f"{compared}{held}, {alert.severity.value}"
 
 
-def markdown(changed: Iterable[Change], replayed: str) -> str:
+def markdown(changed: Iterable[AlertChange], replayed: str) -> str:
     """A section of the review sheet."""
     told = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows(changed)] or [
         "No alert fires otherwise than before."

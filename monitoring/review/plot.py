@@ -22,7 +22,7 @@ POINTS = 240  # that a case is drawn with at most
 
 def told(alert: Alert, cases: Sequence[Case]) -> list[Case]:
     """The cases about an alert, those that fire it first; none of them again among the series of others."""
-    about = [c for c in cases if alert.name in {*c.fires, *c.spares} and not c.story.endswith(AMONG)]
+    about = [c for c in cases if alert.name in {*c.fires, *c.stays_silent} and not c.story.endswith(AMONG)]
     return sorted(about, key=lambda case: alert.name not in case.fires)
 
 

@@ -31,7 +31,7 @@ exit status: 0 all bars are kept, 1 one is missed, 2 wrong use or no prometheus
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SeedResult:
     """What came out of one seed; the controls are None where they were not run."""
 
     seed: int
@@ -51,7 +51,7 @@ class Outcome:
         return tuple(each for each in self.false if each.alert.severity is Severity.PAGE)
 
 
-def outcome(seed: int, days: int, alerts: Sequence[Alert], controlled: bool) -> Outcome:
+def outcome(seed: int, days: int, alerts: Sequence[Alert], controlled: bool) -> SeedResult:
     """Replay one seed."""
     started = time.monotonic()
     halved = tenfold = None
@@ -62,13 +62,13 @@ def outcome(seed: int, days: int, alerts: Sequence[Alert], controlled: bool) -> 
                 [replace(alert, expr=verdict.scaled(alert.expr, factor)) for alert in verdict.pages(alerts)]
                 for factor in (0.5, 10)
             )
-            halved = len(tuple(verdict.false(told.incidents, sooner, told.firing(sooner))))
+            halved = len(tuple(verdict.false_alerts(told.incidents, sooner, told.firing(sooner))))
             tenfold = sum(each.told is None for each in verdict.found(told.incidents, later, told.firing(later)))
-        return Outcome(
+        return SeedResult(
             seed,
             time.monotonic() - started,
             tuple(verdict.found(told.incidents, alerts, fired)),
-            tuple(verdict.false(told.incidents, alerts, fired)),
+            tuple(verdict.false_alerts(told.incidents, alerts, fired)),
             frozenset(alert.name for alert in alerts if not metric_names(alert.expr) <= told.metrics),
             halved,
             tenfold,
@@ -115,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if all(bars.values()) else 1
 
 
-def _bars(outcomes: Sequence[Outcome]) -> dict[str, bool]:
+def _bars(outcomes: Sequence[SeedResult]) -> dict[str, bool]:
     """Each bar in words, and whether it is kept."""
     promises = sum(len(each.found) for each in outcomes)
     missed = sum(len(each.missed()) for each in outcomes)
@@ -130,7 +130,7 @@ def _bars(outcomes: Sequence[Outcome]) -> dict[str, bool]:
     }
 
 
-def _show(outcomes: Sequence[Outcome], alerts: Sequence[Alert], bars: dict[str, bool]) -> None:
+def _show(outcomes: Sequence[SeedResult], alerts: Sequence[Alert], bars: dict[str, bool]) -> None:
     asked = [found for each in outcomes for found in each.found]
     print(f"{'alert':<30} {'incidents':>9} {'in time':>8} {'told after':>11} {'at most':>8} {'promised':>9}")
     for alert in alerts:
@@ -171,7 +171,7 @@ def _when(minute: int) -> str:
     return f"day {minute // DAY} {minute % DAY // 60:02}:{minute % 60:02}"
 
 
-def _told(outcomes: Sequence[Outcome], bars: dict[str, bool]) -> dict[str, object]:
+def _told(outcomes: Sequence[SeedResult], bars: dict[str, bool]) -> dict[str, object]:
     return {
         "bars": bars,
         "begins_at_minute": BEFORE,

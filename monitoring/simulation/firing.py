@@ -75,9 +75,9 @@ def held(true: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
 def replay(seed: int, days: int = DAYS) -> Iterator[Replay]:
     """The days of a seed. Raises FileNotFoundError without a prometheus on PATH."""
     told = world.quiet(seed, days)
-    fleet.furnish(told)
-    happened = incidents.happen(told)
-    fleet.serve(told)
+    fleet.add_baseline(told)
+    happened = incidents.inject(told)
+    fleet.add_traffic(told)
     series = tuple(told.told())
     with tsdb.running() as database:
         database.write(series)

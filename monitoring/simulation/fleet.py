@@ -56,7 +56,7 @@ FIGURES = {
 }
 
 
-def furnish(world: World) -> None:
+def add_baseline(world: World) -> None:
     """Give the world every series but the traffic's."""
     for job, figures in FIGURES.items():
         world.figures[job] = {
@@ -173,7 +173,7 @@ def _allowed(slo: Slo, done: Array, at: int) -> float:
     return min(least)
 
 
-def serve(world: World) -> None:
+def add_traffic(world: World) -> None:
     """Tell the traffic: what pods and load balancer count, with everything that incidents made of it."""
     _blips(world)
     rng, seen = world.rng, np.where(world.seen, 0.0, np.nan)

@@ -54,7 +54,7 @@ def window(alert: Alert) -> int:
     return -(-(limits.lookback(alert.expr) + alert.hold + delay + gone) // MINUTE) + SLACK
 
 
-def happen(world: World) -> tuple[Incident, ...]:
+def inject(world: World) -> tuple[Incident, ...]:
     """Let every incident that the days have room for happen, in an order of the seed's own; in order of time."""
     told: list[Incident] = []
     for kinds, apart in ((SERVING, 3), (BESIDE, 2), (OF_JOBS, 3), (OF_TRACKING, 3)):

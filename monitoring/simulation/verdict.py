@@ -48,7 +48,7 @@ def found(incidents: Iterable[Incident], alerts: Iterable[Alert], fired: Spans) 
                 yield Found(incident, name, by, next(told, None))
 
 
-def false(incidents: Iterable[Incident], alerts: Iterable[Alert], fired: Spans) -> Iterator[Uncaused]:
+def false_alerts(incidents: Iterable[Incident], alerts: Iterable[Alert], fired: Spans) -> Iterator[Uncaused]:
     """Every begin of an alert outside of the incidents that may set it off, and of what it remembers of them."""
     incidents = tuple(incidents)
     for alert in alerts:

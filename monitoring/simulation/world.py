@@ -40,7 +40,7 @@ class Track:
 
 
 @dataclass(slots=True)
-class Run:
+class JobRun:
     """One run of a job. Minutes from START; a dead one publishes nothing."""
 
     job: str
@@ -73,7 +73,7 @@ class World:
     restarts: list[list[int]] = field(
         default_factory=lambda: [[] for _ in range(PODS)]
     )  # minutes at which a pod is new
-    runs: list[Run] = field(default_factory=list)
+    runs: list[JobRun] = field(default_factory=list)
     figures: dict[str, dict[tuple[str, str], Array]] = field(default_factory=dict)  # job, (name, labels), by day
 
     @property
@@ -217,6 +217,6 @@ def _jobs(world: World) -> None:
             length = usual * float(world.rng.lognormal(0, 0.2))
             if world.rng.random() < 0.15:
                 failed = float(world.rng.uniform(5, 15))
-                world.runs.append(Run(job.name, minute, failed, well=False))
+                world.runs.append(JobRun(job.name, minute, failed, well=False))
                 minute, length = minute + failed + 1, min(length, 20.0)
-            world.runs.append(Run(job.name, minute, length))
+            world.runs.append(JobRun(job.name, minute, length))

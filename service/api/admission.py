@@ -20,7 +20,7 @@ REQUEST_BYTES = 500
 bytes at 35 ns; to answer it takes more than that."""
 FIRST_GUESS_S = 25e-9
 """Processor time that a byte takes, until some were scored."""
-MEMORY_S = 0.05
+AVERAGING_S = 0.05
 """Of the processor: what was scored longer ago says little of what a byte takes now."""
 
 
@@ -32,7 +32,7 @@ class Admission:
         self.explaining = 0
         self._queue_s = queue_s
         self._waiting = self._coming = 0  # bytes
-        self._took, self._scored = MEMORY_S, MEMORY_S / FIRST_GUESS_S  # seconds, bytes: of late
+        self._took, self._scored = AVERAGING_S, AVERAGING_S / FIRST_GUESS_S  # seconds, bytes: of late
 
     def hold(self, count: int) -> None:
         """Take so many bytes more into the memory. Raises Problem where they are too many."""
@@ -69,7 +69,7 @@ class Admission:
         """So many that waited, of that size together, took so long: what the next are judged by."""
         size += requests * REQUEST_BYTES
         self._waiting -= size
-        fades = math.exp(-took_s / MEMORY_S)
+        fades = math.exp(-took_s / AVERAGING_S)
         self._took, self._scored = self._took * fades + took_s, self._scored * fades + size
 
 

@@ -5,7 +5,7 @@ import asyncio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api import metrics, problem
-from service.api.identity import WAIT_S, Refused, Unavailable, UnknownKey, Verifier
+from service.api.identity import WAIT_S, IdentityRefused, Unavailable, UnknownKey, Verifier
 from service.api.problem import Problem
 
 HEADER = "x-goog-iap-jwt-assertion"
@@ -36,7 +36,7 @@ class Authenticate:
             except UnknownKey as unknown:
                 await asyncio.wait([asyncio.wrap_future(unknown.fetch)], timeout=WAIT_S)
                 self._verifier.verify(assertion)
-        except Refused as refusal:
+        except IdentityRefused as refusal:
             metrics.CALLERS_REFUSED.labels(refusal.reason).inc()
             raise Problem(401, f"the {HEADER} header is refused: {refusal.reason.replace('_', ' ')}") from None
         except Unavailable as error:

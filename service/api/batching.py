@@ -16,25 +16,25 @@ from service.api import metrics
 from service.api.admission import Admission
 from service.api.describe import NO_ROOM
 from service.api.problem import Problem
-from service.api.scorer import Asked, Scored
+from service.api.scorer import BatchResult, ScoreRequest
 from service.api.spool import Spool, SpoolFull
 from service.api.watcher import Watcher
 from service.model.decide import Decision
 
 logger = logging.getLogger(__name__)
 
-TOGETHER_BYTES = 32_000
+MAX_BATCH_BYTES = 32_000
 """Of bodies that are scored together: some hundred leads, beyond which a lead gets no cheaper."""
-STRETCH_S = 0.01
+MAX_SLICE_S = 0.01
 """Of the processor: the longest that the loop waits for scoring."""
-LOOKS = 4
+GATHER_PASSES = 4
 """At the connections, before what they brought is scored: the more come together, the less each costs."""
 _LEADS = {decision: metrics.LEADS.labels(decision) for decision in get_args(Decision)}
 _SCORES = [metrics.SCORES.labels(tenth) for tenth in metrics.TENTHS]
 
 
 class _Waiting(NamedTuple):
-    asked: Asked
+    asked: ScoreRequest
     answer: asyncio.Future[bytes]
 
 
@@ -46,12 +46,12 @@ class Batcher:
         self._queue: deque[_Waiting] = deque()
         self._left = 0.0  # when scoring last ended, by the thread's clock
 
-    def ask(self, asked: Asked) -> asyncio.Future[bytes]:
+    def ask(self, asked: ScoreRequest) -> asyncio.Future[bytes]:
         """The answer's body, when its turn has come. Raises Problem, or it does, where the request is refused."""
         self._admission.queue(asked.body)
         loop = asyncio.get_running_loop()
         if not self._queue:
-            loop.call_soon(self._gather, LOOKS, 0)  # after all that are ready now
+            loop.call_soon(self._gather, GATHER_PASSES, 0)  # after all that are ready now
         waiting = _Waiting(asked, loop.create_future())
         self._queue.append(waiting)
         return waiting.answer
@@ -70,7 +70,7 @@ class Batcher:
         delays others' refusals, not their scores.
         """
         now = time.thread_time()
-        until = now + min(now - self._left, STRETCH_S)
+        until = now + min(now - self._left, MAX_SLICE_S)
         while self._queue:
             began, together = now, self._together()
             self._answer(together)
@@ -85,7 +85,7 @@ class Batcher:
     def _together(self) -> list[_Waiting]:
         together = [self._queue.popleft()]
         size = len(together[0].asked.body)
-        while self._queue and (size := size + len(self._queue[0].asked.body)) <= TOGETHER_BYTES:
+        while self._queue and (size := size + len(self._queue[0].asked.body)) <= MAX_BATCH_BYTES:
             together.append(self._queue.popleft())
         return together
 
@@ -108,11 +108,11 @@ class Batcher:
                 elif not each.answer.done():
                     each.answer.set_result(answer)
 
-    def score(self, together: Sequence[Asked]) -> list[bytes | Problem]:
+    def score(self, together: Sequence[ScoreRequest]) -> list[bytes | Problem]:
         """Score these by the model in service and keep their records. Raises Problem where none can be answered."""
         return self.keep(self._watcher.served().score(together))
 
-    def keep(self, scored: Scored) -> list[bytes | Problem]:
+    def keep(self, scored: BatchResult) -> list[bytes | Problem]:
         """Keep the records, and only then give the answers. Raises Problem where they cannot be kept."""
         try:
             self._spool.append(scored.lines)

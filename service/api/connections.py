@@ -53,7 +53,7 @@ def most_connections(wanted: int) -> int:
     return max(1, min(wanted, files - RESERVED_FILES))
 
 
-class _Joined:
+class _CoalescingWriter:
     """What writes one answer: its head waits for its body, and goes out with it. Two system calls, which wake its
     caller twice, would be a tenth of what a request costs."""
 
@@ -92,10 +92,10 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._unframed, self._head_begun = 0, False
-        self._shed: _Shed | None = None
+        self._shed: _RejectedRequest | None = None
         self._refusal: Problem | None = None
         self.requests = 0
-        self.waits: _Wait | None = None
+        self.waits: _Stall | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Where there are too many already, this one goes."""
@@ -132,11 +132,11 @@ class Connection(HttpToolsProtocol):
             raise ValueError(NO_UPGRADE)
         self._unframed, self._head_begun = 0, False
         if self.admission.full and self._would_wait():
-            self._shed = _Shed(time.perf_counter(), not self.parser.should_keep_alive())
+            self._shed = _RejectedRequest(time.perf_counter(), not self.parser.should_keep_alive())
             return
         super().on_headers_complete()
         if self.scope["method"] == "POST":  # whose answer has a body
-            self.cycle.transport = _Joined(self.transport)  # type: ignore[assignment]
+            self.cycle.transport = _CoalescingWriter(self.transport)  # type: ignore[assignment]
 
     def _would_wait(self) -> bool:
         """Whether this is a request that scoring's queue is for, and no other is being answered before it."""
@@ -169,7 +169,7 @@ class Connection(HttpToolsProtocol):
         else:
             self._answer_shed(self._shed)
 
-    def _answer_shed(self, shed: "_Shed") -> None:
+    def _answer_shed(self, shed: "_RejectedRequest") -> None:
         if self.transport.is_closing():
             return
         _SHED.inc()
@@ -243,7 +243,7 @@ class Connection(HttpToolsProtocol):
 
 
 @dataclass
-class _Shed:
+class _RejectedRequest:
     """A request that is refused once all of its body is here."""
 
     began: float
@@ -252,7 +252,7 @@ class _Shed:
 
 
 @dataclass
-class _Wait:
+class _Stall:
     """Since when a connection waits for one and the same thing of one and the same request."""
 
     what: str
@@ -270,7 +270,7 @@ async def sweep(connections: set[Connection], patience_s: float) -> None:
         now = time.monotonic()
         for each in list(connections):
             with caught(logger, "a connection could not be checked"):
-                _hurry(each, now, patience_s)
+                _close_if_stalled(each, now, patience_s)
         with caught(logger, "no room could be made for new connections"):
             _make_room(connections)
 
@@ -284,12 +284,12 @@ def _make_room(connections: set[Connection]) -> None:
             each.transport.close()
 
 
-def _hurry(connection: Connection, now: float, patience_s: float) -> None:
+def _close_if_stalled(connection: Connection, now: float, patience_s: float) -> None:
     what, waits = connection.waiting_for(), connection.waits
     if what is None:
         connection.waits = None
     elif waits is None or waits.what != what or waits.requests != connection.requests:
-        connection.waits = _Wait(what, connection.requests, now)
+        connection.waits = _Stall(what, connection.requests, now)
     elif now - waits.since > patience_s:
         metrics.CONNECTIONS_CLOSED.labels(what).inc()
         if what == "answer_not_read":

@@ -47,7 +47,7 @@ ASSERTION_MAX = 8_192
 """Characters; a longer header is refused before anything is computed."""
 
 
-class Refused(Exception):
+class IdentityRefused(Exception):
     """The caller is not let in. `reason` is one of a few words, for the metric."""
 
     def __init__(self, reason: str) -> None:
@@ -144,7 +144,7 @@ class Keys:
             if self._current.fetched_at == seen.fetched_at and not self._fetching and self._age() < self._not_before:
                 if self._failures:
                     return Unavailable("the keys that verify callers cannot be fetched; try again")
-                return Refused("unknown_key")
+                return IdentityRefused("unknown_key")
             if not self._fetching:
                 self._wake.set()
             return UnknownKey(self._next)
@@ -230,9 +230,9 @@ class Verifier:
         """Return if the caller is let in. Raises Refused, Unavailable, or UnknownKey, which can be waited for."""
         audience, now = self._audience.get(), self._now()
         if not assertion:
-            raise Refused("missing")
+            raise IdentityRefused("missing")
         if len(assertion) > ASSERTION_MAX:
-            raise Refused("malformed")
+            raise IdentityRefused("malformed")
         trusted = self._keys.trusted()
         known = trusted.verified.get((assertion, audience))
         if known is not None and known > now:
@@ -247,9 +247,9 @@ class Verifier:
         try:
             header = jwt.get_unverified_header(assertion)
         except jwt.InvalidTokenError:
-            raise Refused("malformed") from None
+            raise IdentityRefused("malformed") from None
         if header.get("alg") != ALGORITHM:
-            raise Refused("algorithm")
+            raise IdentityRefused("algorithm")
         key = trusted.keys.get(str(header.get("kid")))
         if key is None:
             raise self._keys.missing(trusted)
@@ -264,13 +264,13 @@ class Verifier:
                 options={"require": ["exp", "iat", "aud", "iss", "sub"]},
             )
         except jwt.ExpiredSignatureError:
-            raise Refused("expired") from None
+            raise IdentityRefused("expired") from None
         except jwt.InvalidAudienceError:
-            raise Refused("audience") from None
+            raise IdentityRefused("audience") from None
         except jwt.InvalidIssuerError:
-            raise Refused("issuer") from None
+            raise IdentityRefused("issuer") from None
         except jwt.InvalidSignatureError:
-            raise Refused("signature") from None
+            raise IdentityRefused("signature") from None
         except jwt.InvalidTokenError:
-            raise Refused("claims") from None
+            raise IdentityRefused("claims") from None
         return float(claims["exp"]) + SKEW_S

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from service.api.admission import MAX_EXPLAINING, Admission, overloaded
 from service.api.batching import Batcher
 from service.api.problem import FieldError, Problem
-from service.api.scorer import Asked, new_request_id
+from service.api.scorer import ScoreRequest, new_request_id
 from service.api.spool import Spool
 from service.api.watcher import Watcher
 
@@ -35,14 +35,14 @@ class ScoreRoute:
         body = await self._body(headers, receive)
         given = headers.get(b"x-request-id", b"")
         request_id = given.decode() if _REQUEST_ID.fullmatch(given) else new_request_id()
-        asked = Asked(body, request_id, started)
+        asked = ScoreRequest(body, request_id, started)
         explain = explains(scope["query_string"])
         answer = await (self._explained(asked) if explain else self._batcher.ask(asked))
         described = [(b"content-type", JSON), (b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": described})
         await send({"type": "http.response.body", "body": answer})
 
-    async def _explained(self, asked: Asked) -> bytes:
+    async def _explained(self, asked: ScoreRequest) -> bytes:
         """One at a time and in a thread, so that scoring goes on meanwhile."""
         if self._admission.explaining >= MAX_EXPLAINING:
             raise overloaded("explaining")

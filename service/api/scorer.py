@@ -25,7 +25,7 @@ MAX_EXPLAINED = 100
 """Leads in one request that are explained; each costs as many scorings as it has features."""
 
 
-class Asked(NamedTuple):
+class ScoreRequest(NamedTuple):
     """A request: its body, its id, and when it came (a time.perf_counter())."""
 
     body: bytes
@@ -33,7 +33,7 @@ class Asked(NamedTuple):
     started: float
 
 
-class Scored(NamedTuple):
+class BatchResult(NamedTuple):
     """One answer or refusal a request, all records as JSON lines, how many leads were decided how, and the scores."""
 
     answers: list[bytes | Problem]
@@ -62,7 +62,7 @@ class Scorer:
         bundle = self.bundle
         return Explainer(bundle.engine, bundle.manifest.encoding, bundle.manifest.lead_schema, bundle.reference)
 
-    def score(self, together: Sequence[Asked], explain: bool = False) -> Scored:
+    def score(self, together: Sequence[ScoreRequest], explain: bool = False) -> BatchResult:
         """Decode, score and encode; the engine is called once for all. A bad request is refused alone."""
         decoded = [self._leads(asked.body, explain) for asked in together]
         features = [lead.features for leads in decoded if isinstance(leads, list) for lead in leads]
@@ -100,7 +100,7 @@ class Scorer:
         for score in scores:
             tenths[int(10 * score)] += 1
         counts: dict[Decision, int] = {decision: decisions.count(decision) for decision in get_args(Decision)}
-        return Scored(responses, to_lines(records), counts, [*tenths[:9], tenths[9] + tenths[10]])
+        return BatchResult(responses, to_lines(records), counts, [*tenths[:9], tenths[9] + tenths[10]])
 
     def _leads(self, body: bytes, explain: bool) -> list[Any] | Problem:
         try:

@@ -28,13 +28,13 @@ logger = logging.getLogger(__name__)
 SEGMENT_BYTES = 16_000_000
 """A segment is closed at this size, which bounds the memory of its upload."""
 
-COUNTED = 500_000
+COUNT_CHUNK = 500_000
 """Bytes whose lines are counted at once."""
 
-NICE = 10
+UPLOAD_NICENESS = 10
 """How far uploads stand behind all else that wants the processor."""
 
-ROOM = 500_000
+MIN_FREE_BYTES = 500_000
 """Bytes that must be free for the service to be ready: the records of some thousand leads."""
 
 
@@ -69,7 +69,7 @@ class Spool:
     def has_room(self) -> bool:
         """Whether a large request's records would be taken now, by what is known without writing."""
         disk = os.statvfs(self._own)
-        return self._waiting + ROOM <= self._max_bytes and disk.f_bavail * disk.f_frsize >= ROOM
+        return self._waiting + MIN_FREE_BYTES <= self._max_bytes and disk.f_bavail * disk.f_frsize >= MIN_FREE_BYTES
 
     def append(self, lines: bytes) -> None:
         """Take whole lines, all or none. When this returns they are with the operating system (fsync: on the disk)."""
@@ -222,7 +222,7 @@ class Uploader:
 
     def _run(self) -> None:
         # Linux gives a thread a priority of its own: scoring goes first. https://man7.org/linux/man-pages/man7/sched.7.html
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), UPLOAD_NICENESS)
         done = time.monotonic()
         while not self._stop.is_set():
             full = self._spool.due.wait(max(0.0, done + self._every_s - time.monotonic()))
@@ -275,4 +275,4 @@ class Uploader:
         with contextlib.suppress(Conflict):
             self._predictions.create(records.object_key(f"{segment.stem}-{data[-8:].hex()}"), data)
         # Piece by piece: the interpreter's lock is held for each, and scoring waits for it.
-        return sum(lines.count(b"\n", start, start + COUNTED) for start in range(0, len(lines), COUNTED))
+        return sum(lines.count(b"\n", start, start + COUNT_CHUNK) for start in range(0, len(lines), COUNT_CHUNK))

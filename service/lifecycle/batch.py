@@ -48,7 +48,7 @@ exit status: 0 done, 1 a file or the whole job was refused, 2 wrong use or an un
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchJob:
     """What a task works on: the model, how files are written, and its share of them."""
 
     bundle: Bundle
@@ -69,7 +69,7 @@ class Batch:
                 yield key
 
 
-def run(batch: Batch) -> Counts:
+def run(batch: BatchJob) -> Counts:
     """Score the task's files that have not been scored; return the sums. Raises JobFailed naming the refused files."""
     total, refused, skipped = Counts(), [], 0
     done = frozenset(batch.out.keys(""))
@@ -94,7 +94,7 @@ def run(batch: Batch) -> Counts:
     return total
 
 
-def score_object(batch: Batch, key: str, done: Collection[str] = ()) -> Counts | None:
+def score_object(batch: BatchJob, key: str, done: Collection[str] = ()) -> Counts | None:
     """Score one file; None where that is among what is `done`. Raises SourceError for a file that cannot be scored."""
     origin = f"{batch.leads.url}/{key}"
     opened = batch.leads.open(key)
@@ -119,7 +119,7 @@ def described(counts: Counts) -> str:
     return f"{counts.scored:,} scored, {counts.contacts:,} to contact, {counts.set_aside:,} set aside"
 
 
-def _score(batch: Batch, origin: str, opened: Opened, name: str) -> Counts:
+def _score(batch: BatchJob, origin: str, opened: Opened, name: str) -> Counts:
     encoder = Encoder(batch.bundle, batch.form)
     with LeadFile(origin, opened.file, opened.size, batch.form.delimiter) as leads:
         for note in encoder.check(leads.columns, origin):
@@ -170,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return runner.failed(Console(stderr=True), error, 2)
 
     def work(tell: Progress) -> Sequence[Gauge]:
-        run(Batch(load_bundle(models), form, leads, out, given.format, given.threads, task, tasks, tell))
+        run(BatchJob(load_bundle(models), form, leads, out, given.format, given.threads, task, tasks, tell))
         return ()
 
     return runner.supervise("batch", given.metrics, models, work, always=task == 0)

@@ -17,7 +17,7 @@ from service.history import DriftCheck
 from service.lifecycle.data.quarantine import set_aside
 from service.lifecycle.drift_detection.estimates import expected
 from service.lifecycle.drift_detection.homogeneity import compare
-from service.lifecycle.evaluation.scored import Scored, prepare, read_scored
+from service.lifecycle.evaluation.scored import ScoredLeads, prepare, read_scored
 from service.lifecycle.promotion.challenger import score
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
@@ -127,7 +127,7 @@ def summary(entry: DriftCheck) -> str:
     return "\n\n".join(filter(None, lines)) + "\n"
 
 
-def _recent(loop: Loop, span: timedelta, least: int) -> tuple[datetime, Scored]:
+def _recent(loop: Loop, span: timedelta, least: int) -> tuple[datetime, ScoredLeads]:
     """The leads scored in this span before now, or in twice, four times ... of it until they are enough."""
     while True:
         since = loop.now - span
@@ -138,7 +138,7 @@ def _recent(loop: Loop, span: timedelta, least: int) -> tuple[datetime, Scored]:
         span = min(2 * span, BACK)
 
 
-def _readable(loop: Loop, served: Bundle, scored: Scored) -> Scored:
+def _readable(loop: Loop, served: Bundle, scored: ScoredLeads) -> ScoredLeads:
     """Without leads of versions whose fields meant something else to a caller."""
     versions = set(scored.table["model_version"]) - {served.version}
     other = []

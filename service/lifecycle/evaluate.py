@@ -14,11 +14,11 @@ from service.lifecycle.data.leads import outcome_values
 from service.lifecycle.data.quarantine import Rejected, set_aside
 from service.lifecycle.evaluation import completeness, regressions
 from service.lifecycle.evaluation.completeness import Completeness
-from service.lifecycle.evaluation.outcomes import Judged, judge, read_outcomes
+from service.lifecycle.evaluation.outcomes import LabelledScores, judge, read_outcomes
 from service.lifecycle.evaluation.quality import NAMES
 from service.lifecycle.evaluation.report import report
-from service.lifecycle.evaluation.scored import Scored, read_scored
-from service.lifecycle.evaluation.version_quality import Judgement, judge_version
+from service.lifecycle.evaluation.scored import ScoredLeads, read_scored
+from service.lifecycle.evaluation.version_quality import VersionQuality, judge_version
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.lifecycle.training.model_card import number, spoken
@@ -92,7 +92,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
 
 
 def _completeness(
-    loop: Loop, counter: str | None, window: tuple[datetime, datetime], scored: Scored
+    loop: Loop, counter: str | None, window: tuple[datetime, datetime], scored: ScoredLeads
 ) -> Completeness | None:
     if counter is None:
         loop.note("whether all records are there is not compared: --counter names no counter")
@@ -118,19 +118,19 @@ def _quarantine(loop: Loop, broken: Sequence[Rejected], rejected: Sequence[Rejec
         loop.note(f"{len(broken) + len(rejected):,} rows were set aside, in {loop.leads.url}: {', '.join(keys)}")
 
 
-def _by_version(loop: Loop, judged: Judged, champion: str) -> list[Judgement]:
+def _by_version(loop: Loop, judged: LabelledScores, champion: str) -> list[VersionQuality]:
     """All versions of the window and the champion, newest first."""
     seen = judged.scored.table["model_version"]
     found = []
     for version in sorted({champion, *seen}, reverse=True):
         rows = seen == version
         loop.tell(f"judging {version} on {int(rows.sum()):,} leads")
-        own = Judged(judged.scored.select(rows), judged.target[rows.to_numpy()], 0, 0)
+        own = LabelledScores(judged.scored.select(rows), judged.target[rows.to_numpy()], 0, 0)
         found.append(judge_version(bundle.read_manifest(loop.models, version), own))
     return found
 
 
-def _headline(every: Sequence[Judgement], pointer: Pointer) -> tuple[Judgement, list[str]]:
+def _headline(every: Sequence[VersionQuality], pointer: Pointer) -> tuple[VersionQuality, list[str]]:
     """The champion; where it is too young to be judged, the newest version that is not. Raises JobFailed."""
     champion = next(each for each in every if each.manifest.version == pointer.version)
     if champion.too_few is None:
@@ -145,7 +145,7 @@ def _headline(every: Sequence[Judgement], pointer: Pointer) -> tuple[Judgement, 
     raise JobFailed(f"nothing to evaluate: {reasons}. Wait for outcomes, or look further back with --days")
 
 
-def _changes(headline: Judgement, since: datetime, earlier: Sequence[Evaluation]) -> list[str]:
+def _changes(headline: VersionQuality, since: datetime, earlier: Sequence[Evaluation]) -> list[str]:
     figures, manifest = headline.whole.figures, headline.manifest
     held_out = max(1, round(HELD_OUT * manifest.provenance.rows))
     changes = regressions.against_benchmark(figures, manifest.benchmark, headline.whole.leads, held_out)
@@ -156,14 +156,14 @@ def _changes(headline: Judgement, since: datetime, earlier: Sequence[Evaluation]
     return changes
 
 
-def _outcome(judged: Judgement) -> VersionOutcome:
+def _outcome(judged: VersionQuality) -> VersionOutcome:
     whole = judged.whole
     return VersionOutcome(
         version=judged.manifest.version, leads=whole.leads, converted=whole.converted, figures=whole.figures
     )
 
 
-def _tags(loop: Loop, headline: Judgement) -> dict[str, str]:
+def _tags(loop: Loop, headline: VersionQuality) -> dict[str, str]:
     return {
         "source": loop.source.name,
         "job": "evaluate",
@@ -177,7 +177,7 @@ def _parameters(entry: Evaluation, options: argparse.Namespace) -> dict[str, obj
     return {name: getattr(entry, name) for name in shown} | {"days": options.days}
 
 
-def _metrics(entry: Evaluation, headline: Judgement) -> dict[str, float]:
+def _metrics(entry: Evaluation, headline: VersionQuality) -> dict[str, float]:
     metrics = {name: estimate.value for name, estimate in entry.figures.items()}
     metrics |= {f"{n}.{end}": getattr(e, end) for n, e in entry.figures.items() for end in ("low", "high")}
     metrics |= {f"business.{name}": value for name, value in entry.business.items()}
@@ -192,7 +192,7 @@ def _metrics(entry: Evaluation, headline: Judgement) -> dict[str, float]:
     }
 
 
-def _gauges(entry: Evaluation, headline: Judgement, pointer: Pointer) -> list[Gauge]:
+def _gauges(entry: Evaluation, headline: VersionQuality, pointer: Pointer) -> list[Gauge]:
     def named(end: str, values: dict[str, float]) -> list[Gauge]:
         return [Gauge(f"leadscoring_evaluation_{end}", value, {"figure": name}) for name, value in values.items()]
 

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from service import history, tracking
 from service.history import Decision, DriftCheck, Estimate, Trigger
-from service.lifecycle.evaluation.labelled import Matured, matured
+from service.lifecycle.evaluation.labelled import LabelledLeads, matured
 from service.lifecycle.promotion import lease
 from service.lifecycle.promotion.challenger import challenge, refit, score, window
 from service.lifecycle.promotion.gate import Rules, miscalibration
@@ -151,7 +151,7 @@ class _Attempt:
             mlflow_run_id=self.run.id,
         )
 
-    def _calibrated(self, every: Matured) -> str | None:
+    def _calibrated(self, every: LabelledLeads) -> str | None:
         """Why the champion's calibration is no reason to retrain."""
         target = every.leads.target
         rows = window(target, np.flatnonzero(every.unseen(self.champion.manifest.provenance)), self.rules)

@@ -12,7 +12,7 @@ from rich.table import Table
 from service import tracking
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.source import Source, SourceError, load_source
-from service.lifecycle.evaluation.labelled import Matured
+from service.lifecycle.evaluation.labelled import LabelledLeads
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.runtime.runner import add_places, end_on_sigterm, failed, shown_progress
 from service.lifecycle.training import onnx_export, registration, selection
@@ -55,7 +55,9 @@ def train(source: Source, models: Storage, tracking_uri: str, tell: Progress = l
         leads = load(source, served_schema(source, models, pointed[0]) if pointed else None)
         chosen = selection.select(leads, source.metric, source.economics, source.recipe, tell=tell)
         tell("comparing the exported model with scikit-learn")
-        ready = registration.prepare(source, leads, chosen, Matured.whole(leads).seen(), run.id, datetime.now(UTC))
+        ready = registration.prepare(
+            source, leads, chosen, LabelledLeads.whole(leads).seen(), run.id, datetime.now(UTC)
+        )
         tell(f"recording the run at {tracking_uri}")
         registered = registration.record(ready, source, leads, chosen, run)
     manifest = ready.manifest

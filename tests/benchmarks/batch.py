@@ -117,7 +117,7 @@ def measure(folder: Path, rows: int, rounds: int, threads: int, tell: Callable[[
     def ours(name: str) -> int:
         out = Folder(folder / f"scores-{name}-{time.monotonic_ns()}")
         counts = batch.score_object(
-            batch.Batch(served, Form(), leads, out, "parquet", threads, say=lambda _: None), f"large/leads.{name}"
+            batch.BatchJob(served, Form(), leads, out, "parquet", threads, say=lambda _: None), f"large/leads.{name}"
         )
         assert counts is not None
         if name not in scores:

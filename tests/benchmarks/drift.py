@@ -56,7 +56,7 @@ examples:
 exit status: 0 done, 1 a bar was missed, 2 wrong use"""
 
 
-class Bar(NamedTuple):
+class Limit(NamedTuple):
     """A figure and the range that it must lie in."""
 
     what: str
@@ -119,20 +119,20 @@ def true_auc(scores: Scores, truth: Scores) -> float:
 
 def measure(
     model: Model, quiet: int, drifted: int, estimated: int, leads: int, judged: int, strength: float, tell: Progress
-) -> Iterator[Bar]:
+) -> Iterator[Limit]:
     """The bars, in the order of the description. `strength` is a share of STRENGTHS."""
     tell(f"{quiet} windows without drift")
     found = [flagged(model, 10_000 + i, leads) for i in range(quiet)]
-    yield Bar("quiet windows flagged", float(np.mean(found)), 0, MOST_FALSE)
+    yield Limit("quiet windows flagged", float(np.mean(found)), 0, MOST_FALSE)
     kinds = {kind: Drift(kind=kind, strength=full * strength) for kind, full in STRENGTHS.items()}
     usual = _true_auc_of(model, judged, None)
     for number, (kind, drift) in enumerate(kinds.items(), 2):
         tell(f"{kind}: what it costs, and {drifted} times two windows of it")
         cost = usual - _true_auc_of(model, judged, drift)
-        yield Bar(f"{kind}: ROC-AUC lost", cost, COST - COST_MARGIN, COST + COST_MARGIN)
+        yield Limit(f"{kind}: ROC-AUC lost", cost, COST - COST_MARGIN, COST + COST_MARGIN)
         seeds = range(number * 10_000, number * 10_000 + 2 * drifted, 2)
         seen = [any(flagged(model, seed + i, leads, drift) for i in range(2)) for seed in seeds]
-        yield Bar(f"{kind}: flagged within two windows", float(np.mean(seen)), LEAST_FLAGGED, 1)
+        yield Limit(f"{kind}: flagged within two windows", float(np.mean(seen)), LEAST_FLAGGED, 1)
     tell(f"estimates for {estimated} windows, without drift and with each kind in turn")
     errors, covered = [], []
     for i in range(estimated):
@@ -143,8 +143,8 @@ def measure(
         errors.append(abs(estimate.value - true_auc(scores, generated.score)))
         shown = roc_auc_score(generated.frame["converted"], scores)
         covered.append(estimate.low <= shown <= estimate.high)
-    yield Bar("estimate: mean absolute error, against the true chances", float(np.mean(errors)), 0, MOST_ERROR)
-    yield Bar(f"estimate: {LEVEL:.0%} interval holds what the outcomes showed", float(np.mean(covered)), *COVERED)
+    yield Limit("estimate: mean absolute error, against the true chances", float(np.mean(errors)), 0, MOST_ERROR)
+    yield Limit(f"estimate: {LEVEL:.0%} interval holds what the outcomes showed", float(np.mean(covered)), *COVERED)
 
 
 def blind_spot(model: Model, leads: int) -> tuple[float, float]:

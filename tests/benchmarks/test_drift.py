@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.benchmarks.drift import Bar, main
+from tests.benchmarks.drift import Limit, main
 
 SMALL = ["--quiet", "4", "--drifted", "1", "--estimated", "6", "--leads", "600", "--judged", "3000", "--json"]
 
@@ -22,7 +22,7 @@ def test_a_drift_too_weak_to_cost_anything_misses_the_bars(capsys: pytest.Captur
 
 
 def test_a_bar_is_a_range() -> None:
-    assert [Bar("", value, 0.8, 0.97).met for value in (0.79, 0.8, 0.97, 0.98, float("nan"))] == [0, 1, 1, 0, 0]
+    assert [Limit("", value, 0.8, 0.97).met for value in (0.79, 0.8, 0.97, 0.98, float("nan"))] == [0, 1, 1, 0, 0]
 
 
 @pytest.mark.parametrize("wrong", [["--quiet", "0"], ["--strength", "2"], ["--leads", "many"]])

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 ANSWER_S = 10.0
 
 
-class Front:
+class FaultyProxy:
     """Passes POST on to the service. `hold_s` is how long it keeps a body back, as a slow network does."""
 
     def __init__(self, service_port: int) -> None:

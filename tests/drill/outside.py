@@ -15,7 +15,7 @@ SILENCE_S = 35 * 60 / FASTER
 TICK_S = 0.2
 
 
-class Outside(threading.Thread):
+class HeartbeatReceiver(threading.Thread):
     """Watches from the first call on."""
 
     def __init__(self, pagerduty: str, runbooks: str) -> None:

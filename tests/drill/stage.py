@@ -13,9 +13,9 @@ from service.local.up import MLFLOW_ENVIRONMENT, Folders, mlflow_command
 from service.model.schema import LeadSchema
 from tests.drill import jobs
 from tests.drill.cloud_monitoring import CloudMonitoring
-from tests.drill.front import Front
+from tests.drill.front import FaultyProxy
 from tests.drill.jobs import Jobs
-from tests.drill.outside import Outside
+from tests.drill.outside import HeartbeatReceiver
 from tests.drill.traffic import Traffic
 
 SOURCE = """
@@ -39,7 +39,7 @@ FIRST_S = 120.0
 
 
 @dataclass
-class Stage:
+class Testbed:
     """What runs. Places are below `home`, as below `.platform/<source>`."""
 
     home: Path
@@ -47,11 +47,11 @@ class Stage:
     service_port: int
     figures_port: int
     service: Program
-    front: Front
+    front: FaultyProxy
     traffic: Traffic
     jobs: Jobs
     monitoring: CloudMonitoring
-    outside: Outside
+    outside: HeartbeatReceiver
     essential: tuple[Program, ...]
 
     def start_service(self) -> None:
@@ -90,7 +90,7 @@ def serve(processes: Processes, home: Path, port: int) -> Program:
     return service
 
 
-def build(home: Path, processes: Processes, pagerduty: str, runbooks: str, tell: Callable[[str], None]) -> Stage:
+def build(home: Path, processes: Processes, pagerduty: str, runbooks: str, tell: Callable[[str], None]) -> Testbed:
     """Start everything that is watched, and what watches it from outside. Raises ProgramEnded."""
     home.mkdir(parents=True, exist_ok=True)
     source = home / "drill.toml"
@@ -107,7 +107,7 @@ def build(home: Path, processes: Processes, pagerduty: str, runbooks: str, tell:
     service = serve(processes, home, service_port)
     with urllib.request.urlopen(f"http://127.0.0.1:{service_port}/v1/model", timeout=10) as answer:
         schema = LeadSchema.model_validate_json(json.dumps(json.load(answer)["lead_schema"]))
-    front, monitoring, outside = Front(service_port), CloudMonitoring(), Outside(pagerduty, runbooks)
+    front, monitoring, outside = FaultyProxy(service_port), CloudMonitoring(), HeartbeatReceiver(pagerduty, runbooks)
     (home / "heartbeat-address").write_text(outside.address)
     emulator = {"LEADSCORING_MONITORING_EMULATOR": f"127.0.0.1:{monitoring.port}"}
     traffic = Traffic(front.port, schema)
@@ -115,7 +115,7 @@ def build(home: Path, processes: Processes, pagerduty: str, runbooks: str, tell:
     (home / "leads/batch").mkdir(parents=True, exist_ok=True)
     traffic.start()
     outside.start()
-    return Stage(
+    return Testbed(
         home,
         processes,
         service_port,
@@ -135,7 +135,7 @@ def run_quietly(processes: Processes, name: str, command: list[str]) -> None:
     processes.start(name, command, {}).wait()
 
 
-def first_jobs(stage: Stage) -> None:
+def first_jobs(stage: Testbed) -> None:
     """Start the schedule; return when every job has ended well once. Raises ProgramEnded."""
     time.sleep(jobs.WINDOW_S / 2)  # there must be leads to look at
     stage.jobs.start()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import HANG_S, free_port
 from tests.drill import front as front_module
-from tests.drill.front import Front
+from tests.drill.front import FaultyProxy
 
 
 class Service(HTTPServer):
@@ -44,7 +44,7 @@ def service() -> Iterator[Service]:
     server.server_close()
 
 
-def post(front: Front, body: bytes) -> tuple[int, bytes]:
+def post(front: FaultyProxy, body: bytes) -> tuple[int, bytes]:
     caller = http.client.HTTPConnection("127.0.0.1", front.port, timeout=HANG_S)
     caller.request("POST", "/v1/score", body)
     answer = caller.getresponse()
@@ -54,7 +54,7 @@ def post(front: Front, body: bytes) -> tuple[int, bytes]:
 
 
 def test_requests_and_answers_pass_through(service: Service) -> None:
-    front = Front(service.server_port)
+    front = FaultyProxy(service.server_port)
     try:
         assert post(front, b"lead") == (200, b"lead")
         assert post(front, b"full") == (503, b"full")
@@ -72,7 +72,7 @@ def test_a_request_that_is_held_back_begins_at_once_and_ends_late(
         held.append((seconds, came, service.body_came.wait(0.1)))
 
     monkeypatch.setattr(front_module, "time", SimpleNamespace(sleep=hold))
-    front = Front(service.server_port)
+    front = FaultyProxy(service.server_port)
     front.hold_s = 30
     try:
         assert post(front, b"lead") == (200, b"lead")
@@ -82,7 +82,7 @@ def test_a_request_that_is_held_back_begins_at_once_and_ends_late(
 
 
 def test_without_a_service_callers_get_502() -> None:
-    front = Front(free_port())
+    front = FaultyProxy(free_port())
     try:
         assert post(front, b"lead")[0] == 502
     finally:

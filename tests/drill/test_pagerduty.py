@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import HANG_S
 from tests.drill import outside
 from tests.drill import pagerduty as pagerduty_module
-from tests.drill.outside import Outside
+from tests.drill.outside import HeartbeatReceiver
 from tests.drill.pagerduty import KEY, PagerDuty
 
 TRIGGER = {
@@ -103,7 +103,7 @@ def test_silence_pages_from_outside_once_somebody_has_called_and_a_call_ends_it(
     monkeypatch.setattr(outside, "SILENCE_S", 0.5)
     monkeypatch.setattr(outside, "TICK_S", 0.02)
     send(pagerduty, TRIGGER)  # put off
-    watch = Outside(pagerduty.url, "file:///runbooks")
+    watch = HeartbeatReceiver(pagerduty.url, "file:///runbooks")
     watch.start()
     try:
         assert pagerduty.triggered(outside.ALERT, time.monotonic(), 1) is None

@@ -78,7 +78,7 @@ def test_a_counter_of_parts_never_falls_back_by_rounding() -> None:
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 def test_every_alert_has_a_case_that_fires_it_and_two_that_do_not(alert: Alert) -> None:
     assert any(alert.name in case.fires for case in CASES)
-    assert any(alert.name in case.spares for case in CASES)
+    assert any(alert.name in case.stays_silent for case in CASES)
     (night,) = (case for case in CASES if case.everything)
     assert alert in night.watched(ALERTS)
     told = {series.selector.split("{")[0] for series in night.series}
@@ -106,7 +106,7 @@ def test_decoys_differ_in_one_label_that_a_selector_asks_for() -> None:
 
 
 def test_a_decoy_of_one_selector_is_no_series_of_another() -> None:
-    case = Case(story="it is full", series=(), lasts=5, spares=("SpoolFull",))
+    case = Case(story="it is full", series=(), lasts=5, stays_silent=("SpoolFull",))
     other = replace(FULL, expr='sum(a{disk="a",pod="x"}) > sum(a{disk="a"})')
     assert {each.selector.split(",whose")[0] for each in decoys(case, [other])} == {
         'a{disk="elsewhere",pod="x"',

@@ -43,9 +43,9 @@ def test_what_is_true_fires_once_it_was_so_for_its_hold(true: list[int], steps: 
 
 def told(seed: int) -> tuple[world.World, tuple[Incident, ...]]:
     days = world.quiet(seed, DAYS)
-    fleet.furnish(days)
-    happened = incidents.happen(days)
-    fleet.serve(days)
+    fleet.add_baseline(days)
+    happened = incidents.inject(days)
+    fleet.add_traffic(days)
     return days, happened
 
 
@@ -101,7 +101,7 @@ def test_an_incident_is_found_when_its_alert_fires_in_time(
 
 @pytest.mark.parametrize(("at", "uncaused"), [(1999, 1), (2000, 0), (2074, 0), (2200, 1)])
 def test_an_alert_without_a_cause_is_false(at: int, uncaused: int) -> None:
-    assert len(list(verdict.false([FILLS], [FULL], {"SpoolHalfFull": [(at, at + 5)]}))) == uncaused
+    assert len(list(verdict.false_alerts([FILLS], [FULL], {"SpoolHalfFull": [(at, at + 5)]}))) == uncaused
 
 
 def test_a_missing_prometheus_is_named_with_its_remedy(

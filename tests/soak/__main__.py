@@ -20,7 +20,7 @@ from service.local.processes import free
 from service.records import PredictionRecord, read_object
 from service.storage import Folder
 from tests.soak import versions
-from tests.soak.bars import Bar, judge
+from tests.soak.bars import Limit, judge
 from tests.soak.instance import Instance
 from tests.soak.load import Callers, Door, Ledger
 
@@ -161,7 +161,7 @@ class Soak:
             if stored:
                 yield from read_object(stored.data, key)
 
-    def _figures(self, ledger: Ledger, bars: list[Bar], seconds: float, doors: Sequence[Door]) -> dict[str, Any]:
+    def _figures(self, ledger: Ledger, bars: list[Limit], seconds: float, doors: Sequence[Door]) -> dict[str, Any]:
         cuts = quantiles(ledger.latencies_ms, n=100) if len(ledger.latencies_ms) > 1 else [float("nan")] * 99
         return {
             "outcomes": dict(ledger.outcomes),

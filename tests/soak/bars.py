@@ -12,7 +12,7 @@ FLAT = 1.10
 """How many times its memory of the second quarter an instance may take in the last one; the first is its warm-up."""
 
 
-class Bar(NamedTuple):
+class Limit(NamedTuple):
     """What was counted or measured, and the least or most that it may be."""
 
     name: str
@@ -28,7 +28,7 @@ class Bar(NamedTuple):
 
 def judge(
     ledger: Ledger, records: Iterable[PredictionRecord[Any]], memory_mb: Sequence[float], versions: int
-) -> list[Bar]:
+) -> list[Limit]:
     """All bars of a soak over so many versions; `memory_mb` is of the instance that lived through."""
     kept = Counter[str]()
     differ = 0
@@ -38,12 +38,12 @@ def judge(
         differ += told is not None and told != (record.score, record.model_version)
     served = {version for _, version in ledger.acknowledged.values()}
     return [
-        Bar("errors other than of killed connections", len(ledger.errors), 0, 0),
-        Bar("scores other than of the version named", len(ledger.wrong), 0, 0),
-        Bar("acknowledged scores without a record", len(ledger.acknowledged.keys() - kept.keys()), 0, 0),
-        Bar("records that differ from the answer, or are doubled", differ + sum(n > 1 for n in kept.values()), 0, 0),
-        Bar("versions that answered", len(served), versions, versions),
-        Bar("memory, last quarter : second quarter", growth(memory_mb), 0, FLAT),
+        Limit("errors other than of killed connections", len(ledger.errors), 0, 0),
+        Limit("scores other than of the version named", len(ledger.wrong), 0, 0),
+        Limit("acknowledged scores without a record", len(ledger.acknowledged.keys() - kept.keys()), 0, 0),
+        Limit("records that differ from the answer, or are doubled", differ + sum(n > 1 for n in kept.values()), 0, 0),
+        Limit("versions that answered", len(served), versions, versions),
+        Limit("memory, last quarter : second quarter", growth(memory_mb), 0, FLAT),
     ]
 
 

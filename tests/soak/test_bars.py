@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from service.records import PredictionRecord
-from tests.soak.bars import FLAT, Bar, growth, judge
+from tests.soak.bars import FLAT, Limit, growth, judge
 from tests.soak.load import Ledger
 
 FLAT_MEMORY = [80.0] * 40
@@ -33,7 +33,7 @@ def missed(
     **ledger: Any,
 ) -> list[str]:
     rows = [(lead, *about) for lead, about in TOLD.items()] if kept is None else kept
-    bars: list[Bar] = judge(Ledger(acknowledged=dict(told), **ledger), [record(*row) for row in rows], memory, 2)
+    bars: list[Limit] = judge(Ledger(acknowledged=dict(told), **ledger), [record(*row) for row in rows], memory, 2)
     return [bar.name for bar in bars if not bar.met]
 
 

@@ -1,6 +1,6 @@
 """Stories of more than the service can do."""
 
-from monitoring.proof.cases import Series, Stretch, counter, fires, spares
+from monitoring.proof.cases import Series, Stretch, counter, fires, stays_silent
 
 
 def shed(asked: float, *after: Stretch) -> tuple[Series, ...]:
@@ -38,25 +38,25 @@ CASES = (
         until=41,
         lasts=60,
     ),
-    spares(
+    stays_silent(
         "ScoringRequestsShed",
         "nine of a thousand requests are shed",
         *shed(1000, (60, 9), (1, 0)),
         lasts=90,
     ),
-    spares(
+    stays_silent(
         "ScoringRequestsShed",
         "a fifth is shed until the autoscaler has added pods",
         *shed(1000, (6, 200), (1, 0)),
         lasts=60,
     ),
-    spares(
+    stays_silent(
         "ScoringRequestsShed",
         "nine requests are shed in five minutes, of hardly any",
         *shed(10, (60, 1.8), (1, 0)),
         lasts=90,
     ),
-    spares(
+    stays_silent(
         "ScoringRequestsShed",
         "requests fail, and none for lack of capacity",
         *shed(1000),
@@ -72,19 +72,19 @@ CASES = (
         instances=2,
         lasts=60,
     ),
-    spares(
+    stays_silent(
         "ScoringConnectionsRefused",
         "three pods refuse ten in five minutes each",
         *(closed(pod, (60, 2), (1, 0)) for pod in "abc"),
         lasts=90,
     ),
-    spares(
+    stays_silent(
         "ScoringConnectionsRefused",
         "a caller opens two hundred at once, and tries again for five minutes",
         closed("a", (5, 200), (1, 0)),
         lasts=60,
     ),
-    spares(
+    stays_silent(
         "ScoringConnectionsRefused",
         "connections that rested are closed for new ones",
         closed("a"),

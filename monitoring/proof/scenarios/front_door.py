@@ -1,6 +1,6 @@
 """Stories of the way in and the way out."""
 
-from monitoring.proof.cases import Series, Stretch, counter, fires, gauge, spares
+from monitoring.proof.cases import Series, Stretch, counter, fires, gauge, stays_silent
 
 BALANCER = 'loadbalancing_googleapis_com:https_request_count{monitored_resource="https_lb_rule"'
 SIX = ("usa-iowa", "usa-oregon", "usa-virginia", "eur-belgium", "sa-brazil-sao_paulo", "apac-singapore")
@@ -93,15 +93,15 @@ def nat(*after: tuple[int, int]) -> Series:
 CASES = (
     # 4 minutes late, five until no good answer is left in the window, two of hold.
     fires("FrontDoorDown", "two places cannot reach it", *checks((30, 0), (1, 1), down=2), after=11, until=34),
-    spares("FrontDoorDown", "one place cannot reach it", *checks((30, 0), (1, 1), down=1), lasts=60),
-    spares("FrontDoorDown", "nobody can reach it for five minutes", *checks((5, 0), (1, 1), down=6), lasts=60),
+    stays_silent("FrontDoorDown", "one place cannot reach it", *checks((30, 0), (1, 1), down=1), lasts=60),
+    stays_silent("FrontDoorDown", "nobody can reach it for five minutes", *checks((5, 0), (1, 1), down=6), lasts=60),
     fires("FrontDoorFailsBeforePods", "one in ten never arrives", *answers(90, (30, 10), (1, 0)), after=14, until=41),
     fires(
         "FrontDoorFailsBeforePods", "two of ten a minute never arrive", *answers(8, (30, 2), (1, 0)), after=16, until=39
     ),
-    spares("FrontDoorFailsBeforePods", "one in 25 never arrives", *answers(96, (60, 4)), lasts=60),
-    spares("FrontDoorFailsBeforePods", "one of ten a minute never arrives", *answers(9, (60, 1)), lasts=60),
-    spares(
+    stays_silent("FrontDoorFailsBeforePods", "one in 25 never arrives", *answers(96, (60, 4)), lasts=60),
+    stays_silent("FrontDoorFailsBeforePods", "one of ten a minute never arrives", *answers(9, (60, 1)), lasts=60),
+    stays_silent(
         "FrontDoorFailsBeforePods",
         "the pods themselves fail",
         *answers(90, (30, 10), (1, 0)),
@@ -134,13 +134,15 @@ CASES = (
         after=7,
         until=47,
         lasts=90,
-        spares=("CallersRefusedAtFrontDoor",),
+        stays_silent=("CallersRefusedAtFrontDoor",),
     ),
-    spares("CallersRefusedByPods", "a pod of six refuses everybody", *refusing(24, (60, 20, 4), (1, 24, 0)), lasts=90),
-    spares(
+    stays_silent(
+        "CallersRefusedByPods", "a pod of six refuses everybody", *refusing(24, (60, 20, 4), (1, 24, 0)), lasts=90
+    ),
+    stays_silent(
         "CallersRefusedByPods", "nine are refused in an hour, and no others ask", *refusing(0, (1, 0, 0.15)), lasts=90
     ),
-    spares(
+    stays_silent(
         "CallersRefusedByPods",
         "everybody is refused for two minutes, until pods have read another audience",
         *refusing(20, (2, 0, 20), (1, 20, 0)),
@@ -165,12 +167,14 @@ CASES = (
         until=85,
         lasts=120,
     ),
-    spares("CallersRefusedAtFrontDoor", "three of four are refused", *scores(20, (60, 5, 15), (1, 20, 0)), lasts=90),
-    spares(
+    stays_silent(
+        "CallersRefusedAtFrontDoor", "three of four are refused", *scores(20, (60, 5, 15), (1, 20, 0)), lasts=90
+    ),
+    stays_silent(
         "CallersRefusedAtFrontDoor", "eighteen are refused in an hour", *scores(0, (60, 0, 0.3), (1, 0, 0)), lasts=90
     ),
-    spares("CallersRefusedAtFrontDoor", "scanners probe other paths, and no caller asks", probes(200), lasts=60),
-    spares(
+    stays_silent("CallersRefusedAtFrontDoor", "scanners probe other paths, and no caller asks", probes(200), lasts=60),
+    stays_silent(
         "CallersRefusedAtFrontDoor",
         "scanners probe the path too, three times as often as callers ask at night",
         *scores(1, (60, 1, 3), (1, 1, 0), code="401"),
@@ -179,8 +183,8 @@ CASES = (
     ),
     fires("FrontDoorSlow", "five of a hundred wait", *latencies(100, 5, 5), *answers(100), after=25, until=87),
     fires("FrontDoorSlow", "twenty a minute wait", *latencies(20, 0, 20), *answers(20), after=19, until=93),
-    spares("FrontDoorSlow", "nine of a thousand wait", *latencies(1000, 50, 9), *answers(1000), lasts=90),
-    spares("FrontDoorSlow", "sixteen a minute wait", *latencies(16, 0, 16), *answers(16), lasts=90),
+    stays_silent("FrontDoorSlow", "nine of a thousand wait", *latencies(1000, 50, 9), *answers(1000), lasts=90),
+    stays_silent("FrontDoorSlow", "sixteen a minute wait", *latencies(16, 0, 16), *answers(16), lasts=90),
     fires(
         "PodsUnknownToLoadBalancer",
         "a new pod gets no request",
@@ -191,7 +195,7 @@ CASES = (
         after=16,
         until=40,
     ),
-    spares(
+    stays_silent(
         "PodsUnknownToLoadBalancer",
         "a new pod gets no request, nor do others many, and one gets its first after ten minutes",
         pod("a", 15),
@@ -200,15 +204,15 @@ CASES = (
         lasts=60,
     ),
     fires("CertificateExpiresSoon", "13 days are left", days_left((120, 13), (1, 90)), after=64, until=124),
-    spares(
+    stays_silent(
         "CertificateExpiresSoon",
         "15 days are left, and a mistaken check says 1",
         days_left((60, 15), (60, 1), (1, 15)),
         lasts=180,
     ),
     fires("CallersBlocked", "a third is blocked", *blocked(200, (40, 100), (1, 0)), after=16, until=51),
-    spares("CallersBlocked", "a sixth is blocked", *blocked(200, (60, 40)), lasts=60),
-    spares("CallersBlocked", "half of few are blocked", *blocked(30, (60, 30)), lasts=60),
+    stays_silent("CallersBlocked", "a sixth is blocked", *blocked(200, (60, 40)), lasts=60),
+    stays_silent("CallersBlocked", "half of few are blocked", *blocked(30, (60, 30)), lasts=60),
     fires("NatExhausted", "no address is left", nat((20, 1), (1, 0)), after=7, until=37),
-    spares("NatExhausted", "addresses were always left", nat(), lasts=60),
+    stays_silent("NatExhausted", "addresses were always left", nat(), lasts=60),
 )

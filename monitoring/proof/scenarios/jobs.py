@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from monitoring.platform import Job, Platform
-from monitoring.proof.cases import MINUTE, Case, Firing, Series, Value, counter, fires, gauge, spares
+from monitoring.proof.cases import MINUTE, Case, Firing, Series, Value, counter, fires, gauge, stays_silent
 
 TEN = timedelta(minutes=10)
 JOBS = Platform().jobs
@@ -58,7 +58,7 @@ def of(job: Job) -> tuple[Case, ...]:
             after=due + 10,
             until=due + 50,
         ),
-        spares(
+        stays_silent(
             f"{name}Late",
             f"{job.name} ends well just in time",
             when("success", job.name, None, (due - 10, 0), (due - 10, (due - 10) * 60)),
@@ -87,7 +87,7 @@ def of(job: Job) -> tuple[Case, ...]:
             lasts=60,
             others={f"{name}Late": Firing(after=10, until=61)},
         ),
-        spares(
+        stays_silent(
             f"{name}Failing",
             f"{job.name}'s second attempt ends well",
             when("success", job.name, 1000, (30, 1000), (1, 5400)),
@@ -118,7 +118,7 @@ def of(job: Job) -> tuple[Case, ...]:
             until=given + 60,
             others={f"{name}Late": Firing(after=10, until=given + 60)},
         ),
-        spares(
+        stays_silent(
             f"{name}Overrunning",
             f"{job.name} ends well just in time",
             when("start", job.name, None, (1, 3600)),
@@ -126,7 +126,7 @@ def of(job: Job) -> tuple[Case, ...]:
             *rest,
             lasts=given + 60,
         ),
-        spares(
+        stays_silent(
             f"{name}Overrunning",
             f"{job.name} is stopped just in time and says so",
             when("start", job.name, None, (1, 3600)),
@@ -144,7 +144,7 @@ def of(job: Job) -> tuple[Case, ...]:
             after=0,
             until=30,
         ),
-        spares(
+        stays_silent(
             f"{name}NearTimeout",
             f"{job.name} takes less",
             duration(job.name, (30, 0.95 * limit), (1, 60)),
@@ -187,7 +187,7 @@ def on_time(alert: str, job: str) -> tuple[Case, Case]:
             settling=180,
             step=TEN,
             lasts=1920,
-            spares=(alert,),
+            stays_silent=(alert,),
             fires={f"{name}Late": Firing(after=1510, until=1680)},
         ),
     )
@@ -206,7 +206,7 @@ CASES = (
         until=62,
         instances=2,
     ),
-    spares(
+    stays_silent(
         "JobExecutionFailed",
         "executions succeed",
         executions("drift", "succeeded", (1, 1), (1, 0)),

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from monitoring.proof.cases import Firing, Series, counter, fires, gauge, spares
+from monitoring.proof.cases import Firing, Series, counter, fires, gauge, stays_silent
 
 FIVE = timedelta(minutes=5)
 
@@ -55,7 +55,9 @@ def serves(pod: str, version: str, before: int | None, *after: tuple[int, int | 
 
 CASES = (
     fires("ModelPointerUnread", "a pod reads no pointer", pointer("a"), pointer("b", 25), after=16, until=27),
-    spares("ModelPointerUnread", "a pod reads no pointer for 10 and for 14 minutes", pointer("b", 10, 14), lasts=120),
+    stays_silent(
+        "ModelPointerUnread", "a pod reads no pointer for 10 and for 14 minutes", pointer("b", 10, 14), lasts=120
+    ),
     fires(
         "ModelFreshnessBurnSteady",
         "a pod reads no pointer for an hour",
@@ -67,7 +69,7 @@ CASES = (
         until=180,
         others={"ModelPointerUnread": Firing(after=20, until=60)},
     ),
-    spares(
+    stays_silent(
         "ModelFreshnessBurnSteady",
         "a pod reads no pointer for 10 minutes, three times",
         pointer("b", 10, 10, 10),
@@ -85,7 +87,7 @@ CASES = (
         until=185,
         lasts=300,
     ),
-    spares(
+    stays_silent(
         "ModelFreshnessBurnSteady",
         "a pod is three minutes behind for three hours, and seven for half an hour",
         lagging((180, 200), (35, 420)),
@@ -93,14 +95,14 @@ CASES = (
         step=FIVE,
         lasts=300,
     ),
-    spares(
+    stays_silent(
         "ModelFreshnessBurnSteady",
         "after a first deploy a pod is three minutes behind, and seven for 25",
         lagging((60, 200), (25, 420)),
         step=FIVE,
         lasts=150,
     ),
-    spares(
+    stays_silent(
         "ModelFreshnessBurnSteady",
         "after a first deploy no pointer is read for 10 minutes, twice",
         pointer("b", 10, 10),
@@ -116,7 +118,7 @@ CASES = (
         after=15,
         until=40,
     ),
-    spares(
+    stays_silent(
         "ModelMovedNotLoaded",
         "a pod loads it after 15 minutes, another has none yet",
         promoted((1, 3600)),
@@ -133,12 +135,12 @@ CASES = (
         until=60,
         instances=2,
     ),
-    spares("ModelBundleRefused", "none is refused", refused("tampered"), lasts=90),
+    stays_silent("ModelBundleRefused", "none is refused", refused("tampered"), lasts=90),
     # 45 days are 3,888,000 seconds, of which 4,000 are told here.
     fires(
         "ModelTooOld", "trained 45 days ago", trained(-3_884_000, (100, -3_884_000), (1, 9_000)), after=67, until=100
     ),
-    spares("ModelTooOld", "trained 44 days and 23 hours ago", trained(-3_874_000), lasts=120),
+    stays_silent("ModelTooOld", "trained 44 days and 23 hours ago", trained(-3_874_000), lasts=120),
     fires(
         "PodsDisagreeOnModel",
         "one pod serves another version",
@@ -149,7 +151,7 @@ CASES = (
         after=15,
         until=35,
     ),
-    spares(
+    stays_silent(
         "PodsDisagreeOnModel",
         "pods follow each other within ten minutes",
         serves("a", "v1", 1, (10, 1), (1, None)),

@@ -1,6 +1,6 @@
 """Stories of the pods."""
 
-from monitoring.proof.cases import Firing, Series, counter, fires, gauge, spares
+from monitoring.proof.cases import Firing, Series, counter, fires, gauge, stays_silent
 
 OURS = 'monitored_resource="k8s_container",container_name="scoring"'
 
@@ -51,14 +51,14 @@ CASES = (
         until=30,
         others={"ScoringPodsNotReady": Firing(after=20, until=30)},
     ),
-    spares(
+    stays_silent(
         "ScoringPodsHalfGone",
         "half of the pods are gone, then for 5 minutes more",
         *available((10, 2), (5, 1), (1, 4)),
         lasts=30,
     ),
     fires("ScoringPodsNotReady", "one of four pods is not ready", *available((40, 3), (1, 4)), after=20, until=40),
-    spares("ScoringPodsNotReady", "one pod is not ready for 20 minutes", *available((20, 3), (1, 4)), lasts=60),
+    stays_silent("ScoringPodsNotReady", "one pod is not ready for 20 minutes", *available((20, 3), (1, 4)), lasts=60),
     # 0.2 a minute, so more than 2 after ten of them.
     fires(
         "ScoringPodsCrashLooping",
@@ -70,7 +70,7 @@ CASES = (
         lasts=62,
         instances=2,
     ),
-    spares(
+    stays_silent(
         "ScoringPodsCrashLooping",
         "two pods restart every 20 minutes",
         restarts("a", (1, 0.05)),
@@ -78,7 +78,9 @@ CASES = (
         lasts=90,
     ),
     fires("ScoringPodsUnschedulable", "a pod finds no node", unschedulable((30, 1), (1, 0)), after=15, until=30),
-    spares("ScoringPodsUnschedulable", "a node comes within 15 minutes", unschedulable((15, 1), (1, 0)), lasts=60),
+    stays_silent(
+        "ScoringPodsUnschedulable", "a node comes within 15 minutes", unschedulable((15, 1), (1, 0)), lasts=60
+    ),
     fires(
         "ScoringOutOfMemory",
         "two pods fill their memory and are killed",
@@ -88,7 +90,7 @@ CASES = (
         until=42,
         instances=2,
     ),
-    spares(
+    stays_silent(
         "ScoringOutOfMemory",
         "one pod is full and lives, another is restarted with 94 % in use",
         memory("a", (10, 0.97), (1, 0.4)),
@@ -107,7 +109,7 @@ CASES = (
         until=62,
         instances=2,
     ),
-    spares(
+    stays_silent(
         "ScoringMemoryNearLimit",
         "a pod holds 84 %, and 86 % for 14 minutes",
         memory("a", (60, 0.84), (14, 0.86), (1, 0.84)),
@@ -122,14 +124,14 @@ CASES = (
         until=65,
         instances=2,
     ),
-    spares(
+    stays_silent(
         "ScoringCpuThrottled",
         "a pod uses 89 %, and 91 % for 14 minutes",
         cpu("a", (60, 0.89), (14, 0.91), (1, 0.89)),
         lasts=120,
     ),
     fires("ScoringAtAutoscalerCeiling", "ten pods of ten", *replicas((60, 10), (1, 8)), after=30, until=60),
-    spares(
+    stays_silent(
         "ScoringAtAutoscalerCeiling",
         "nine pods, and ten for half an hour",
         *replicas((60, 9), (30, 10), (1, 9)),

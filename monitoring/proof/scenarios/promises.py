@@ -6,7 +6,7 @@ hours 5.6 times, 10 % in a day 2.8 times.
 
 from collections.abc import Callable
 
-from monitoring.proof.cases import Case, Firing, Series, counter, fires, spares
+from monitoring.proof.cases import Case, Firing, Series, counter, fires, stays_silent
 
 Traffic = Callable[[float, tuple[tuple[int, float], ...]], tuple[Series, ...]]  # a minute, bad ones from the fault on
 
@@ -66,7 +66,13 @@ def stories(
         )
         below = at.get(less, {})
         told.append(
-            Case(story=less, series=traffic(1000, ((90, 900 * share), (1, 0))), lasts=150, fires=below, spares=(name,))
+            Case(
+                story=less,
+                series=traffic(1000, ((90, 900 * share), (1, 0))),
+                lasts=150,
+                fires=below,
+                stays_silent=(name,),
+            )
         )
         rest = f"{slo}: a rest of {end}"
         told.append(
@@ -75,16 +81,18 @@ def stories(
                 series=traffic(1000, ((90, 3000 * share), (1, 600 * share))),
                 lasts=240,
                 fires=at.get(rest, {}),
-                spares=(name,),
+                stays_silent=(name,),
                 named_only=True,
             )
         )
     names = [f"{slo}{end}" for end in ends]
     night = at[f"{slo}: night"]
-    told.append(Case(story=f"{slo}: night", series=traffic(1, ((guard, 1), (1, 0))), lasts=200, fires=night, spares=()))
-    told.append(spares(names[0], f"{slo}: almost a night", *traffic(1, ((guard - 1, 1), (1, 0))), lasts=200))
+    told.append(
+        Case(story=f"{slo}: night", series=traffic(1, ((guard, 1), (1, 0))), lasts=200, fires=night, stays_silent=())
+    )
+    told.append(stays_silent(names[0], f"{slo}: almost a night", *traffic(1, ((guard - 1, 1), (1, 0))), lasts=200))
     told.extend(
-        spares(name, f"{slo}: one in a hundred thousand", *traffic(1000, ((60, 0.01), (1, 0))), lasts=90)
+        stays_silent(name, f"{slo}: one in a hundred thousand", *traffic(1000, ((60, 0.01), (1, 0))), lasts=90)
         for name in names[1:]
     )
     return tuple(told)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from monitoring.proof.cases import Case, Series, Value, fires, gauge, spares
+from monitoring.proof.cases import Case, Series, Value, fires, gauge, stays_silent
 
 HALF_HOUR = timedelta(minutes=30)
 
@@ -27,7 +27,7 @@ def simple(alert: str, name: str, job: str, well: float, near: float, bad: float
     """Half an hour with a bad value, and with one that is just not bad."""
     return (
         fires(alert, f"{name} is {bad}", figure(name, job, well, (30, bad), (1, well)), after=0, until=30),
-        spares(alert, f"{name} is {near}", figure(name, job, well, (30, near), (1, well)), lasts=60),
+        stays_silent(alert, f"{name} is {near}", figure(name, job, well, (30, near), (1, well)), lasts=60),
     )
 
 
@@ -39,7 +39,7 @@ def by_feature(alert: str, name: str, near: float, bad: float) -> tuple[Case, Ca
 
     return (
         fires(alert, f"{name} of two features is {bad}", *each((30, bad), (1, 0)), after=0, until=30, instances=2),
-        spares(alert, f"{name} is {near}", *each((30, near), (1, 0)), lasts=60),
+        stays_silent(alert, f"{name} is {near}", *each((30, near), (1, 0)), lasts=60),
         fires(
             alert,
             f"{name} is {bad} once a day",
@@ -61,7 +61,7 @@ CASES = (
         after=0,
         until=30,
     ),
-    spares(
+    stays_silent(
         "RankingBelowBenchmark",
         "at its best it is as good",
         auc("evaluation_figure_high", "evaluate", 0.8, (30, 0.75), (1, 0.8)),
@@ -76,7 +76,7 @@ CASES = (
         after=0,
         until=30,
     ),
-    spares(
+    stays_silent(
         "CalibrationBelowBenchmark",
         "0.04 above",
         error("evaluation_figure_low", 0.02, (30, 0.08), (1, 0.02)),
@@ -91,7 +91,7 @@ CASES = (
         after=0,
         until=30,
     ),
-    spares(
+    stays_silent(
         "ExpectedRankingBelowFloor",
         "0.72 of 0.75",
         auc("expected_figure_high", "drift", 0.8, (30, 0.72), (1, 0.8)),
@@ -109,14 +109,14 @@ CASES = (
         after=0,
         until=30,
     ),
-    spares(
+    stays_silent(
         "ScoresShifted",
         "far by chance",
         figure("drift_score_distance", "drift", 0.05, (30, 0.3), (1, 0.05)),
         figure("drift_score_shifted", "drift", 0),
         lasts=60,
     ),
-    spares(
+    stays_silent(
         "ScoresShifted",
         "near, beyond chance",
         figure("drift_score_distance", "drift", 0.05, (30, 0.15), (1, 0.05)),

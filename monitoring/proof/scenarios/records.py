@@ -1,6 +1,6 @@
 """Stories of the prediction records."""
 
-from monitoring.proof.cases import Series, counter, fires, gauge, spares
+from monitoring.proof.cases import Series, counter, fires, gauge, stays_silent
 
 
 def spool(pod: str, *after: tuple[int, float]) -> Series:
@@ -27,7 +27,7 @@ CASES = (
         until=20,
         instances=2,
     ),
-    spares(
+    stays_silent(
         "SpoolHalfFull",
         "127 MB wait, and 130 MB for five minutes",
         spool("a", (30, 1.27e8), (5, 1.3e8), (1, 1e6)),
@@ -41,14 +41,14 @@ CASES = (
         after=24,
         until=40,
     ),
-    spares(
+    stays_silent(
         "SpoolNotDraining",
         "nobody asks for scores",
         moved("records_written", 50, (60, 0)),
         moved("records_uploaded", 50, (60, 0)),
         lasts=60,
     ),
-    spares(
+    stays_silent(
         "SpoolNotDraining",
         "uploads stop for 24 minutes",
         moved("records_written", 50),
@@ -62,10 +62,10 @@ CASES = (
         after=20,
         until=59,
     ),
-    spares(
+    stays_silent(
         "RecordUploadsFailing", "an upload fails every three minutes", moved("upload_failures", 0, (90, 0.3)), lasts=90
     ),
-    spares(
+    stays_silent(
         "RecordUploadsFailing",
         "twelve uploads fail in a row",
         moved("upload_failures", 0, (10, 0), (12, 1), (1, -0.0)),
@@ -87,14 +87,14 @@ CASES = (
         after=20,
         until=114,
     ),
-    spares(
+    stays_silent(
         "RecordsNotWritten",
         "nine of a thousand have none",
         moved("leads_scored", 100),
         moved("records_written", 100, (1, 99.1)),
         lasts=120,
     ),
-    spares(
+    stays_silent(
         "RecordsNotWritten",
         "half of few have none",
         moved("leads_scored", 8),
@@ -102,5 +102,5 @@ CASES = (
         lasts=120,
     ),
     fires("RecordsMissingInBucket", "2 % are missing", missing((30, 0.02), (1, 0)), after=0, until=30),
-    spares("RecordsMissingInBucket", "0.9 % are missing", missing((1, 0.009)), lasts=60),
+    stays_silent("RecordsMissingInBucket", "0.9 % are missing", missing((1, 0.009)), lasts=60),
 )

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from monitoring.proof.cases import Case, Series, Stretch, fires, gauge, spares
+from monitoring.proof.cases import Case, Series, Stretch, fires, gauge, stays_silent
 
 TEN = timedelta(minutes=10)
 DATABASE = 'cloudsql_googleapis_com:database_cpu_utilization{monitored_resource="cloudsql_database"}'
@@ -26,7 +26,9 @@ def absent(alert: str, gap: int, short: int, after: int, until: int) -> tuple[Ca
         fires(
             alert, f"{alert}: {gap} minutes of silence", *series(alert, (gap, None), (1, 1)), after=after, until=until
         ),
-        spares(alert, f"{alert}: {short} minutes of silence", *series(alert, (short, None), (1, 1)), lasts=short + 60),
+        stays_silent(
+            alert, f"{alert}: {short} minutes of silence", *series(alert, (short, None), (1, 1)), lasts=short + 60
+        ),
     )
 
 
@@ -42,7 +44,7 @@ CASES = (
         until=1600,
         others={},
     ),
-    spares(
+    stays_silent(
         "JobFiguresAbsent",
         "jobs run once a day",
         *series("JobFiguresAbsent", (1490, None), (10, 1)),

@@ -1,6 +1,6 @@
 """Stories of MLflow and its database."""
 
-from monitoring.proof.cases import Case, Firing, Series, counter, fires, gauge, spares
+from monitoring.proof.cases import Case, Firing, Series, counter, fires, gauge, stays_silent
 
 REVISION = 'monitored_resource="cloud_run_revision"'
 DATABASE = 'monitored_resource="cloudsql_database"'
@@ -38,7 +38,7 @@ def machine(alert: str, name: str, near: float, bad: float, *, after: int, until
     metric = f"cloudsql_googleapis_com:database_{name}_utilization{{{DATABASE}}}"
     return (
         fires(alert, f"{name} at {bad}", gauge(metric, 0.5, (90, bad), (1, 0.5)), after=after, until=until),
-        spares(
+        stays_silent(
             alert,
             f"{name} at {near}, and at 1 for ten minutes",
             gauge(metric, 0.5, (60, near), (10, 1), (1, 0.5)),
@@ -56,14 +56,14 @@ CASES = (
         after=12,
         until=34,
     ),
-    spares(
+    stays_silent(
         "MlflowDown",
         "eight errors among good answers",
         requests("5xx", 0, (8, 1), (1, 0)),
         requests("2xx", 0, (60, 5)),
         lasts=60,
     ),
-    spares(
+    stays_silent(
         "MlflowDown", "four errors and nothing else", requests("5xx", 0, (4, 1), (1, 0)), requests("2xx", 0), lasts=60
     ),
     # The database runs, and lets MLflow in no more.
@@ -103,14 +103,14 @@ CASES = (
         after=18,
         until=90,
     ),
-    spares(
+    stays_silent(
         "MlflowSlow",
         "a 25th takes long",
         *buckets("request_latencies", 100, {"1000": 50, "5000": 4, "10000": 0}),
         requests("2xx", 100),
         lasts=90,
     ),
-    spares(
+    stays_silent(
         "MlflowSlow",
         "one every two minutes takes long",
         *buckets("request_latencies", 0.5, {"1000": 0.5, "5000": 0.5, "10000": 0}),
@@ -124,7 +124,7 @@ CASES = (
         after=18,
         until=90,
     ),
-    spares(
+    stays_silent(
         "MlflowMemoryNearLimit",
         "it is full once in 200",
         *buckets("container_memory_utilizations", 200, {"0.5": 200, "0.9": 1, "1": 0}),
@@ -132,7 +132,7 @@ CASES = (
     ),
     # 3 minutes late, five until no good sample is left in the window, ten of hold.
     fires("DatabaseDown", "the database stops", running((30, 0), (1, 1)), after=18, until=33),
-    spares("DatabaseDown", "the database restarts", running((14, 0), (1, 1)), lasts=60),
+    stays_silent("DatabaseDown", "the database restarts", running((14, 0), (1, 1)), lasts=60),
     fires(
         "DatabaseConnectionsNearLimit",
         "85 of 100 are taken",
@@ -141,7 +141,7 @@ CASES = (
         after=13,
         until=33,
     ),
-    spares(
+    stays_silent(
         "DatabaseConnectionsNearLimit",
         "79 are taken, and 90 for ten minutes",
         connections("mlflow", 40, (30, 44), (10, 55), (1, 40)),

@@ -10,9 +10,9 @@ from mlflow.tracking import MlflowClient
 from rich.console import Console
 
 from service.lifecycle.backtest import report
-from service.lifecycle.backtest.bars import BANK, Bar, parse
+from service.lifecycle.backtest.bars import BANK, Limit, parse
 from service.lifecycle.backtest.measures import Measured, at_random, measure
-from service.lifecycle.backtest.report import Judgement, Replay
+from service.lifecycle.backtest.report import Backtest, LimitResult
 from service.lifecycle.backtest.strategies import STRATEGIES, follow
 from service.lifecycle.backtest.world import build
 from service.lifecycle.data.source import Source, SourceError, load_source
@@ -86,10 +86,10 @@ def run(
     folder: Path,
     first: int = FIRST,
     size: int = SIZE,
-    asked: tuple[Bar, ...] = (),
+    asked: tuple[Limit, ...] = (),
     tracking: str | None = None,
     tell: Progress = lambda _: None,
-) -> Replay:
+) -> Backtest:
     """Replay every strategy and judge the bars; records, outcomes and models stay in the folder.
 
     Raises what the loop's jobs raise.
@@ -104,8 +104,8 @@ def run(
     random = at_random(world)
     bars = (*(map(parse, BANK) if (source.name, first, size) == ("bank-marketing", FIRST, SIZE) else ()), *asked)
     found = {name: each.named for name, each in measured.items()} | {"random": {"profit": random}}
-    judgements = tuple(Judgement(bar, *bar.judge(found)) for bar in bars)
-    return Replay(world, measured, random, judgements)
+    judgements = tuple(LimitResult(bar, *bar.judge(found)) for bar in bars)
+    return Backtest(world, measured, random, judgements)
 
 
 def recorded(folder: Path, experiment: str) -> str:
@@ -116,7 +116,7 @@ def recorded(folder: Path, experiment: str) -> str:
     return uri
 
 
-def _show(out: Console, replay: Replay, folder: Path | None) -> None:
+def _show(out: Console, replay: Backtest, folder: Path | None) -> None:
     title = f"Replay of {replay.world.source.name}, {len(replay.world.blocks)} blocks"
     out.print(report.as_table(title, *report.overview(replay)))
     out.print(report.as_table("The closed loop block by block, and the others' Brier", *report.blocks(replay)))
@@ -133,7 +133,7 @@ def _show(out: Console, replay: Replay, folder: Path | None) -> None:
         out.print(f"the page, pictures and figures are in {folder}", markup=False, highlight=False)
 
 
-def _bar(text: str) -> Bar:
+def _bar(text: str) -> Limit:
     try:
         return parse(text)
     except ValueError as error:

@@ -27,7 +27,7 @@ Named = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
-class Bar:
+class Limit:
     """A figure of a strategy, and what it is held against: a number, or another figure."""
 
     left: str
@@ -43,7 +43,7 @@ class Bar:
         return value, limit, OPERATORS[self.sign](value, limit)
 
 
-def parse(text: str) -> Bar:
+def parse(text: str) -> Limit:
     """The bar that is written so. Raises ValueError, also for a figure that there is not."""
     match = re.fullmatch(r"\s*([a-z]\w*\.\w+)\s*(<=|>=|<|>)\s*([a-z]\w*\.\w+|-?(?:\d+\.?\d*|\.\d+))\s*", text)
     if match is None:
@@ -54,7 +54,7 @@ def parse(text: str) -> Bar:
             raise ValueError(f"bar {text!r}: {strategy} has no {figure}; there are {', '.join(FIGURES)}")
         if side[0].isalpha() and strategy not in STRATEGIES:
             raise ValueError(f"bar {text!r}: no strategy is called {strategy}; there are {', '.join(STRATEGIES)}")
-    return Bar(*match.groups())
+    return Limit(*match.groups())
 
 
 def _value(side: str, found: Named) -> float:

@@ -9,14 +9,14 @@ import numpy.typing as npt
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from service.lifecycle.backtest.strategies import Event, Kept
-from service.lifecycle.backtest.world import World
+from service.lifecycle.backtest.world import History
 from service.lifecycle.evaluation.quality import Mask, Scores, Target, calibration_error, contacts_made, profit
 from service.lifecycle.promotion import challenger
 from service.model.bundle import Bundle, Economics
 
 
 @dataclass(frozen=True)
-class Figures:
+class BlockQuality:
     """Of these leads.
 
     `profit` and `contacts` are per 1,000 leads, of the served decisions to contact, best scores first, as many in a
@@ -48,8 +48,8 @@ class Gain:
 class Measured:
     """A strategy's figures over all leads and in each block."""
 
-    overall: Figures
-    blocks: tuple[Figures, ...]
+    overall: BlockQuality
+    blocks: tuple[BlockQuality, ...]
     events: tuple[Event, ...]
     gains: tuple[Gain, ...]
 
@@ -59,7 +59,7 @@ class Measured:
         return asdict(self.overall) | {"fits": sum(event.fits for event in self.events)}
 
 
-def measure(world: World, kept: Kept) -> Measured:
+def measure(world: History, kept: Kept) -> Measured:
     """The figures of a strategy's own records, with the decisions that were taken."""
     table, target = kept.judged.scored.table, kept.judged.target
     scores, decided = table["score"].to_numpy(), (table["decision"] == "contact").to_numpy()
@@ -73,9 +73,9 @@ def measure(world: World, kept: Kept) -> Measured:
     )
 
 
-def figures(target: Target, scores: Scores, made: Mask, economics: Economics) -> Figures:
+def figures(target: Target, scores: Scores, made: Mask, economics: Economics) -> BlockQuality:
     """The figures of scored leads with outcomes of both kinds, and of these contacts."""
-    return Figures(
+    return BlockQuality(
         leads=len(target),
         converted=float(target.mean()),
         mean_score=float(scores.mean()),
@@ -87,7 +87,7 @@ def figures(target: Target, scores: Scores, made: Mask, economics: Economics) ->
     )
 
 
-def at_random(world: World) -> float:
+def at_random(world: History) -> float:
     """The expected profit per 1,000 leads of contacting as many leads as the team can, picked at random."""
     economics = world.source.economics
     target = world.leads.target[world.blocks[0].start :]
@@ -96,13 +96,13 @@ def at_random(world: World) -> float:
     )
 
 
-def _parts(world: World) -> Iterator[slice]:
+def _parts(world: History) -> Iterator[slice]:
     """Where each block's leads stand among those that were scored."""
     start = world.blocks[0].start
     return (slice(block.start - start, block.stop - start) for block in world.blocks)
 
 
-def _gains(world: World, kept: Kept) -> Iterator[Gain]:
+def _gains(world: History, kept: Kept) -> Iterator[Gain]:
     """Each model on the blocks that it served, beside the one that it replaced."""
     changes = [e for i, e in enumerate(kept.events) if i == 0 or e.version != kept.events[i - 1].version]
     ends = [*(event.block for event in changes[1:]), len(world.blocks)]
@@ -118,7 +118,7 @@ def _gains(world: World, kept: Kept) -> Iterator[Gain]:
         )
 
 
-def _as_served(world: World, model: Bundle, rows: npt.NDArray[np.intp]) -> Figures:
+def _as_served(world: History, model: Bundle, rows: npt.NDArray[np.intp]) -> BlockQuality:
     scores, economics = challenger.score(model, world.leads.frame.iloc[rows]), world.source.economics
     made = contacts_made(scores, scores >= model.manifest.threshold, economics)
     return figures(world.leads.target[rows], scores, made, economics)

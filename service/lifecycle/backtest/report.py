@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from rich import box
 from rich.table import Table
 
-from service.lifecycle.backtest.bars import Bar
+from service.lifecycle.backtest.bars import Limit
 from service.lifecycle.backtest.measures import Measured
-from service.lifecycle.backtest.world import World
+from service.lifecycle.backtest.world import History
 from service.lifecycle.evaluation.plots import BLUE, GREY, RED, labelled_axes
 from service.lifecycle.evaluation.report import PICTURES, STYLE
 
@@ -45,23 +45,23 @@ WRAPPED = "<style>th.text, td.text { text-align: left } td.why { white-space: no
 
 
 @dataclass(frozen=True)
-class Judgement:
+class LimitResult:
     """A bar, the figure that was found and what it was held against."""
 
-    bar: Bar
+    bar: Limit
     value: float
     limit: float
     met: bool
 
 
 @dataclass(frozen=True)
-class Replay:
+class Backtest:
     """All that a replay found. `random` is the profit per 1,000 leads of calling at random."""
 
-    world: World
+    world: History
     measured: dict[str, Measured]
     random: float
-    judgements: tuple[Judgement, ...]
+    judgements: tuple[LimitResult, ...]
 
     @property
     def notes(self) -> list[str]:
@@ -106,7 +106,7 @@ class Replay:
         }
 
 
-def overview(replay: Replay) -> tuple[list[str], list[list[str]]]:
+def overview(replay: Backtest) -> tuple[list[str], list[list[str]]]:
     """Header and rows: a strategy a row, its figures over all blocks."""
     header = ["strategy", *HEADINGS.values(), "contacts", "fits"]
     rows = []
@@ -117,7 +117,7 @@ def overview(replay: Replay) -> tuple[list[str], list[list[str]]]:
     return header, [*rows, [SPOKEN["random"], "", "", "", f"{replay.random:,.0f}", "", ""]]
 
 
-def blocks(replay: Replay) -> tuple[list[str], list[list[str]]]:
+def blocks(replay: Backtest) -> tuple[list[str], list[list[str]]]:
     """Header and rows: a block a row, the closed loop's figures, and then the others' Brier scores."""
     others = [name for name in replay.measured if name != "closed"]
     rows = []
@@ -140,7 +140,7 @@ def decisions(measured: Measured) -> tuple[list[str], list[list[str]]]:
     return ["block", "drift", "decision", "fits", "Brier", "profit", "why"], rows
 
 
-def bars(replay: Replay) -> tuple[list[str], list[list[str]]]:
+def bars(replay: Backtest) -> tuple[list[str], list[list[str]]]:
     """Header and rows: a bar a row."""
     return ["bar", "found", "limit", ""], [
         [str(j.bar), f"{j.value:.4g}", f"{j.limit:.4g}", "met" if j.met else "MISSED"] for j in replay.judgements
@@ -158,7 +158,7 @@ def as_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -
     return table
 
 
-def page(replay: Replay) -> str:
+def page(replay: Backtest) -> str:
     """The whole report as one HTML page that needs no network."""
     name, closed = escape(replay.world.source.name), replay.measured["closed"]
     with mpl.rc_context(PICTURES):
@@ -192,7 +192,7 @@ def page(replay: Replay) -> str:
     )
 
 
-def by_block(replay: Replay, name: str) -> Figure:
+def by_block(replay: Backtest, name: str) -> Figure:
     """One figure of every strategy by block; the closed loop's promotions and refusals are marked."""
     figure, axes = labelled_axes("Block", AXES[name])
     for strategy, each in replay.measured.items():

@@ -16,13 +16,13 @@ import numpy as np
 
 from service import history
 from service.history import DriftCheck
-from service.lifecycle.backtest.world import BEGIN, World
+from service.lifecycle.backtest.world import BEGIN, History
 from service.lifecycle.data.leads import Leads
 from service.lifecycle.data.source import Source
 from service.lifecycle.drift import drift
 from service.lifecycle.evaluate import evaluate
-from service.lifecycle.evaluation.labelled import Matured, Seen, matured, select
-from service.lifecycle.evaluation.outcomes import Judged, judge, read_outcomes
+from service.lifecycle.evaluation.labelled import LabelledLeads, Seen, matured, select
+from service.lifecycle.evaluation.outcomes import LabelledScores, judge, read_outcomes
 from service.lifecycle.evaluation.quality import figures
 from service.lifecycle.evaluation.scored import read_scored
 from service.lifecycle.promotion import challenger, gate
@@ -61,7 +61,7 @@ class Kept:
     """A strategy after all blocks: its decisions, its records with their outcomes, oldest first, and what it served."""
 
     events: tuple[Event, ...]
-    judged: Judged
+    judged: LabelledScores
     bundles: dict[str, Bundle]
 
 
@@ -69,7 +69,7 @@ class Kept:
 class Moment:
     """A block begins; `loop` holds what can be known then."""
 
-    world: World
+    world: History
     block: int
     loop: Loop
 
@@ -78,7 +78,7 @@ Keep = Callable[[Moment], Event | None]
 """What to do then, or None where nothing is to be decided."""
 
 
-def follow(world: World, keep: Keep, folder: Path, tracking: str, tell: Progress) -> Kept:
+def follow(world: History, keep: Keep, folder: Path, tracking: str, tell: Progress) -> Kept:
     """Let the world pass block by block, with records, outcomes and models of this strategy's own in the folder."""
     models, predictions, leads = (open_storage(str(folder / part)) for part in ("models", "predictions", "leads"))
 
@@ -86,7 +86,7 @@ def follow(world: World, keep: Keep, folder: Path, tracking: str, tell: Progress
         return Loop(world.source, models, predictions, leads, tracking, now, tell)
 
     first = select(world.leads, np.arange(world.blocks[0].start))
-    fits = serve(loop(BEGIN), first, Matured.whole(first).seen(), "the leads before the first block")
+    fits = serve(loop(BEGIN), first, LabelledLeads.whole(first).seen(), "the leads before the first block")
     champion = _champion(models)
     events = [Event(0, "trained", f"on {len(first.target):,} leads", fits, version=champion.version)]
     served = {champion.version: champion}

@@ -30,7 +30,7 @@ SITTINGS, LASTS = 10, timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class World:
+class History:
     """All leads of a source, cut into blocks. Of these `source` holds those that come before the first block alone.
 
     A block lasts as long as an outcome takes to become final. So when block j begins, the outcomes of blocks up to
@@ -93,7 +93,7 @@ def lead_id(row: int) -> str:
     return f"lead-{row:07}"
 
 
-def build(source: Source, folder: Path, first: int, size: int) -> World:
+def build(source: Source, folder: Path, first: int, size: int) -> History:
     """Cut the source's leads: the `first` rows become a file in the folder, the others blocks of this size.
 
     The last block takes what is left over. The schema is inferred from the first rows alone. Raises SourceError.
@@ -124,7 +124,7 @@ def build(source: Source, folder: Path, first: int, size: int) -> World:
                 "same outcome, and no figure ranks one kind alone: give a larger --block"
             )
     received = [as_received(leads.schema, row) for row in leads.frame.to_dict("records")]
-    return World(known, leads, received, blocks, timedelta(days=max(source.maturity_days, 1)))
+    return History(known, leads, received, blocks, timedelta(days=max(source.maturity_days, 1)))
 
 
 def _without_time(source: Source, file: Path, cells: pa.Table) -> Source:

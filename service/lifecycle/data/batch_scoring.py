@@ -18,7 +18,7 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from service.lifecycle.data.encoder import Encoder
-from service.lifecycle.data.lead_file import Batch, LeadFile
+from service.lifecycle.data.lead_file import LeadBatch, LeadFile
 from service.lifecycle.data.quarantine import Rejected
 from service.model.bundle import Bundle
 from service.model.engine import Matrix
@@ -136,7 +136,7 @@ def decided(bundle: Bundle, scores: Matrix) -> tuple[pa.DictionaryArray, pa.Dict
     )
 
 
-def _score(origin: str, batch: Batch, encoder: Encoder, bundle: Bundle) -> tuple[pa.RecordBatch, list[Rejected]]:
+def _score(origin: str, batch: LeadBatch, encoder: Encoder, bundle: Bundle) -> tuple[pa.RecordBatch, list[Rejected]]:
     rejected = [Rejected(file=origin, row=each.row, column="", reason=each.reason) for each in batch.ragged]
     encoded = encoder.encode(batch.cells)
     if encoded.bad:

@@ -35,7 +35,7 @@ class Ragged(NamedTuple):
     reason: str
 
 
-class Batch(NamedTuple):
+class LeadBatch(NamedTuple):
     """Some rows, the number of each as a person counts, and those among them that could not be cut into cells."""
 
     cells: pa.RecordBatch
@@ -94,7 +94,7 @@ class LeadFile:
         done = self._done / max(1, self.total) if self.total is not None else self._raw.tell() / self._size
         return min(1.0, done)
 
-    def batches(self, wanted: Collection[str], repeating: Collection[str]) -> Iterator[Batch]:
+    def batches(self, wanted: Collection[str], repeating: Collection[str]) -> Iterator[LeadBatch]:
         """The wanted columns. Those that are `repeating` come dictionary-encoded where the file allows it."""
         names = [name for name in self.columns.names if name in wanted]
         yield from self._parquet_batches(names, repeating) if self.is_parquet else self._csv_batches(names, repeating)
@@ -110,7 +110,7 @@ class LeadFile:
         except (pa.ArrowException, OSError) as error:
             raise SourceError(f"{self.origin}: is a broken Parquet file: {error}") from error
 
-    def _parquet_batches(self, names: list[str], repeating: Collection[str]) -> Iterator[Batch]:
+    def _parquet_batches(self, names: list[str], repeating: Collection[str]) -> Iterator[LeadBatch]:
         texts = [name for name in names if name in repeating and pa.types.is_string(self.columns.field(name).type)]
         read = self._parquet(texts).iter_batches(batch_size=ROWS, columns=names, use_threads=False)
         while True:
@@ -122,9 +122,9 @@ class LeadFile:
                 return
             first = self._done + 1
             self._done += cells.num_rows
-            yield Batch(cells, range(first, first + cells.num_rows), [])
+            yield LeadBatch(cells, range(first, first + cells.num_rows), [])
 
-    def _csv_batches(self, names: list[str], repeating: Collection[str]) -> Iterator[Batch]:
+    def _csv_batches(self, names: list[str], repeating: Collection[str]) -> Iterator[LeadBatch]:
         ragged: list[Ragged] = []
 
         def keep(row: arrow_csv.InvalidRow) -> str:
@@ -154,9 +154,11 @@ class LeadFile:
                 rows, passed, row = _numbered(row, cells.num_rows, ragged)
                 del ragged[: len(passed)]
                 for start in range(0, len(rows), ROWS):
-                    yield Batch(cells.slice(start, ROWS), rows[start : start + ROWS], [] if start else passed)
+                    yield LeadBatch(cells.slice(start, ROWS), rows[start : start + ROWS], [] if start else passed)
             if ragged:
-                yield Batch(pa.RecordBatch.from_pylist([], pa.schema([(n, pa.string()) for n in names])), [], ragged)
+                yield LeadBatch(
+                    pa.RecordBatch.from_pylist([], pa.schema([(n, pa.string()) for n in names])), [], ragged
+                )
         except pa.ArrowException as error:
             raise SourceError(self._text.fault() or f"{self.origin}: is no CSV file: {error}") from error
         if self._text.quotes % 2 and (opened := self._text.never_closed(str(self._delimiter))):

@@ -30,7 +30,7 @@ class SourceError(Exception):
     """The lead source cannot be used; the message names file and key, or file, row and column, and the remedy."""
 
 
-class Recipe(BaseModel):
+class TrainingRecipe(BaseModel):
     """How a model is made of leads, at the first training and at each after it.
 
     `candidate` "best" is the best by the source's metric on the held-out leads. With `half_life_leads` a lead counts
@@ -74,7 +74,7 @@ class Source(BaseModel):
     agreed_by: Text | None = None
     agreed_on: date | None = None
     economics: Economics
-    recipe: Recipe = Recipe()
+    recipe: TrainingRecipe = TrainingRecipe()
 
     _folder: Path = PrivateAttr(default=Path())
 
@@ -169,7 +169,7 @@ def _explain(error: dict[str, Any]) -> str:
             tables: dict[tuple[object, ...], type[BaseModel]] = {
                 (): Source,
                 ("economics",): Economics,
-                ("recipe",): Recipe,
+                ("recipe",): TrainingRecipe,
                 ("sample",): Sample,
             }
             known = tables.get(tuple(parents))

@@ -14,7 +14,7 @@ from service import records
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.quarantine import set_aside
 from service.lifecycle.data.source import Source
-from service.lifecycle.evaluation.outcomes import Judged, judge, read_outcomes
+from service.lifecycle.evaluation.outcomes import LabelledScores, judge, read_outcomes
 from service.lifecycle.evaluation.scored import prepare, read_scored
 from service.model.bundle import Provenance
 from service.model.schema import LeadSchema
@@ -29,7 +29,7 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Matured:
+class LabelledLeads:
     """Leads with final outcomes, oldest first; of those `own` are the source's, the others were scored.
 
     A lead of the source's own that has no time comes before all that were scored.
@@ -52,7 +52,7 @@ class Matured:
         return np.where(timed, later, further)
 
     @classmethod
-    def whole(cls, own: Leads) -> "Matured":
+    def whole(cls, own: Leads) -> "LabelledLeads":
         """The source's own leads alone."""
         return cls(own, np.ones(len(own.target), dtype=bool))
 
@@ -63,7 +63,7 @@ class Matured:
         return Seen(int(self.own.sum()), None if timed is None or not len(timed) else timed.max().to_pydatetime())
 
 
-def matured(source: Source, schema: LeadSchema, predictions: Storage, leads: Storage, now: datetime) -> Matured:
+def matured(source: Source, schema: LeadSchema, predictions: Storage, leads: Storage, now: datetime) -> LabelledLeads:
     """All leads with an outcome that is final now, under the served schema; what cannot be used is set aside.
 
     Raises SourceError naming file, row and column, and StorageError.
@@ -81,14 +81,14 @@ def matured(source: Source, schema: LeadSchema, predictions: Storage, leads: Sto
     return join(own, judge(scored, outcomes, now, maturity))
 
 
-def join(own: Leads, judged: Judged | None) -> Matured:
+def join(own: Leads, judged: LabelledScores | None) -> LabelledLeads:
     """The source's own leads and the scored ones whose id is not among them."""
     known = set() if own.ids is None else set(own.ids)
     if judged is not None and known:
         new = ~judged.scored.table["lead_id"].isin(known)
         judged = replace(judged, scored=judged.scored.select(new), target=judged.target[new.to_numpy()])
     if judged is None or not len(judged.scored):
-        return Matured.whole(own)
+        return LabelledLeads.whole(own)
     table = judged.scored.table
     frame = pd.concat([own.frame, prepare(own.schema, judged.scored.inputs)], ignore_index=True)
     target = np.concatenate([own.target, judged.target])
@@ -100,7 +100,7 @@ def join(own: Leads, judged: Judged | None) -> Matured:
     every = replace(own, frame=frame, target=target, ids=ids, times=times, sha256=digest.hexdigest())
     order = np.argsort(times.fillna(pd.Timestamp.min.tz_localize("UTC")), kind="stable")
     is_own = np.arange(len(target)) < len(own.target)
-    return Matured(select(every, order), is_own[order])
+    return LabelledLeads(select(every, order), is_own[order])
 
 
 def select(leads: Leads, rows: npt.NDArray[np.intp]) -> Leads:

@@ -13,7 +13,7 @@ from service.lifecycle.data.leads import OutcomeValues
 from service.lifecycle.data.quarantine import Rejected
 from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.data.table import Table, parse_table
-from service.lifecycle.evaluation.scored import Scored
+from service.lifecycle.evaluation.scored import ScoredLeads
 from service.storage import Storage
 
 PREFIX = "outcomes/"
@@ -32,13 +32,13 @@ class Outcomes:
 
 
 @dataclass(frozen=True)
-class Judged:
+class LabelledScores:
     """Scored leads whose outcome is final, `target` 1 where one converted. `without_outcome` of that age have none.
 
     `not_scored` counts outcomes of leads that are not among the scored ones: of another time, or unknown.
     """
 
-    scored: Scored
+    scored: ScoredLeads
     target: npt.NDArray[np.int8]
     without_outcome: int
     not_scored: int
@@ -89,13 +89,13 @@ def read_outcomes(source: Source, values: OutcomeValues, leads: Storage) -> Outc
     return Outcomes(converted, corrected, tuple(rejected))
 
 
-def judge(scored: Scored, outcomes: Outcomes, now: datetime, maturity: timedelta) -> Judged:
+def judge(scored: ScoredLeads, outcomes: Outcomes, now: datetime, maturity: timedelta) -> LabelledScores:
     """Those of the leads that were scored `maturity` ago or earlier and have an outcome."""
     ripe = scored.table["time"] <= pd.Timestamp(now - maturity)
     known = scored.table["lead_id"].isin(outcomes.converted.keys())
     kept = scored.select(ripe & known)
     target = np.array([outcomes.converted[lead] for lead in kept.table["lead_id"]], dtype=np.int8)
-    return Judged(kept, target, int((ripe & ~known).sum()), len(outcomes.converted) - int(known.sum()))
+    return LabelledScores(kept, target, int((ripe & ~known).sum()), len(outcomes.converted) - int(known.sum()))
 
 
 def _rows(source: Source, values: OutcomeValues, table: Table) -> tuple[list[_Row], list[Rejected]]:

@@ -14,7 +14,7 @@ from service.history import Estimate, Evaluation
 from service.lifecycle.evaluation.confidence import share
 from service.lifecycle.evaluation.plots import BLUE, GREY, RED, labelled_axes, plots
 from service.lifecycle.evaluation.quality import NAMES
-from service.lifecycle.evaluation.version_quality import NEAR, Judgement, Part
+from service.lifecycle.evaluation.version_quality import NEAR, Part, VersionQuality
 from service.lifecycle.training.model_card import number, spoken
 
 MINUTE = "%Y-%m-%d %H:%M"
@@ -43,7 +43,9 @@ img { width: 100%; height: auto; }
 """
 
 
-def report(judged: Judgement, entry: Evaluation, earlier: Sequence[Evaluation], others: Sequence[Judgement]) -> str:
+def report(
+    judged: VersionQuality, entry: Evaluation, earlier: Sequence[Evaluation], others: Sequence[VersionQuality]
+) -> str:
     """The report on the headline version, with the other versions beside it and earlier evaluations before it."""
     whole, manifest = judged.whole, judged.manifest
     worth = judged.business
@@ -127,12 +129,12 @@ def _parts(kind: str, parts: Iterable[Part]) -> str:
     return _table(header, rows)
 
 
-def _named(judged: Judgement) -> Part:
+def _named(judged: VersionQuality) -> Part:
     whole = judged.whole
     return Part(judged.manifest.version, whole.leads, whole.converted, whole.contacted, whole.mean_score, whole.figures)
 
 
-def _plots(judged: Judgement, entries: Sequence[Evaluation]) -> str:
+def _plots(judged: VersionQuality, entries: Sequence[Evaluation]) -> str:
     manifest = judged.manifest
     images = []
     with mpl.rc_context(PICTURES):
@@ -146,7 +148,7 @@ def _plots(judged: Judgement, entries: Sequence[Evaluation]) -> str:
     return "\n".join(images)
 
 
-def distribution(judged: Judgement) -> Figure:
+def distribution(judged: VersionQuality) -> Figure:
     """How the scores of those who converted and of the others are distributed, and where the threshold lies."""
     figure, axes = labelled_axes("Score", "Share of these leads")
     bins = [i / 40 for i in range(41)]

@@ -21,7 +21,7 @@ COLUMNS = ("lead_id", "time", "model_version", "score", "decision", "band", "lat
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredLeads:
     """Scored leads, oldest first: `table` has COLUMNS, `inputs` the features as received, one dict a row of it.
 
     Each lead is there once, with the score it was given first: that is the one that people acted on. Trials, which are
@@ -38,14 +38,14 @@ class Scored:
     def __len__(self) -> int:
         return len(self.table)
 
-    def select(self, rows: pd.Series) -> "Scored":
+    def select(self, rows: pd.Series) -> "ScoredLeads":
         """Those of the leads for which this mask holds."""
         kept = np.flatnonzero(rows.to_numpy())
         table, inputs = self.table.iloc[kept].reset_index(drop=True), [self.inputs[i] for i in kept]
         return replace(self, table=table, inputs=inputs)
 
 
-def read_scored(predictions: Storage, since: datetime, until: datetime) -> Scored:
+def read_scored(predictions: Storage, since: datetime, until: datetime) -> ScoredLeads:
     """The leads scored in [since, until). What is broken is in `broken`, to be set aside. Raises StorageError."""
     found, broken = [], []
     for key in _keys(predictions, since, until):
@@ -57,7 +57,7 @@ def read_scored(predictions: Storage, since: datetime, until: datetime) -> Score
     return as_scored(found, broken)
 
 
-def as_scored(found: Sequence[PredictionRecord[dict[str, Value]]], broken: Sequence[Rejected] = ()) -> Scored:
+def as_scored(found: Sequence[PredictionRecord[dict[str, Value]]], broken: Sequence[Rejected] = ()) -> ScoredLeads:
     """The leads of these records."""
     # A retried request has a record of its own; the earliest is the score that was acted on.
     leads = [r for r in found if not r.lead_id.startswith(records.TRIALS)]
@@ -68,7 +68,7 @@ def as_scored(found: Sequence[PredictionRecord[dict[str, Value]]], broken: Seque
     kept = list(first.values())
     table = pd.DataFrame({name: [getattr(r, name) for r in kept] for name in COLUMNS}, columns=list(COLUMNS))
     table["time"] = pd.to_datetime(table["time"], utc=True)
-    return Scored(table, [r.inputs for r in kept], len(found), len(leads) - len(kept), tuple(broken))
+    return ScoredLeads(table, [r.inputs for r in kept], len(found), len(leads) - len(kept), tuple(broken))
 
 
 def prepare(schema: LeadSchema, inputs: Sequence[dict[str, Value]]) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 
 from service.history import BandOutcome, Estimate
 from service.lifecycle.evaluation.confidence import estimates
-from service.lifecycle.evaluation.outcomes import Judged
+from service.lifecycle.evaluation.outcomes import LabelledScores
 from service.lifecycle.evaluation.quality import Mask, Scores, Target, contacts_made
 from service.lifecycle.evaluation.scored import prepare
 from service.lifecycle.promotion.gate import Rules, segments
@@ -36,7 +36,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class VersionQuality:
     """One version's leads in figures. `near_threshold` is a share, `latency_ms` goes by PERCENTILES."""
 
     manifest: Manifest
@@ -67,7 +67,7 @@ class Judgement:
         )
 
 
-def judge_version(manifest: Manifest, judged: Judged) -> Judgement:
+def judge_version(manifest: Manifest, judged: LabelledScores) -> VersionQuality:
     """All figures of these leads, which the version scored. Bands and decisions are those that were answered.
 
     The team made the contacts that were decided on, as far as it could, best scores first.
@@ -95,7 +95,7 @@ def judge_version(manifest: Manifest, judged: Judged) -> Judgement:
     parts = segments(manifest.lead_schema, prepare(manifest.lead_schema, judged.scored.inputs), target, PARTS)
     near = np.abs(scores - manifest.threshold) <= NEAR * manifest.threshold
     latency = np.percentile(table["latency_ms"], PERCENTILES) if len(table) else np.zeros(len(PERCENTILES))
-    return Judgement(
+    return VersionQuality(
         manifest,
         target,
         scores,

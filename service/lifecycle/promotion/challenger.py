@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from service.lifecycle.data.leads import Leads
 from service.lifecycle.data.source import Source
-from service.lifecycle.evaluation.labelled import Matured, select
+from service.lifecycle.evaluation.labelled import LabelledLeads, select
 from service.lifecycle.evaluation.quality import Scores, Target, figures
 from service.lifecycle.promotion import gate
 from service.lifecycle.promotion.gate import Contender, Rules, Verdict
@@ -50,7 +50,7 @@ class Challenge:
 
 
 def challenge(
-    matured: Matured, champion: Bundle, source: Source, recipe: Fit | None = None, rules: Rules | None = None
+    matured: LabelledLeads, champion: Bundle, source: Source, recipe: Fit | None = None, rules: Rules | None = None
 ) -> Challenge:
     """Train a challenger on the leads before the window, and compare both models on the window."""
     rules = rules or Rules()
@@ -130,7 +130,7 @@ def by_recipe(source: Source) -> Fit:
     return fit_by
 
 
-def refit(matured: Matured, chosen: Selection, source: Source) -> Selection:
+def refit(matured: LabelledLeads, chosen: Selection, source: Source) -> Selection:
     """The same candidate, fitted on all leads, the window too; the figures stay those of the challenger."""
     leads = matured.leads
     pipeline = candidates(leads.schema, leads.frame)[chosen.candidate]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from service.lifecycle.data.leads import Leads
-from service.lifecycle.data.source import Recipe, Source
+from service.lifecycle.data.source import Source, TrainingRecipe
 from service.lifecycle.evaluation.quality import NAMES
 from service.lifecycle.training.selection import Selection
 from service.model.bundle import Manifest
@@ -73,7 +73,7 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
     return "\n\n".join(sections) + "\n"
 
 
-def _recipe(recipe: Recipe) -> str:
+def _recipe(recipe: TrainingRecipe) -> str:
     named = f" The recipe names {spoken(recipe.candidate)}." if recipe.candidate != "best" else ""
     if recipe.half_life_leads is None:
         return named

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from service.lifecycle.data.leads import Leads
-from service.lifecycle.data.source import Metric, Recipe
+from service.lifecycle.data.source import Metric, TrainingRecipe
 from service.lifecycle.evaluation.quality import Scores, Target, figures
 from service.lifecycle.training.candidates import candidates
 from service.model.bundle import Economics
@@ -109,7 +109,7 @@ def select(
     leads: Leads,
     metric: Metric,
     economics: Economics,
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     seed: int = 0,
     tell: Progress = lambda _: None,
 ) -> Selection:
@@ -160,7 +160,7 @@ def cross_validate(
 
 
 def fit(
-    pipeline: Pipeline, frame: pd.DataFrame, target: Target, unseen: pd.DataFrame, recipe: Recipe | None = None
+    pipeline: Pipeline, frame: pd.DataFrame, target: Target, unseen: pd.DataFrame, recipe: TrainingRecipe | None = None
 ) -> Scores:
     """Fit the pipeline in place, on leads oldest first, weighted as the recipe says; score the unseen leads.
 

@@ -14,9 +14,9 @@ import pytest
 from infra import releases
 from infra.environments import DEV, PROD
 from infra.operations import deploy, rollout, smoke
-from infra.operations.apply import Shown
+from infra.operations.apply import DryRunTerraform
 from infra.operations.deployment import NAMESPACE, POINTER, Deploy
-from infra.operations.images import Recipe
+from infra.operations.images import ImageRecipe
 from infra.operations.programs import Programs
 from infra.rehearsal import schema_cache, terraform
 from infra.rehearsal.isolation import environment
@@ -93,9 +93,9 @@ class Site:
             Deploy(
                 DEV,
                 given.pop("allowed", {}),
-                Shown(("terraform",), "") if dry else terraform.find(),
+                DryRunTerraform(("terraform",), "") if dry else terraform.find(),
                 Programs(self.environ, dry),
-                recipe=Recipe(BASE, scan_seconds=self.patience, every_seconds=0.01, **given.pop("recipe", {})),
+                recipe=ImageRecipe(BASE, scan_seconds=self.patience, every_seconds=0.01, **given.pop("recipe", {})),
                 folder=self.folder / "deploy",
                 file=self.file,
                 door=self.door.url,
@@ -321,7 +321,7 @@ def test_what_is_not_committed_is_not_released(site: Site, said: Said) -> None:
 @pytest.mark.parametrize("base", ["", "python:3.11-slim-bookworm"])
 def test_a_base_image_without_a_digest_is_refused(base: str, site: Site, said: Said) -> None:
     site.cloud.forget()
-    made = Deploy(DEV, {}, terraform.find(), Programs(site.environ), recipe=Recipe(base), file=site.file)
+    made = Deploy(DEV, {}, terraform.find(), Programs(site.environ), recipe=ImageRecipe(base), file=site.file)
     assert deploy.run(made) == 1
     assert "a release needs one by digest" in said()[1]
     assert site.cloud.calls("docker") == 0
@@ -574,7 +574,7 @@ def test_the_sample_is_not_deployed_where_somebody_is_paged(site: Site, said: Sa
 
 def test_a_dry_run_shows_what_would_be_done_where_the_lead_source_is_still_the_sample(site: Site, said: Said) -> None:
     programs = Programs(site.environ, dry=True)
-    dry = Deploy(PROD, {}, Shown(("terraform",), ""), programs, build=False, file=site.file)
+    dry = Deploy(PROD, {}, DryRunTerraform(("terraform",), ""), programs, build=False, file=site.file)
     assert deploy.run(dry) == 0
     said()
 

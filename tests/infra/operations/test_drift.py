@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.operations.drift import Drift, drift, markdown
+from infra.operations.drift import StackDrift, drift, markdown
 from infra.rehearsal.synthesis import Stack, readable
 from infra.rehearsal.terraform import Terraform
 from tests.infra.conftest import Stacks
@@ -54,7 +54,7 @@ def test_drift_is_found_stack_by_stack_and_shows_no_value(
 
 def test_a_changed_output_alone_is_drift(engine: Terraform, environ: dict[str, str], tmp_path: Path) -> None:
     outputs = stack("outputs", output={"o": {"value": "a"}})
-    assert list(drift([outputs], engine, tmp_path / "d", environ)) == [Drift("outputs", changes=("an output",))]
+    assert list(drift([outputs], engine, tmp_path / "d", environ)) == [StackDrift("outputs", changes=("an output",))]
 
 
 def test_the_stacks_whose_state_the_planner_may_not_read_are_left_out(stacks: Stacks) -> None:

@@ -12,7 +12,7 @@ from monitoring import catalogue
 from monitoring.alerts import Severity
 from monitoring.review import __main__ as review
 from monitoring.review import diff
-from monitoring.review.diff import Change
+from monitoring.review.diff import AlertChange
 from monitoring.simulation.firing import replay
 
 ALERTS = {alert.name: alert for alert in catalogue.alerts()}
@@ -57,13 +57,15 @@ def test_what_fires_otherwise_is_a_change_and_what_reads_otherwise_is_none() -> 
         replace(SPOOL, severity=Severity.TICKET),
         TIGHT,
     ):
-        assert diff.changes([SPOOL], [other]) == [Change("SpoolHalfFull", SPOOL, other)]
-    assert diff.changes([SPOOL], []) == [Change("SpoolHalfFull", SPOOL, None)]
-    assert diff.changes([], [SPOOL]) == [Change("SpoolHalfFull", None, SPOOL)]
+        assert diff.changes([SPOOL], [other]) == [AlertChange("SpoolHalfFull", SPOOL, other)]
+    assert diff.changes([SPOOL], []) == [AlertChange("SpoolHalfFull", SPOOL, None)]
+    assert diff.changes([], [SPOOL]) == [AlertChange("SpoolHalfFull", None, SPOOL)]
 
 
 def test_the_sheet_has_a_row_for_each_change() -> None:
-    told = diff.markdown([Change("A", SPOOL, TIGHT, (0, 3)), Change("B", None, READY, (None, 1))], "In 30 days.")
+    told = diff.markdown(
+        [AlertChange("A", SPOOL, TIGHT, (0, 3)), AlertChange("B", None, READY, (None, 1))], "In 30 days."
+    )
     assert told.splitlines()[:3] == ["## Alerts in the replay", "", "In 30 days."]
     assert "| A | > 128,000,000 for 5 min, page | > 1,000 for 5 min, page | 0 | 3 |" in told
     assert (
@@ -74,7 +76,7 @@ def test_the_sheet_has_a_row_for_each_change() -> None:
 
 def test_what_is_asked_of_something_else_is_said_to_be() -> None:
     other = replace(SPOOL, expr=SPOOL.expr.replace("max by", "min by"))
-    ((_, old, new, *_),) = diff.rows([Change("A", SPOOL, other)])
+    ((_, old, new, *_),) = diff.rows([AlertChange("A", SPOOL, other)])
     assert new == f"{old}, of something else"
 
 
@@ -90,8 +92,8 @@ def test_an_unknown_commit_is_a_failure_and_too_many_days_are_wrong_use(capsys: 
 @pytest.mark.skipif(not shutil.which("prometheus"), reason="no prometheus: scripts/install-system brings it")
 def test_an_alert_that_is_made_too_tight_fires_more_often_in_the_same_days() -> None:
     with replay(0, 1) as told:
-        (counted,) = diff.counted([Change("SpoolHalfFull", SPOOL, TIGHT)], told)
-        (gone,) = diff.counted([Change("SpoolHalfFull", SPOOL, None)], told)
+        (counted,) = diff.counted([AlertChange("SpoolHalfFull", SPOOL, TIGHT)], told)
+        (gone,) = diff.counted([AlertChange("SpoolHalfFull", SPOOL, None)], told)
     before, after = counted.fired
     assert before == 0
     assert after

@@ -11,7 +11,7 @@ from service.api import batching
 from service.api.admission import Admission
 from service.api.batching import Batcher
 from service.api.problem import Problem
-from service.api.scorer import Asked, Scored, Scorer
+from service.api.scorer import BatchResult, Scorer, ScoreRequest
 from service.api.spool import Spool
 from service.api.watcher import Watcher
 from service.model import bundle
@@ -27,7 +27,7 @@ class Observed(Scorer):
     slow_s = 0.0
     calls: list[int]
 
-    def score(self, together: Sequence[Asked], explain: bool = False) -> Scored:
+    def score(self, together: Sequence[ScoreRequest], explain: bool = False) -> BatchResult:
         self.calls.append(len(together))
         done = time.thread_time() + self.slow_s
         while time.thread_time() < done:
@@ -59,7 +59,7 @@ class Bench:
         """What each is answered, an exception where it is refused, all being ready at once."""
 
         async def request(number: int, body: bytes) -> bytes:
-            return await self.batcher.ask(Asked(body, f"request-{number}", time.perf_counter()))
+            return await self.batcher.ask(ScoreRequest(body, f"request-{number}", time.perf_counter()))
 
         async def run() -> list[Any]:
             return await asyncio.gather(*(request(*each) for each in enumerate(bodies)), return_exceptions=True)
@@ -112,7 +112,7 @@ def test_it_waits_while_more_come_and_no_longer_than_some_looks(bench: Bench) ->
     async def run(looks: int) -> None:
         waiting = []
         for _ in range(looks):
-            waiting.append(bench.batcher.ask(Asked(body(LEADS[0]), "one", time.perf_counter())))
+            waiting.append(bench.batcher.ask(ScoreRequest(body(LEADS[0]), "one", time.perf_counter())))
             await asyncio.sleep(0)
         await asyncio.gather(*waiting)
 
@@ -120,7 +120,7 @@ def test_it_waits_while_more_come_and_no_longer_than_some_looks(bench: Bench) ->
     assert bench.scorer.calls == [3]
     bench.scorer.calls.clear()
     asyncio.run(run(20))
-    assert 2 <= len(bench.scorer.calls) <= 20 / batching.LOOKS + 1
+    assert 2 <= len(bench.scorer.calls) <= 20 / batching.GATHER_PASSES + 1
 
 
 def test_a_bad_request_is_refused_alone(bench: Bench) -> None:
@@ -167,7 +167,7 @@ def test_what_the_queue_has_no_time_for_is_refused_as_it_comes(
 
     def ask() -> bool:
         try:
-            waiting.append(bench.batcher.ask(Asked(body(LEADS[0]), "one", time.perf_counter())))
+            waiting.append(bench.batcher.ask(ScoreRequest(body(LEADS[0]), "one", time.perf_counter())))
         except Problem as refusal:
             return (refusal.status, refusal.retry_s) != (503, 1)
         return True
@@ -190,8 +190,8 @@ def test_what_the_queue_has_no_time_for_is_refused_as_it_comes(
 
 def test_who_went_away_holds_up_nobody(bench: Bench) -> None:
     async def run() -> bytes:
-        gone = bench.batcher.ask(Asked(body(LEADS[0]), "gone", time.perf_counter()))
-        stays = bench.batcher.ask(Asked(body(LEADS[1]), "stays", time.perf_counter()))
+        gone = bench.batcher.ask(ScoreRequest(body(LEADS[0]), "gone", time.perf_counter()))
+        stays = bench.batcher.ask(ScoreRequest(body(LEADS[1]), "stays", time.perf_counter()))
         gone.cancel()
         return await stays
 

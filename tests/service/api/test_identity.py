@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from service.api import authenticate, identity
 from service.api.authenticate import HEADER, Authenticate
-from service.api.identity import Audience, Keys, Refused, Unavailable, UnknownKey, Verifier
+from service.api.identity import Audience, IdentityRefused, Keys, Unavailable, UnknownKey, Verifier
 from service.storage import open_storage
 from tests.service import forge
 from tests.service.api.issuer import AUDIENCE, Issuer
@@ -104,7 +104,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 def refused(verifier: Verifier, assertion: str) -> str:
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(IdentityRefused) as refusal:
         verify(verifier, assertion)
     return refusal.value.reason
 
@@ -351,7 +351,7 @@ def test_no_garbage_is_let_in(assertion: str) -> None:
         def get(self) -> str:
             return AUDIENCE
 
-    with pytest.raises((Refused, UnknownKey)):
+    with pytest.raises((IdentityRefused, UnknownKey)):
         Verifier(Fixed(Path("unused")), Keys("http://127.0.0.1:9")).verify(assertion)
 
 

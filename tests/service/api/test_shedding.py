@@ -215,7 +215,7 @@ def test_many_refusals_in_a_row_are_not_one_slow_request() -> None:
     async def conversation(connection: Connection, _: Wire) -> None:
         for second in range(30):
             connection.data_received(HEAD + b"Content-Length: 2\r\n\r\n{")
-            connections._hurry(connection, float(second), 5.0)
+            connections._close_if_stalled(connection, float(second), 5.0)
             connection.data_received(b"}")
 
     _, answers, closed = talk(conversation)

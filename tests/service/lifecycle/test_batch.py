@@ -61,9 +61,9 @@ def as_parquet(rows: list[dict[str, Any]]) -> bytes:
     return sink.getvalue()
 
 
-def made(served: Bundle, places: tuple[Storage, Storage], **options: Any) -> batch.Batch:
+def made(served: Bundle, places: tuple[Storage, Storage], **options: Any) -> batch.BatchJob:
     options = {"as_format": None, "threads": 2, "say": lambda _: None, "form": Form()} | options
-    return batch.Batch(served, leads=places[0], out=places[1], **options)
+    return batch.BatchJob(served, leads=places[0], out=places[1], **options)
 
 
 def written(out: Storage) -> dict[str, list[dict[str, Any]]]:

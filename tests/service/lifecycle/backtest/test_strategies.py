@@ -10,9 +10,9 @@ import pytest
 from service.lifecycle.backtest.__main__ import recorded
 from service.lifecycle.backtest.measures import figures, measure
 from service.lifecycle.backtest.strategies import Keep, Kept, always, closed_loop, follow, never, on_trigger
-from service.lifecycle.backtest.world import World, build
+from service.lifecycle.backtest.world import History, build
 from service.lifecycle.data.sample import Drift, Sample, generate
-from service.lifecycle.data.source import Recipe, Source, load_source
+from service.lifecycle.data.source import Source, TrainingRecipe, load_source
 from service.lifecycle.evaluation.quality import contacts_made
 from service.model.bundle import Economics
 
@@ -27,11 +27,11 @@ FIRST, SIZE, ROWS = 2_000, 1_000, 7_000
 
 def source(file: Path) -> Source:
     sample = load_source(EXAMPLES / "sample.toml")
-    recipe = Recipe(candidate="logistic_regression", half_life_leads=2_000)
+    recipe = TrainingRecipe(candidate="logistic_regression", half_life_leads=2_000)
     return sample.model_copy(update={"sample": None, "path": str(file), "recipe": recipe, "metric": "roc_auc"})
 
 
-def turned(folder: Path, name: str, future: int = ROWS) -> World:
+def turned(folder: Path, name: str, future: int = ROWS) -> History:
     """Leads whose engagement stops to matter with the first block; from the row `future` on all outcomes are turned."""
     drift = Drift(kind="concept", start=FIRST / ROWS)
     frame = generate(Sample(rows=ROWS, seed=4, drift=drift)).frame.drop(columns="contract_value")
@@ -45,11 +45,11 @@ def turned(folder: Path, name: str, future: int = ROWS) -> World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def world(tmp_path_factory: pytest.TempPathFactory) -> History:
     return turned(tmp_path_factory.mktemp("world"), "as-it-is")
 
 
-def followed(world: World, keep: Keep, folder: Path, tracking: str = "") -> Kept:
+def followed(world: History, keep: Keep, folder: Path, tracking: str = "") -> Kept:
     return follow(world, keep, folder, tracking, lambda _: None)
 
 
@@ -62,14 +62,14 @@ def decided(kept: Kept, end: int) -> list[tuple[int, str, str, int, str]]:
     return [(e.block, e.action, e.reason, e.fits, e.drift) for e in kept.events if e.block < end]
 
 
-def test_never_serves_its_first_model_for_good(world: World, tmp_path: Path) -> None:
+def test_never_serves_its_first_model_for_good(world: History, tmp_path: Path) -> None:
     kept = followed(world, never, tmp_path)
     assert kept.judged.scored.table["model_version"].nunique() == 1
     assert [(event.block, event.action) for event in kept.events] == [(0, "trained")]
     assert len(kept.judged.target) == ROWS - FIRST
 
 
-def test_what_comes_later_changes_nothing_before(world: World, tmp_path: Path) -> None:
+def test_what_comes_later_changes_nothing_before(world: History, tmp_path: Path) -> None:
     """From block 2 on all outcomes are turned; they are final when block 4 begins, so until then nothing may change."""
     other = turned(tmp_path, "other", FIRST + 2 * SIZE)
     for name, keep in {"trigger": on_trigger, "always": always}.items():
@@ -81,7 +81,7 @@ def test_what_comes_later_changes_nothing_before(world: World, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_the_closed_loop_promotes_what_repairs_the_scores_and_sees_nothing_of_what_comes_later(
-    world: World, tmp_path: Path
+    world: History, tmp_path: Path
 ) -> None:
     other, tracking = turned(tmp_path, "other", FIRST + 2 * SIZE), recorded(tmp_path / "mlflow", "sample")
     was, now = (followed(w, closed_loop, tmp_path / place, tracking) for w, place in ((world, "a"), (other, "b")))

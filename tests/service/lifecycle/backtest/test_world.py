@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from service.lifecycle.backtest.world import World, build, lead_id
+from service.lifecycle.backtest.world import History, build, lead_id
 from service.lifecycle.data.leads import load, read_raw
 from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import Source, SourceError, load_source
@@ -27,11 +27,11 @@ def sample(count: int = 1_000) -> Source:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def world(tmp_path_factory: pytest.TempPathFactory) -> History:
     return build(sample(1_050), tmp_path_factory.mktemp("world"), 400, 200)
 
 
-def test_the_sources_file_ends_where_the_first_block_begins(world: World) -> None:
+def test_the_sources_file_ends_where_the_first_block_begins(world: History) -> None:
     own = load(world.source)
     assert len(own.target) == 400
     assert own.schema == world.leads.schema
@@ -47,7 +47,7 @@ def test_a_column_that_comes_to_life_only_later_is_none_of_the_schema(tmp_path: 
     assert "later" not in build(source, tmp_path / "world", 400, 200).leads.frame.columns
 
 
-def test_blocks_follow_each_other_and_the_last_takes_what_is_left(world: World) -> None:
+def test_blocks_follow_each_other_and_the_last_takes_what_is_left(world: History) -> None:
     assert [(block.start, block.stop) for block in world.blocks] == [(400, 600), (600, 800), (800, 1050)]
     assert world.begins(1) - world.begins(0) == world.period
 
@@ -61,10 +61,10 @@ def test_rows_that_are_not_in_time_order_are_put_so(tmp_path: Path) -> None:
     assert build(mixed, tmp_path / "b", 400, 200).leads.frame.equals(straight.leads.frame)
 
 
-def test_an_outcome_is_judged_two_blocks_later_and_not_before(world: World, tmp_path: Path) -> None:
+def test_an_outcome_is_judged_two_blocks_later_and_not_before(world: History, tmp_path: Path) -> None:
     leads, predictions, models = (Folder(tmp_path / name) for name in ("leads", "predictions", "models"))
     served = bundle.load(models, release(models))
-    world = World(world.source, world.leads, _inputs(1_050), world.blocks, world.period)
+    world = History(world.source, world.leads, _inputs(1_050), world.blocks, world.period)
     judged, known = [], []
     for block in range(5):
         world.deliver(block, leads)

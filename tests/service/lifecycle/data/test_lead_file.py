@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from service.lifecycle.data.lead_file import BLOCK, ROWS, Batch, LeadFile
+from service.lifecycle.data.lead_file import BLOCK, ROWS, LeadBatch, LeadFile
 from service.lifecycle.data.source import SourceError
 
 
@@ -15,7 +15,7 @@ def opened(folder: Path, data: bytes, delimiter: str | None = None) -> LeadFile:
     return LeadFile("leads", io.FileIO(folder / "leads"), len(data), delimiter)
 
 
-def read(folder: Path, data: bytes, repeating: tuple[str, ...] = ("b",)) -> list[Batch]:
+def read(folder: Path, data: bytes, repeating: tuple[str, ...] = ("b",)) -> list[LeadBatch]:
     with opened(folder, data) as leads:
         batches = list(leads.batches(("a", "b"), repeating))
         assert leads.share() == 1
@@ -28,7 +28,7 @@ def as_parquet(**columns: object) -> bytes:
     return sink.getvalue()
 
 
-def values(batches: list[Batch]) -> list[dict[str, object]]:
+def values(batches: list[LeadBatch]) -> list[dict[str, object]]:
     return [row for batch in batches for row in batch.cells.to_pylist()]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.lifecycle.data.source import Recipe, Source, SourceError, load_source
+from service.lifecycle.data.source import Source, SourceError, TrainingRecipe, load_source
 
 EXAMPLES = Path(__file__).parents[4] / "service" / "examples"
 
@@ -53,7 +53,7 @@ def test_the_template_with_every_optional_key_uncommented_is_valid_but_for_the_s
     lines = (EXAMPLES / "crm_template.toml").read_text().splitlines()
     keys = (
         *Source.model_fields,
-        *Recipe.model_fields,
+        *TrainingRecipe.model_fields,
         "contacts_per_1000_leads",
         "days_since_last_contact",
         "postal_code",
@@ -67,7 +67,7 @@ def test_the_template_with_every_optional_key_uncommented_is_valid_but_for_the_s
     source = load_source(written(tmp_path, full.replace("rows_in_time_order = true", "")))
     assert source.kinds == {"postal_code": "category"}
     assert source.economics.contacts_per_1000_leads == 250
-    assert source.recipe == Recipe(candidate="logistic_regression", half_life_leads=20_000)
+    assert source.recipe == TrainingRecipe(candidate="logistic_regression", half_life_leads=20_000)
 
 
 def test_a_complete_source_is_read_as_written(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_complete_source_is_read_as_written(tmp_path: Path) -> None:
     assert source.economics.contacts_per_1000_leads == 1000
     assert source.location == str(tmp_path / "leads.csv")
     assert not source.in_time_order
-    assert source.recipe == Recipe(candidate="best", half_life_leads=None)
+    assert source.recipe == TrainingRecipe(candidate="best", half_life_leads=None)
 
 
 def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from service.lifecycle.data.leads import Leads, OutcomeValues
-from service.lifecycle.evaluation.labelled import Matured, join, select
-from service.lifecycle.evaluation.outcomes import Judged
+from service.lifecycle.evaluation.labelled import LabelledLeads, join, select
+from service.lifecycle.evaluation.outcomes import LabelledScores
 from service.lifecycle.evaluation.scored import as_scored
 from service.lifecycle.promotion.challenger import ENOUGH, MOST, window
 from service.lifecycle.promotion.gate import Rules
@@ -40,7 +40,7 @@ def own(ids: list[str] | None, days: list[float] | None, in_order: bool = True) 
     )
 
 
-def judged(**days: float) -> Judged:
+def judged(**days: float) -> LabelledScores:
     """Scored leads that did not convert, by id."""
     found: list[PredictionRecord[dict[str, Value]]] = [
         PredictionRecord(
@@ -56,7 +56,7 @@ def judged(**days: float) -> Judged:
         )
         for lead, at in days.items()
     ]
-    return Judged(as_scored(found), np.zeros(len(found), dtype=np.int8), 0, 0)
+    return LabelledScores(as_scored(found), np.zeros(len(found), dtype=np.int8), 0, 0)
 
 
 def provenance(rows: int | None, until: datetime | None, trained: datetime = START) -> Provenance:
@@ -88,7 +88,7 @@ def test_own_leads_without_a_time_come_first() -> None:
     every = join(own(None, None), judged(x=2, y=1))
     assert every.leads.frame["pages"].tolist() == [0, 1, 2, 3, 101, 102]
     assert every.seen() == (4, day(2))
-    assert Matured.whole(own(None, None)).seen() == (4, None)
+    assert LabelledLeads.whole(own(None, None)).seen() == (4, None)
 
 
 def test_the_same_leads_have_the_same_digest_and_others_another() -> None:
@@ -102,7 +102,7 @@ def test_what_a_model_has_not_seen_is_later_or_further_down_the_file() -> None:
     untimed = join(own(None, None), judged(x=2, y=9))
     assert untimed.unseen(provenance(3, None)).tolist() == [False, False, False, True, True, True]
     assert untimed.unseen(provenance(4, day(2))).tolist() == [False] * 5 + [True]
-    assert Matured.whole(own(None, None)).unseen(provenance(3, None)).tolist() == [False, False, False, True]
+    assert LabelledLeads.whole(own(None, None)).unseen(provenance(3, None)).tolist() == [False, False, False, True]
 
 
 def test_where_no_order_is_known_only_scored_leads_count_as_unseen() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from service.lifecycle.data.leads import load
 from service.lifecycle.data.sample import Sample
-from service.lifecycle.data.source import Recipe, load_source
-from service.lifecycle.evaluation.labelled import Matured
+from service.lifecycle.data.source import TrainingRecipe, load_source
+from service.lifecycle.evaluation.labelled import LabelledLeads
 from service.lifecycle.promotion.challenger import ENOUGH, MOST, refit, window
 from service.lifecycle.promotion.gate import Rules
 from service.lifecycle.training.selection import Selection, Split
@@ -45,12 +45,12 @@ def test_with_too_few_leads_or_conversions_there_is_no_window(unseen: int, every
 
 
 def test_a_model_that_is_fitted_again_keeps_its_figures_and_the_threshold_but_not_its_scores() -> None:
-    recipe = Recipe(candidate="logistic_regression")
+    recipe = TrainingRecipe(candidate="logistic_regression")
     source = load_source(SOURCE).model_copy(update={"sample": Sample(rows=1_000), "recipe": recipe})
     leads, rows = load(source), np.arange(700, 1_000)
     judged = np.full(300, 0.9)
     chosen = Selection(recipe.candidate, None, Split(rows, rows, ""), leads.target[rows], judged, 0.95, {}, {}, ())
-    again = refit(Matured.whole(leads), chosen, source)
+    again = refit(LabelledLeads.whole(leads), chosen, source)
     own = again.pipeline.predict_proba(leads.frame.iloc[rows])[:, 1]
     assert np.array_equal(again.served, own)
     assert (again.scores.tolist(), again.threshold) == (judged.tolist(), 0.95)

@@ -12,7 +12,7 @@ from sklearn.base import clone
 
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.sample import Sample
-from service.lifecycle.data.source import Metric, Recipe, Source, load_source
+from service.lifecycle.data.source import Metric, Source, TrainingRecipe, load_source
 from service.lifecycle.evaluation.quality import NAMES, figures
 from service.lifecycle.training.candidates import candidates
 from service.lifecycle.training.selection import (
@@ -40,7 +40,7 @@ def sample(rows: int, seed: int = 1) -> tuple[Source, Leads]:
 @cache
 def selected(metric: Metric) -> tuple[Leads, Selection]:
     _, leads = sample(700, seed=6)  # of these leads one candidate ranks better and the other earns more
-    return leads, select(leads, metric, MONEY, Recipe())
+    return leads, select(leads, metric, MONEY, TrainingRecipe())
 
 
 def test_the_most_recent_leads_are_held_out_where_time_is_known() -> None:
@@ -83,7 +83,7 @@ def test_the_metric_decides_which_candidate_is_chosen() -> None:
 def test_a_candidate_that_the_recipe_names_is_chosen_whatever_the_metric_says() -> None:
     leads, by_profit = selected("profit")
     (other,) = set(by_profit.held_out) - {by_profit.candidate}
-    chosen = select(leads, "profit", MONEY, Recipe(candidate=other))
+    chosen = select(leads, "profit", MONEY, TrainingRecipe(candidate=other))
     assert chosen.candidate == other
     assert chosen.held_out == by_profit.held_out
 
@@ -95,7 +95,7 @@ def test_with_a_half_life_a_model_follows_the_youngest_leads() -> None:
     for pipeline in pipelines.values():
         alike, youngest = (
             fit(clone(pipeline), leads.frame, turned, leads.frame, recipe).mean()
-            for recipe in (Recipe(), Recipe(half_life_leads=100))
+            for recipe in (TrainingRecipe(), TrainingRecipe(half_life_leads=100))
         )
         assert alike < 0.4
         assert youngest > 0.6
@@ -109,7 +109,7 @@ def test_a_weight_halves_with_each_half_life() -> None:
 
 def test_a_recipe_can_name_every_candidate() -> None:
     _, leads = sample(100)
-    assert set(get_args(Recipe.model_fields["candidate"].annotation)) == {
+    assert set(get_args(TrainingRecipe.model_fields["candidate"].annotation)) == {
         "best",
         *candidates(leads.schema, leads.frame),
     }
