@@ -151,7 +151,7 @@ def test_without_a_model_all_are_refused(bench: Bench) -> None:
 
 
 def test_large_requests_are_scored_one_after_the_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "TOGETHER_BYTES", 3 * len(body(LEADS[10])))
+    monkeypatch.setattr(batching, "MAX_BATCH_BYTES", 3 * len(body(LEADS[10])))
     bench.ask(body(*LEADS), *[body(LEADS[10])] * 5, body(*LEADS))
     assert bench.scorer.calls == [1, 3, 2, 1]
 
@@ -159,8 +159,8 @@ def test_large_requests_are_scored_one_after_the_other(bench: Bench, monkeypatch
 def test_what_the_queue_has_no_time_for_is_refused_as_it_comes(
     make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batching, "TOGETHER_BYTES", 0)
-    monkeypatch.setattr(batching, "LOOKS", 0)
+    monkeypatch.setattr(batching, "MAX_BATCH_BYTES", 0)
+    monkeypatch.setattr(batching, "GATHER_PASSES", 0)
     bench = make(queue_s=0.05)
     bench.scorer.slow_s = 0.01
     waiting: list[asyncio.Future[bytes]] = []
