@@ -9,6 +9,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+UPTIME_CHECK_LOCATIONS = (
+    "usa-iowa",
+    "usa-oregon",
+    "usa-virginia",
+    "eur-belgium",
+    "sa-brazil-sao_paulo",
+    "apac-singapore",
+)
+"""Values of the label checker_location, one for each place that asks."""
+
 
 class Kind(StrEnum):
     """What a sample says, in the words of Cloud Monitoring's own lists."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from monitoring.alerts import Severity
 from monitoring.catalogue import promises
-from monitoring.proof.scenarios.front_door import SIX
+from monitoring.google import UPTIME_CHECK_LOCATIONS
 from monitoring.simulation.world import BEFORE, DAY, EPOCH, HOUR, JOBS, PODS, RECORD_BYTES, Array, Track, World
 from monitoring.slos import Slo
 
@@ -111,7 +111,7 @@ def _pods(world: World) -> None:
 
 
 def _way_in(world: World) -> None:
-    for place in SIX:
+    for place in UPTIME_CHECK_LOCATIONS:
         name = "monitoring_googleapis_com:uptime_check_check_passed"
         passed = np.ones(world.minutes)
         for at in world.rng.integers(0, world.minutes - HOUR, world.days // 10):  # a place's own network

@@ -17,11 +17,12 @@ from service.history import DriftCheck
 from service.lifecycle.data.quarantine import set_aside
 from service.lifecycle.drift_detection.estimates import expected
 from service.lifecycle.drift_detection.homogeneity import compare
+from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.scored import ScoredLeads, prepare, read_scored
 from service.lifecycle.promotion.challenger import score
+from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
-from service.lifecycle.training.model_card import number, spoken
 from service.model import bundle
 from service.model.bundle import Bundle, BundleRefused
 
@@ -236,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="N",
         help=f"look further back, {BACK.days} days at most, until there are so many (default: %(default)s)",
     )
-    return run("drift", options, drift, arguments)
+    return run("drift", options, drift, repair, arguments)
 
 
 def _leads(text: str) -> int:

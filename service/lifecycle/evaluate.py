@@ -14,14 +14,15 @@ from service.lifecycle.data.leads import outcome_values
 from service.lifecycle.data.quarantine import Rejected, set_aside
 from service.lifecycle.evaluation import completeness, regressions
 from service.lifecycle.evaluation.completeness import Completeness
+from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.outcomes import LabelledScores, judge, read_outcomes
 from service.lifecycle.evaluation.quality import NAMES
 from service.lifecycle.evaluation.report import report
 from service.lifecycle.evaluation.scored import ScoredLeads, read_scored
 from service.lifecycle.evaluation.version_quality import VersionQuality, judge_version
+from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
-from service.lifecycle.training.model_card import number, spoken
 from service.lifecycle.training.selection import HELD_OUT
 from service.model import bundle
 from service.model.bundle import Pointer
@@ -261,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="URL",
         help="the service's own count of records: its /metrics page, or the base of a Prometheus query API",
     )
-    return run("evaluate", options, evaluate, arguments)
+    return run("evaluate", options, evaluate, repair, arguments)
 
 
 if __name__ == "__main__":

@@ -222,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=COOL_DOWN / timedelta(days=1),
         help="least time since the last retraining or promotion (default: %(default)g)",
     )
-    return runner.run("retrain", options, _work, arguments)
+    return runner.run("retrain", options, _work, repair, arguments)
 
 
 if __name__ == "__main__":

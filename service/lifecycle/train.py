@@ -12,11 +12,12 @@ from rich.table import Table
 from service import tracking
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.source import Source, SourceError, load_source
+from service.lifecycle.evaluation.formatting import spoken
 from service.lifecycle.evaluation.labelled import LabelledLeads
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.runtime.runner import add_places, end_on_sigterm, failed, shown_progress
 from service.lifecycle.training import onnx_export, registration, selection
-from service.lifecycle.training.model_card import choice_rows, figure_rows, spoken
+from service.lifecycle.training.model_card import choice_rows, figure_rows
 from service.lifecycle.training.selection import Progress, Selection, TooFewOutcomes
 from service.model import bundle
 from service.model.bundle import BundleRefused, Manifest, Pointer

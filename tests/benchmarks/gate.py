@@ -20,6 +20,7 @@ from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import Metric, Source, load_source
 from service.lifecycle.evaluation.labelled import select
 from service.lifecycle.evaluation.quality import Scores, figures
+from service.lifecycle.evaluation.segments import segments
 from service.lifecycle.promotion import gate
 from service.lifecycle.promotion.gate import Contender, Rules, Verdict
 from service.lifecycle.runtime.runner import shown_progress
@@ -59,7 +60,8 @@ def trials(count: int, leads: int, metric: Metric) -> Iterator[Trial]:
         blind = replace(mine, frame=mine.frame.assign(**{BLIND: ""}))
         scored = [_scores(source, train, window) for train in (mine, blind, theirs)]
         equal, worse, challenger = (Contender(each, source.economics.threshold) for each in scored)
-        large = gate.segments(window.schema, window.frame, window.target)
+        rules = Rules()
+        large = segments(window.schema, window.frame, window.target, rules.large, rules.segment_outcomes)
         verdicts = [
             gate.decide(window.target, champion, challenger, metric, source.economics, large, seed=seed)
             for champion in (equal, worse)

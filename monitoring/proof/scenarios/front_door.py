@@ -1,9 +1,9 @@
 """Stories of the way in and the way out."""
 
+from monitoring.google import UPTIME_CHECK_LOCATIONS
 from monitoring.proof.cases import Series, Stretch, counter, fires, gauge, stays_silent
 
 BALANCER = 'loadbalancing_googleapis_com:https_request_count{monitored_resource="https_lb_rule"'
-SIX = ("usa-iowa", "usa-oregon", "usa-virginia", "eur-belgium", "sa-brazil-sao_paulo", "apac-singapore")
 
 
 def checks(*failing: tuple[int, int], down: int) -> tuple[Series, ...]:
@@ -15,7 +15,7 @@ def checks(*failing: tuple[int, int], down: int) -> tuple[Series, ...]:
             1,
             *(failing if index < down else ()),
         )
-        for index, place in enumerate(SIX)
+        for index, place in enumerate(UPTIME_CHECK_LOCATIONS)
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from statistics import NormalDist
 
 from service.history import Estimate
-from service.lifecycle.training.model_card import number, spoken
+from service.lifecycle.evaluation.formatting import number, spoken
 
 ALPHA = 0.05
 LOWER_IS_BETTER = ("brier", "calibration_error")

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 
 from service.history import Estimate, Evaluation
 from service.lifecycle.evaluation.confidence import share
+from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.plots import BLUE, GREY, RED, labelled_axes, plots
 from service.lifecycle.evaluation.quality import NAMES
 from service.lifecycle.evaluation.version_quality import NEAR, Part, VersionQuality
-from service.lifecycle.training.model_card import number, spoken
 
 MINUTE = "%Y-%m-%d %H:%M"
 MONEY = ("contacts", "conversions", "revenue", "cost", "profit")

@@ -9,7 +9,7 @@ from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.outcomes import LabelledScores
 from service.lifecycle.evaluation.quality import Mask, Scores, Target, contacts_made
 from service.lifecycle.evaluation.scored import prepare
-from service.lifecycle.promotion.gate import Rules, segments
+from service.lifecycle.evaluation.segments import segments
 from service.model.bundle import Economics, Manifest
 
 MIN_LEADS, MIN_OUTCOMES = 100, 10
@@ -18,7 +18,8 @@ MIN_LEADS, MIN_OUTCOMES = 100, 10
 NEAR = 0.1
 """A score is near the threshold within this share of it: a little more or less, and the decision is the other."""
 
-PARTS = Rules(large=0.03, segment_outcomes=MIN_OUTCOMES)
+MIN_SHARE = 0.03
+"""Smaller segments are not shown."""
 PART_DRAWS = 500
 PERCENTILES = (50, 95, 99, 100)
 
@@ -92,7 +93,8 @@ def judge_version(manifest: Manifest, judged: LabelledScores) -> VersionQuality:
         )
 
     everyone = np.ones(len(target), dtype=bool)
-    parts = segments(manifest.lead_schema, prepare(manifest.lead_schema, judged.scored.inputs), target, PARTS)
+    frame = prepare(manifest.lead_schema, judged.scored.inputs)
+    parts = segments(manifest.lead_schema, frame, target, MIN_SHARE, MIN_OUTCOMES)
     near = np.abs(scores - manifest.threshold) <= NEAR * manifest.threshold
     latency = np.percentile(table["latency_ms"], PERCENTILES) if len(table) else np.zeros(len(PERCENTILES))
     return VersionQuality(

@@ -14,6 +14,7 @@ from service.lifecycle.data.leads import Leads
 from service.lifecycle.data.source import Source
 from service.lifecycle.evaluation.labelled import LabelledLeads, select
 from service.lifecycle.evaluation.quality import Scores, Target, figures
+from service.lifecycle.evaluation.segments import segments
 from service.lifecycle.promotion import gate
 from service.lifecycle.promotion.gate import Contender, Rules, Verdict
 from service.lifecycle.training.candidates import candidates
@@ -70,7 +71,7 @@ def challenge(
         Contender(scores, threshold),
         source.metric,
         source.economics,
-        gate.segments(leads.schema, frame, target, rules),
+        segments(leads.schema, frame, target, rules.large, rules.segment_outcomes),
         rules,
     )
     chosen = Selection(

@@ -17,14 +17,12 @@ from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from service.history import Estimate
 from service.lifecycle.data.source import Metric
 from service.lifecycle.evaluation.bootstrap import CHUNK, Weights, figure, resamples
 from service.lifecycle.evaluation.quality import Mask, Scores, Target, calibration_error, contacts_made
 from service.model.bundle import Economics
-from service.model.schema import LeadSchema
 
 BINS = 10
 
@@ -148,20 +146,6 @@ def miscalibration(target: Target, scores: Scores, rules: Rules | None = None, s
 def errors_off(target: Target, scores: Scores) -> float:
     """By how many standard errors more of the leads converted than their scores say, if these are right."""
     return float(target.sum() - scores.sum()) / (float(np.sqrt((scores * (1 - scores)).sum())) or 1.0)
-
-
-def segments(schema: LeadSchema, frame: pd.DataFrame, target: Target, rules: Rules | None = None) -> dict[str, Mask]:
-    """The large segments of these prepared leads, by name: each value of a category or boolean, missing included."""
-    rules = rules or Rules()
-    found: dict[str, Mask] = {}
-    for name in schema.named("category", "boolean"):
-        column = frame[name].fillna("") if frame[name].dtype == np.float64 else frame[name]
-        for value in column.unique():
-            mask = (column == value).to_numpy(dtype=bool)
-            converted = int(target[mask].sum())
-            if mask.mean() >= rules.large and min(converted, mask.sum() - converted) >= rules.segment_outcomes:
-                found[f"{name} {value!r}" if value != "" else f"{name} missing"] = mask
-    return found
 
 
 @dataclass(frozen=True)

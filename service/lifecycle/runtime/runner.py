@@ -58,6 +58,8 @@ class Loop:
 
 
 Work = Callable[[Loop, argparse.Namespace], Sequence[Gauge]]
+Repair = Callable[[Storage, str], object]
+"""Takes the models' storage and MLflow's address; see `service.lifecycle.promotion.reconcile`."""
 
 
 def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
@@ -114,8 +116,17 @@ def add_metrics(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(name: str, options: argparse.ArgumentParser, work: Work, arguments: Sequence[str] | None = None) -> int:
-    """Parse, work, publish the figures that the work returns and those about the run; return the exit status."""
+def run(
+    name: str,
+    options: argparse.ArgumentParser,
+    work: Work,
+    repair: Repair,
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Parse, repair, work, publish the figures that the work returns and those about the run; return the exit status.
+
+    `repair` finishes a promotion that was stopped; where it fails, that is said and the work goes on.
+    """
     # Imported here: MLflow takes two seconds, which the jobs that do not use it need not wait for.
     from service.tracking import TrackingError
 
@@ -133,7 +144,10 @@ def run(name: str, options: argparse.ArgumentParser, work: Work, arguments: Sequ
     now = given.now or datetime.now(UTC)
 
     def repaired(tell: Progress) -> Sequence[Gauge]:
-        _repair(models, given.tracking, tell)
+        try:
+            repair(models, given.tracking)
+        except (TrackingError, BundleRefused, StorageError) as error:  # the work says what of it fails for good
+            tell(f"audit record and alias of what is served could not be checked: {error}")
         return work(Loop(source, models, predictions, leads, given.tracking, now, tell), given)
 
     return supervise(name, given.metrics, models, repaired, failures=(TrackingError, *FAILURES))
@@ -179,17 +193,6 @@ def supervise(
             if metrics and (always or code):
                 code = _publish(metrics, name, gauges, models, console) or code
     return code
-
-
-def _repair(models: Storage, uri: str, tell: Progress) -> None:
-    """What a promotion that was stopped left to be done; the job's own work says what of it fails for good."""
-    from service.lifecycle.promotion.reconcile import repair
-    from service.tracking import TrackingError
-
-    try:
-        repair(models, uri)
-    except (TrackingError, BundleRefused, StorageError) as error:
-        tell(f"audit record and alias of what is served could not be checked: {error}")
 
 
 def _publish(target: str, name: str, gauges: Sequence[Gauge], models: Storage, console: Console) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from service.lifecycle.data.leads import Leads
 from service.lifecycle.data.source import Source, TrainingRecipe
+from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.quality import NAMES
 from service.lifecycle.training.selection import Selection
 from service.model.bundle import Manifest
@@ -107,18 +108,6 @@ def choice_rows(selection: Selection) -> tuple[list[str], list[list[str]]]:
         for c in selection.choices
     ]
     return header, [chosen, *rows]
-
-
-def spoken(name: str) -> str:
-    """A candidate's name as words, which also wrap in a narrow table."""
-    return name.replace("_", " ")
-
-
-def number(figure: str, value: float) -> str:
-    """A figure as text, with the digits that mean something."""
-    return (
-        f"{value:,.0f}" if figure in ("profit", "contacts") else f"{value:.2f}" if figure == "lift" else f"{value:.4f}"
-    )
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

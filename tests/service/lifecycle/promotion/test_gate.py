@@ -1,16 +1,13 @@
 """The gate lets a better model through, a repaired calibration, and nothing else."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from service.lifecycle.data.source import Metric
 from service.lifecycle.evaluation.bootstrap import figure, resamples
 from service.lifecycle.evaluation.quality import Scores, figures
-from service.lifecycle.promotion.gate import Contender, Rules, Verdict, decide, miscalibration, segments
+from service.lifecycle.promotion.gate import Contender, Rules, Verdict, decide, miscalibration
 from service.model.bundle import Economics
-from service.model.schema import Feature, LeadSchema
-from tests.benchmarks import gate
 
 ECONOMICS = Economics(conversion_value=600, contact_cost=60)
 RULES = Rules(draws=300)
@@ -128,42 +125,3 @@ def test_resamples_come_in_chunks_and_are_the_same_for_the_same_seed() -> None:
     assert first.shape == (600, 50)
     assert np.array_equal(first, again)
     assert len({row.tobytes() for row in first}) == 600
-
-
-def test_segments_are_the_values_that_many_leads_share_missing_ones_too() -> None:
-    schema = LeadSchema(
-        features=(
-            Feature(name="region", kind="category"),
-            Feature(name="trial", kind="boolean"),
-            Feature(name="pages", kind="number"),
-        )
-    )
-    part = np.arange(COUNT) % 20
-    region = np.where(part == 0, "rare", np.where(part < 8, "north", ""))
-    trial = np.where(part < 10, 1.0, np.where(part < 19, 0.0, np.nan))
-    frame = pd.DataFrame({"region": region.astype(object), "trial": trial, "pages": TRUE})
-    found = segments(schema, frame, TARGET)
-    assert {name: int(mask.sum()) for name, mask in found.items()} == {
-        "region missing": COUNT * 12 // 20,
-        "region 'north'": COUNT * 7 // 20,
-        "trial 1.0": COUNT // 2,
-        "trial 0.0": COUNT * 9 // 20,
-    }
-
-
-def trial(equal: bool, better: bool, gap: float = 0.03) -> gate.Trial:
-    verdicts = [Verdict("gain" if promoted else None, "", {}) for promoted in (equal, better)]
-    return gate.Trial(verdicts[0], verdicts[1], gap)
-
-
-def test_each_bar_is_missed_just_beyond_it() -> None:
-    kept = [trial(i < 5, i < 90) for i in range(100)]
-    assert gate.missed(kept) == []
-    assert "6.0%" in gate.missed([trial(i < 6, True) for i in range(100)])[0]
-    assert "89.0%" in gate.missed([trial(False, i < 89) for i in range(100)])[0]
-    assert "the bar means nothing" in gate.missed([trial(False, True, 0.04)])[0]
-
-
-def test_the_bar_is_missed_on_too_few_leads(capsys: pytest.CaptureFixture[str]) -> None:
-    assert gate.main(["--trials", "2", "--leads", "1000"]) == 1
-    assert "missed: a better model is promoted in" in capsys.readouterr().out

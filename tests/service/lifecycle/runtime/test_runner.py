@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.lifecycle.data.source import SourceError
+from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop
@@ -22,7 +23,7 @@ def options(folder: Path, *more: str) -> list[str]:
 
 def run(work: Callable[[Loop], Sequence[Gauge]], arguments: list[str]) -> int:
     made = runner.parser("evaluate", "A test.", "  none\n")
-    return runner.run("evaluate", made, lambda loop, _: work(loop), arguments)
+    return runner.run("evaluate", made, lambda loop, _: work(loop), repair, arguments)
 
 
 def test_a_job_that_ends_well_says_so_beside_its_figures(tmp_path: Path) -> None:
