@@ -86,7 +86,7 @@ RUN_ELSEWHERE = {
     "scripts/bench serve": "benchmarks/serving/test_serve.py::test_a_small_run_asks_ours_another_commit_and_the_floors",
     "scripts/bench overload": "benchmarks/serving/test_overload.py::test_a_small_run_answers_or_refuses_every_request",
     "scripts/bench start": "benchmarks/serving/test_start.py::test_a_start_is_timed_to_a_score_and_its_memory_seen",
-    "scripts/soak": "soak/test_soak.py::test_a_minute_of_load_with_swaps_and_kills_loses_nothing",
+    "scripts/soak": "soak/test_soak.py::test_half_a_minute_of_load_with_swaps_and_kills_loses_nothing",
     "scripts/fuzz": "soak/test_fuzz.py::test_generated_requests_meet_no_5xx_and_only_described_answers",
     "scripts/bench batch": "benchmarks/test_batch.py::test_a_small_run_measures_all_forms_and_finds_the_same_scores",
     ".venv/bin/python -m infra.coverage prod": "infra/test_coverage.py::test_no_cell_of_an_environment_is_open",

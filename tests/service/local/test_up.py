@@ -328,7 +328,7 @@ def test_a_source_s_path_may_be_relative_to_where_one_stands(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif("BANK_MARKETING_CSV" not in os.environ, reason="BANK_MARKETING_CSV names no file of real leads")
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_real_leads_come_up_too(tmp_path: Path) -> None:
     with Up(tmp_path, ROOT / "service/examples/bank_marketing.toml") as up:
         text = up.wait_until_up()

@@ -68,7 +68,7 @@ def test_too_few_leads_end_with_2_and_say_how_many_are_needed(toml: Path, capsys
     assert "2,300 leads; a replay from row 15,000 in blocks of 2,000 needs 21,000" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif("BANK_MARKETING_CSV" not in os.environ, reason="BANK_MARKETING_CSV is not set")
 def test_on_the_banks_contacts_every_bar_is_met(tmp_path: Path) -> None:
     assert main(["--source", str(EXAMPLES / "bank_marketing.toml"), "--out", str(tmp_path / "out")]) == 0
