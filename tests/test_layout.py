@@ -3,8 +3,11 @@
 import ast
 import re
 import subprocess
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -26,13 +29,52 @@ SCRIPTS = sorted(p for p in (ROOT / "scripts").iterdir() if p.is_file() and p.su
 
 # package -> what it may not import. `service` stands for all its parts but the ones named on their own.
 FORBIDDEN = {
-    "infra": {"service.api", "service.lifecycle", "service.model"},
+    "infra": {"service.api", "service.lifecycle", "service.local", "service.model"},
     "monitoring": {"infra", "service", "cdktf"},
     "service": {"infra", "monitoring", "cdktf"},
     "service/api": {"service.lifecycle", "sklearn", "pandas", "mlflow", "pyarrow", "onnx", "matplotlib", "rich"},
-    "service/lifecycle": {"service.api"},
+    "service/lifecycle": {"service.api", "service.local"},
     "service/model": {"service.api", "service.lifecycle", "sklearn", "pandas", "mlflow", "onnx"},
 }
+# Lowest first: what stands in a line may import from its own part and from the lines above.
+LAYERS = {
+    "infra": """
+        environment cdk
+        bindings environments releases
+        components
+        stacks
+        main
+        rehearsal
+        coverage kubernetes policies review
+        operations""",
+    "monitoring": """
+        alerts google platform
+        limits promql
+        slos
+        catalogue
+        prometheus
+        simulation
+        dashboards proof
+        review""",
+    "service/lifecycle": """
+        data
+        runtime
+        evaluation
+        training
+        drift_detection promotion
+        train evaluate drift retrain promote batch heartbeat forget
+        backtest rollback score""",
+}
+# Public classes of one name, and why.
+SAME_NAME: dict[str, str] = {}
+
+
+class Module(NamedTuple):
+    """A module of the product: what of the product and the tests it imports, when, and its public classes."""
+
+    name: str
+    imports: set[str]
+    classes: set[str]
 
 
 def imports(file: Path) -> Iterator[str]:
@@ -42,6 +84,64 @@ def imports(file: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def module_name(path: str) -> str:
+    return path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+NAMES = {module_name(path): path for path in TRACKED if path.endswith(".py")}
+
+
+@cache
+def product() -> dict[str, Module]:
+    """All modules of the product. Imports inside functions count: they would hide a circle from Python alone."""
+    modules = {}
+    for name, path in NAMES.items():
+        if name.split(".")[0] in {"infra", "monitoring", "service"}:
+            tree = ast.parse((ROOT / path).read_text())
+            classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_"}
+            named = {found for found in imports(ROOT / path) if found in NAMES} - {name}
+            # `from package import module` names both; it needs of the package only that it is one.
+            packages = {found for found in named if any(other.startswith(f"{found}.") for other in named)}
+            modules[name] = Module(name, named - packages, classes)
+    return modules
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """One circle of imports, or nothing."""
+    done: set[str] = set()
+
+    def search(name: str, path: list[str]) -> list[str]:
+        if name in path:
+            return [*path[path.index(name) :], name]
+        if name in done:
+            return []
+        for other in sorted(graph.get(name, ())):
+            if other in graph and (found := search(other, [*path, name])):
+                return found
+        done.add(name)
+        return []
+
+    return next((found for name in sorted(graph) if (found := search(name, []))), [])
+
+
+def part(root: str, name: str) -> str:
+    """The part of a package that a module belongs to: infra.stacks.edge -> stacks."""
+    prefix = root.replace("/", ".") + "."
+    return name.removeprefix(prefix).split(".")[0] if name.startswith(prefix) else ""
+
+
+def upwards(root: str, graph: Mapping[str, set[str]]) -> list[str]:
+    """Imports from a lower layer to a higher one, and between parts of one layer."""
+    level = {name: number for number, line in enumerate(LAYERS[root].strip().splitlines()) for name in line.split()}
+    return [
+        f"{name} imports {other}"
+        for name, others in graph.items()
+        if (mine := part(root, name))
+        for other in others
+        if (theirs := part(root, other)) and theirs != mine and level[theirs] >= level[mine]
+    ]
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)
@@ -54,6 +154,35 @@ def test_no_package_imports_what_it_may_not_know(package: str) -> None:
         if name == forbidden or name.startswith(f"{forbidden}.")
     ]
     assert wrong == []
+
+
+def test_imports_form_no_circle() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}}) == ["a", "b", "c", "a"]
+    assert circle({name: module.imports for name, module in product().items()}) == []
+
+
+@pytest.mark.parametrize("root", LAYERS)
+def test_imports_point_downwards(root: str) -> None:
+    highest = LAYERS[root].split()[-1]
+    lowest = LAYERS[root].split()[0]
+    package = root.replace("/", ".")
+    assert upwards(root, {f"{package}.{lowest}": {f"{package}.{highest}"}}) != []
+    assert upwards(root, {name: module.imports for name, module in product().items()}) == []
+
+
+def test_the_product_imports_nothing_from_its_tests() -> None:
+    wrong = [(name, other) for name, module in product().items() for other in module.imports if other[:5] == "tests"]
+    assert wrong == []
+
+
+def test_no_folder_holds_more_than_24_modules() -> None:
+    folders = Counter(str(Path(path).parent) for path in NAMES.values())
+    assert {folder: count for folder, count in folders.items() if count > 24} == {}
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    classes = Counter(name for module in product().values() for name in module.classes)
+    assert {name for name, count in classes.items() if count > 1} == SAME_NAME.keys()
 
 
 @pytest.mark.parametrize("module", ["cdktf", "constructs", "cdktf_cdktf_provider_google"])
