@@ -35,7 +35,7 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
 def test_the_linter_has_nothing_against_the_workflows() -> None:
     done = lint(FOLDER)
     assert done.returncode == 0, done.stdout
-    assert len(FILES) == 4
+    assert len(FILES) == 5
 
 
 def test_the_linter_would_have(tmp_path: Path) -> None:
