@@ -87,7 +87,7 @@ def left(folder: Path) -> list[str]:
 
 @pytest.mark.system
 def test_a_fault_pages_with_its_runbook_and_ends_once_it_is_mended(tmp_path: Path) -> None:
-    running = start(tmp_path / "drill", "--only", "kill", "--json", str(tmp_path / "drill.json"), "--within", "1200")
+    running = start(tmp_path / "drill", "--only", "kill", "--json", str(tmp_path / "drill.json"), "--within", "600")
     said, _ = running.communicate(timeout=3600)
     assert running.returncode == 0, said
     (row,) = json.loads((tmp_path / "drill.json").read_text())["faults"]
@@ -101,7 +101,7 @@ def test_a_fault_pages_with_its_runbook_and_ends_once_it_is_mended(tmp_path: Pat
 @pytest.mark.system
 @pytest.mark.nightly
 def test_every_fault_pages_and_ends_once_it_is_mended(tmp_path: Path) -> None:
-    running = start(tmp_path / "drill", "--json", str(tmp_path / "drill.json"), "--within", "1200")
+    running = start(tmp_path / "drill", "--json", str(tmp_path / "drill.json"), "--within", "600")
     said, _ = running.communicate(timeout=7200)
     assert running.returncode == 0, said
     document = json.loads((tmp_path / "drill.json").read_text())
