@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -98,9 +99,24 @@ def test_each_missed_bar_is_a_failure(monkeypatch: pytest.MonkeyPatch, worse: di
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # MLflow's, about its own type hints
+def test_a_small_run_without_spark_measures_all_other_forms_and_finds_the_same_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    small_run_finds_the_same_scores(tmp_path, rows=2_000, spark=False)
+
+
+@pytest.mark.nightly
+@pytest.mark.filterwarnings("default")
 def test_a_small_run_measures_all_forms_and_finds_the_same_scores(tmp_path: Path) -> None:
-    figures = bench.measure(tmp_path, rows=10_000, rounds=1, threads=2, tell=lambda _: None)
+    small_run_finds_the_same_scores(tmp_path, rows=10_000, spark=shutil.which("java") is not None)
+
+
+def small_run_finds_the_same_scores(folder: Path, rows: int, spark: bool) -> None:
+    figures = bench.measure(folder, rows=rows, rounds=1, threads=2, tell=lambda _: None)
     assert figures.rates.keys() | figures.not_run.keys() == GOOD.rates.keys()
+    assert bool(figures.not_run) is not spark
     assert min(figures.rates.values()) > 0
     assert 0 <= figures.worst_difference < 1e-5
     assert figures.small_mb > 50

@@ -28,6 +28,7 @@ def shell(engine: Engine, machine: str, script: str) -> str:
     return engine.run("exec", machine, "bash", "-c", f"( {script} ) 2>&1; echo =$?")
 
 
+@pytest.mark.nightly
 def test_a_bare_debian_gets_what_the_tests_need_and_starts_none_of_it(engine: Engine, machine: str) -> None:
     def do(script: str) -> str:
         return shell(engine, machine, script)

@@ -112,6 +112,7 @@ def test_every_fault_pages_and_ends_once_it_is_mended(tmp_path: Path) -> None:
 
 
 @pytest.mark.system
+@pytest.mark.nightly
 def test_a_page_that_takes_too_long_ends_with_1(tmp_path: Path) -> None:
     running = start(tmp_path / "drill", "--only", "kill", "--within", "2")  # it holds for ten seconds
     said, _ = running.communicate(timeout=3600)

@@ -76,6 +76,7 @@ def test_the_stacks_are_equal_but_for_what_is_explained(stacks: Stacks, folder: 
     assert found.keys() == OTHER_WORDS.keys(), found
 
 
+@pytest.mark.nightly
 def test_the_newer_providers_take_every_stack_and_plan_the_same(plans: Plans, folder: Path) -> None:
     cdktn("-c", REHEARSE, str(folder), "dev")
     found: dict[str, tuple[Any, Any]] = {}

@@ -45,7 +45,7 @@ def previous() -> Path:
             [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--upgrade", "--target", draft, *wanted],
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=HANG_S,
         )
         if pip.returncode:
             pytest.skip(f"the previous MLflow cannot be had here: {pip.stderr[-300:]}")
@@ -111,16 +111,16 @@ def test_a_backup_is_restored_as_the_readme_says(tracking: Tracking, tmp_path: P
         client.log_metric(run, "auc", 0.8, step=1)
 
 
-def test_a_gigabyte_goes_to_the_bucket_and_comes_back_without_passing_the_server(
-    tracking: Tracking, gcs: str, tmp_path: Path
+@pytest.mark.parametrize("megabytes", [64, pytest.param(1024, marks=pytest.mark.nightly)])
+def test_a_large_artifact_goes_to_the_bucket_and_comes_back_without_passing_the_server(
+    tracking: Tracking, gcs: str, tmp_path: Path, megabytes: int
 ) -> None:
     tracking.migrate()
     large = tmp_path / "large.bin"
-    pieces = 1024
     piece = os.urandom(1024**2)
     digest = hashlib.sha256()
     with large.open("wb") as file:
-        for _ in range(pieces):
+        for _ in range(megabytes):
             file.write(piece)
             digest.update(piece)
     client = (
@@ -150,5 +150,5 @@ def test_a_gigabyte_goes_to_the_bucket_and_comes_back_without_passing_the_server
             received.update(read)
     assert received.digest() == digest.digest()
     memory = int(done.stdout.split()[-1])
-    print(f"1 GiB to the bucket and back: {took:.0f} s, {memory} MiB of memory in the client")
-    assert memory < 900  # MLflow, pandas and scikit-learn alone take about 400
+    print(f"{megabytes} MiB to the bucket and back: {took:.0f} s, {memory} MiB of memory in the client")
+    assert memory < 900  # less than the gigabyte: MLflow, pandas and scikit-learn alone take about 400

@@ -343,7 +343,7 @@ def test_real_leads_come_up_too(tmp_path: Path) -> None:
         assert 0 < scored["score"] < 1
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_loop_closes_before_a_newcomer_s_eyes(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(SMALL.replace("leaks", "maturity_days = 1.5\nleaks"))
     port = free()
