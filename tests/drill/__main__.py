@@ -26,7 +26,7 @@ from service.local.up import ROOT
 from tests.drill import faults, jobs, stage, watch
 from tests.drill.faults import FAULTS, LAST, Fault
 from tests.drill.pagerduty import Event, PagerDuty
-from tests.drill.stage import Testbed
+from tests.drill.stage import LocalPlatform
 
 RUNBOOKS = ROOT / "monitoring/runbooks"
 WARM_S = 6.0
@@ -64,7 +64,7 @@ class Row:
         return self.told_s is not None and self.resolved_s is not None and not self.wrong
 
 
-def run_fault(fault: Fault, on: Testbed, pagerduty: PagerDuty, within_s: float, tell: "Teller") -> Row:
+def run_fault(fault: Fault, on: LocalPlatform, pagerduty: PagerDuty, within_s: float, tell: "Teller") -> Row:
     """Break, wait for the page, mend, wait for its end."""
     row = Row(fault.name, fault.does, fault.alert, fault.severity)
     pagerduty.until_quiet(fault.alert, within_s)
@@ -115,7 +115,7 @@ class Teller:
             print(f"{time.monotonic() - self.began:5.0f} s  {line}", file=sys.stderr, flush=True)
 
 
-def drill(chosen: Sequence[Fault], on: Testbed, pagerduty: PagerDuty, within_s: float, tell: Teller) -> list[Row]:
+def drill(chosen: Sequence[Fault], on: LocalPlatform, pagerduty: PagerDuty, within_s: float, tell: Teller) -> list[Row]:
     """Face the faults: lanes side by side, each in order; the last lane after all others. Raises ProgramEnded."""
     rows: dict[str, Row] = {}
     failed: list[Exception] = []
@@ -166,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(chosen: Sequence[Fault], home: Path, given: argparse.Namespace, console: Console) -> int:
     tell, pagerduty, runbooks = Teller(), PagerDuty(), f"file://{RUNBOOKS}"
-    on: Testbed | None = None
+    on: LocalPlatform | None = None
     figures: ThreadingHTTPServer | None = None
     tell(
         f"durations are divided by {watch.FASTER}: an hour is a minute; counts of events within them are, too; shares, "

@@ -13,10 +13,10 @@ from typing import Literal
 from service.model.bundle import POINTER, Pointer, move_pointer, read_pointer
 from service.storage import open_storage
 from tests.drill.outside import ALERT as HEARTBEAT
-from tests.drill.stage import Testbed
+from tests.drill.stage import LocalPlatform
 
 Severity = Literal["page", "ticket"]
-Act = Callable[[Testbed], None]
+Act = Callable[[LocalPlatform], None]
 SLOW_S = 0.4
 EMPTY_S = 15.0
 
@@ -38,19 +38,19 @@ class Fault:
     also: frozenset[str] = frozenset()
 
 
-def kill(stage: Testbed) -> None:
+def kill(stage: LocalPlatform) -> None:
     """As the kernel does to what uses too much memory."""
     os.kill(stage.service.pid, signal.SIGKILL)
 
 
-def restart(stage: Testbed) -> None:
+def restart(stage: LocalPlatform) -> None:
     """As the cluster does, which sends a pod no request before it has a model."""
     stage.traffic.paused.set()
     stage.start_service()
     stage.traffic.paused.clear()
 
 
-def corrupt(stage: Testbed) -> None:
+def corrupt(stage: LocalPlatform) -> None:
     """Promote a copy of the served bundle of whose model one byte is wrong."""
     pointer, generation = _pointed(stage)
     spoilt = f"{pointer.version}-spoilt"
@@ -63,37 +63,37 @@ def corrupt(stage: Testbed) -> None:
     _move(stage, pointer, generation, spoilt)
 
 
-def roll_back(stage: Testbed) -> None:
+def roll_back(stage: LocalPlatform) -> None:
     """Point to the bundle that was served before."""
     pointer, generation = _pointed(stage)
     _move(stage, pointer, generation, str(pointer.before))
 
 
-def hide_pointer(stage: Testbed) -> None:
+def hide_pointer(stage: LocalPlatform) -> None:
     """A folder where the pointer should be: it can no longer be read."""
     pointer = stage.home / "store" / POINTER
     pointer.rename(_away(pointer))
     pointer.mkdir()
 
 
-def show_pointer(stage: Testbed) -> None:
+def show_pointer(stage: LocalPlatform) -> None:
     """The pointer as it was."""
     pointer = stage.home / "store" / POINTER
     pointer.rmdir()
     _away(pointer).rename(pointer)
 
 
-def slow(stage: Testbed) -> None:
+def slow(stage: LocalPlatform) -> None:
     """Requests' bodies come late."""
     stage.front.hold_s = SLOW_S
 
 
-def fast(stage: Testbed) -> None:
+def fast(stage: LocalPlatform) -> None:
     """Requests come at once."""
     stage.front.hold_s = 0.0
 
 
-def break_disk(stage: Testbed) -> None:
+def break_disk(stage: LocalPlatform) -> None:
     """The spool's folder is gone, so that no record can be kept and no score given: 503. No record waits in it."""
     stage.traffic.paused.set()
     deadline = time.monotonic() + EMPTY_S
@@ -103,51 +103,51 @@ def break_disk(stage: Testbed) -> None:
     stage.traffic.paused.clear()
 
 
-def mend_disk(stage: Testbed) -> None:
+def mend_disk(stage: LocalPlatform) -> None:
     """The spool's folder is back."""
     _away(stage.home / "spool").rename(stage.home / "spool")
 
 
-def block_sink(stage: Testbed) -> None:
+def block_sink(stage: LocalPlatform) -> None:
     """A file where the records' folder should be: no upload succeeds."""
     sink = stage.home / "predictions"
     sink.rename(_away(sink))
     sink.touch()
 
 
-def unblock_sink(stage: Testbed) -> None:
+def unblock_sink(stage: LocalPlatform) -> None:
     """The records' folder as it was."""
     sink = stage.home / "predictions"
     sink.unlink()
     _away(sink).rename(sink)
 
 
-def silence(stage: Testbed) -> None:
+def silence(stage: LocalPlatform) -> None:
     """The schedule is paused."""
     stage.jobs.silenced.add("batch")
 
 
-def resume(stage: Testbed) -> None:
+def resume(stage: LocalPlatform) -> None:
     """The schedule goes on."""
     stage.jobs.silenced.discard("batch")
 
 
-def drift(stage: Testbed) -> None:
+def drift(stage: LocalPlatform) -> None:
     """Leads come without what was tracked of them."""
     stage.traffic.drifted = True
 
 
-def settle(stage: Testbed) -> None:
+def settle(stage: LocalPlatform) -> None:
     """Leads come as they were trained on."""
     stage.traffic.drifted = False
 
 
-def switch_off(stage: Testbed) -> None:
+def switch_off(stage: LocalPlatform) -> None:
     """Somebody disables a policy by hand."""
     stage.monitoring.policies[0].enabled = False
 
 
-def switch_on(stage: Testbed) -> None:
+def switch_on(stage: LocalPlatform) -> None:
     """And enables it again."""
     stage.monitoring.policies[0].enabled = True
 
@@ -216,14 +216,14 @@ LAST = "last"
 """The lane that waits for all others: with the service every other fault would vanish."""
 
 
-def _pointed(stage: Testbed) -> tuple[Pointer, str]:
+def _pointed(stage: LocalPlatform) -> tuple[Pointer, str]:
     found = read_pointer(open_storage(str(stage.home / "store")))
     if found is None:
         raise FileNotFoundError(stage.home / "store" / POINTER)
     return found
 
 
-def _move(stage: Testbed, pointer: Pointer, generation: str, version: str) -> None:
+def _move(stage: LocalPlatform, pointer: Pointer, generation: str, version: str) -> None:
     moved = pointer.model_copy(
         update={
             "version": version,

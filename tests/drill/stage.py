@@ -39,7 +39,7 @@ FIRST_S = 120.0
 
 
 @dataclass
-class Testbed:
+class LocalPlatform:
     """What runs. Places are below `home`, as below `.platform/<source>`."""
 
     home: Path
@@ -90,7 +90,9 @@ def serve(processes: Processes, home: Path, port: int) -> Program:
     return service
 
 
-def build(home: Path, processes: Processes, pagerduty: str, runbooks: str, tell: Callable[[str], None]) -> Testbed:
+def build(
+    home: Path, processes: Processes, pagerduty: str, runbooks: str, tell: Callable[[str], None]
+) -> LocalPlatform:
     """Start everything that is watched, and what watches it from outside. Raises ProgramEnded."""
     home.mkdir(parents=True, exist_ok=True)
     source = home / "drill.toml"
@@ -115,7 +117,7 @@ def build(home: Path, processes: Processes, pagerduty: str, runbooks: str, tell:
     (home / "leads/batch").mkdir(parents=True, exist_ok=True)
     traffic.start()
     outside.start()
-    return Testbed(
+    return LocalPlatform(
         home,
         processes,
         service_port,
@@ -135,7 +137,7 @@ def run_quietly(processes: Processes, name: str, command: list[str]) -> None:
     processes.start(name, command, {}).wait()
 
 
-def first_jobs(stage: Testbed) -> None:
+def first_jobs(stage: LocalPlatform) -> None:
     """Start the schedule; return when every job has ended well once. Raises ProgramEnded."""
     time.sleep(jobs.WINDOW_S / 2)  # there must be leads to look at
     stage.jobs.start()

@@ -13,7 +13,7 @@ from tests.drill import faults
 from tests.drill.faults import FAULTS, Fault
 from tests.drill.jobs import CRON
 from tests.drill.outside import ALERT
-from tests.drill.stage import Testbed
+from tests.drill.stage import LocalPlatform
 from tests.service import forge
 
 NAMES = {alert.name: alert.severity.value for alert in catalogue.alerts()}
@@ -46,7 +46,7 @@ def test_the_jobs_that_run_are_those_whose_alerts_are_loaded() -> None:
     assert all(f"{job.capitalize()}Late" in NAMES for job in CRON)
 
 
-def test_a_corrupt_bundle_is_pointed_to_and_refused_and_the_old_one_comes_back(stage: Testbed) -> None:
+def test_a_corrupt_bundle_is_pointed_to_and_refused_and_the_old_one_comes_back(stage: LocalPlatform) -> None:
     models = open_storage(str(stage.home / "store"))
     faults.corrupt(stage)
     pointed = read_pointer(models)
@@ -60,7 +60,7 @@ def test_a_corrupt_bundle_is_pointed_to_and_refused_and_the_old_one_comes_back(s
     assert load(models, pointed[0]).version == "v1"
 
 
-def test_a_hidden_pointer_cannot_be_read_and_comes_back_unchanged(stage: Testbed) -> None:
+def test_a_hidden_pointer_cannot_be_read_and_comes_back_unchanged(stage: LocalPlatform) -> None:
     models, before = open_storage(str(stage.home / "store")), tree(stage.home)
     faults.hide_pointer(stage)
     with pytest.raises(StorageError):
@@ -70,7 +70,7 @@ def test_a_hidden_pointer_cannot_be_read_and_comes_back_unchanged(stage: Testbed
     assert tree(stage.home) == before
 
 
-def test_a_blocked_sink_takes_no_record_and_comes_back_unchanged(stage: Testbed) -> None:
+def test_a_blocked_sink_takes_no_record_and_comes_back_unchanged(stage: LocalPlatform) -> None:
     predictions, before = open_storage(str(stage.home / "predictions")), tree(stage.home)
     faults.block_sink(stage)
     with pytest.raises(StorageError):
