@@ -32,7 +32,9 @@ from service.history import Decision
 from service.tracking_auth import identify_to
 
 ALIAS = "champion"
-ANSWER_S = 10
+ANSWER_S = 60
+"""For the first answer. A Cloud Run instance that is just starting, or a busy machine, takes more than 10 s to import
+MLflow; where nothing listens the connection is refused at once."""
 RETRIES = 3
 """Of a request, waiting 2, 4 and 8 s; MLflow's own 7 keep a person waiting for minutes after the server died."""
 
