@@ -24,7 +24,7 @@ STUBBORN = [
 PARENT = """
 import sys, time
 from pathlib import Path
-from service import processes
+from service.local import processes
 processes.STOP_S = 0.3
 with processes.Processes(Path(sys.argv[1])) as started:
     print(started.start("child", sys.argv[2:], {}).pid, flush=True)
