@@ -234,6 +234,23 @@ def test_no_test_judges_how_long_something_took() -> None:
     assert [f"{file}:{line}" for file in tests for line in judged_durations(file.read_text())] == []
 
 
+def test_every_legend_has_a_place() -> None:
+    """Matplotlib looks for the best one among all points, and warns where that takes a second: on a busy machine."""
+    sources = {path: (ROOT / path).read_text() for path in NAMES.values()}
+    wrong = [
+        f"{path}:{node.lineno}"
+        for path, source in sources.items()
+        if "matplotlib" in source or "axes.legend" in source
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "legend"
+        and ast.unparse(node.func.value) != "pictures"  # a function of our own
+        and not any(keyword.arg == "loc" and ast.unparse(keyword.value) != "'best'" for keyword in node.keywords)
+    ]
+    assert wrong == []
+
+
 def test_the_top_level_is_fixed() -> None:
     folders = {path.split("/")[0] for path in TRACKED if "/" in path}
     files = {path for path in TRACKED if "/" not in path}

@@ -77,7 +77,7 @@ def _case(row: list[Axes], alert: Alert, compared: Sequence[Condition], case: Ca
         axes.set_xlim(-min(case.history, max(30, case.lasts // 4)), case.lasts)
         _plain(axes)
     row[0].set_title(case.story, fontsize=9, loc="left", color=INK)
-    row[0].legend(fontsize=7, frameon=False, loc="best")
+    row[0].legend(fontsize=7, frameon=False, loc="upper left")
     for axes, condition in zip(row[1:], compared[1:], strict=True):
         axes.set_title(f"and {condition.op} {condition.limit}"[:60], fontsize=8, loc="left", color=GREY)
 

@@ -227,7 +227,7 @@ class Verifier:
         self._audience, self._keys, self._now = audience, keys, now
 
     def verify(self, assertion: str) -> None:
-        """Return if the caller is let in. Raises IdentityRefused, Unavailable, or UnknownKey, which can be waited for."""
+        """Return if the caller is let in. Raises IdentityRefused, Unavailable, or UnknownKey (waiting may help)."""
         audience, now = self._audience.get(), self._now()
         if not assertion:
             raise IdentityRefused("missing")

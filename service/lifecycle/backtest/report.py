@@ -210,7 +210,7 @@ def by_block(replay: Backtest, name: str) -> Figure:
     if name == "profit":
         axes.axhline(replay.random, color=GREY, linewidth=0.8, linestyle=":", label="call at random, all blocks")
     axes.set_xticks(range(len(replay.world.blocks)))
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="upper left")
     return figure
 
 

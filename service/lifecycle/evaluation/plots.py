@@ -84,7 +84,7 @@ def profit_by_threshold(target: Target, scores: Scores, threshold: float, econom
         axes.plot(cuts[~feasible], profit[~feasible], color=GREY, label="more contacts than the team can make")
     axes.axvline(threshold, color=RED, linewidth=1, label=f"from {threshold:.3f} on a contact pays")
     axes.axhline(0, color=GREY, linewidth=0.6)
-    axes.legend()
+    axes.legend(loc="lower right")
     return figure
 
 

@@ -158,7 +158,7 @@ def distribution(judged: VersionQuality) -> Figure:
         axes.hist(scores, bins=bins, weights=weights, color=colour, alpha=0.6, label=name)
     axes.axvline(judged.manifest.threshold, color=RED, linewidth=1, label=f"threshold {judged.manifest.threshold:.3f}")
     axes.set(title="Scores of the evaluated leads", xlim=(0, max(0.1, min(1.0, float(judged.scores.max()) + 0.05))))
-    axes.legend()
+    axes.legend(loc="upper right")
     return figure
 
 
@@ -176,7 +176,7 @@ def over_time(entries: Sequence[Evaluation], metric: str) -> Figure:
     if len(times) == 1:
         axes.set_xlim(times[0] - np.timedelta64(7, "D"), times[0] + np.timedelta64(7, "D"))
     axes.tick_params(axis="x", labelrotation=30)
-    axes.legend()
+    axes.legend(loc="lower left")
     return figure
 
 

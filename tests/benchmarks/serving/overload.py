@@ -161,7 +161,7 @@ def plot(figures: Figures, file: Path) -> None:
     times.axhline(P99_BAR_S, color="tab:red", linewidth=1, label="promised")
     times.set(xlabel="requests offered a second", ylabel="seconds", ylim=(0, None))
     for axis in (rates, times):
-        axis.legend()
+        axis.legend(loc="upper left")
     figure.tight_layout()
     figure.savefig(file, dpi=120)
     plt.close(figure)
