@@ -22,7 +22,6 @@ OLD = ROOT / f".platform/mlflow-{PREVIOUS}"
 RECORD = """
 import sys
 from mlflow.tracking import MlflowClient
-from tests.conftest import HANG_S
 client = MlflowClient(sys.argv[1])
 run = client.create_run(client.create_experiment("before", artifact_location=sys.argv[2])).info.run_id
 client.log_param(run, "depth", 3)
