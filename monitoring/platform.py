@@ -43,7 +43,7 @@ class Platform:
     database_connections: int = 100  # that the database takes, max_connections
 
 
-@cache  # a thousand runs of a cron line take tens of milliseconds, and each build of the alerts asks for them often
+@cache  # each build of the alerts asks for the gaps of the same few lines many times
 def _longest_gap(schedule: str) -> timedelta:
     starts = islice(CronSim(schedule, datetime(2026, 1, 1, tzinfo=UTC)), _RUNS_LOOKED_AT)
     return max(later - earlier for earlier, later in pairwise(starts))

@@ -167,10 +167,14 @@ def test_every_module_that_is_named_exists(document: str) -> None:
             assert place.with_suffix(".py").is_file() or (place / "__main__.py").is_file(), name
 
 
+def headings(text: str) -> list[str]:
+    """The headings of a Markdown text."""
+    return re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.S), re.M)
+
+
 def anchors(text: str) -> set[str]:
     """What GitHub calls the headings of a Markdown text in links."""
-    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.S), re.M)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings(text)}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -188,8 +192,7 @@ def test_every_link_and_anchor_leads_somewhere(document: str) -> None:
 def test_no_heading_is_there_twice() -> None:
     for document, text in DOCUMENTS.items():
         if document != "CHANGELOG.md":
-            headings = re.findall(r"^##+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.S), re.M)
-            assert len(headings) == len(set(headings)), document
+            assert len(headings(text)) == len(set(headings(text))), document
 
 
 def test_the_root_page_stays_one_page() -> None:

@@ -86,26 +86,19 @@ def left(folder: Path) -> list[str]:
 
 
 @pytest.mark.system
-def test_a_fault_pages_with_its_runbook_and_ends_once_it_is_mended(tmp_path: Path) -> None:
-    running = start(tmp_path / "drill", "--only", "kill", "--json", str(tmp_path / "drill.json"), "--within", "600")
-    said, _ = running.communicate(timeout=3600)
-    assert running.returncode == 0, said
-    (row,) = json.loads((tmp_path / "drill.json").read_text())["faults"]
-    assert row["fault"] == "kill"
-    assert row["told_s"] > 0
-    assert row["resolved_s"] > 0
-    assert row["dedup_key"]
-    assert left(tmp_path / "drill") == []
-
-
-@pytest.mark.system
-@pytest.mark.nightly
-def test_every_fault_pages_and_ends_once_it_is_mended(tmp_path: Path) -> None:
-    running = start(tmp_path / "drill", "--json", str(tmp_path / "drill.json"), "--within", "600")
+@pytest.mark.parametrize(
+    ("chosen", "faults"),
+    [
+        (["--only", "kill"], ["kill"]),
+        pytest.param([], [fault.name for fault in FAULTS], marks=pytest.mark.nightly, id="all"),
+    ],
+)
+def test_every_fault_pages_and_ends_once_it_is_mended(tmp_path: Path, chosen: list[str], faults: list[str]) -> None:
+    running = start(tmp_path / "drill", *chosen, "--json", str(tmp_path / "drill.json"), "--within", "600")
     said, _ = running.communicate(timeout=7200)
     assert running.returncode == 0, said
     document = json.loads((tmp_path / "drill.json").read_text())
-    assert [row["fault"] for row in document["faults"]] == [fault.name for fault in FAULTS]
+    assert [row["fault"] for row in document["faults"]] == faults
     assert all(row["told_s"] > 0 and row["resolved_s"] > 0 and row["dedup_key"] for row in document["faults"])
     assert "durations divided by 60" in said
     assert left(tmp_path / "drill") == []

@@ -1,4 +1,4 @@
-"""A real MLflow server, shared by the tests that record trainings (xdist group `mlflow`)."""
+"""A real MLflow server, shared by the tests that record trainings."""
 
 import os
 import subprocess
