@@ -58,7 +58,7 @@ def test_stacks_synthesize_without_node_on_the_machine_and_without_the_whole_goo
 
 @pytest.mark.slow
 def test_node_loads_a_module_of_a_provider_when_it_is_used() -> None:
-    """Loading all of google and kubernetes takes six times the processor time and nine times the memory."""
+    """Loading all of google and kubernetes takes five times the processor time and nine times the memory."""
     env = os.environ | {"NODE_OPTIONS": "--no-deprecation", "JSII_DEBUG_TIMING": "1"}
     script = "import os, infra.bindings; print(os.environ['NODE_OPTIONS'])"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
