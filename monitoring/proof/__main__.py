@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     told = tuple(case for case in cases(everything) if not given.of or {*given.of} & {*case.fires, *case.stays_silent})
     started = time.monotonic()
     try:
-        report = promtool.failures(promtool.Batch(case.watched(everything), [case]) for case in told)
+        report = promtool.failures(told, everything)
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 2

@@ -17,7 +17,15 @@ from service.history import DriftCheck
 from service.lifecycle.data.quarantine import set_aside
 from service.lifecycle.drift_detection.estimates import expected
 from service.lifecycle.drift_detection.homogeneity import compare
-from service.lifecycle.evaluation.formatting import number, spoken
+from service.lifecycle.drift_detection.report import (
+    BLIND,
+    COLUMNS,
+    EXPECTATIONS,
+    column_rows,
+    expectation_rows,
+    report,
+    summary,
+)
 from service.lifecycle.evaluation.scored import ScoredLeads, prepare, read_scored
 from service.lifecycle.promotion.challenger import score
 from service.lifecycle.promotion.reconcile import repair
@@ -36,10 +44,7 @@ FEWEST = 100
 
 BACK = timedelta(days=90)
 SHOWN = 15
-BLIND = (
-    "The expectation holds as long as a lead that looks as before is worth as much as before. Where that itself "
-    "changed, no look at the leads tells; evaluate does, once their outcomes are final."
-)
+"""Features in the terminal's table, those first whose difference moves scores the most."""
 
 
 def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
@@ -89,43 +94,19 @@ def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             mlflow_run_id=mlflow.id,
         )
         loop.tell("drawing the report")
-        # Imported here: it takes seconds, which a check that ends before need not wait for.
-        from service.lifecycle.drift_detection.report import report
-
-        page = report(reference, frame, scores, manifest.threshold, compared)
+        page = report(entry, reference, frame, scores, manifest.threshold)
         loop.tell(f"recording the run at {loop.tracking}")
         mlflow.log({"since": since, "until": loop.now, "days": options.days}, _metrics(entry))
         mlflow.note({"drift": "found" if entry.found else "none"})
         texts = {
             "summary.md": summary(entry),
             "drift.json": msgspec.json.encode(entry).decode(),
-            "evidently.html": page,
+            "report.html": page,
         }
         mlflow.attach(texts, {})
     history.append(loop.models, entry)
     _show(entry)
     return _gauges(entry)
-
-
-def summary(entry: DriftCheck) -> str:
-    """The check as Markdown: what was found, every feature, and what to expect."""
-    lines = [
-        f"# Drift of {entry.leads:,} leads, {entry.since:%Y-%m-%d %H:%M} to {entry.until:%Y-%m-%d %H:%M} UTC",
-        f"Compared with the held-out leads of {entry.model_version}. "
-        + ("Found:" if entry.found else "Nothing that matters differs beyond chance."),
-        "\n".join(f"- {reason}" for reason in entry.reasons),
-        "| column | distance | p, corrected | moves a score by | missing | at training | unseen | drifted |\n"
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n"
-        + "\n".join(
-            f"| {f.feature.replace('|', '/')} | {f.distance:.3f} | {f.p_value:.2g} | {f.influence:.1%} | "
-            f"{f.missing:.1%} | {f.missing_in_training:.1%} | {f.unseen:.1%} | {'yes' if f.drifted else 'no'} |"
-            for f in (entry.scores, entry.decisions, *entry.features)
-        ),
-        "| figure | expected | 90 % interval | at training |\n| --- | ---: | ---: | ---: |\n"
-        + "\n".join(f"| {' | '.join(row)} |" for row in _expectations(entry)),
-        BLIND,
-    ]
-    return "\n\n".join(filter(None, lines)) + "\n"
 
 
 def _recent(loop: Loop, span: timedelta, least: int) -> tuple[datetime, ScoredLeads]:
@@ -155,18 +136,6 @@ def _readable(loop: Loop, served: Bundle, scored: ScoredLeads) -> ScoredLeads:
         return scored
     loop.note(f"leads scored by {', '.join(other)} are left out: their fields are not those of {served.version}")
     return scored.select(~scored.table["model_version"].isin(other))
-
-
-def _expectations(entry: DriftCheck) -> list[list[str]]:
-    return [
-        [
-            spoken(name),
-            number(name, e.value),
-            f"{number(name, e.low)} to {number(name, e.high)}",
-            number(name, entry.benchmark[name]) if name in entry.benchmark else "",
-        ]
-        for name, e in entry.expected.items()
-    ]
 
 
 def _metrics(entry: DriftCheck) -> dict[str, float]:
@@ -204,18 +173,15 @@ def _show(entry: DriftCheck) -> None:
     )
     for reason in entry.reasons or ("nothing that matters differs from training beyond chance",):
         out.print(f"  {reason}", markup=False, soft_wrap=True)
-    ranked = sorted(entry.features, key=lambda f: -f.distance * f.influence)
-    table = Table("feature", "distance", "p, corrected", "moves a score by", "missing", "unseen", "drifted")
-    for f in (entry.scores, entry.decisions, *ranked[:SHOWN]):
-        shares = [f"{share:.1%}" for share in (f.influence, f.missing, f.unseen)]
-        table.add_row(f.feature, f"{f.distance:.3f}", f"{f.p_value:.2g}", *shares, "yes" if f.drifted else "no")
-    expectations = Table("figure", "expected", "90 % interval", "at training")
-    for row in _expectations(entry):
+    columns, expectations = Table(*COLUMNS), Table(*EXPECTATIONS)
+    for row in column_rows(entry)[: SHOWN + 2]:
+        columns.add_row(*row)
+    for row in expectation_rows(entry):
         expectations.add_row(*row)
-    for shown in (table, expectations):
-        for column in shown.columns[1:]:
+    for table in (columns, expectations):
+        for column in table.columns[1:]:
             column.justify = "right"
-        out.print(shown)
+        out.print(table)
     out.print(BLIND)
 
 

@@ -113,7 +113,8 @@ def base_image(engine: Engine, cache: Path) -> str:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as draft:
             made = Path(draft, archive.name)
-            options = ("--quiet", "--variant=minbase", f"--include={PACKAGES}")
+            # Nothing of it must survive a crash of the machine.
+            options = ("--quiet", "--variant=minbase", f"--include={PACKAGES}", "--dpkgopt=force-unsafe-io")
             subprocess.run([program("mmdebstrap"), *options, SUITE, made], check=True, timeout=COMMAND_S)
             made.rename(archive)
     engine.run("import", archive, "stand-in/debian")

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,29 +42,30 @@ Podman = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def podman(engine: Engine, scoring_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
+def podman(engine: Engine, scoring_image: str) -> Iterator[Podman]:
     """podman with storage of its own, and the scoring image in it."""
     for program in ("podman", "runc", "catatonit"):
         if not shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/usr/libexec/podman"):
             pytest.skip(f"no {program} on this machine: scripts/install-system installs it")
-    home = tmp_path_factory.mktemp("podman")
-    (home / "containers.conf").write_text(CONTAINERS_CONF)
+    with tempfile.TemporaryDirectory(prefix="podman-") as folder:  # podman refuses a run root of over 50 characters
+        home = Path(folder)
+        (home / "containers.conf").write_text(CONTAINERS_CONF)
 
-    def run(*arguments: str | Path, check: bool = True) -> str:
-        command = ["podman", "--root", home / "root", "--runroot", home / "run", *arguments]
-        environment = os.environ | {"CONTAINERS_CONF": str(home / "containers.conf")}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG_S, check=False)
-        assert done.returncode == 0 or not check, f"podman {arguments[0]}: {done.stdout}{done.stderr}"
-        return done.stdout.strip()
+        def run(*arguments: str | Path, check: bool = True) -> str:
+            command = ["podman", "--root", home / "root", "--runroot", home / "run", *arguments]
+            environment = os.environ | {"CONTAINERS_CONF": str(home / "containers.conf")}
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG_S, check=False)
+            assert done.returncode == 0 or not check, f"podman {arguments[0]}: {done.stdout}{done.stderr}"
+            return done.stdout.strip()
 
-    engine.run("save", "--output", home / "image.tar", scoring_image)
-    run("load", "--quiet", "--input", home / "image.tar")
-    (home / "image.tar").unlink()
-    try:
-        yield run
-    finally:
-        run("pod", "rm", "--force", "--all", check=False)
-        run("rmi", "--all", "--force", check=False)
+        engine.run("save", "--output", home / "image.tar", scoring_image)
+        run("load", "--quiet", "--input", home / "image.tar")
+        (home / "image.tar").unlink()
+        try:
+            yield run
+        finally:
+            run("pod", "rm", "--force", "--all", check=False)
+            run("rmi", "--all", "--force", check=False)
 
 
 def on_a_laptop(deployment: dict[str, Any], gcs: str, gcs_url: str, port: int, keys_url: str) -> dict[str, Any]:

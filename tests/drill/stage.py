@@ -34,8 +34,8 @@ contact_cost = 60
 """
 OFTEN_S = 0.5
 """How often pointer and spool are looked at, instead of every five seconds."""
-FIRST_S = 120.0
-"""How long the first runs of the jobs may take."""
+FIRST_S = 600.0
+"""How long the first runs of the jobs may take. On a busy machine importing their libraries alone takes a minute."""
 
 
 @dataclass

@@ -120,10 +120,10 @@ def test_ctrl_c_stops_everything_that_was_started(tmp_path: Path) -> None:
     running = start(folder, "--only", "kill")
     try:
         deadline = time.monotonic() + HANG_S
-        while not (folder / "api.log").exists() and time.monotonic() < deadline:
+        while not (folder / "train.log").exists() and time.monotonic() < deadline:
             assert running.poll() is None
             time.sleep(0.1)
-        assert len(left(folder)) >= 3  # itself, MLflow, the service
+        assert len(left(folder)) >= 3  # itself, MLflow, the training
     finally:
         running.send_signal(signal.SIGINT)
         said, _ = running.communicate(timeout=HANG_S)

@@ -64,8 +64,11 @@ class Cluster:
         assert done.returncode == 0, f"{program}: {done.stderr}"
         return done.stdout
 
-    def create(self, name: str, password: str) -> None:
-        """A database with users as in Cloud SQL: the migrator is of the role that owns it, the server of none."""
+    def create(self, name: str, password: str, template: str = "template1") -> None:
+        """A database with users as in Cloud SQL: the migrator is of the role that owns it, the server of none.
+
+        It starts as a copy of `template`, to which nobody may be connected.
+        """
         with self.admin() as admin:
             known = {row[0] for row in admin.execute("SELECT rolname FROM pg_roles")}
             for role, statement in {
@@ -77,7 +80,8 @@ class Cluster:
                     admin.execute(statement)
                 if role in (OWNER, SERVER):
                     self.set_password(role, password)
-            admin.execute(sql.SQL("CREATE DATABASE {} OWNER cloudsqlsuperuser").format(sql.Identifier(name)))
+            made = sql.SQL("CREATE DATABASE {} OWNER cloudsqlsuperuser TEMPLATE {}")
+            admin.execute(made.format(sql.Identifier(name), sql.Identifier(template)))
 
     def set_password(self, user: str, password: str) -> None:
         """From now on the only one that lets this user in."""

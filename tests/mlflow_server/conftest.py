@@ -19,8 +19,37 @@ def cluster() -> Iterator[Cluster]:
         pytest.skip(str(reason))
 
 
+@pytest.fixture(scope="session")
+def migrated_database(cluster: Cluster, gcs: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database that was migrated, to copy: a migration takes as long as ten copies."""
+    tracking = Tracking.on(cluster, "migrated", gcs, tmp_path_factory.mktemp("migrated"))
+    tracking.migrate()
+    return tracking.database
+
+
+@pytest.fixture
+def migrated(
+    cluster: Cluster,
+    migrated_database: str,
+    gcs: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Tracking]:
+    """Settings of a server whose database is ready, and this process as a client of it."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
+    monkeypatch.setenv("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    tracking = Tracking.on(cluster, _name(request), gcs, tmp_path, migrated_database)
+    yield tracking
+    print(tracking.log.read_text()[-3000:] if tracking.log.exists() else "")
+
+
 @pytest.fixture
 def tracking(cluster: Cluster, gcs: str, tmp_path: Path, request: pytest.FixtureRequest) -> Tracking:
     """A server's settings, on an empty database and with a folder of the bucket of its own."""
-    name = f"mlflow-{abs(hash(request.node.nodeid)) % 10**8}"
-    return Tracking.on(cluster, name, gcs, tmp_path)
+    return Tracking.on(cluster, _name(request), gcs, tmp_path)
+
+
+def _name(request: pytest.FixtureRequest) -> str:
+    return f"mlflow-{abs(hash(request.node.nodeid)) % 10**8}"

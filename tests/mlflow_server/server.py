@@ -28,9 +28,9 @@ class Tracking:
     log: Path
 
     @classmethod
-    def on(cls, cluster: Cluster, database: str, gcs: str, folder: Path) -> "Tracking":
-        """On a new, empty database."""
-        cluster.create(database, PASSWORD)
+    def on(cls, cluster: Cluster, database: str, gcs: str, folder: Path, template: str = "template1") -> "Tracking":
+        """On a new database: an empty one, or a copy of another."""
+        cluster.create(database, PASSWORD, template)
         password = folder / "password"
         password.write_text(f"{PASSWORD}\n")
         common = {

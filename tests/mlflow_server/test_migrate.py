@@ -40,9 +40,8 @@ def test_an_empty_database_is_migrated_once_and_again_without_harm(tracking: Tra
         assert admin.execute("SELECT name FROM experiments WHERE experiment_id = 7").fetchall() == [("kept",)]
 
 
-def test_the_server_may_change_rows_but_not_the_schema(tracking: Tracking) -> None:
-    tracking.migrate()
-    with login(tracking, SERVER) as server:
+def test_the_server_may_change_rows_but_not_the_schema(migrated: Tracking) -> None:
+    with login(migrated, SERVER) as server:
         server.execute("INSERT INTO experiments (name, workspace) VALUES ('by the server', 'default')")
         server.execute("UPDATE experiments SET name = 'renamed'")
         server.execute("DELETE FROM experiments")

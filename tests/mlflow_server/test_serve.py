@@ -6,30 +6,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy import NullPool, create_engine
 
 from tests.conftest import HANG_S, wait_for
 from tests.mlflow_server.cluster import SERVER, certificate, pem
 from tests.mlflow_server.server import PASSWORD, Tracking
+from tracking_server.database import Unusable, check_schema
 
 pytestmark = pytest.mark.system
-
-
-@pytest.fixture
-def migrated(tracking: Tracking, gcs: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tracking]:
-    """Settings of a server whose database is ready, and this process as a client of it."""
-    tracking.migrate()
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
-    monkeypatch.setenv("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    yield tracking
-    print(tracking.log.read_text()[-3000:] if tracking.log.exists() else "")
 
 
 def connections(tracking: Tracking) -> int:
@@ -247,13 +237,19 @@ def test_a_server_changes_no_schema_and_says_what_to_do(tracking: Tracking) -> N
     assert "run the image with `migrate`" in empty.stderr
     with tracking.cluster.admin(tracking.database) as admin:
         assert admin.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
-        tracking.migrate()
-        admin.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
-        assert "has the older schema 451aebb31d03" in tracking.run("serve").stderr
-        admin.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
-        newer = tracking.run("serve")
-        assert newer.returncode == 1
-        assert "schema ffffffffffff of a newer MLflow" in newer.stderr
+
+
+def test_an_older_schema_and_a_newer_one_are_told_apart(migrated: Tracking) -> None:
+    database = create_engine(
+        "postgresql+psycopg://", creator=lambda: migrated.cluster.admin(migrated.database), poolclass=NullPool
+    )
+    check_schema(database)
+    with migrated.cluster.admin(migrated.database) as admin:
+        for revision, told in (("451aebb31d03", "older schema"), ("ffffffffffff", "of a newer MLflow")):
+            admin.execute("UPDATE alembic_version SET version_num = %s", [revision])
+            with pytest.raises(Unusable, match=revision) as refused:
+                check_schema(database)
+            assert told in str(refused.value)
 
 
 def test_more_connections_than_the_database_has_are_refused(migrated: Tracking) -> None:
@@ -286,10 +282,12 @@ def test_a_database_that_cannot_prove_itself_is_refused(migrated: Tracking, tmp_
         MlflowClient(tracking.url).create_experiment("over verified TLS")
     file = tmp_path / "stranger.crt"
     file.write_text(stranger)
-    for given in {"TRACKING_DATABASE_CA": stranger}, {"TRACKING_DATABASE_CA_FILE": str(file)}:
-        for command in "serve", "migrate":
-            refused = tracking.run(command, TRACKING_DATABASE_WAIT_SECONDS="0", **given)
-            assert refused.returncode == 1
-            assert "certificate verify failed" in refused.stderr
+    for command, given in {
+        "serve": {"TRACKING_DATABASE_CA": stranger},
+        "migrate": {"TRACKING_DATABASE_CA_FILE": str(file)},
+    }.items():
+        refused = tracking.run(command, TRACKING_DATABASE_WAIT_SECONDS="0", **given)
+        assert refused.returncode == 1
+        assert "certificate verify failed" in refused.stderr
     done = tracking.run("migrate", TRACKING_DATABASE_CA_FILE=str(tracking.cluster.authority))
     assert done.returncode == 0, done.stderr

@@ -86,7 +86,8 @@ def test_runs_of_the_previous_minor_version_are_kept_by_an_upgrade(tracking: Tra
         client.log_metric(run, "auc", 0.8, step=1)
 
 
-def test_a_backup_is_restored_as_the_readme_says(tracking: Tracking, tmp_path: Path) -> None:
+def test_a_backup_is_restored_as_the_readme_says(migrated: Tracking, tmp_path: Path) -> None:
+    tracking = migrated
     readme = (ROOT / "mlflow-server/README.md").read_text()
     options = {}
     for program in ("pg_dump", "pg_restore"):
@@ -94,7 +95,6 @@ def test_a_backup_is_restored_as_the_readme_says(tracking: Tracking, tmp_path: P
         words = line.replace('--host "$HOST" --username migrator', "").split()[1:]
         names = {"mlflow": tracking.database, "mlflow.dump": str(tmp_path / "mlflow.dump")}
         options[program] = [names.get(word, word) for word in words]
-    tracking.migrate()
     with tracking.server():
         client = MlflowClient(tracking.url)
         run = client.create_run(client.create_experiment("kept")).info.run_id
@@ -112,9 +112,9 @@ def test_a_backup_is_restored_as_the_readme_says(tracking: Tracking, tmp_path: P
 
 @pytest.mark.parametrize("megabytes", [64, pytest.param(1024, marks=pytest.mark.nightly)])
 def test_a_large_artifact_goes_to_the_bucket_and_comes_back_without_passing_the_server(
-    tracking: Tracking, gcs: str, tmp_path: Path, megabytes: int
+    migrated: Tracking, gcs: str, tmp_path: Path, megabytes: int
 ) -> None:
-    tracking.migrate()
+    tracking = migrated
     large = tmp_path / "large.bin"
     piece = os.urandom(1024**2)
     digest = hashlib.sha256()

@@ -15,7 +15,6 @@ from monitoring.proof import __main__ as proof
 from monitoring.proof import promtool
 from monitoring.proof.cases import MINUTE, Case, Firing, counter, gauge
 from monitoring.proof.decoys import among_others, decoys, selectors, takes
-from monitoring.proof.promtool import Batch
 from monitoring.proof.scenarios import cases
 
 ALERTS = catalogue.alerts()
@@ -158,7 +157,7 @@ def test_an_unknown_alert_is_wrong_use() -> None:
 @pytest.mark.system
 @needs_promtool
 def test_alerts_behave_as_all_cases_say() -> None:
-    assert promtool.failures(Batch(case.watched(ALERTS), [case]) for case in CASES) == ""
+    assert promtool.failures(CASES, ALERTS) == ""
 
 
 @pytest.mark.system

@@ -65,7 +65,7 @@ def of(job: Job) -> tuple[Case, ...]:
             *rest,
             history=0,
             step=TEN,
-            lasts=2 * due - 20,
+            lasts=due + 60,  # by then the success before would be too old
         ),
         fires(
             f"{name}Failing",

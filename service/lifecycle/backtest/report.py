@@ -1,14 +1,11 @@
 """What a replay found: a table for the terminal, pictures, one self-contained HTML page, and the figures as JSON."""
 
-import base64
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from html import escape
-from io import BytesIO
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 from rich import box
 from rich.table import Table
@@ -16,8 +13,8 @@ from rich.table import Table
 from service.lifecycle.backtest.bars import Limit
 from service.lifecycle.backtest.measures import Measured
 from service.lifecycle.backtest.world import History
+from service.lifecycle.evaluation.page import images, page, plot_style, png, table
 from service.lifecycle.evaluation.plots import BLUE, GREY, RED, labelled_axes
-from service.lifecycle.evaluation.report import PICTURES, STYLE
 
 SPOKEN = {
     "closed": "closed loop",
@@ -35,13 +32,13 @@ MEANT = (
 )
 COLOURS = {"closed": BLUE, "trigger": "#c77700", "always": "#3f7d3f", "never": RED, "oracle": GREY}
 SHOWN = ("brier", "calibration_error", "roc_auc", "profit")
+DECISION_TEXT = ("drift", "decision")
 HEADINGS = {"brier": "Brier", "calibration_error": "cal. error", "roc_auc": "ROC-AUC", "profit": "profit"}
 AXES = HEADINGS | {
     "brier": "Brier score",
     "calibration_error": "Calibration error",
     "profit": "Profit per 1,000 leads",
 }
-WRAPPED = "<style>th.text, td.text { text-align: left } td.why { white-space: normal; min-width: 20rem }</style>"
 
 
 @dataclass(frozen=True)
@@ -90,9 +87,9 @@ class Backtest:
         """Write pictures, page and figures into the folder."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in SHOWN:
-            (folder / f"{name}.png").write_bytes(_png(by_block(self, name)))
+            (folder / f"{name}.png").write_bytes(png(by_block(self, name)))
         (folder / "replay.json").write_text(json.dumps(self.document(), indent=1) + "\n", encoding="utf-8")
-        (folder / "replay.html").write_text(page(self), encoding="utf-8")
+        (folder / "replay.html").write_text(html(self), encoding="utf-8")
 
     def document(self) -> dict[str, object]:
         """The figures as JSON knows them."""
@@ -152,43 +149,37 @@ def as_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -
     # No padding, so that it fits into 80 columns.
     table = Table(*header, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
     for column in table.columns[1:]:
-        column.justify = "left" if column.header in ("why", "drift", "decision", "") else "right"
+        column.justify = "left" if column.header in (*DECISION_TEXT, "why", "") else "right"
     for row in rows:
         table.add_row(*row)
     return table
 
 
-def page(replay: Backtest) -> str:
+def html(replay: Backtest) -> str:
     """The whole report as one HTML page that needs no network."""
-    name, closed = escape(replay.world.source.name), replay.measured["closed"]
-    with mpl.rc_context(PICTURES):
-        pictures = {name: _png(by_block(replay, name)) for name in SHOWN}
-    images = "".join(
-        f'<img alt="{AXES[n]} by block" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
-        for n, png in pictures.items()
-    )
-    parts = [
-        f"<h1>Replay of {name}</h1>",
-        f"<p>{len(replay.world.blocks)} blocks of real history through the closed loop, beside what else could be "
-        "done.</p>",
-        _html(*overview(replay)),
-        f"<h2>Bars</h2>{_html(*bars(replay))}" if replay.judgements else "",
-        f'<h2>Block by block</h2><div class="plots">{images}</div>',
-        "<p class=about>The share that converted, the mean score, the closed loop's figures, and then the others' "
-        "Brier scores.</p>",
-        _html(*blocks(replay)),
-        "<h2>What the closed loop decided</h2>",
-        "<p class=about>Brier and profit: what the new model gained, against the one that it replaced, on the leads "
-        "that it served.</p>",
-        _html(*decisions(closed)),
-        "<h2>What ungated replacing on the trigger did</h2>",
-        _html(*decisions(replay.measured["trigger"])),
-        "<h2>Notes</h2>",
-        "".join(f"<p>{escape(note)}</p>" for note in replay.notes),
-    ]
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>Replay of {name}</title><style>{STYLE}</style>{WRAPPED}{''.join(parts)}</html>\n"
+    closed = replay.measured["closed"]
+    with plot_style():
+        drawn = images({f"{AXES[name]} by block": by_block(replay, name) for name in SHOWN})
+    return page(
+        f"Replay of {replay.world.source.name}",
+        [
+            f"<p>{len(replay.world.blocks)} blocks of real history through the closed loop, beside what else could be "
+            "done.</p>",
+            table(*overview(replay)),
+            f"<h2>Bars</h2>{table(*bars(replay), text=[''], bad='MISSED')}" if replay.judgements else "",
+            f"<h2>Block by block</h2>{drawn}",
+            "<p class=about>The share that converted, the mean score, the closed loop's figures, and then the others' "
+            "Brier scores.</p>",
+            table(*blocks(replay)),
+            "<h2>What the closed loop decided</h2>",
+            "<p class=about>Brier and profit: what the new model gained, against the one that it replaced, on the "
+            "leads that it served.</p>",
+            table(*decisions(closed), text=DECISION_TEXT, long=["why"]),
+            "<h2>What ungated replacing on the trigger did</h2>",
+            table(*decisions(replay.measured["trigger"]), text=DECISION_TEXT, long=["why"]),
+            "<h2>Notes</h2>",
+            *(f"<p>{escape(note)}</p>" for note in replay.notes),
+        ],
     )
 
 
@@ -226,20 +217,3 @@ def _cost(measured: dict[str, Measured]) -> str:
 
 def _number(figures: dict[str, float], name: str) -> str:
     return f"{figures[name]:,.0f}" if name == "profit" else f"{figures[name]:.4f}"
-
-
-def _png(figure: Figure) -> bytes:
-    out = BytesIO()
-    figure.savefig(out, format="png")
-    return out.getvalue()
-
-
-def _html(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    texts = {"why": "text why", "drift": "text", "decision": "text", "": "text"}
-    kinds = ["text", *(texts.get(name, "") for name in header[1:])]
-
-    def cells(tag: str, row: Sequence[str]) -> str:
-        return "".join(f'<{tag} class="{kind}">{escape(cell)}</{tag}>' for kind, cell in zip(kinds, row, strict=True))
-
-    body = "".join(f"<tr{' class=bad' if 'MISSED' in row else ''}>{cells('td', row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><tr>{cells("th", header)}</tr>{body}</table></div>'

@@ -1,76 +1,157 @@
-"""Evidently's report of a drift check: each column's distribution beside training's, and the tests' results.
+"""What a drift check found: a summary as Markdown, and an HTML page that shows each column beside training's."""
 
-The reference holds counts and no leads, so both sides are shown by bin and value: the frame made of it has exactly
-its shares, column by column, and says nothing about what goes together. The p-values are those of `shift`, for
-Evidently's own take the reference for the truth and not for a sample, and correct for nothing.
-"""
-
-import os
-import warnings
 from collections.abc import Sequence
-
-# Evidently reports its use to its makers unless told otherwise before it is imported.
-os.environ["DO_NOT_TRACK"] = "1"
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-with warnings.catch_warnings():
-    # Evidently 0.7.23 imports numpy.core, and litestar by names that its releases since 2.23 no longer like; and
-    # where it is compiled at its first import, Python dislikes its docstrings.
-    warnings.filterwarnings("ignore", "invalid escape sequence", DeprecationWarning)
-    warnings.filterwarnings("ignore", "numpy.core is deprecated", DeprecationWarning)
-    warnings.filterwarnings("ignore", "(Call to|Use of) deprecated", DeprecationWarning)
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.legacy.calculations.stattests import register_stattest
-    from evidently.legacy.calculations.stattests.registry import StatTest
-    from evidently.legacy.core import ColumnType
-    from evidently.presets import DataDriftPreset
-
-from service.history import FeatureDrift
-from service.lifecycle.drift_detection.homogeneity import ALPHA, Comparison
+from service.history import DriftCheck, FeatureDrift
+from service.lifecycle.drift_detection.homogeneity import ALPHA
+from service.lifecycle.evaluation.formatting import number, spoken
+from service.lifecycle.evaluation.page import bullets, images, page, plot_style, table
+from service.lifecycle.evaluation.plots import BLUE, GREY, labelled_axes
 from service.lifecycle.evaluation.quality import Scores
-from service.lifecycle.training.reference_profile import counts, labels, places
+from service.lifecycle.training.reference_profile import Counts, count, counts, labels
 from service.model.reference import Column, Reference
 
-METHOD = "homogeneity"
-SHOWN = 30
-"""Columns in the report, the most drifted first; with a thousand it would be too large to open."""
+MAX_PLOTS = 30
+"""Columns with a plot, the most drifted first; with a thousand the page would be too large to open."""
+
+MAX_BARS = 20
+"""Values of a category in its plot, those with the most leads; the others are summed up in one bar."""
+
+MAX_LABEL = 24
+COLUMNS = ("column", "distance", "p, corrected", "moves a score by", "missing", "at training", "unseen", "drifted")
+EXPECTATIONS = ("figure", "expected", "90 % interval", "at training")
+BLIND = (
+    "The expectation holds as long as a lead that looks as before is worth as much as before. Where that itself "
+    "changed, no look at the leads tells; evaluate does, once their outcomes are final."
+)
+METHOD = (
+    "Distance is the population stability index. The p-values are those of chi-squared tests of homogeneity over the "
+    "bins and values below, corrected for the number of columns by Holm's method; a drifted column has one below "
+    f"{ALPHA}."
+)
 
 
-def report(reference: Reference, frame: pd.DataFrame, scores: Scores, threshold: float, compared: Comparison) -> str:
-    """The report as one self-contained HTML page."""
-    ranked = sorted(zip(reference.features, compared.features, strict=True), key=lambda pair: pair[1].p_value)[:SHOWN]
-    then: dict[str, Sequence[object]] = {}
-    now: dict[str, Sequence[object]] = {}
-    columns = [(reference.scores, scores), *((column, frame[column.name].to_numpy()) for column, _ in ranked)]
-    for column, cells in columns:
-        names = _named(column)
-        then[column.name] = np.repeat(names, counts(column)).tolist()
-        now[column.name] = names[places(column, cells)].tolist()
-    held = reference.leads - reference.contacted
-    then["decision"] = ["contact"] * reference.contacted + ["skip"] * held
-    now["decision"] = np.where(scores >= threshold, "contact", "skip").tolist()
-    _test_by({drift.feature: drift for drift in (compared.scores, compared.decisions, *compared.features)})
-    definition = DataDefinition(categorical_columns=list(then))
-    page = Report([DataDriftPreset(method=METHOD, threshold=ALPHA, include_tests=True)]).run(
-        Dataset.from_pandas(pd.DataFrame(now), definition), Dataset.from_pandas(pd.DataFrame(then), definition)
+def column_rows(entry: DriftCheck) -> list[list[str]]:
+    """Cells of COLUMNS: the score, the decision, then the features by how much their difference moves scores."""
+    ranked = sorted(entry.features, key=lambda f: -f.distance * f.influence)
+    return [
+        [
+            f.feature,
+            f"{f.distance:.3f}",
+            f"{f.p_value:.2g}",
+            *(f"{share:.1%}" for share in (f.influence, f.missing, f.missing_in_training, f.unseen)),
+            "yes" if f.drifted else "no",
+        ]
+        for f in (entry.scores, entry.decisions, *ranked)
+    ]
+
+
+def expectation_rows(entry: DriftCheck) -> list[list[str]]:
+    """Cells of EXPECTATIONS, a figure a row."""
+    return [
+        [
+            spoken(name),
+            number(name, e.value),
+            f"{number(name, e.low)} to {number(name, e.high)}",
+            number(name, entry.benchmark[name]) if name in entry.benchmark else "",
+        ]
+        for name, e in entry.expected.items()
+    ]
+
+
+def summary(entry: DriftCheck) -> str:
+    """The check as Markdown."""
+    parts = [
+        f"# {_title(entry)}",
+        _verdict(entry),
+        "\n".join(f"- {reason}" for reason in entry.reasons),
+        _markdown(COLUMNS, column_rows(entry)),
+        _markdown(EXPECTATIONS, expectation_rows(entry)),
+        BLIND,
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def report(entry: DriftCheck, reference: Reference, frame: pd.DataFrame, scores: Scores, threshold: float) -> str:
+    """The check as one HTML page. `frame` and `scores` are of the leads that were compared with the reference."""
+    drift = {f.feature: f for f in (entry.scores, entry.decisions, *entry.features)}
+    ranked = sorted(reference.features, key=lambda column: drift[column.name].p_value)[:MAX_PLOTS]
+    pairs: list[tuple[Column, Counts]] = [(reference.scores, count(reference.scores, scores))]
+    pairs += [(column, count(column, frame[column.name].to_numpy())) for column in ranked]
+    contacted = int((scores >= threshold).sum())
+    with plot_style():
+        plots = {
+            f"{column.name}: share of leads by value": distribution(
+                labels(column), counts(column), now, drift[column.name]
+            )
+            for column, now in pairs
+        } | {
+            "decision: share of leads by value": distribution(
+                ["contact", "skip"],
+                np.array([reference.contacted, reference.leads - reference.contacted]),
+                np.array([contacted, len(scores) - contacted]),
+                entry.decisions,
+            )
+        }
+        drawn = images(plots)
+    left_out = len(reference.features) - len(ranked)
+    return page(
+        _title(entry),
+        [
+            f"<p class=about>{_verdict(entry)}</p>",
+            bullets(entry.reasons),
+            "<h2>Columns</h2>",
+            table(COLUMNS, column_rows(entry), text=["drifted"]),
+            f"<p class=about>{METHOD}</p>",
+            "<h2>What to expect of these leads</h2>",
+            table(EXPECTATIONS, expectation_rows(entry)),
+            f"<p class=about>{BLIND}</p>",
+            "<h2>Distributions</h2>",
+            f"<p class=about>{left_out} more columns, less likely to differ, have no plot.</p>" if left_out else "",
+            drawn,
+        ],
     )
-    return str(page.get_html_str(as_iframe=False))
 
 
-def _named(column: Column) -> "np.ndarray[tuple[int], np.dtype[np.object_]]":
-    """The labels, numbered so that bins stand in order, and without what a page could take for its own markup."""
-    plain = [label.translate(str.maketrans("<>&", "()+")) for label in labels(column)]
-    return np.array([f"{number:03d} {label}" for number, label in enumerate(plain, 1)], dtype=object)
+def distribution(names: Sequence[str], then: Counts, now: Counts, drift: FeatureDrift) -> Figure:
+    """Shares of leads by bin or value, at training and now. `names`, `then` and `now` have one entry per bar."""
+    shares = pd.DataFrame({"then": then / then.sum(), "now": now / now.sum()}, index=list(names))
+    shares = shares[(shares > 0).any(axis=1)]
+    if len(shares) > MAX_BARS:
+        kept = shares.sum(axis=1).nlargest(MAX_BARS - 1).index
+        rest = shares.drop(kept).sum()
+        shares = pd.concat([shares.loc[shares.index.isin(kept)], rest.to_frame("(all others)").T])
+    figure, axes = labelled_axes("Share of leads", "")
+    figure.set_size_inches(6, max(2.0, 1.2 + 0.3 * len(shares)))
+    places = np.arange(len(shares))
+    axes.barh(places - 0.2, shares["then"], 0.4, color=GREY, label="at training")
+    axes.barh(places + 0.2, shares["now"], 0.4, color=BLUE, label="now")
+    axes.set_yticks(places, [_short(str(name)) for name in shares.index])
+    axes.invert_yaxis()
+    verdict = "drifted" if drift.drifted else "not drifted"
+    axes.set_title(f"{_short(drift.feature)}: distance {drift.distance:.2f}, {verdict}")
+    axes.legend(loc="best", fontsize=8)
+    return figure
 
 
-def _test_by(results: dict[str, FeatureDrift]) -> None:
-    """Make Evidently's test of this name answer with these results."""
+def _title(entry: DriftCheck) -> str:
+    return f"Drift of {entry.leads:,} leads, {entry.since:%Y-%m-%d %H:%M} to {entry.until:%Y-%m-%d %H:%M} UTC"
 
-    def answer(_: pd.Series, current: pd.Series, __: ColumnType, ___: float) -> tuple[float, bool]:
-        drift = results[str(current.name)]
-        return drift.p_value, drift.drifted
 
-    test = StatTest(METHOD, "chi-squared test of homogeneity, p-value by Holm", [ColumnType.Categorical], ALPHA)
-    register_stattest(test, answer)
+def _verdict(entry: DriftCheck) -> str:
+    compared = f"Compared with the held-out leads of {entry.model_version}."
+    return f"{compared} {'Found:' if entry.found else 'Nothing that matters differs beyond chance.'}"
+
+
+def _short(text: str) -> str:
+    plain = text.replace("$", r"\$")  # matplotlib reads text between two of them as mathematics
+    return plain if len(plain) <= MAX_LABEL else f"{plain[: MAX_LABEL - 1]}…"
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)

@@ -1,46 +1,20 @@
 """The report of an evaluation: one HTML file that needs no network and holds no lead."""
 
-import base64
-import io
 from collections.abc import Iterable, Sequence
-from html import escape
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
 from service.history import Estimate, Evaluation
 from service.lifecycle.evaluation.confidence import share
 from service.lifecycle.evaluation.formatting import number, spoken
+from service.lifecycle.evaluation.page import bullets, images, page, plot_style, table
 from service.lifecycle.evaluation.plots import BLUE, GREY, RED, labelled_axes, plots
 from service.lifecycle.evaluation.quality import NAMES
 from service.lifecycle.evaluation.version_quality import NEAR, Part, VersionQuality
 
 MINUTE = "%Y-%m-%d %H:%M"
 MONEY = ("contacts", "conversions", "revenue", "cost", "profit")
-INK = "#7b838d"
-PICTURES: Any = {
-    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "legend.facecolor"), "none"),
-    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
-}
-"""Without a ground of their own, in ink that can be read on white and on black."""
-
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c2128; --soft: #5b6470; --line: #d8dde3; --paper: #ffffff; --bad: #b3261e; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #d5d9e0; --soft: #98a1ae; --line: #343a44; --paper: #16191f; --bad: #ff8a80; }
-}
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 76rem;
-  margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-p.about { color: var(--soft); margin-top: .25rem; } .bad { color: var(--bad); font-weight: 600; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { color: var(--soft); font-weight: 500; } th:first-child, td:first-child { text-align: left; }
-.plots { margin-top: 1rem; display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 1rem; }
-img { width: 100%; height: auto; }
-"""
 
 
 def report(
@@ -50,15 +24,14 @@ def report(
     whole, manifest = judged.whole, judged.manifest
     worth = judged.business
     sections = [
-        f"<h1>Evaluation of {escape(entry.model_version)}</h1>",
         f"<p class=about>{whole.leads:,} leads scored from {entry.since:{MINUTE}} to {entry.until:{MINUTE}} UTC whose "
         f"outcome is final; {whole.converted:,} converted ({whole.converted / whole.leads:.1%}). "
         f"{entry.without_outcome:,} leads of that time have no outcome. Evaluated {entry.time:{MINUTE}} UTC.</p>",
         _completeness(entry),
         "<h2>What has changed</h2>",
-        _list(entry.changes) or "<p>Nothing beyond noise.</p>",
+        bullets(entry.changes) or "<p>Nothing beyond noise.</p>",
         "<h2>Figures</h2>",
-        _table(
+        table(
             ["figure", "value", "95 % interval", "at training"],
             [(spoken(n), *_both(n, whole.figures[n]), _number(n, manifest.benchmark.get(n))) for n in NAMES],
         ),
@@ -67,7 +40,7 @@ def report(
         f"many leads. Mean score {whole.mean_score:.4f}; {judged.near_threshold:.1%} of the scores lie within a "
         f"{NEAR:.0%} of the threshold.</p>",
         "<h2>Was it worth it?</h2>",
-        _table(
+        table(
             ["", "contacts", "conversions", "revenue", "cost", "profit", "ROI"],
             [
                 (name, *(f"{worth[way + f]:,.0f}" for f in MONEY), f"{worth[way + 'roi']:.2f}")
@@ -78,7 +51,7 @@ def report(
                 )
             ],
         ),
-        f'<div class="plots">{_plots(judged, [*earlier, entry])}</div>',
+        _plots(judged, [*earlier, entry]),
         "<h2>Bands</h2>",
         _parts("band", judged.bands),
         "<h2>Segments</h2>",
@@ -88,21 +61,13 @@ def report(
         "<h2>Versions</h2>",
         _parts("version", [_named(j) for j in (judged, *others)]),
         "<h2>Answering</h2>",
-        _table(
+        table(
             [f"{p} % within" if p < 100 else "slowest" for p in judged.latency_ms],
             [[f"{ms:.2f} ms" for ms in judged.latency_ms.values()]],
         ),
         "<p class=about>The server's share of the time, from the records.</p>",
     ]
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Evaluation of {escape(entry.model_version)}</title><style>{STYLE}</style></head><body>\n"
-        + "\n".join(sections)
-        + "\n</body></html>\n"
-    )
+    return page(f"Evaluation of {entry.model_version}", sections)
 
 
 def _completeness(entry: Evaluation) -> str:
@@ -126,7 +91,7 @@ def _parts(kind: str, parts: Iterable[Part]) -> str:
         figures = [" ".join(_both(n, part.figures[n])) if part.figures else "too few" for n in ("roc_auc", "brier")]
         counts = (f"{part.leads:,}", f"{part.converted:,}", f"{rate.value:.1%} ({rate.low:.1%} to {rate.high:.1%})")
         rows.append((part.name, *counts, f"{part.mean_score:.4f}", f"{part.contacted:,}", *figures))
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _named(judged: VersionQuality) -> Part:
@@ -136,16 +101,10 @@ def _named(judged: VersionQuality) -> Part:
 
 def _plots(judged: VersionQuality, entries: Sequence[Evaluation]) -> str:
     manifest = judged.manifest
-    images = []
-    with mpl.rc_context(PICTURES):
+    with plot_style():
         drawn = plots(judged.target, judged.scores, manifest.threshold, manifest.economics, "the evaluated leads")
         drawn |= {"scores.png": distribution(judged), "history.png": over_time(entries, manifest.metric)}
-        for name, figure in drawn.items():
-            png = io.BytesIO()
-            figure.savefig(png, format="png")
-            data = base64.b64encode(png.getvalue()).decode()
-            images.append(f'<img src="data:image/png;base64,{data}" alt="{name.removesuffix(".png")}">')
-    return "\n".join(images)
+        return images({name.removesuffix(".png"): figure for name, figure in drawn.items()})
 
 
 def distribution(judged: VersionQuality) -> Figure:
@@ -186,13 +145,3 @@ def _both(name: str, estimate: Estimate) -> tuple[str, str]:
 
 def _number(name: str, value: float | None) -> str:
     return "" if value is None else number(name, value)
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
-
-
-def _list(lines: Sequence[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>" if lines else ""

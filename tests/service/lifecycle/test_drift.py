@@ -14,7 +14,7 @@ from tests.service import forge
 from tests.service.lifecycle.records import NOON, record, upload
 from tests.service.lifecycle.world import World, days
 
-pytestmark = pytest.mark.slow  # MLflow, a training, and Evidently, whose import alone takes seconds
+pytestmark = pytest.mark.slow  # MLflow, and trainings
 
 
 def checks(world: World) -> list[DriftCheck]:
@@ -46,10 +46,10 @@ def test_a_quiet_week_is_recorded_and_nothing_is_found(tmp_path: Path, mlflow_ur
     kept = {
         Path(client.download_artifacts(entry.mlflow_run_id, a.path)) for a in client.list_artifacts(run.info.run_id)
     }
-    assert {file.name for file in kept} == {"evidently.html", "summary.md", "drift.json"}
+    assert {file.name for file in kept} == {"report.html", "summary.md", "drift.json"}
     texts = {file.name: file.read_text() for file in kept}
     assert "Where that itself changed, no look at the leads tells" in texts["summary.md"]
-    assert "homogeneity" in texts["evidently.html"]
+    assert "score: share of leads by value" in texts["report.html"]
     figures = (tmp_path / "figures" / "drift.prom").read_text()
     assert 'leadscoring_drift_found{job="drift"} 0.0' in figures
     assert 'leadscoring_expected_figure{job="drift",figure="roc_auc"}' in figures
