@@ -4,23 +4,38 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from service.model.bundle import Manifest
 
 Decision = Literal["contact", "skip"]
+DECISIONS: tuple[Decision, Decision] = ("skip", "contact")
 
 
 class Decider:
-    """The threshold and the bands of one bundle."""
+    """The threshold and the bands of one bundle.
+
+    Between two steps (the threshold, or a band's least score) all scores mean the same, so scores are looked up.
+    """
 
     def __init__(self, manifest: Manifest) -> None:
         self._threshold = manifest.threshold
         self._bands = [(band.min_score, band.name) for band in manifest.bands]
         self._steps = sorted({self._threshold, *(least for least, _ in self._bands)})
         self._meanings = [(self.decision(score), self.band(score)) for score in (float("-inf"), *self._steps)]
+        self.bands = tuple(name for _, name in self._bands)
+        self._decision_places = np.array([DECISIONS.index(decision) for decision, _ in self._meanings], dtype=np.int8)
+        self._band_places = np.array([self.bands.index(band) for _, band in self._meanings], dtype=np.int32)
 
     def meanings(self, scores: Iterable[float]) -> list[tuple[Decision, str]]:
-        """Decision and band of each, looked up: between two steps all scores mean the same."""
+        """Decision and band of each: for the few scores of a request."""
         return [self._meanings[bisect_right(self._steps, score)] for score in scores]
+
+    def places(self, scores: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]]:
+        """Where decision and band of each stand in DECISIONS and `bands`: for a column of scores."""
+        steps = np.searchsorted(self._steps, scores, side="right")
+        return self._decision_places[steps], self._band_places[steps]
 
     def decision(self, score: float) -> Decision:
         """Whether the economics say that contacting the lead pays."""

@@ -21,6 +21,7 @@ from service.lifecycle.data.encoder import Encoder
 from service.lifecycle.data.lead_file import LeadBatch, LeadFile
 from service.lifecycle.data.quarantine import Rejected
 from service.model.bundle import Bundle
+from service.model.decide import DECISIONS, Decider
 from service.model.engine import Matrix
 from service.storage import Writable
 
@@ -123,16 +124,12 @@ def quarantine_to(opened: Callable[[], AbstractContextManager[Writable]]) -> Ite
         yield put
 
 
-def decided(bundle: Bundle, scores: Matrix) -> tuple[pa.DictionaryArray, pa.DictionaryArray]:
-    """Decision and band of each score, as the service decides: the first band whose least score is reached."""
-    bands = bundle.manifest.bands
-    band = np.full(len(scores), len(bands) - 1, dtype=np.int32)
-    for place in reversed(range(len(bands))):
-        band[scores >= bands[place].min_score] = place
-    contact = (scores >= bundle.manifest.threshold).astype(np.int8)
+def decided(decider: Decider, scores: Matrix) -> tuple[pa.DictionaryArray, pa.DictionaryArray]:
+    """Decision and band of each score, as columns of OUTPUT."""
+    decision, band = decider.places(scores)
     return (
-        pa.DictionaryArray.from_arrays(pa.array(contact), pa.array(["skip", "contact"])),
-        pa.DictionaryArray.from_arrays(pa.array(band), pa.array([each.name for each in bands])),
+        pa.DictionaryArray.from_arrays(pa.array(decision), pa.array(DECISIONS)),
+        pa.DictionaryArray.from_arrays(pa.array(band), pa.array(decider.bands)),
     )
 
 
@@ -152,7 +149,7 @@ def _score(origin: str, batch: LeadBatch, encoder: Encoder, bundle: Bundle) -> t
             for bad in encoded.bad
         ]
     scores = bundle.engine.score_matrix(encoded.matrix) if len(encoded.matrix) else np.empty(0)
-    decision, band = decided(bundle, scores)
+    decision, band = decided(Decider(bundle.manifest), scores)
     version = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(scores), np.int8)), pa.array([bundle.version]))
     return pa.RecordBatch.from_arrays([encoded.ids, pa.array(scores), decision, band, version], schema=OUTPUT), rejected
 

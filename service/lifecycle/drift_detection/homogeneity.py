@@ -2,8 +2,8 @@
 
 Each column is compared by Pearson's chi-squared test of homogeneity over the reference's bins and values, where missing
 is one and all values not listed are another. Both sides are samples, and the test knows the size of both. Because
-many columns are looked at, p-values are adjusted by Holm's method (S. Holm, A simple sequentially rejective multiple
-test procedure, Scandinavian Journal of Statistics 6, 1979), so that the chance of any false finding is at most ALPHA.
+many columns are looked at, p-values are adjusted by Holm's method, so that the chance of any false finding is at most
+ALPHA.
 With many leads the smallest difference is beyond chance; so it must also be of some size, and, for a finding, in a
 feature that moves the score.
 """
@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.stats import chi2_contingency
 
 from service.history import FeatureDrift
+from service.lifecycle.evaluation.multiple_tests import holm
 from service.lifecycle.evaluation.quality import Scores
 from service.lifecycle.training.reference_profile import Counts, count, counts
 from service.model.reference import Categories, Column, Reference
@@ -59,7 +60,7 @@ def compare(reference: Reference, frame: pd.DataFrame, scores: Scores, threshold
     contacted = int((scores >= threshold).sum())
     held = reference.leads - reference.contacted
     pairs.append((np.array([reference.contacted, held]), np.array([contacted, len(scores) - contacted])))
-    p_values = holm(np.array([p_value(then, now) for then, now in pairs]))
+    p_values = holm([p_value(then, now) for then, now in pairs])
     moved = [
         bool(p < ALPHA and distance(*pair) >= MIN_DISTANCE + by_chance(*pair))
         for p, pair in zip(p_values, pairs, strict=True)
@@ -100,15 +101,6 @@ def p_value(then: Counts, now: Counts) -> float:
     if small.any():
         table = np.column_stack([table[:, ~small], table[:, small].sum(axis=1)])
     return float(chi2_contingency(table, correction=False).pvalue) if table.shape[1] > 1 else 1.0
-
-
-def holm(p_values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Adjusted p-values: those below a level are findings that are all true but with that chance."""
-    order = np.argsort(p_values)
-    stepped = np.maximum.accumulate(p_values[order] * (len(p_values) - np.arange(len(p_values))))
-    adjusted = np.empty_like(p_values)
-    adjusted[order] = np.minimum(stepped, 1)
-    return adjusted
 
 
 def distance(then: Counts, now: Counts) -> float:

@@ -6,6 +6,7 @@ from statistics import NormalDist
 
 from service.history import Estimate
 from service.lifecycle.evaluation.formatting import number, spoken
+from service.lifecycle.evaluation.multiple_tests import holm
 
 ALPHA = 0.05
 LOWER_IS_BETTER = ("brier", "calibration_error")
@@ -32,14 +33,9 @@ def against_earlier(figures: Mapping[str, Estimate], earlier: Mapping[str, Estim
 
 
 def beyond_noise(differences: Mapping[str, tuple[float, float]]) -> set[str]:
-    """The names whose difference, given with its standard error, is no chance (S. Holm, Scand. J. Stat. 6, 1979)."""
-    p = {name: _p_value(off, error) for name, (off, error) in differences.items()}
-    found: set[str] = set()
-    for place, name in enumerate(sorted(p, key=lambda n: p[n])):
-        if p[name] > ALPHA / (len(p) - place):
-            break
-        found.add(name)
-    return found
+    """The names whose difference, given with its standard error, is no chance."""
+    p_values = holm([_p_value(off, error) for off, error in differences.values()])
+    return {name for name, p in zip(differences, p_values, strict=True) if p <= ALPHA}
 
 
 def _sentences(figures: Mapping[str, Estimate], shifts: Mapping[str, tuple[float, float]], when: str) -> Iterator[str]:

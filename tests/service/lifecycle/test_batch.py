@@ -119,8 +119,8 @@ def test_files_of_every_kind_get_the_scores_that_the_service_gives(
 def test_scores_are_decided_as_the_service_decides(served: Bundle) -> None:
     limits = [served.manifest.threshold, *(band.min_score for band in served.manifest.bands)]
     scores = np.clip([each + step for each in (*limits, 0.5, 1.0) for step in (-1e-9, 0.0, 1e-9)], 0, 1)
-    decision, band = decided(served, scores)
     decider = Decider(served.manifest)
+    decision, band = decided(decider, scores)
     assert decision.to_pylist() == [decider.decision(score) for score in scores]
     assert band.to_pylist() == [decider.band(score) for score in scores]
 
