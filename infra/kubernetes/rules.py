@@ -90,32 +90,40 @@ def _ports(found: Iterable[Object], deployment: Object) -> Iterator[str]:
     for container in _pod(deployment)["containers"]:
         for port in container.get("ports", []):
             listening |= {port.get("name"), port["containerPort"]}
-
-    def asked(each: Object) -> Iterator[Any]:
-        spec = each.get("spec", {})
-        if each["kind"] == "Service":
-            yield from (port.get("targetPort", port["port"]) for port in spec["ports"])
-        elif each["kind"] == "PodMonitoring":
-            yield from (endpoint["port"] for endpoint in spec["endpoints"])
-        elif each["kind"] == "NetworkPolicy":
-            yield from (port["port"] for rule in spec.get("ingress", []) for port in rule.get("ports", []))
-        elif each is deployment:
-            for container in _pod(each)["containers"]:
-                for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-                    yield container[probe]["httpGet"]["port"]
-
     for each in found:
-        for port in asked(each):
+        for port in _ports_asked(each):
             if port not in listening:
                 yield f"{name(each)}: goes to port {port}, where no container listens"
-        groups = each["metadata"].get("annotations", {}).get("cloud.google.com/neg")
-        if groups is not None:
-            exposed = json.loads(groups)["exposed_ports"]
-            if unknown := exposed.keys() - {str(port["port"]) for port in each["spec"]["ports"]}:
-                yield f"{name(each)}: exposes port {', '.join(sorted(unknown))}, which it does not have"
-            for group in exposed.values():
-                if not _LABEL.fullmatch(group.get("name", "")):
-                    yield f"{name(each)}: its endpoint group has no legal name"
+        yield from _endpoint_groups(each)
+
+
+def _ports_asked(each: Object) -> list[Any]:
+    """The ports that an object goes to."""
+    spec = each.get("spec", {})
+    match each["kind"]:
+        case "Service":
+            return [port.get("targetPort", port["port"]) for port in spec["ports"]]
+        case "PodMonitoring":
+            return [endpoint["port"] for endpoint in spec["endpoints"]]
+        case "NetworkPolicy":
+            return [port["port"] for rule in spec.get("ingress", []) for port in rule.get("ports", [])]
+        case "Deployment":
+            probes = ("startupProbe", "livenessProbe", "readinessProbe")
+            return [container[probe]["httpGet"]["port"] for container in _pod(each)["containers"] for probe in probes]
+    return []
+
+
+def _endpoint_groups(each: Object) -> Iterator[str]:
+    """What is wrong with the endpoint groups that a Service has made for the load balancer."""
+    groups = each["metadata"].get("annotations", {}).get("cloud.google.com/neg")
+    if groups is None:
+        return
+    exposed = json.loads(groups)["exposed_ports"]
+    if unknown := exposed.keys() - {str(port["port"]) for port in each["spec"]["ports"]}:
+        yield f"{name(each)}: exposes port {', '.join(sorted(unknown))}, which it does not have"
+    for group in exposed.values():
+        if not _LABEL.fullmatch(group.get("name", "")):
+            yield f"{name(each)}: its endpoint group has no legal name"
 
 
 def _identity(found: Iterable[Object], deployment: Object) -> Iterator[str]:
@@ -172,20 +180,24 @@ def _room(quota: Object, deployment: Object, count: int) -> Iterator[str]:
             yield f"{amount} of {key} is too little for {count} pods"
 
 
-def _walls(found: Iterable[Object]) -> Iterator[str]:
+def _walls(found: Sequence[Object]) -> Iterator[str]:
     """Pods keep to the restricted standard because the namespace demands it, and nothing is open but by name."""
+    policies = [each for each in found if each["kind"] == "NetworkPolicy"]
     for each in found:
-        if each["kind"] == "Namespace":
-            labels = each["metadata"].get("labels", {})
-            if labels.get("pod-security.kubernetes.io/enforce") != "restricted":
-                yield f"{name(each)}: does not enforce the restricted standard"
-        if each["kind"] == "NetworkPolicy":
-            for direction, peers in (("ingress", "from"), ("egress", "to")):
-                for rule in each["spec"].get(direction, []):
-                    if not rule.get(peers) or not rule.get("ports"):
-                        yield f"{name(each)}: an opening ({direction}) names not both, whom and which port"
-                    if any(peer.get("ipBlock", {}).get("cidr", "").endswith("/0") for peer in rule.get(peers, [])):
-                        yield f"{name(each)}: an opening ({direction}) is to everybody"
+        labels = each["metadata"].get("labels", {})
+        if each["kind"] == "Namespace" and labels.get("pod-security.kubernetes.io/enforce") != "restricted":
+            yield f"{name(each)}: does not enforce the restricted standard"
+    for policy in policies:
+        for direction, peers in (("ingress", "from"), ("egress", "to")):
+            yield from _openings(policy, direction, peers)
     closed = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    if not any(each["kind"] == "NetworkPolicy" and each["spec"] == closed for each in found):
+    if not any(policy["spec"] == closed for policy in policies):
         yield "no NetworkPolicy denies by default, in both directions"
+
+
+def _openings(policy: Object, direction: str, peers: str) -> Iterator[str]:
+    for rule in policy["spec"].get(direction, []):
+        if not rule.get(peers) or not rule.get("ports"):
+            yield f"{name(policy)}: an opening ({direction}) names not both, whom and which port"
+        if any(peer.get("ipBlock", {}).get("cidr", "").endswith("/0") for peer in rule.get(peers, [])):
+            yield f"{name(policy)}: an opening ({direction}) is to everybody"

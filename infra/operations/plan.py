@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from infra import releases
+from infra.environment import Environment
 from infra.operations import lead_source
 from infra.operations.credentials import unattended
 from infra.operations.programs import Failed
@@ -23,8 +24,9 @@ from infra.policies.skips import SkipError
 from infra.rehearsal import real, report, terraform
 from infra.rehearsal.isolation import BackendError
 from infra.rehearsal.rehearse import rehearse, rehearse_change
-from infra.rehearsal.steps import StackError
-from infra.rehearsal.synthesis import readable, synthesize, types
+from infra.rehearsal.steps import Planned, StackError
+from infra.rehearsal.synthesis import Stack, readable, synthesize, types
+from infra.rehearsal.terraform import Terraform
 from infra.review import addresses, guard, inventory, sheet
 from infra.review.base import BaseError, stacks_at
 
@@ -55,13 +57,56 @@ def main(arguments: list[str]) -> int:
             field = ".".join(map(str, fault["loc"])) or "environment"
             failures.print(f"infra/environments.py: {field}: {fault['msg']} (got {fault['input']!r})", markup=False)
         return 1
+    options, allowed = _parse(arguments, list(ENVIRONMENTS))
+    env = ENVIRONMENTS[options.env]
+    if options.real:
+        try:
+            lead_source.check(env)
+        except Failed as error:
+            failures.print(f"{error}\nWhat to do: {error.remedy}", markup=False, highlight=False)
+            return 1
+
+    start = time.monotonic()
+    engine = terraform.find()
+    console.print(f"{_kind(options)} of [bold]{options.env}[/] with Terraform {engine.version} ({engine.source})")
+    with console.status("Synthesizing the stacks"):
+        stacks = synthesize(env)
+    if options.readable:
+        left_out = [stack.name for stack in stacks if stack not in readable(stacks)]
+        console.print(f"Left out, for its state holds a secret: {', '.join(left_out) or 'none'}")
+        stacks = readable(stacks)
+    try:
+        with console.status("Terraform is at work"):
+            planned = _planned(options, env, stacks, engine, console)
+    except (StackError, BackendError, BaseError, real.StandInError) as error:
+        failures.print(f"[bold red]{escape(str(error))}[/]", highlight=False)
+        if remedy := real.remedy(str(error)):
+            failures.print(f"What to do: {remedy}", markup=False, highlight=False)
+        return 1
+
+    folder = _report(options, stacks, planned, engine, console)
+    console.print(f"Order of deployment: {', '.join(stack.name for stack in stacks)}", soft_wrap=True)
+    console.print(f"{len(planned)} stacks in {time.monotonic() - start:.1f} s")
+    findings = [*guard.findings(planned, certain=options.real), *guard.unprotected(stacks)]
+    if options.sheet:
+        policies_say = _policies(folder, options.env)
+        text = sheet.render(
+            options.env, planned, against=options.against, found=findings, allowed=allowed, policies=policies_say
+        )
+        (folder / "sheet.md").write_text(text)
+        console.print(f"Review sheet: {(folder / 'sheet.md').relative_to(ROOT)}")
+    return _judge(failures, findings, allowed)
+
+
+def _parse(arguments: Sequence[str], environments: Sequence[str]) -> tuple[argparse.Namespace, dict[str, str]]:
+    """The options, and reasons by the resource that may be lost."""
     parser = argparse.ArgumentParser(
         prog="scripts/plan",
         description="Plan the stacks of an environment and show what a reviewer needs to see.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("env", metavar="ENV", choices=list(ENVIRONMENTS), help=", ".join(ENVIRONMENTS))
+    parser.add_argument("env", metavar="ENV", choices=environments, help=", ".join(environments))
     parser.add_argument("--real", action="store_true", help="real providers, real backend, your credentials")
     parser.add_argument(
         "--readable", action="store_true", help="with --real: leave out the stacks whose state holds a secret"
@@ -84,52 +129,42 @@ def main(arguments: list[str]) -> int:
     if options.inventory and options.against:
         parser.error("--inventory is of everything, --against of what changes")
     try:
-        allowed = guard.overrides(options.allow)
+        return options, guard.overrides(options.allow)
     except guard.OverrideError as error:
         parser.error(str(error))
-    kind = "Real plan" if options.real else "Rehearsal"
 
-    env = ENVIRONMENTS[options.env]
-    if options.real:
-        try:
-            lead_source.check(env)
-        except Failed as error:
-            failures.print(f"{error}\nWhat to do: {error.remedy}", markup=False, highlight=False)
-            return 1
 
-    start = time.monotonic()
-    engine = terraform.find()
-    console.print(f"{kind} of [bold]{options.env}[/] with Terraform {engine.version} ({engine.source})")
-    with console.status("Synthesizing the stacks"):
-        stacks = synthesize(env)
+def _kind(options: argparse.Namespace) -> str:
+    return "Real plan" if options.real else "Rehearsal"
 
-    if options.readable:
-        left_out = [stack.name for stack in stacks if stack not in readable(stacks)]
-        console.print(f"Left out, for its state holds a secret: {', '.join(left_out) or 'none'}")
-        stacks = readable(stacks)
+
+def _planned(
+    options: argparse.Namespace, env: Environment, stacks: tuple[Stack, ...], engine: Terraform, console: Console
+) -> list[Planned]:
+    """The plans, with a line of progress for each step. Raises StackError, BackendError, BaseError, StandInError."""
 
     def step(stack: str, what: str, seconds: float) -> None:
         console.print(f"  [dim]{stack:<24}[/] {what:<12} {seconds:5.1f} s", highlight=False)
 
-    try:
-        with console.status("Terraform is at work"):
-            if options.real:
-                folder = PLATFORM / "real" / options.env
-                environ = unattended(os.environ, env.project)
-                planned = real.plan(stacks, engine, folder=folder, environ=environ, step=step)
-            elif options.against:
-                deployed = stacks_at(options.against, options.env)
-                planned = rehearse_change(deployed, stacks, engine, step=step, notice=console.print)
-            else:
-                planned = rehearse(stacks, engine, step=step, notice=console.print)
-    except (StackError, BackendError, BaseError, real.StandInError) as error:
-        failures.print(f"[bold red]{escape(str(error))}[/]", highlight=False)
-        if remedy := real.remedy(str(error)):
-            failures.print(f"What to do: {remedy}", markup=False, highlight=False)
-        return 1
+    if options.real:
+        environ = unattended(os.environ, env.project)
+        return real.plan(stacks, engine, folder=PLATFORM / "real" / options.env, environ=environ, step=step)
+    if options.against:
+        deployed = stacks_at(options.against, options.env)
+        return rehearse_change(deployed, stacks, engine, step=step, notice=console.print)
+    return rehearse(stacks, engine, step=step, notice=console.print)
 
+
+def _report(
+    options: argparse.Namespace,
+    stacks: tuple[Stack, ...],
+    planned: list[Planned],
+    engine: Terraform,
+    console: Console,
+) -> Path:
+    """Show the plans and write them, and the inventories where they are asked for; return the plans' folder."""
     report.show(console, planned)
-    title = f"{kind} of {options.env}, Terraform {engine.version}"
+    title = f"{_kind(options)} of {options.env}, Terraform {engine.version}"
     placeholders = releases.notice(stack.config for stack in stacks)
     limits = None if options.real else report.LIMITS + placeholders + report.examples(types(stacks, "data"))
     folder = PLATFORM / "plans" / f"{options.env}{'-real' if options.real else '-change' if options.against else ''}"
@@ -142,21 +177,7 @@ def main(arguments: list[str]) -> int:
         inventory.write(planned, options.env, inventories)
         addresses.write(stacks, options.env, inventories)
         console.print(f"Inventories: infra/inventories/{options.env}/")
-    console.print(f"Order of deployment: {', '.join(stack.name for stack in stacks)}", soft_wrap=True)
-    console.print(f"{len(planned)} stacks in {time.monotonic() - start:.1f} s")
-    found = [*guard.findings(planned, certain=options.real), *guard.unprotected(stacks)]
-    if options.sheet:
-        text = sheet.render(
-            options.env,
-            planned,
-            against=options.against,
-            found=found,
-            allowed=allowed,
-            policies=_policies(folder, options.env),
-        )
-        (folder / "sheet.md").write_text(text)
-        console.print(f"Review sheet: {(folder / 'sheet.md').relative_to(ROOT)}")
-    return _judge(failures, found, allowed)
+    return folder
 
 
 def _policies(folder: Path, env: str) -> str:

@@ -48,22 +48,34 @@ def _matches(how: str, value: str, asked: str) -> bool:
 def decoys(case: Case, alerts: Iterable[Alert]) -> Iterator[Series]:
     """For each label of each selector of these alerts a loud series and one at nothing that differ in it alone."""
     read = [selector for alert in alerts for selector in selectors(alert.expr)]
-    told = [(name, dict(_LABEL.findall(labels)), each) for each in case.series for name, labels in [_split(each)]]
     have = {each.selector for each in case.series}
     for selector in read:
         name = str(selector.name)
-        own = [(labels, series) for known, labels, series in told if known == name and takes(selector, name, labels)]
-        for labels, series in own or [(_example(selector), Series(name, 0.0, counts=True))]:
-            for label in dict.fromkeys(each.name for each in selector.matchers.matchers):
-                other = {**labels, label: ELSEWHERE}
-                if any(takes(each, name, other) for each in read):
-                    continue
-                most = max((abs(v) for v in (series.before, *(v for _, v in series.after)) if v), default=1.0)
-                for value, whose in ((LOUD * most, "loud"), (0.0, "silent")):
-                    decoy = replace(series, selector=_told(name, {**other, "whose": whose}), before=value, after=())
-                    if decoy.selector not in have:
-                        have.add(decoy.selector)
-                        yield decoy
+        for series, labels in _neighbours(selector, case.series):
+            if any(takes(each, name, labels) for each in read):
+                continue
+            for decoy in _loud_and_silent(series, name, labels):
+                if decoy.selector not in have:
+                    have.add(decoy.selector)
+                    yield decoy
+
+
+def _neighbours(selector: promql.VectorSelector, told: Iterable[Series]) -> Iterator[tuple[Series, dict[str, str]]]:
+    """Each series that a selector reads, or an example, with one label changed that the selector asks for."""
+    name = str(selector.name)
+    series = [
+        (each, dict(_LABEL.findall(labels))) for each in told for known, labels in [_split(each)] if known == name
+    ]
+    own = [(each, labels) for each, labels in series if takes(selector, name, labels)]
+    for each, labels in own or [(Series(name, 0.0, counts=True), _example(selector))]:
+        for label in dict.fromkeys(matcher.name for matcher in selector.matchers.matchers):
+            yield each, {**labels, label: ELSEWHERE}
+
+
+def _loud_and_silent(series: Series, name: str, labels: dict[str, str]) -> Iterator[Series]:
+    most = max((abs(v) for v in (series.before, *(v for _, v in series.after)) if v), default=1.0)
+    for value, whose in ((LOUD * most, "loud"), (0.0, "silent")):
+        yield replace(series, selector=_told(name, {**labels, "whose": whose}), before=value, after=())
 
 
 def _split(series: Series) -> tuple[str, str]:

@@ -68,39 +68,20 @@ class Scorer:
         features = [lead.features for leads in decoded if isinstance(leads, list) for lead in leads]
         scores = self.bundle.engine.score(features) if features else []
         reasons = self.explainer.reasons(features, scores) if explain and features else None
-        ended, now, version = time.perf_counter(), datetime.now(UTC), self.bundle.version
-        ids: list[str] = []
-        request_ids: list[str] = []
-        latencies_ms: list[float] = []
-        for (_, request_id, started), leads in zip(together, decoded, strict=True):
-            if isinstance(leads, list):
-                ids += [lead.lead_id or f"{request_id}-{i}" for i, lead in enumerate(leads)]
-                request_ids += [request_id] * len(leads)
-                latencies_ms += [round((ended - started) * 1e3, 3)] * len(leads)
+        ids, request_ids, latencies_ms = _by_lead(together, decoded)
         meanings = self._decider.meanings(scores)
         decisions, bands = [decision for decision, _ in meanings], [band for _, band in meanings]
+        now, version = repeat(datetime.now(UTC)), repeat(self.bundle.version)
         # Column by column: a walk from lead to lead takes twice as long.
-        columns = (request_ids, ids, repeat(now), repeat(version), features, scores, decisions, bands, latencies_ms)
+        columns = (request_ids, ids, now, version, features, scores, decisions, bands, latencies_ms)
         records = list(map(PredictionRecord, *columns))
-        answers: list[LeadScore] = list(map(LeadScore, ids, scores, decisions, bands, repeat(version)))
-        if reasons is not None:
-            answers = [
-                ExplainedScore(**msgspec.structs.asdict(answer), reasons=why)
-                for answer, why in zip(answers, reasons, strict=True)
-            ]
-        responses: list[bytes | Problem] = []
-        first = 0
-        for (_, request_id, _), leads in zip(together, decoded, strict=True):
-            if isinstance(leads, list):
-                responses.append(_encode(ScoreResponse(request_id, answers[first : first + len(leads)])))
-                first += len(leads)
-            else:
-                responses.append(leads)
-        tenths = [0] * 11  # and how many are 1
-        for score in scores:
-            tenths[int(10 * score)] += 1
+        answers: list[LeadScore] = (
+            list(map(LeadScore, ids, scores, decisions, bands, version))
+            if reasons is None
+            else list(map(ExplainedScore, ids, scores, decisions, bands, version, reasons))
+        )
         counts: dict[Decision, int] = {decision: decisions.count(decision) for decision in get_args(Decision)}
-        return BatchResult(responses, to_lines(records), counts, [*tenths[:9], tenths[9] + tenths[10]])
+        return BatchResult(_responses(together, decoded, answers), to_lines(records), counts, _tenths(scores))
 
     def _leads(self, body: bytes, explain: bool) -> list[Any] | Problem:
         try:
@@ -111,6 +92,45 @@ class Scorer:
             why = f"at most {MAX_EXPLAINED} leads a request are explained"
             return Problem(422, f"{why}, no lead scored", [FieldError("leads", f"{why}; {len(leads)} were sent")])
         return leads
+
+
+def _by_lead(
+    together: Sequence[ScoreRequest], decoded: Sequence[list[Any] | Problem]
+) -> tuple[list[str], list[str], list[float]]:
+    """Of each lead that is scored its id, its request's id, and the milliseconds since its request came."""
+    ended = time.perf_counter()
+    ids: list[str] = []
+    request_ids: list[str] = []
+    latencies_ms: list[float] = []
+    for (_, request_id, started), leads in zip(together, decoded, strict=True):
+        if isinstance(leads, list):
+            ids += [lead.lead_id or f"{request_id}-{i}" for i, lead in enumerate(leads)]
+            request_ids += [request_id] * len(leads)
+            latencies_ms += [round((ended - started) * 1e3, 3)] * len(leads)
+    return ids, request_ids, latencies_ms
+
+
+def _responses(
+    together: Sequence[ScoreRequest], decoded: Sequence[list[Any] | Problem], answers: Sequence[LeadScore]
+) -> list[bytes | Problem]:
+    """Each request's share of the answers, encoded, or its refusal."""
+    responses: list[bytes | Problem] = []
+    first = 0
+    for (_, request_id, _), leads in zip(together, decoded, strict=True):
+        if isinstance(leads, list):
+            responses.append(_encode(ScoreResponse(request_id, answers[first : first + len(leads)])))
+            first += len(leads)
+        else:
+            responses.append(leads)
+    return responses
+
+
+def _tenths(scores: Sequence[float]) -> list[int]:
+    """How many scores lie in each tenth of the scale; 1 is in the last."""
+    tenths = [0] * 11
+    for score in scores:
+        tenths[int(10 * score)] += 1
+    return [*tenths[:9], tenths[9] + tenths[10]]
 
 
 def new_request_id() -> str:

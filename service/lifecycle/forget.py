@@ -10,6 +10,7 @@ and 1007.00, as number or as text. 01007 is another id.
 """
 
 import argparse
+import contextlib
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -85,22 +86,21 @@ def forget(
 
 def forget_in(storage: Storage, key: str, search: Search, dry_run: bool = False) -> Removed | None:
     """Take the leads out of one object; None where it holds none of them. Raises Conflict when it never holds still."""
-    for attempt in range(TRIES):
-        if (opened := storage.open(key)) is None:
-            return None
-        with opened.file, tempfile.TemporaryFile() as kept:
-            rows, gone = without(f"{storage.url}/{key}", opened, kept, search)
-            if not gone:
-                return None
-            if not dry_run:
-                try:
-                    _replace(storage, key, opened.generation, kept if rows else None)
-                except Conflict:
-                    if attempt == TRIES - 1:
-                        raise
-                    continue
-        return Removed(f"{storage.url}/{key}", gone, not rows)
-    return None
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(Conflict):
+            return _forget_once(storage, key, search, dry_run)
+    return _forget_once(storage, key, search, dry_run)
+
+
+def _forget_once(storage: Storage, key: str, search: Search, dry_run: bool) -> Removed | None:
+    """Raises Conflict when the object was changed meanwhile."""
+    if (opened := storage.open(key)) is None:
+        return None
+    with opened.file, tempfile.TemporaryFile() as kept:
+        rows, gone = without(f"{storage.url}/{key}", opened, kept, search)
+        if gone and not dry_run:
+            _replace(storage, key, opened.generation, kept if rows else None)
+    return Removed(f"{storage.url}/{key}", gone, not rows) if gone else None
 
 
 def remains(noncurrent: int | None, soft_delete: int | None, bucket: bool) -> list[str]:

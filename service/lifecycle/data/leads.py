@@ -13,7 +13,7 @@ import pyarrow as pa
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
-from service.lifecycle.data.columns import Column, missing_of, read_column
+from service.lifecycle.data.columns import Column, Found, missing_of, read_column
 from service.lifecycle.data.sample import Sample, generate
 from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.data.table import Table, read_table
@@ -70,8 +70,7 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
     outcomes = _outcome_values(source, table)
     target = _target(source, table, outcomes)
     times = read_column(table, source.time_column).times(source.time_format) if source.time_column else None
-    notes: list[str] = []
-    kinds = schema_kinds(schema) if schema else dict(_infer(source, table, target, notes))
+    kinds, notes = (schema_kinds(schema), []) if schema else _infer(source, table, target)
     columns = {name: _column(source, table, name) for name in kinds}
     if schema:
         _check_kinds(source, columns, kinds)
@@ -217,42 +216,55 @@ def _column(source: Source, table: Table, name: str) -> Column:
     return read_column(table, name, _missing(source, name), source.decimal)
 
 
-def _infer(source: Source, table: Table, target: npt.NDArray[np.int8], notes: list[str]) -> Iterator[tuple[str, Kind]]:
-    """The inputs worth learning from, with their kinds; `notes` gets a line for each of the others."""
-    for name in source.leaks:
-        leak = _column(source, table, name)
-        kind = leak.kind()
-        auc = auc_alone(leak.prepare(kind), target) if kind in ("number", "boolean", "category") else 0.5
-        notes.append(f"{name}: left out, known only afterwards (alone it ranks the outcomes with ROC-AUC {auc:.2f})")
+def _infer(source: Source, table: Table, target: npt.NDArray[np.int8]) -> tuple[dict[str, Kind], list[str]]:
+    """Kind by name of the inputs worth learning from, and a line for each of the others. Raises SourceError."""
+    notes = [_leak(source, table, name, target) for name in source.leaks]
     notes += [f"{name}: left out, as leave_out says" for name in source.leave_out]
-    inferred = False
+    kinds: dict[str, Kind] = {}
     for name in _inputs(source, table):
         column = _column(source, table, name)
-        kind = source.kinds.get(name) or column.kind()
-        if name not in source.kinds and (odd := column.not_numbers()):
+        stated = source.kinds.get(name)
+        if stated is None and (odd := column.not_numbers()):
             raise SourceError(
                 f"{table.origin}, column {name!r}: holds numbers, and also {', '.join(map(repr, odd))}. If they mean "
                 f"missing, say so under [missing_in]: {name!r} = {odd}; if this is no number, under [kinds]: "
                 f'{name!r} = "category"'
             )
-        if kind is None:
-            notes.append(f"{name}: left out, all cells are missing")
-        elif name not in source.kinds and len(column.values) == 1 and len(column.present) == len(target):
-            notes.append(f"{name}: left out, all cells hold {str(column.values[0])[:40]!r}")
-        elif kind == "time":
-            notes.append(f"{name}: left out, holds times; to use it, export the days since then as a number")
-        elif kind == "nested":
-            notes.append(f"{name}: left out, its cells are no single values")
-        elif name not in source.kinds and column.is_identifier(IDENTIFIER_SHARE):
-            notes.append(
-                f"{name}: left out, identifier-like ({len(column.values)} different values in "
-                f"{len(column.present)} cells); to use it, give its kind under [kinds]"
-            )
-        else:
-            inferred = True
-            yield name, kind
-    if not inferred:
+        found = column.kind()
+        if stated is not None:
+            kinds[name] = stated
+        elif why := _useless(column, found, len(target)):
+            notes.append(f"{name}: left out, {why}")
+        elif found in ("number", "boolean", "category"):
+            kinds[name] = found
+    if not kinds:
         raise SourceError(f"{table.origin}: no column is left to learn from: {'; '.join(notes)}")
+    return kinds, notes
+
+
+def _leak(source: Source, table: Table, name: str, target: npt.NDArray[np.int8]) -> str:
+    column = _column(source, table, name)
+    kind = column.kind()
+    auc = auc_alone(column.prepare(kind), target) if kind in ("number", "boolean", "category") else 0.5
+    return f"{name}: left out, known only afterwards (alone it ranks the outcomes with ROC-AUC {auc:.2f})"
+
+
+def _useless(column: Column, found: Found, leads: int) -> str:
+    """Why there is nothing to learn from a column of that many leads; empty where there may be."""
+    if found is None:
+        return "all cells are missing"
+    if len(column.values) == 1 and len(column.present) == leads:
+        return f"all cells hold {str(column.values[0])[:40]!r}"
+    if found == "time":
+        return "holds times; to use it, export the days since then as a number"
+    if found == "nested":
+        return "its cells are no single values"
+    if column.is_identifier(IDENTIFIER_SHARE):
+        return (
+            f"identifier-like ({len(column.values)} different values in {len(column.present)} cells); to use it, give "
+            "its kind under [kinds]"
+        )
+    return ""
 
 
 def _check_kinds(source: Source, columns: dict[str, Column], kinds: dict[str, Kind]) -> None:
