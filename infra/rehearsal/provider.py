@@ -6,6 +6,7 @@ The protocol: https://github.com/hashicorp/terraform/blob/main/docs/plugin-proto
 """
 
 import json
+from functools import cached_property
 from typing import Any
 
 from tf.gen import tfplugin_pb2 as pb
@@ -35,6 +36,11 @@ class Provider:
 
     def get_provider_schema(self, _request: Any) -> Any:
         """All schemas."""
+        return self._schemas
+
+    @cached_property
+    def _schemas(self) -> Any:
+        """Made once: each command of Terraform asks for them."""
         return pb.GetProviderSchema.Response(
             provider=_schema(self.schema.provider),
             resource_schemas={t: _schema(block) for t, block in self.schema.resources.items()},

@@ -8,10 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from infra.rehearsal import provider_facts
 from infra.rehearsal.masking import Plan
@@ -191,6 +189,7 @@ _VERBS = {
     "delete,create": "replace",
     "create,delete": "replace",
 }
+_COLOURS = {"add": "green", "change": "yellow", "destroy": "red", "replace": "red"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,17 +213,15 @@ def changes(plan: Plan) -> list[ResourceChange]:
 
 
 def show(console: Console, planned: Sequence[Planned]) -> None:
-    """One table for each stack."""
+    """Each stack's changes: address by address, with the values that matter, all of them whole."""
     for each in planned:
         found = changes(each.plan)
-        console.print(f"\n[bold]{each.stack}[/]: {count(found)}", highlight=False)
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for column in ("", "resource", "values that matter"):
-            table.add_column(column, overflow="fold")  # a reviewer must see the whole value
+        text = Text.assemble("\n", (each.stack, "bold"), f": {count(found)}\n")
         for change in found:
-            values = "\n".join(f"[dim]{name}[/] {escape(value)}" for name, value in change.values)
-            table.add_row(change.verb, change.address.replace(".", "\n  .", 1), values)
-        console.print(table)
+            text.append(f"  {change.verb} ", _COLOURS[change.verb]).append(f"{change.address}\n")
+            for name, value in change.values:
+                text.append(f"      {name} ", "dim").append(value.replace("\n", "\n        ") + "\n")
+        console.print(text, soft_wrap=True, end="")
 
 
 def count(found: Iterable[ResourceChange]) -> str:
