@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[2]
 _SYNTHESIZE = """\
 import sys
 from infra.environments import ENVIRONMENTS
-from infra.main import main
 if sys.argv[1] in ENVIRONMENTS:
+    from infra.main import main  # takes seconds
     main(sys.argv[1:])
 """
 

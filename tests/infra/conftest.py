@@ -6,8 +6,11 @@ import json
 import os
 import pickle
 import re
+import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,14 +58,53 @@ def stacks(once: Once) -> Stacks:
     return cache(lambda env: once(f"stacks-{env}", lambda: synthesize(ENVIRONMENTS[env])))
 
 
+@dataclass
+class Rehearsal:
+    """A rehearsal of an environment with a PagerDuty key planted in it: what came of it, and what was seen meanwhile.
+
+    `states`, `locks` and `providers` are names of files that were there after any step, `with_key` of those that held
+    the key when alerting was applied, and `left` of what was there at the end.
+    """
+
+    planned: list[Planned] = field(default_factory=list)
+    steps: list[tuple[str, str]] = field(default_factory=list)
+    states: set[str] = field(default_factory=set)
+    locks: set[str] = field(default_factory=set)
+    providers: set[str] = field(default_factory=set)
+    with_key: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
 @pytest.fixture(scope="session")
-def rehearsed(stacks: Stacks, engine: terraform.Terraform, once: Once) -> Callable[[str], list[Planned]]:
+def rehearsal(stacks: Stacks, engine: terraform.Terraform, once: Once) -> Callable[[str], Rehearsal]:
+    """The rehearsal of an environment, which takes a minute: once for all tests."""
+
+    def make(env: str) -> Rehearsal:
+        seen = Rehearsal()
+        with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+            folder = Path(name)
+            patch.setattr(tempfile, "tempdir", name)
+
+            def look(stack: str, doing: str, _seconds: float) -> None:
+                seen.steps.append((stack, doing))
+                seen.states.update(file.name for file in folder.rglob("*.tfstate"))
+                seen.locks.update(file.name for file in folder.rglob(".terraform.lock.hcl"))
+                seen.providers.update(file.name for file in folder.rglob("terraform-provider-*"))
+                if (stack, doing) == (f"{env}-alerting", "apply"):
+                    files = [file for file in folder.rglob("*") if file.is_file()]
+                    seen.with_key += [file.name for file in files if PLANTED_KEY in file.read_text("latin1")]
+
+            seen.planned = rehearse(stacks(env), engine, variables={"pagerduty_key": PLANTED_KEY}, step=look)
+            seen.left = [file.name for file in folder.iterdir()]
+        return seen
+
+    return cache(lambda env: once(f"rehearsal-{env}", lambda: make(env)))
+
+
+@pytest.fixture(scope="session")
+def rehearsed(rehearsal: Callable[[str], Rehearsal]) -> Callable[[str], list[Planned]]:
     """What a rehearsal of an environment gives, with a PagerDuty key planted in it."""
-
-    def make(env: str) -> list[Planned]:
-        return rehearse(stacks(env), engine, variables={"pagerduty_key": PLANTED_KEY})
-
-    return cache(lambda env: once(f"rehearsed-{env}", lambda: make(env)))
+    return lambda env: rehearsal(env).planned
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,7 @@
 """Real Terraform on configurations that are broken, and on those that are not."""
 
 import json
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +11,8 @@ from infra.rehearsal.masking import MASK
 from infra.rehearsal.rehearse import rehearse
 from infra.rehearsal.steps import Planned, StackError
 from infra.rehearsal.terraform import Terraform
-from tests.infra.conftest import PLANTED_KEY, Plans, Stacks, planned, stack
+from tests.infra.conftest import PLANTED_KEY, Plans, Rehearsal, Stacks, planned, stack
 
-ROOT = Path(__file__).parents[3]
 ACCOUNT = {"account_id": "some-account"}
 
 
@@ -95,18 +92,18 @@ def test_a_disk_without_a_size_or_without_autoresize_passes(engine: Terraform) -
     rehearse([stack(resource=database(disk_size=10, disk_autoresize=False))], engine)
 
 
-@pytest.mark.slow
-def test_every_stack_goes_through_every_step_and_is_destroyed_in_reverse(stacks: Stacks, engine: Terraform) -> None:
-    done: list[tuple[str, str]] = []
-    rehearse(stacks("dev"), engine, step=lambda name, doing, _seconds: done.append((name, doing)))
-    for each in stacks("dev"):
+def test_every_stack_goes_through_every_step_and_is_destroyed_in_reverse(
+    stacks: Stacks, rehearsal: Callable[[str], Rehearsal]
+) -> None:
+    done = rehearsal("prod").steps
+    for each in stacks("prod"):
         steps = [doing for name, doing in done if name == each.name]
         assert steps == ["init", "validate", "plan", "apply", "second plan", "destroy"]
         for needed in each.needs:
             assert done.index((needed, "second plan")) < done.index((each.name, "init"))
             assert done.index((each.name, "destroy")) < done.index((needed, "destroy"))
-    applied = [done.index((each.name, "second plan")) for each in stacks("dev")]
-    assert max(applied) < min(done.index((each.name, "destroy")) for each in stacks("dev"))
+    applied = [done.index((each.name, "second plan")) for each in stacks("prod")]
+    assert max(applied) < min(done.index((each.name, "destroy")) for each in stacks("prod"))
 
 
 def test_what_is_protected_cannot_be_destroyed_by_a_bare_destroy(
@@ -136,39 +133,18 @@ def test_a_provider_without_a_stand_in_is_not_fetched_from_anywhere(engine: Terr
     assert "no-other-providers" in said
 
 
-@pytest.mark.slow
-def test_a_rehearsal_locks_no_provider_and_leaves_nothing_behind(
-    stacks: Stacks, engine: Terraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    states: set[str] = set()
-
-    def look(_stack: str, _doing: str, _seconds: float) -> None:
-        states.update(file.name for file in tmp_path.rglob("*.tfstate"))
-        assert not list(tmp_path.rglob(".terraform.lock.hcl"))
-        assert not list(tmp_path.rglob("terraform-provider-*"))
-
-    rehearse(stacks("dev"), engine, step=look)
-    assert "dev-storage.tfstate" in states
-    assert list(tmp_path.iterdir()) == []
+def test_a_rehearsal_locks_no_provider_and_leaves_nothing_behind(rehearsal: Callable[[str], Rehearsal]) -> None:
+    seen = rehearsal("prod")
+    assert "prod-storage.tfstate" in seen.states
+    assert (seen.locks, seen.providers, seen.left) == (set(), set(), [])
 
 
-@pytest.mark.slow
 def test_the_key_of_pagerduty_reaches_terraform_and_no_plan_that_leaves_the_rehearsal(
-    stacks: Stacks, engine: Terraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rehearsal: Callable[[str], Rehearsal],
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    held: list[str] = []
-
-    def look(name: str, doing: str, _seconds: float) -> None:
-        if (name, doing) == ("prod-alerting", "apply"):
-            held.extend(
-                file.name for file in tmp_path.rglob("*") if file.is_file() and PLANTED_KEY in file.read_text("latin1")
-            )
-
-    results = rehearse(stacks("prod"), engine, variables={"pagerduty_key": PLANTED_KEY}, step=look)
-    assert held == ["prod-alerting.tfstate"]
-    assert PLANTED_KEY not in json.dumps([result.plan for result in results])
+    seen = rehearsal("prod")
+    assert seen.with_key == ["prod-alerting.tfstate"]
+    assert PLANTED_KEY not in json.dumps([result.plan for result in seen.planned])
 
 
 def test_the_key_is_masked_where_the_plan_would_show_it(
