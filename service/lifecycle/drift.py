@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -25,6 +26,7 @@ from service.lifecycle.drift_detection.report import (
     expectation_rows,
     report,
     summary,
+    title,
 )
 from service.lifecycle.evaluation.scored import ScoredLeads, prepare, read_scored
 from service.lifecycle.promotion.challenger import score
@@ -168,19 +170,21 @@ def _gauges(entry: DriftCheck) -> list[Gauge]:
 
 def _show(entry: DriftCheck) -> None:
     out = Console(highlight=False)
-    out.print(
-        f"{entry.model_version} on {entry.leads:,} leads, {entry.since:%Y-%m-%d %H:%M} to {entry.until:%H:%M} UTC"
-    )
+    out.print(f"{entry.model_version}: {title(entry)}", soft_wrap=True)
     for reason in entry.reasons or ("nothing that matters differs from training beyond chance",):
         out.print(f"  {reason}", markup=False, soft_wrap=True)
-    columns, expectations = Table(*COLUMNS), Table(*EXPECTATIONS)
+    # Without padding on the left it fits into 80 columns.
+    columns, expectations = (
+        Table(*header, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)) for header in (COLUMNS, EXPECTATIONS)
+    )
     for row in column_rows(entry)[: SHOWN + 2]:
         columns.add_row(*row)
     for row in expectation_rows(entry):
         expectations.add_row(*row)
     for table in (columns, expectations):
-        for column in table.columns[1:]:
-            column.justify = "right"
+        for column in table.columns:
+            column.justify, column.overflow = "right", "fold"
+        table.columns[0].justify = "left"
         out.print(table)
     out.print(BLIND)
 

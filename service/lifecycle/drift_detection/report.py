@@ -1,8 +1,10 @@
 """What a drift check found: a summary as Markdown, and an HTML page that shows each column beside training's."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -18,7 +20,7 @@ from service.model.reference import Column, Reference
 MAX_PLOTS = 30
 """Columns with a plot, the most drifted first; with a thousand the page would be too large to open."""
 
-MAX_BARS = 20
+MAX_BARS = 24
 """Values of a category in its plot, those with the most leads; the others are summed up in one bar."""
 
 MAX_LABEL = 24
@@ -38,16 +40,12 @@ METHOD = (
 def column_rows(entry: DriftCheck) -> list[list[str]]:
     """Cells of COLUMNS: the score, the decision, then the features by how much their difference moves scores."""
     ranked = sorted(entry.features, key=lambda f: -f.distance * f.influence)
-    return [
-        [
-            f.feature,
-            f"{f.distance:.3f}",
-            f"{f.p_value:.2g}",
-            *(f"{share:.1%}" for share in (f.influence, f.missing, f.missing_in_training, f.unseen)),
-            "yes" if f.drifted else "no",
-        ]
-        for f in (entry.scores, entry.decisions, *ranked)
-    ]
+    rows = []
+    for f in (entry.scores, entry.decisions, *ranked):
+        shares = (f.influence, f.missing, f.missing_in_training, f.unseen)
+        of_feature = [f"{share:.1%}" if f in ranked else "" for share in shares]
+        rows.append([f.feature, f"{f.distance:.3f}", f"{f.p_value:.2g}", *of_feature, "yes" if f.drifted else "no"])
+    return rows
 
 
 def expectation_rows(entry: DriftCheck) -> list[list[str]]:
@@ -66,7 +64,7 @@ def expectation_rows(entry: DriftCheck) -> list[list[str]]:
 def summary(entry: DriftCheck) -> str:
     """The check as Markdown."""
     parts = [
-        f"# {_title(entry)}",
+        f"# {title(entry)}",
         _verdict(entry),
         "\n".join(f"- {reason}" for reason in entry.reasons),
         _markdown(COLUMNS, column_rows(entry)),
@@ -78,29 +76,29 @@ def summary(entry: DriftCheck) -> str:
 
 def report(entry: DriftCheck, reference: Reference, frame: pd.DataFrame, scores: Scores, threshold: float) -> str:
     """The check as one HTML page. `frame` and `scores` are of the leads that were compared with the reference."""
-    drift = {f.feature: f for f in (entry.scores, entry.decisions, *entry.features)}
-    ranked = sorted(reference.features, key=lambda column: drift[column.name].p_value)[:MAX_PLOTS]
-    pairs: list[tuple[Column, Counts]] = [(reference.scores, count(reference.scores, scores))]
-    pairs += [(column, count(column, frame[column.name].to_numpy())) for column in ranked]
+    drifts = zip(reference.features, entry.features, strict=True)
+    ranked = sorted(drifts, key=lambda pair: pair[1].p_value)[:MAX_PLOTS]
     contacted = int((scores >= threshold).sum())
+    decisions = (
+        ["contact", "skip"],
+        np.array([reference.contacted, reference.leads - reference.contacted]),
+        np.array([contacted, len(scores) - contacted]),
+    )
+    bars = [
+        (entry.scores, _bars(reference.scores, scores)),
+        (entry.decisions, decisions),
+        *((drift, _bars(column, frame[column.name].to_numpy())) for column, drift in ranked),
+    ]
     with plot_style():
-        plots = {
-            f"{column.name}: share of leads by value": distribution(
-                labels(column), counts(column), now, drift[column.name]
-            )
-            for column, now in pairs
-        } | {
-            "decision: share of leads by value": distribution(
-                ["contact", "skip"],
-                np.array([reference.contacted, reference.leads - reference.contacted]),
-                np.array([contacted, len(scores) - contacted]),
-                entry.decisions,
-            )
-        }
-        drawn = images(plots)
+        drawn = images(
+            {
+                f"Plot {place}: {drift.feature}, share of leads by value": distribution(*shown, drift)
+                for place, (drift, shown) in enumerate(bars, 1)
+            }
+        )
     left_out = len(reference.features) - len(ranked)
     return page(
-        _title(entry),
+        title(entry),
         [
             f"<p class=about>{_verdict(entry)}</p>",
             bullets(entry.reasons),
@@ -131,14 +129,19 @@ def distribution(names: Sequence[str], then: Counts, now: Counts, drift: Feature
     axes.barh(places - 0.2, shares["then"], 0.4, color=GREY, label="at training")
     axes.barh(places + 0.2, shares["now"], 0.4, color=BLUE, label="now")
     axes.set_yticks(places, [_short(str(name)) for name in shares.index])
-    axes.invert_yaxis()
+    axes.set_ylim(len(shares) - 0.4, -0.6)
     verdict = "drifted" if drift.drifted else "not drifted"
     axes.set_title(f"{_short(drift.feature)}: distance {drift.distance:.2f}, {verdict}")
     axes.legend(loc="best", fontsize=8)
     return figure
 
 
-def _title(entry: DriftCheck) -> str:
+def _bars(column: Column, cells: npt.NDArray[Any]) -> tuple[list[str], Counts, Counts]:
+    return labels(column), counts(column), count(column, cells)
+
+
+def title(entry: DriftCheck) -> str:
+    """How many leads were compared, and of what time."""
     return f"Drift of {entry.leads:,} leads, {entry.since:%Y-%m-%d %H:%M} to {entry.until:%Y-%m-%d %H:%M} UTC"
 
 

@@ -94,4 +94,4 @@ def png(figure: Figure) -> bytes:
 
 
 def _image(alt: str, figure: Figure) -> str:
-    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{base64.b64encode(png(figure)).decode()}">'
+    return f'<img src="data:image/png;base64,{base64.b64encode(png(figure)).decode()}" alt="{escape(alt)}">'

@@ -49,7 +49,7 @@ def test_a_quiet_week_is_recorded_and_nothing_is_found(tmp_path: Path, mlflow_ur
     assert {file.name for file in kept} == {"report.html", "summary.md", "drift.json"}
     texts = {file.name: file.read_text() for file in kept}
     assert "Where that itself changed, no look at the leads tells" in texts["summary.md"]
-    assert "score: share of leads by value" in texts["report.html"]
+    assert "Plot 1: score, share of leads by value" in texts["report.html"]
     figures = (tmp_path / "figures" / "drift.prom").read_text()
     assert 'leadscoring_drift_found{job="drift"} 0.0' in figures
     assert 'leadscoring_expected_figure{job="drift",figure="roc_auc"}' in figures
