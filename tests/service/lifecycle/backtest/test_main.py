@@ -43,7 +43,8 @@ def test_a_replay_shows_all_strategies_and_a_missed_bar_ends_it_with_1(
     assert all(len(each["blocks"]) == 3 for each in document["strategies"].values())
     page = (tmp_path / "out" / "replay.html").read_text()
     assert page.count("data:image/png;base64,") == 4
-    assert "http" not in page
+    assert "http:" not in page
+    assert "https:" not in page
     pictures = {file.name for file in (tmp_path / "out").glob("*.png")}
     assert pictures == {"brier.png", "calibration_error.png", "roc_auc.png", "profit.png"}
 
