@@ -132,7 +132,7 @@ def distribution(names: Sequence[str], then: Counts, now: Counts, drift: Feature
     axes.set_ylim(len(shares) - 0.4, -0.6)
     verdict = "drifted" if drift.drifted else "not drifted"
     axes.set_title(f"{_short(drift.feature)}: distance {drift.distance:.2f}, {verdict}")
-    axes.legend(loc="best", fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     return figure
 
 
