@@ -80,7 +80,7 @@ def rehearsal(stacks: Stacks, engine: terraform.Terraform, once: Once) -> Callab
     """The rehearsal of an environment, which takes a minute: once for all tests."""
 
     def make(env: str) -> Rehearsal:
-        seen = Rehearsal()
+        seen, made = Rehearsal(), stacks(env)  # jsii keeps a folder until the process ends
         with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
             folder = Path(name)
             patch.setattr(tempfile, "tempdir", name)
@@ -94,7 +94,7 @@ def rehearsal(stacks: Stacks, engine: terraform.Terraform, once: Once) -> Callab
                     files = [file for file in folder.rglob("*") if file.is_file()]
                     seen.with_key += [file.name for file in files if PLANTED_KEY in file.read_text("latin1")]
 
-            seen.planned = rehearse(stacks(env), engine, variables={"pagerduty_key": PLANTED_KEY}, step=look)
+            seen.planned = rehearse(made, engine, variables={"pagerduty_key": PLANTED_KEY}, step=look)
             seen.left = [file.name for file in folder.iterdir()]
         return seen
 
