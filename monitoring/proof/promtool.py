@@ -23,7 +23,7 @@ from monitoring.proof.cases import MINUTE, Case, Firing
 AT_ONCE = 2  # processes
 CASES_EACH = 8
 TIMEOUT_S = 1800
-ONE_THREAD = {"GOMAXPROCS": "1", "GOGC": "800"}
+GO_RUNTIME = {"GOMAXPROCS": "1", "GOGC": "800"}
 """Takes a quarter of promtool's processor time off, for 250 MB a process: https://pkg.go.dev/runtime#hdr-Environment_Variables"""
 
 
@@ -146,7 +146,7 @@ def _tested(promtool: str, alerts: Sequence[Alert], step: timedelta, groups: Seq
         test_file.write_text(json.dumps(told))  # JSON is YAML
         run = subprocess.run(
             [promtool, "test", "rules", test_file],
-            env=os.environ | ONE_THREAD,
+            env=os.environ | GO_RUNTIME,
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,

@@ -35,7 +35,7 @@ contact_cost = 60
 OFTEN_S = 0.5
 """How often pointer and spool are looked at, instead of every five seconds."""
 FIRST_S = 600.0
-"""How long the first runs of the jobs may take. On a busy machine importing their libraries alone takes a minute."""
+"""How long the first runs of the jobs may take, on a busy machine too."""
 
 
 @dataclass

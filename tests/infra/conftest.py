@@ -77,7 +77,7 @@ class Rehearsal:
 
 @pytest.fixture(scope="session")
 def rehearsal(stacks: Stacks, engine: terraform.Terraform, once: Once) -> Callable[[str], Rehearsal]:
-    """The rehearsal of an environment, which takes a minute: once for all tests."""
+    """The rehearsal of an environment, which takes long: once for all tests."""
 
     def make(env: str) -> Rehearsal:
         seen, made = Rehearsal(), stacks(env)  # jsii keeps a folder until the process ends

@@ -21,7 +21,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def migrated_database(cluster: Cluster, gcs: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The name of a database that was migrated, to copy: a migration takes as long as ten copies."""
+    """The name of a database that was migrated, to copy, which is quicker than another migration."""
     tracking = Tracking.on(cluster, "migrated", gcs, tmp_path_factory.mktemp("migrated"))
     tracking.migrate()
     return tracking.database

@@ -245,11 +245,13 @@ def test_an_older_schema_and_a_newer_one_are_told_apart(migrated: Tracking) -> N
     )
     check_schema(database)
     with migrated.cluster.admin(migrated.database) as admin:
-        for revision, told in (("451aebb31d03", "older schema"), ("ffffffffffff", "of a newer MLflow")):
+        for revision, told in (
+            ("451aebb31d03", "has the older schema 451aebb31d03"),
+            ("ffffffffffff", "schema ffffffffffff of a newer MLflow"),
+        ):
             admin.execute("UPDATE alembic_version SET version_num = %s", [revision])
-            with pytest.raises(Unusable, match=revision) as refused:
+            with pytest.raises(Unusable, match=told):
                 check_schema(database)
-            assert told in str(refused.value)
 
 
 def test_more_connections_than_the_database_has_are_refused(migrated: Tracking) -> None:

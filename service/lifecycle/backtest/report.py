@@ -147,12 +147,12 @@ def bars(replay: Backtest) -> tuple[list[str], list[list[str]]]:
 def as_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """The rows for a terminal."""
     # No padding, so that it fits into 80 columns.
-    table = Table(*header, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
-    for column in table.columns[1:]:
+    shown = Table(*header, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
+    for column in shown.columns[1:]:
         column.justify = "left" if column.header in (*DECISION_TEXT, "why", "") else "right"
     for row in rows:
-        table.add_row(*row)
-    return table
+        shown.add_row(*row)
+    return shown
 
 
 def html(replay: Backtest) -> str:
