@@ -157,7 +157,8 @@ def test_the_engine_is_sent_nothing_else_of_the_repository(engine: Engine, base:
     engine.build(ROOT, "--file", recipe, "--tag", "context")
     files = shell(engine, "context", "cd /context && find . -type f").split()
     assert "./lock/serving.txt" in files
-    locks, toml = r"lock/(image|jobs|serving)\.txt", r"service/examples/\w+\.toml"
+    locks = "|".join(re.findall(r"lock/\w+\.txt", (ROOT / "service/Dockerfile").read_text()))
+    toml = r"service/examples/\w+\.toml"
     modules = r"service/((model|api|lifecycle)/(\w+/)*)?\w+\.py"
     page = r"service/api/page/(static/\w+\.(js|css|svg)|templates/\w+\.html)"
     expected = rf"\./({locks}|{toml}|{modules}|{page})$"
