@@ -1,11 +1,13 @@
 """Real servers that several folders' tests share."""
 
+import itertools
 import os
 import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +50,21 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter and reporter.stats.get("skipped") and os.environ.get("CI") == "true" and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show how many tests each folder has and how many seconds they took, set-up included, beside the whole."""
+    tests, seconds = Counter[str](), defaultdict[str, float](float)
+    for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
+        if isinstance(report, pytest.TestReport):
+            folder = "/".join(report.nodeid.partition("::")[0].split("/")[:-1][:2])
+            for name in (folder, "in all"):
+                tests[name] += report.when == "call" or report.skipped
+                seconds[name] += report.duration
+    if len(tests) > 2:
+        terminalreporter.section("seconds by folder")
+        for folder, spent in sorted(seconds.items(), key=lambda pair: -pair[1]):
+            terminalreporter.line(f"{folder:<20} {tests[folder]:>6,} tests {spent:>8,.0f} s")
 
 
 @pytest.fixture(autouse=True)
