@@ -64,6 +64,13 @@ METRICS: dict[str, tuple[str, str, dict[str, str]]] = {
 
 def add_logs(stack: TerraformStack, env: Environment, *, poller: str, after: Sequence[Any]) -> None:
     """Audit logs, buckets, exclusions and metrics. `poller` reads the models every few seconds: not on record."""
+    _audit_logs(stack, env, poller, after)
+    _buckets(stack, env, after)
+    _exclusions(stack, env, after)
+    _metrics(stack, after)
+
+
+def _audit_logs(stack: TerraformStack, env: Environment, poller: str, after: Sequence[Any]) -> None:
     for service in AUDITED:
         AuditConfig(
             stack,
@@ -80,6 +87,10 @@ def add_logs(stack: TerraformStack, env: Environment, *, poller: str, after: Seq
             ],
             depends_on=list(after),
         )
+
+
+def _buckets(stack: TerraformStack, env: Environment, after: Sequence[Any]) -> None:
+    """The project's default bucket, and one for audits with the sink that fills it."""
     LogBucket(
         stack,
         "logs_default",
@@ -115,6 +126,9 @@ def add_logs(stack: TerraformStack, env: Environment, *, poller: str, after: Seq
         disabled=False,
         unique_writer_identity=True,
     )
+
+
+def _exclusions(stack: TerraformStack, env: Environment, after: Sequence[Any]) -> None:
     for name, (filter_, why) in EXCLUSIONS.items():
         LogExclusion(
             stack,
@@ -125,6 +139,9 @@ def add_logs(stack: TerraformStack, env: Environment, *, poller: str, after: Seq
             disabled=False,
             depends_on=list(after),
         )
+
+
+def _metrics(stack: TerraformStack, after: Sequence[Any]) -> None:
     for name, (filter_, counts, labels) in METRICS.items():
         LogMetric(
             stack,
