@@ -84,75 +84,52 @@ class FoundationStack(TerraformStack):
             for api in APIS
         ]
 
-        def account(workload: str, does: str) -> str:
-            """A service account without keys: workloads get its tokens from the platform they run on."""
-            account = ServiceAccount(
-                self,
-                workload,
-                account_id=env.name(workload),
-                display_name=f"Lead scoring: {workload} ({env.id})",
-                description=does,
-                depends_on=apis,
-            )
-            return str(account.email)
-
-        self.scoring = account("scoring", "Answers requests for scores.")
-        self.jobs = account("jobs", "Evaluates, watches for drift, retrains, scores in batches.")
-        self.mlflow = account("mlflow", "Runs the MLflow server.")
-        self.migrator = account("migrator", "Brings the schema of MLflow's database up to date.")
-        self.smoke = account("smoke", "Asks for one score after each deploy.")
-        self.nodes = account("nodes", "Runs the cluster's nodes: pulls images, writes their logs and metrics.")
+        self.scoring = self._account(env, "scoring", "Answers requests for scores.", apis)
+        self.jobs = self._account(env, "jobs", "Evaluates, watches for drift, retrains, scores in batches.", apis)
+        self.mlflow = self._account(env, "mlflow", "Runs the MLflow server.", apis)
+        self.migrator = self._account(env, "migrator", "Brings the schema of MLflow's database up to date.", apis)
+        self.smoke = self._account(env, "smoke", "Asks for one score after each deploy.", apis)
+        self.nodes = self._account(
+            env, "nodes", "Runs the cluster's nodes: pulls images, writes their logs and metrics.", apis
+        )
 
         # Time series belong to a project: Cloud Monitoring has nothing narrower to grant on.
         # The jobs write their figures and read how many records the service counted.
-        for does, role in (("writer", "roles/monitoring.metricWriter"), ("viewer", "roles/monitoring.viewer")):
-            ProjectIamMember(
-                self, f"jobs_metric_{does}", project=env.project, role=role, member=f"serviceAccount:{self.jobs}"
-            )
-
+        self._grant(env, "jobs_metric_writer", self.jobs, "roles/monitoring.metricWriter")
+        self._grant(env, "jobs_metric_viewer", self.jobs, "roles/monitoring.viewer")
         # The least that nodes need, in Google's own words.
         # https://cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cluster#use_least_privilege_sa
-        ProjectIamMember(
-            self,
-            "nodes_default",
-            project=env.project,
-            role="roles/container.defaultNodeServiceAccount",
-            member=f"serviceAccount:{self.nodes}",
-        )
+        self._grant(env, "nodes_default", self.nodes, "roles/container.defaultNodeServiceAccount")
 
         self.keys, granted = add_keys(self, env, after=apis)
-        # Their values are added by hand or by the bootstrap, and never pass through a state.
+        ready = [*apis, *granted]
+        # The secrets' values are added by hand or by the bootstrap, and never pass through a state.
         self.watcher = self.heartbeat_address = None
         if env.pages:
-            self._secret(env, "pagerduty-key", [*apis, *granted])
-            self.watcher = account("watcher", "Looks whether alerts work, and says so outside.")
-            ProjectIamMember(
-                self,
-                "watcher_metric_viewer",
-                project=env.project,
-                role="roles/monitoring.viewer",
-                member=f"serviceAccount:{self.watcher}",
-            )
-            self.heartbeat_address = self._secret(env, "heartbeat-address", [*apis, *granted])
-            SecretIamMember(
-                self,
-                "heartbeat_address_read",
-                secret_id=self.heartbeat_address,
-                role="roles/secretmanager.secretAccessor",
-                member=f"serviceAccount:{self.watcher}",
-            )
-        self.migrator_password = self._secret(env, "migrator-password", [*apis, *granted])
-        SecretIamMember(
-            self,
-            "migrator_password_read",
-            secret_id=self.migrator_password,
-            role="roles/secretmanager.secretAccessor",
-            member=f"serviceAccount:{self.migrator}",
-        )
+            self._secret(env, "pagerduty-key", ready)
+            self.watcher = self._account(env, "watcher", "Looks whether alerts work, and says so outside.", apis)
+            self._grant(env, "watcher_metric_viewer", self.watcher, "roles/monitoring.viewer")
+            self.heartbeat_address = self._secret(env, "heartbeat-address", ready, reader=self.watcher)
+        self.migrator_password = self._secret(env, "migrator-password", ready, reader=self.migrator)
 
-        self._images(env, digests_in_use, [*apis, *granted])
+        self._images(env, digests_in_use, ready)
         add_logs(self, env, poller=self.scoring, after=apis)
         self._budget(env, apis)
+
+    def _account(self, env: Environment, workload: str, does: str, after: Sequence[Any]) -> str:
+        """A service account without keys: workloads get its tokens from the platform they run on."""
+        account = ServiceAccount(
+            self,
+            workload,
+            account_id=env.name(workload),
+            display_name=f"Lead scoring: {workload} ({env.id})",
+            description=does,
+            depends_on=list(after),
+        )
+        return str(account.email)
+
+    def _grant(self, env: Environment, id: str, account: str, role: str) -> None:
+        ProjectIamMember(self, id, project=env.project, role=role, member=f"serviceAccount:{account}")
 
     def _images(self, env: Environment, digests_in_use: Collection[str], after: Sequence[Any]) -> None:
         # A version that one policy keeps, no other deletes.
@@ -227,11 +204,12 @@ class FoundationStack(TerraformStack):
             depends_on=apis,
         )
 
-    def _secret(self, env: Environment, thing: str, after: Sequence[Any]) -> str:
-        key = self.keys.get("secrets")
+    def _secret(self, env: Environment, thing: str, after: Sequence[Any], *, reader: str | None = None) -> str:
+        """A secret without a value, which the account `reader` may read. Returns its id."""
+        name, key = thing.replace("-", "_"), self.keys.get("secrets")
         secret = Secret(
             self,
-            thing.replace("-", "_"),
+            name,
             secret_id=env.name(thing),
             deletion_protection=True,
             version_destroy_ttl=f"{7 * 86_400}s",  # a destroyed version can come back for so long
@@ -248,4 +226,12 @@ class FoundationStack(TerraformStack):
             depends_on=list(after),
             lifecycle=Lifecycle(prevent_destroy=True),
         )
+        if reader:
+            SecretIamMember(
+                self,
+                f"{name}_read",
+                secret_id=str(secret.id),
+                role="roles/secretmanager.secretAccessor",
+                member=f"serviceAccount:{reader}",
+            )
         return str(secret.id)
