@@ -136,24 +136,7 @@ class ClusterStack(TerraformStack):
             vertical_pod_autoscaling=ClusterVerticalScaling(enabled=True),
             lifecycle=Lifecycle(prevent_destroy=True),
         )
-        BackupPlan(
-            self,
-            "backup",
-            name=env.name("cluster"),
-            location=env.region,
-            cluster=cluster.id,
-            backup_config=BackupConfig(
-                all_namespaces=True,
-                include_secrets=True,
-                include_volume_data=False,  # the pods keep nothing on volumes but a spool that is uploaded
-                encryption_key=BackupKey(gcp_kms_encryption_key=backup_key) if backup_key else None,
-            ),
-            backup_schedule=BackupSchedule(cron_schedule="30 1 * * *", paused=False),
-            retention_policy=BackupRetention(
-                backup_delete_lock_days=0, backup_retain_days=env.backup_days, locked=False
-            ),
-            lifecycle=Lifecycle(prevent_destroy=True),
-        )
+        self._backup(env, cluster.id, backup_key)
 
     def _admission(self, env: Environment) -> None:
         """Images of this environment's registry run, on the cluster and on Cloud Run; Google's own; no others.
@@ -169,4 +152,25 @@ class ClusterStack(TerraformStack):
             default_admission_rule=BinaryAuthorizationRule(
                 evaluation_mode="ALWAYS_DENY", enforcement_mode="ENFORCED_BLOCK_AND_AUDIT_LOG"
             ),
+        )
+
+    def _backup(self, env: Environment, cluster: str, key: str | None) -> None:
+        """The objects of the cluster with this id are backed up every night."""
+        BackupPlan(
+            self,
+            "backup",
+            name=env.name("cluster"),
+            location=env.region,
+            cluster=cluster,
+            backup_config=BackupConfig(
+                all_namespaces=True,
+                include_secrets=True,
+                include_volume_data=False,  # the pods keep nothing on volumes but a spool that is uploaded
+                encryption_key=BackupKey(gcp_kms_encryption_key=key) if key else None,
+            ),
+            backup_schedule=BackupSchedule(cron_schedule="30 1 * * *", paused=False),
+            retention_policy=BackupRetention(
+                backup_delete_lock_days=0, backup_retain_days=env.backup_days, locked=False
+            ),
+            lifecycle=Lifecycle(prevent_destroy=True),
         )
