@@ -62,6 +62,14 @@ class DeliveryStack(TerraformStack):
         """`alerting` is the id of the stack whose state holds the PagerDuty key where the environment pages, `smoke`
         the e-mail address of the account that asks for a score after each deploy."""
         super().__init__(scope, id)
+        path = f"projects/{env.project_number}/locations/global/workloadIdentityPools/{env.name('ci')}"
+        callers = f"principalSet://iam.googleapis.com/{path}"
+        self._provider(env, path)
+        self._planner(env, callers, alerting)
+        self._deployer(env, callers, smoke)
+
+    def _provider(self, env: Environment, path: str) -> None:
+        """The identity pool, whose resource name is `path`, and its provider, which accepts GitHub's tokens."""
         pool = IdentityPool(
             self,
             "ci",
@@ -70,7 +78,6 @@ class DeliveryStack(TerraformStack):
             description="Jobs of the repository that this platform is deployed from.",
             disabled=False,
         )
-        path = f"projects/{env.project_number}/locations/global/workloadIdentityPools/{env.name('ci')}"
         provider = IdentityProvider(
             self,
             "github",
@@ -88,7 +95,7 @@ class DeliveryStack(TerraformStack):
         )
         TerraformOutput(self, "provider", value=provider.name, description="For google-github-actions/auth.")
 
-        callers = f"principalSet://iam.googleapis.com/{path}"
+    def _planner(self, env: Environment, callers: str, alerting: str) -> None:
         planner = self._account(env, "planner", "Compares what is deployed with what is configured.")
         self._lend(planner, "planner", f"{callers}/attribute.ref/refs/heads/{env.github_branch}")
         for role in VIEWERS:
@@ -113,6 +120,7 @@ class DeliveryStack(TerraformStack):
             condition=keyless if env.pages else None,
         )
 
+    def _deployer(self, env: Environment, callers: str, smoke: str) -> None:
         deployer = self._account(env, "deployer", "Applies plans that have been reviewed.")
         self._lend(deployer, "deployer", f"{callers}/attribute.environment/{env.github_environment}")
         BucketIamMember(
