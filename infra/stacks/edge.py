@@ -8,6 +8,7 @@ https://cloud.google.com/kubernetes-engine/docs/how-to/standalone-neg
 from typing import Any
 
 from infra.bindings import (
+    ArmorPolicy,
     Backend,
     BackendIap,
     BackendLogs,
@@ -69,60 +70,26 @@ class EdgeStack(TerraformStack):
         super().__init__(scope, id)
         self.health_path = HEALTH_PATH
         reach_cluster(self, env)
-        zones = self._zones(env, namespace, service)
-        check = HealthCheck(
-            self,
-            "health_check",
-            name=env.name("scoring"),
-            check_interval_sec=5,
-            timeout_sec=3,
-            healthy_threshold=2,
-            unhealthy_threshold=2,
-            http_health_check=HealthCheckHttp(port_specification="USE_SERVING_PORT", request_path=HEALTH_PATH),
-            log_config=HealthCheckLogs(enable=True),
-        )
-
-        def backend(thing: str, policy: Any, *, iap: bool) -> Any:
-            made = Backend(
-                self,
-                thing,
-                name=env.name(thing),
-                load_balancing_scheme="EXTERNAL_MANAGED",
-                protocol="HTTP",
-                locality_lb_policy="LEAST_REQUEST",
-                session_affinity="NONE",
-                timeout_sec=ANSWER_SECONDS,
-                connection_draining_timeout_sec=DRAINING_SECONDS,
-                enable_cdn=False,
-                health_checks=[check.id],
-                security_policy=policy.id,
-                # The Google-managed OAuth client: the provider's own resources for one no longer function.
-                iap=BackendIap(enabled=iap),
-                log_config=BackendLogs(enable=True, sample_rate=1, optional_mode="EXCLUDE_ALL_OPTIONAL"),
-            )
-            group = f"projects/{env.project}/zones/${{backend.value}}/networkEndpointGroups/{endpoint_groups}"
-            content = {
-                "group": group,
-                "balancing_mode": "RATE",
-                "max_rate_per_endpoint": env.pod_requests_per_second,
-                "capacity_scaler": 1,
-            }
-            made.add_override("dynamic.backend", {"for_each": zones, "content": content})
-            return made
-
-        scoring = backend("scoring", front_door(self, env), iap=True)
-        health = backend("health", health_only(self, env, HEALTH_PATH), iap=False)
-        callers = {f"caller_{number}": caller for number, caller in enumerate(env.callers)}
-        for name, caller in (callers | {"smoke": f"serviceAccount:{smoke}"}).items():
-            IapMember(
-                self,
-                name,
-                web_backend_service=scoring.name,
-                role="roles/iap.httpsResourceAccessor",
-                member=caller,
-            )
+        pods = self._pods(env, namespace, service, endpoint_groups)
+        check = self._health_check(env)
+        scoring = self._backend(env, "scoring", front_door(self, env), check, iap=True)
+        health = self._backend(env, "health", health_only(self, env, HEALTH_PATH), check, iap=False)
+        for backend in (scoring, health):
+            backend.add_override("dynamic.backend", pods)
+        self._callers(env, scoring, smoke)
         self._audience(env, scoring, namespace)
         self._door(env, scoring, health)
+
+    def _pods(self, env: Environment, namespace: str, service: str, endpoint_groups: str) -> dict[str, Any]:
+        """The dynamic block of a backend service: one backend for each zone's group of pods."""
+        group = f"projects/{env.project}/zones/${{backend.value}}/networkEndpointGroups/{endpoint_groups}"
+        content = {
+            "group": group,
+            "balancing_mode": "RATE",
+            "max_rate_per_endpoint": env.pod_requests_per_second,
+            "capacity_scaler": 1,
+        }
+        return {"for_each": self._zones(env, namespace, service), "content": content}
 
     def _zones(self, env: Environment, namespace: str, service: str) -> str:
         """The zones in which there are pods, as the cluster says them."""
@@ -143,7 +110,51 @@ class EdgeStack(TerraformStack):
         )
         return f"${{{_zones(found.fqn)}}}"
 
-    def _audience(self, env: Environment, scoring: Any, namespace: str) -> None:
+    def _health_check(self, env: Environment) -> HealthCheck:
+        return HealthCheck(
+            self,
+            "health_check",
+            name=env.name("scoring"),
+            check_interval_sec=5,
+            timeout_sec=3,
+            healthy_threshold=2,
+            unhealthy_threshold=2,
+            http_health_check=HealthCheckHttp(port_specification="USE_SERVING_PORT", request_path=HEALTH_PATH),
+            log_config=HealthCheckLogs(enable=True),
+        )
+
+    def _backend(self, env: Environment, thing: str, policy: ArmorPolicy, check: HealthCheck, *, iap: bool) -> Backend:
+        return Backend(
+            self,
+            thing,
+            name=env.name(thing),
+            load_balancing_scheme="EXTERNAL_MANAGED",
+            protocol="HTTP",
+            locality_lb_policy="LEAST_REQUEST",
+            session_affinity="NONE",
+            timeout_sec=ANSWER_SECONDS,
+            connection_draining_timeout_sec=DRAINING_SECONDS,
+            enable_cdn=False,
+            health_checks=[check.id],
+            security_policy=policy.id,
+            # The Google-managed OAuth client: the provider's own resources for one no longer function.
+            iap=BackendIap(enabled=iap),
+            log_config=BackendLogs(enable=True, sample_rate=1, optional_mode="EXCLUDE_ALL_OPTIONAL"),
+        )
+
+    def _callers(self, env: Environment, scoring: Backend, smoke: str) -> None:
+        """Grant access through the proxy to the callers and the smoke test's account."""
+        callers = {f"caller_{number}": caller for number, caller in enumerate(env.callers)}
+        for name, caller in (callers | {"smoke": f"serviceAccount:{smoke}"}).items():
+            IapMember(
+                self,
+                name,
+                web_backend_service=scoring.name,
+                role="roles/iap.httpsResourceAccessor",
+                member=caller,
+            )
+
+    def _audience(self, env: Environment, scoring: Backend, namespace: str) -> None:
         """What the proxy's assertions are made out to, for the pods to check; they mount it.
 
         https://cloud.google.com/iap/docs/signed-headers-howto#verifying_the_jwt_payload
@@ -156,7 +167,7 @@ class EdgeStack(TerraformStack):
             data={"audience": f"/projects/{env.project_number}/global/backendServices/{backend}"},
         )
 
-    def _door(self, env: Environment, scoring: Any, health: Any) -> None:
+    def _door(self, env: Environment, scoring: Backend, health: Backend) -> None:
         address = GlobalAddress(
             self,
             "address",
@@ -168,38 +179,11 @@ class EdgeStack(TerraformStack):
         TerraformOutput(
             self, "address_record", value=address.address, description=f"What {env.domain} must resolve to."
         )
-        paths = UrlMap(
-            self,
-            "paths",
-            name=env.name("edge"),
-            default_service=scoring.id,
-            host_rule=[UrlHost(hosts=[env.domain], path_matcher="scoring")],
-            path_matcher=[
-                UrlMatcher(
-                    name="scoring",
-                    default_service=scoring.id,
-                    path_rule=[
-                        UrlPath(paths=[HEALTH_PATH], service=health.id),
-                        UrlPath(paths=[SCORE_PATH], service=scoring.id),
-                    ],
-                )
-            ],
-            # Google's API refuses a map that routes these otherwise.
-            test=[
-                UrlTest(host=env.domain, path=path, service=service.id)
-                for path, service in (
-                    (HEALTH_PATH, health),
-                    (f"{HEALTH_PATH}/x", scoring),
-                    (SCORE_PATH, scoring),
-                    ("/metrics", scoring),
-                )
-            ],
-        )
         https = HttpsProxy(
             self,
             "https",
             name=env.name("edge"),
-            url_map=paths.id,
+            url_map=self._paths(env, scoring, health).id,
             certificate_map=f"//certificatemanager.googleapis.com/{add_certificate(self, env)}",
             ssl_policy=TlsPolicy(self, "tls", name=env.name("edge"), profile="MODERN", min_tls_version="TLS_1_2").id,
             quic_override="NONE",
@@ -227,6 +211,35 @@ class EdgeStack(TerraformStack):
                 network_tier="PREMIUM",
                 target=proxy.id,
             )
+
+    def _paths(self, env: Environment, scoring: Backend, health: Backend) -> UrlMap:
+        return UrlMap(
+            self,
+            "paths",
+            name=env.name("edge"),
+            default_service=scoring.id,
+            host_rule=[UrlHost(hosts=[env.domain], path_matcher="scoring")],
+            path_matcher=[
+                UrlMatcher(
+                    name="scoring",
+                    default_service=scoring.id,
+                    path_rule=[
+                        UrlPath(paths=[HEALTH_PATH], service=health.id),
+                        UrlPath(paths=[SCORE_PATH], service=scoring.id),
+                    ],
+                )
+            ],
+            # Google's API refuses a map that routes these otherwise.
+            test=[
+                UrlTest(host=env.domain, path=path, service=service.id)
+                for path, service in (
+                    (HEALTH_PATH, health),
+                    (f"{HEALTH_PATH}/x", scoring),
+                    (SCORE_PATH, scoring),
+                    ("/metrics", scoring),
+                )
+            ],
+        )
 
 
 def _zones(service: str) -> str:
