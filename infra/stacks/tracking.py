@@ -91,34 +91,7 @@ class TrackingStack(TerraformStack):
                 max_instance_request_concurrency=env.mlflow_workers * 20,
                 session_affinity=False,
                 scaling=ServiceScaling(min_instance_count=least, max_instance_count=most),
-                containers=[
-                    ServiceContainer(
-                        name="mlflow",
-                        image=image,
-                        args=["serve"],
-                        ports=ServicePort(name="http1", container_port=PORT),
-                        env=[ServiceEnv(name=name, value=value) for name, value in variables.items()],
-                        resources=ServiceResources(
-                            limits={"cpu": "1", "memory": "2Gi"}, cpu_idle=True, startup_cpu_boost=True
-                        ),
-                        # The first connection out of a new instance may take a minute and more.
-                        # https://cloud.google.com/run/docs/configuring/vpc-direct-vpc#limitations
-                        startup_probe=ServiceStartup(
-                            http_get=ServiceHttpGet(path=HEALTH, port=PORT),
-                            initial_delay_seconds=0,
-                            period_seconds=10,
-                            timeout_seconds=5,
-                            failure_threshold=24,
-                        ),
-                        liveness_probe=ServiceLiveness(
-                            http_get=ServiceLivenessGet(path=HEALTH, port=PORT),
-                            initial_delay_seconds=0,
-                            period_seconds=30,
-                            timeout_seconds=5,
-                            failure_threshold=3,
-                        ),
-                    )
-                ],
+                containers=[_container(image, variables)],
                 vpc_access=ServiceVpc(
                     egress="ALL_TRAFFIC",
                     network_interfaces=[ServiceNetwork(network=network, subnetwork=subnetwork, tags=[client_tag])],
@@ -133,3 +106,30 @@ class TrackingStack(TerraformStack):
             role="roles/run.invoker",
             member=f"serviceAccount:{jobs}",
         )
+
+
+def _container(image: str, variables: dict[str, str]) -> ServiceContainer:
+    return ServiceContainer(
+        name="mlflow",
+        image=image,
+        args=["serve"],
+        ports=ServicePort(name="http1", container_port=PORT),
+        env=[ServiceEnv(name=name, value=value) for name, value in variables.items()],
+        resources=ServiceResources(limits={"cpu": "1", "memory": "2Gi"}, cpu_idle=True, startup_cpu_boost=True),
+        # The first connection out of a new instance may take a minute and more.
+        # https://cloud.google.com/run/docs/configuring/vpc-direct-vpc#limitations
+        startup_probe=ServiceStartup(
+            http_get=ServiceHttpGet(path=HEALTH, port=PORT),
+            initial_delay_seconds=0,
+            period_seconds=10,
+            timeout_seconds=5,
+            failure_threshold=24,
+        ),
+        liveness_probe=ServiceLiveness(
+            http_get=ServiceLivenessGet(path=HEALTH, port=PORT),
+            initial_delay_seconds=0,
+            period_seconds=30,
+            timeout_seconds=5,
+            failure_threshold=3,
+        ),
+    )
