@@ -6,7 +6,7 @@ $CDKTF_OUTDIR, cdktf.out by default.
 
 import sys
 
-from infra.bindings import App, GcsBackend, GoogleProvider
+from infra.bindings import App, GcsBackend, GoogleProvider, TerraformStack
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
 from infra.releases import digests, image
@@ -51,6 +51,40 @@ def build(app: App, env: Environment) -> None:
         mlflow=foundation.mlflow,
         key=foundation.keys.get("storage"),
     )
+    database, tracking = _mlflow(app, env, foundation, network)
+    tracking.add_dependency(storage)  # its artifacts' bucket must be there
+    lifecycle = LifecycleStack(
+        app,
+        f"{env.id}-lifecycle",
+        env=env,
+        image=image(env, "jobs"),
+        jobs=foundation.jobs,
+        network=network.network,
+        subnetwork=network.run,
+        tracking_url=tracking.url,
+        run_key=foundation.keys.get("run"),
+        watcher=foundation.watcher,
+        heartbeat_address=foundation.heartbeat_address,
+    )
+    lifecycle.add_dependency(tracking)
+    serving, edge = _service(app, env, foundation)
+    serving.add_dependency(cluster)
+    serving.add_dependency(storage)  # the pods read and write the buckets by their constant names
+    serving.add_dependency(lifecycle)  # pods are ready once a model is published, and the train job makes the first
+    alerting = _alerting(app, env, lifecycle, edge)
+    alerting.add_dependency(edge)  # what is asked for must be there
+    delivery = DeliveryStack(app, f"{env.id}-delivery", env=env, alerting=f"{env.id}-alerting", smoke=foundation.smoke)
+    delivery.add_dependency(foundation)  # its APIs must be on
+
+    stacks = (foundation, network, cluster, storage, database, tracking, lifecycle, serving, edge, alerting, delivery)
+    for stack in stacks:
+        _configure(stack, env)
+
+
+def _mlflow(
+    app: App, env: Environment, foundation: FoundationStack, network: NetworkStack
+) -> tuple[DatabaseStack, TrackingStack]:
+    """MLflow's database and its server."""
     database = DatabaseStack(
         app,
         f"{env.id}-database",
@@ -80,21 +114,11 @@ def build(app: App, env: Environment) -> None:
         database_user=database.server_user,
         run_key=foundation.keys.get("run"),
     )
-    tracking.add_dependency(storage)  # its artifacts' bucket must be there
-    lifecycle = LifecycleStack(
-        app,
-        f"{env.id}-lifecycle",
-        env=env,
-        image=image(env, "jobs"),
-        jobs=foundation.jobs,
-        network=network.network,
-        subnetwork=network.run,
-        tracking_url=tracking.url,
-        run_key=foundation.keys.get("run"),
-        watcher=foundation.watcher,
-        heartbeat_address=foundation.heartbeat_address,
-    )
-    lifecycle.add_dependency(tracking)
+    return database, tracking
+
+
+def _service(app: App, env: Environment, foundation: FoundationStack) -> tuple[ServingStack, EdgeStack]:
+    """The scoring service and its front door."""
     serving = ServingStack(
         app,
         f"{env.id}-serving",
@@ -102,9 +126,6 @@ def build(app: App, env: Environment) -> None:
         image=image(env, "scoring"),
         account=foundation.scoring,
     )
-    serving.add_dependency(cluster)
-    serving.add_dependency(storage)  # the pods read and write the buckets by their constant names
-    serving.add_dependency(lifecycle)  # pods are ready once a model is published, and the train job makes the first
     edge = EdgeStack(
         app,
         f"{env.id}-edge",
@@ -115,8 +136,12 @@ def build(app: App, env: Environment) -> None:
         smoke=foundation.smoke,
     )
     edge.add_dependency(serving)  # so it is destroyed before
+    return serving, edge
+
+
+def _alerting(app: App, env: Environment, lifecycle: LifecycleStack, edge: EdgeStack) -> AlertingStack:
     alerts = catalogue.alerts(Platform(jobs=lifecycle.scheduled, database_connections=env.database_connections))
-    alerting = AlertingStack(
+    return AlertingStack(
         app,
         f"{env.id}-alerting",
         env=env,
@@ -124,15 +149,13 @@ def build(app: App, env: Environment) -> None:
         dashboards=dashboards(alerts),
         health_path=edge.health_path,
     )
-    alerting.add_dependency(edge)  # what is asked for must be there
-    delivery = DeliveryStack(app, f"{env.id}-delivery", env=env, alerting=f"{env.id}-alerting", smoke=foundation.smoke)
-    delivery.add_dependency(foundation)  # its APIs must be on
 
-    stacks = (foundation, network, cluster, storage, database, tracking, lifecycle, serving, edge, alerting, delivery)
-    for stack in stacks:
-        labels = {"environment": env.id, "managed_by": "terraform"}
-        GoogleProvider(stack, "google", project=env.project, region=env.region, default_labels=labels)
-        GcsBackend(stack, bucket=env.state_bucket, prefix=stack.node.id)
+
+def _configure(stack: TerraformStack, env: Environment) -> None:
+    """Set the provider of `stack` and where its state is kept."""
+    labels = {"environment": env.id, "managed_by": "terraform"}
+    GoogleProvider(stack, "google", project=env.project, region=env.region, default_labels=labels)
+    GcsBackend(stack, bucket=env.state_bucket, prefix=stack.node.id)
 
 
 def main(ids: list[str]) -> None:
