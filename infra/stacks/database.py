@@ -92,48 +92,11 @@ class DatabaseStack(TerraformStack):
             lifecycle=Lifecycle(prevent_destroy=True),
         )
         self.address = str(instance.private_ip_address)
-        # All that are trusted, the next one too as soon as it is made: a deploy between making and rotating it is all
-        # that a rotation needs. https://cloud.google.com/sql/docs/postgres/manage-ssl-instance#rotate-server-ca
-        # By its link, which is known only when it is there: then alone it can be asked.
-        found = DatabaseAuthorities(self, "authorities", instance=instance.self_link)
-        self.authorities = str(Fn.join("\n", found.get_list_attribute("certs[*].cert")))
-        database = Database(
-            self,
-            "database",
-            name=NAME,
-            instance=instance.name,
-            charset="UTF8",
-            collation="en_US.UTF8",
-            deletion_policy="ABANDON",
-            lifecycle=Lifecycle(prevent_destroy=True),
-        )
+        self.authorities = self._authorities(str(instance.self_link))
+        database = self._database(str(instance.name))
         owner = self._owner(env, str(instance.name))
-
-        # The server logs in with its account's token, and has the rights on rows that the migration grants it.
-        # The user's name: https://cloud.google.com/sql/docs/postgres/add-manage-iam-users
-        self.server_user = f"{env.name('mlflow')}@{env.project}.iam"
-        DatabaseUser(
-            self,
-            "server",
-            name=self.server_user,
-            instance=instance.name,
-            type="CLOUD_IAM_SERVICE_ACCOUNT",
-            deletion_policy="ABANDON",
-        )
-        # https://cloud.google.com/sql/docs/postgres/iam-conditions
-        ProjectIamMember(
-            self,
-            "server_login",
-            project=env.project,
-            role="roles/cloudsql.instanceUser",
-            member=f"serviceAccount:{mlflow}",
-            condition=ProjectIamCondition(
-                title="mlflow_database_only",
-                expression=f'resource.name == "projects/{env.project}/instances/{env.name("mlflow")}"'
-                ' && resource.service == "sqladmin.googleapis.com"',
-            ),
-        )
-
+        self.server_user = self._server_user(env, str(instance.name), mlflow)
+        interface = JobNetwork(network=network, subnetwork=subnetwork, tags=[client_tag])
         Job(
             self,
             "migrate",
@@ -151,40 +114,9 @@ class DatabaseStack(TerraformStack):
                     max_retries=1,  # it takes a lock, and does nothing where nothing is to be done
                     execution_environment="EXECUTION_ENVIRONMENT_GEN2",
                     encryption_key=run_key,
-                    containers=[
-                        JobContainer(
-                            name="migrate",
-                            image=image,
-                            args=["migrate"],
-                            env=[
-                                JobEnv(name=f"TRACKING_{name}", value=value)
-                                for name, value in {
-                                    "DATABASE_HOST": self.address,
-                                    "DATABASE_CA": self.authorities,
-                                    "DATABASE_NAME": NAME,
-                                    "DATABASE_USER": OWNER,
-                                    "DATABASE_PASSWORD_FILE": PASSWORD_FILE,
-                                    "SERVER_USER": self.server_user,
-                                }.items()
-                            ],
-                            volume_mounts=[JobMount(name="password", mount_path=PASSWORD_FILE.rpartition("/")[0])],
-                            resources=JobResources(limits={"cpu": "1", "memory": "1Gi"}),
-                        )
-                    ],
-                    volumes=[
-                        JobVolume(
-                            name="password",
-                            secret=JobSecret(
-                                secret=password,
-                                default_mode=0o444,
-                                items=[JobSecretItem(path=PASSWORD_FILE.rpartition("/")[2], version="latest")],
-                            ),
-                        )
-                    ],
-                    vpc_access=JobVpc(
-                        egress="ALL_TRAFFIC",
-                        network_interfaces=[JobNetwork(network=network, subnetwork=subnetwork, tags=[client_tag])],
-                    ),
+                    containers=[self._migration(image)],
+                    volumes=[_password_volume(password)],
+                    vpc_access=JobVpc(egress="ALL_TRAFFIC", network_interfaces=[interface]),
                 ),
             ),
             depends_on=[database, owner],
@@ -255,3 +187,75 @@ class DatabaseStack(TerraformStack):
             password_wo_version=env.migrator_password_version,
             deletion_policy="ABANDON",
         )
+
+    def _authorities(self, instance: str) -> str:
+        """Certificates (PEM) of those who sign for the instance with this link."""
+        # All that are trusted, the next one too as soon as it is made: a deploy between making and rotating it is all
+        # that a rotation needs. https://cloud.google.com/sql/docs/postgres/manage-ssl-instance#rotate-server-ca
+        # By its link, which is known only when it is there: then alone it can be asked.
+        found = DatabaseAuthorities(self, "authorities", instance=instance)
+        return str(Fn.join("\n", found.get_list_attribute("certs[*].cert")))
+
+    def _database(self, instance: str) -> Database:
+        return Database(
+            self,
+            "database",
+            name=NAME,
+            instance=instance,
+            charset="UTF8",
+            collation="en_US.UTF8",
+            deletion_policy="ABANDON",
+            lifecycle=Lifecycle(prevent_destroy=True),
+        )
+
+    def _server_user(self, env: Environment, instance: str, mlflow: str) -> str:
+        """The user that the account `mlflow` may log in as. Returns its name."""
+        # The server logs in with its account's token, and has the rights on rows that the migration grants it.
+        # The user's name: https://cloud.google.com/sql/docs/postgres/add-manage-iam-users
+        name = f"{env.name('mlflow')}@{env.project}.iam"
+        DatabaseUser(
+            self,
+            "server",
+            name=name,
+            instance=instance,
+            type="CLOUD_IAM_SERVICE_ACCOUNT",
+            deletion_policy="ABANDON",
+        )
+        # https://cloud.google.com/sql/docs/postgres/iam-conditions
+        ProjectIamMember(
+            self,
+            "server_login",
+            project=env.project,
+            role="roles/cloudsql.instanceUser",
+            member=f"serviceAccount:{mlflow}",
+            condition=ProjectIamCondition(
+                title="mlflow_database_only",
+                expression=f'resource.name == "projects/{env.project}/instances/{env.name("mlflow")}"'
+                ' && resource.service == "sqladmin.googleapis.com"',
+            ),
+        )
+        return name
+
+    def _migration(self, image: str) -> JobContainer:
+        variables = {
+            "DATABASE_HOST": self.address,
+            "DATABASE_CA": self.authorities,
+            "DATABASE_NAME": NAME,
+            "DATABASE_USER": OWNER,
+            "DATABASE_PASSWORD_FILE": PASSWORD_FILE,
+            "SERVER_USER": self.server_user,
+        }
+        return JobContainer(
+            name="migrate",
+            image=image,
+            args=["migrate"],
+            env=[JobEnv(name=f"TRACKING_{name}", value=value) for name, value in variables.items()],
+            volume_mounts=[JobMount(name="password", mount_path=PASSWORD_FILE.rpartition("/")[0])],
+            resources=JobResources(limits={"cpu": "1", "memory": "1Gi"}),
+        )
+
+
+def _password_volume(secret: str) -> JobVolume:
+    """Holds the newest version of the secret with this id, under the name that PASSWORD_FILE has."""
+    file = JobSecretItem(path=PASSWORD_FILE.rpartition("/")[2], version="latest")
+    return JobVolume(name="password", secret=JobSecret(secret=secret, default_mode=0o444, items=[file]))
