@@ -5,6 +5,8 @@ be run twice without harm. Its deadline and retries are the call's alone: those 
 https://cloud.google.com/run/docs/execute/jobs-on-schedule
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from infra.bindings import (
@@ -35,6 +37,19 @@ from monitoring import platform
 # Outside, 35 minutes without a call should page: two were left out then.
 HEARTBEAT, HEARTBEAT_FILE = "*/15 * * * *", "/secrets/heartbeat/address"
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
+
+
+@dataclass(frozen=True, slots=True)
+class LifecycleJob:
+    """`python -m service.lifecycle.<name>`: `tasks` tasks of at most `hours` each, at most `at_once` at a time."""
+
+    name: str
+    schedule: str | None  # None: people start it
+    hours: int
+    arguments: tuple[str, ...]
+    tasks: int = 1
+    at_once: int = 1
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 class LifecycleStack(TerraformStack):
@@ -70,140 +85,134 @@ class LifecycleStack(TerraformStack):
             display_name=f"Lead scoring: starter ({env.id})",
             description="Starts jobs on schedule, and can do nothing else.",
         )
-        models, leads, predictions = (f"gs://{env.name(thing)}" for thing in ("models", "leads", "predictions"))
-        metrics = f"projects/{env.project}/locations/{env.region}"
-        data = ("--models", models, "--predictions", predictions, "--leads", leads)
-        scheduled: list[platform.Job] = []
-        loop = ("--source", env.lead_source, *data, "--tracking", tracking_url, "--metrics", metrics)
-        # The scoring service's own count of records, as Managed Prometheus collected it.
-        # https://cloud.google.com/stackdriver/docs/managed-prometheus/query-api-ui
-        counter = f"https://monitoring.googleapis.com/v1/projects/{env.project}/location/global/prometheus"
-        files = (
-            "--source",
-            env.lead_source,
-            "--models",
-            models,
-            "--input",
-            f"{leads}/batch",
-            "--out",
-            f"{predictions}/batch",
+        self._starter = str(starter.email)
+        self._run_key = run_key
+        # Through the network: MLflow is reached from within it alone.
+        self._network = JobVpc(
+            egress="ALL_TRAFFIC", network_interfaces=[JobNetwork(network=network, subnetwork=subnetwork)]
+        )
+        lifecycle = _lifecycle(env, tracking_url)
+        self.scheduled = tuple(
+            platform.Job(job.name, job.schedule, timedelta(hours=job.hours)) for job in lifecycle if job.schedule
+        )
+        for job in lifecycle:
+            task = self._task(_container(job, image), account=jobs, seconds=job.hours * 3600)
+            execution = JobExecution(task_count=job.tasks, parallelism=job.at_once, template=task)
+            self._job(env, job.name, job.schedule, execution)
+        if watcher and heartbeat_address:
+            self._heartbeat(env, image, watcher, heartbeat_address)
+
+    def _heartbeat(self, env: Environment, image: str, watcher: str, address: str) -> None:
+        """Not one of the jobs that alerts watch: it is what tells when alerts cannot."""
+        folder, _, file = HEARTBEAT_FILE.rpartition("/")
+        container = JobContainer(
+            name="heartbeat",
+            image=image,
+            command=["python"],
+            args=["-m", "service.lifecycle.heartbeat", "--project", env.project, "--address-file", HEARTBEAT_FILE],
+            volume_mounts=[JobMount(name="address", mount_path=folder)],
+            resources=JobResources(limits={"cpu": "1", "memory": "1Gi"}),
+        )
+        secret = JobSecret(secret=address, default_mode=0o444, items=[JobSecretItem(path=file, version="latest")])
+        volumes = [JobVolume(name="address", secret=secret)]
+        task = self._task(container, account=watcher, seconds=300, volumes=volumes)
+        self._job(env, "heartbeat", HEARTBEAT, JobExecution(task_count=1, parallelism=1, template=task))
+
+    def _task(
+        self, container: JobContainer, *, account: str, seconds: int, volumes: list[JobVolume] | None = None
+    ) -> JobTask:
+        return JobTask(
+            service_account=account,
+            timeout=f"{seconds}s",
+            max_retries=2,
+            encryption_key=self._run_key,
+            execution_environment="EXECUTION_ENVIRONMENT_GEN2",
+            containers=[container],
+            volumes=volumes,
+            vpc_access=self._network,
         )
 
-        places = {
-            "LEADSCORING_MODELS_URL": models,
-            "LEADSCORING_PREDICTIONS_URL": predictions,
-            "LEADSCORING_LEADS_URL": leads,
-            "MLFLOW_TRACKING_URI": tracking_url,
-        }
+    def _job(self, env: Environment, name: str, schedule: str | None, execution: JobExecution) -> None:
+        job = Job(
+            self,
+            name,
+            name=env.name(name),
+            location=env.region,
+            deletion_protection=False,  # it holds nothing: what it made lies in the buckets
+            launch_stage="GA",
+            binary_authorization=JobBinaryAuthorization(use_default=True),
+            template=execution,
+        )
+        if schedule:
+            self._schedule(env, name, schedule, job)
 
-        def job(
-            name: str, schedule: str | None, hours: int, arguments: tuple[str, ...], tasks: int = 1, at_once: int = 1
-        ) -> None:
-            if schedule:
-                scheduled.append(platform.Job(name, schedule, timedelta(hours=hours)))
-            container = JobContainer(
-                name=name,
-                image=image,
-                command=["python"],
-                args=["-m", f"service.lifecycle.{name}", *arguments],
-                env=[] if schedule else [JobEnv(name=n, value=value) for n, value in places.items()],
-                resources=JobResources(limits={"cpu": str(JOB_CPUS), "memory": "8Gi"}),
-            )
-            make(name, schedule, container, account=jobs, seconds=hours * 3600, tasks=tasks, at_once=at_once)
+    def _schedule(self, env: Environment, name: str, schedule: str, job: Job) -> None:
+        invoker = JobIamMember(
+            self,
+            f"{name}_start",
+            name=job.name,
+            location=env.region,
+            role="roles/run.invoker",
+            member=f"serviceAccount:{self._starter}",
+        )
+        SchedulerJob(
+            self,
+            f"{name}_schedule",
+            name=env.name(name),
+            region=env.region,
+            description=f"Starts {name}.",
+            schedule=schedule,
+            time_zone="Etc/UTC",  # no hour is skipped or comes twice
+            paused=False,
+            attempt_deadline="60s",
+            retry_config=SchedulerRetry(
+                retry_count=3,
+                min_backoff_duration="30s",
+                max_backoff_duration="300s",
+                max_doublings=3,
+                max_retry_duration="1800s",
+            ),
+            http_target=SchedulerHttp(
+                http_method="POST",
+                uri=f"https://run.googleapis.com/v2/projects/{env.project}/locations/{env.region}"
+                f"/jobs/{env.name(name)}:run",
+                oauth_token=SchedulerToken(service_account_email=self._starter, scope=CLOUD_PLATFORM),
+            ),
+            depends_on=[invoker],
+        )
 
-        def make(
-            name: str,
-            schedule: str | None,
-            container: JobContainer,
-            *,
-            account: str,
-            seconds: int,
-            tasks: int = 1,
-            at_once: int = 1,
-            volumes: list[JobVolume] | None = None,
-        ) -> None:
-            made = Job(
-                self,
-                name,
-                name=env.name(name),
-                location=env.region,
-                deletion_protection=False,  # it holds nothing: what it made lies in the buckets
-                launch_stage="GA",
-                binary_authorization=JobBinaryAuthorization(use_default=True),
-                template=JobExecution(
-                    task_count=tasks,
-                    parallelism=at_once,
-                    template=JobTask(
-                        service_account=account,
-                        timeout=f"{seconds}s",
-                        max_retries=2,
-                        encryption_key=run_key,
-                        execution_environment="EXECUTION_ENVIRONMENT_GEN2",
-                        containers=[container],
-                        volumes=volumes,
-                        # Through the network: MLflow is reached from within it alone.
-                        vpc_access=JobVpc(
-                            egress="ALL_TRAFFIC",
-                            network_interfaces=[JobNetwork(network=network, subnetwork=subnetwork)],
-                        ),
-                    ),
-                ),
-            )
-            if schedule is None:
-                return
-            invoker = JobIamMember(
-                self,
-                f"{name}_start",
-                name=made.name,
-                location=env.region,
-                role="roles/run.invoker",
-                member=f"serviceAccount:{starter.email}",
-            )
-            SchedulerJob(
-                self,
-                f"{name}_schedule",
-                name=env.name(name),
-                region=env.region,
-                description=f"Starts {name}.",
-                schedule=schedule,
-                time_zone="Etc/UTC",  # no hour is skipped or comes twice
-                paused=False,
-                attempt_deadline="60s",
-                retry_config=SchedulerRetry(
-                    retry_count=3,
-                    min_backoff_duration="30s",
-                    max_backoff_duration="300s",
-                    max_doublings=3,
-                    max_retry_duration="1800s",
-                ),
-                http_target=SchedulerHttp(
-                    http_method="POST",
-                    uri=f"https://run.googleapis.com/v2/projects/{env.project}/locations/{env.region}"
-                    f"/jobs/{env.name(name)}:run",
-                    oauth_token=SchedulerToken(service_account_email=starter.email, scope=CLOUD_PLATFORM),
-                ),
-                depends_on=[invoker],
-            )
 
-        job("train", None, 6, ("--source", env.lead_source))
-        job("evaluate", env.evaluate_schedule, 1, (*loop, "--counter", counter))
-        job("drift", env.drift_schedule, 1, loop)
-        job("retrain", env.retrain_schedule, 6, loop)
-        job("batch", env.batch_schedule, 2, files, tasks=env.batch_tasks, at_once=env.batch_parallelism)
-        self.scheduled = tuple(scheduled)
-        if watcher and heartbeat_address:
-            # Not one of the jobs that alerts watch: it is what tells when alerts cannot.
-            folder, _, file = HEARTBEAT_FILE.rpartition("/")
-            container = JobContainer(
-                name="heartbeat",
-                image=image,
-                command=["python"],
-                args=["-m", "service.lifecycle.heartbeat", "--project", env.project, "--address-file", HEARTBEAT_FILE],
-                volume_mounts=[JobMount(name="address", mount_path=folder)],
-                resources=JobResources(limits={"cpu": "1", "memory": "1Gi"}),
-            )
-            secret = JobSecret(
-                secret=heartbeat_address, default_mode=0o444, items=[JobSecretItem(path=file, version="latest")]
-            )
-            volumes = [JobVolume(name="address", secret=secret)]
-            make("heartbeat", HEARTBEAT, container, account=watcher, seconds=300, volumes=volumes)
+def _lifecycle(env: Environment, tracking_url: str) -> tuple[LifecycleJob, ...]:
+    models, leads, predictions = (f"gs://{env.name(thing)}" for thing in ("models", "leads", "predictions"))
+    places = {
+        "LEADSCORING_MODELS_URL": models,
+        "LEADSCORING_PREDICTIONS_URL": predictions,
+        "LEADSCORING_LEADS_URL": leads,
+        "MLFLOW_TRACKING_URI": tracking_url,
+    }
+    source = ("--source", env.lead_source)
+    data = ("--models", models, "--predictions", predictions, "--leads", leads)
+    metrics = f"projects/{env.project}/locations/{env.region}"
+    common = (*source, *data, "--tracking", tracking_url, "--metrics", metrics)
+    # The scoring service's own count of records, as Managed Prometheus collected it.
+    # https://cloud.google.com/stackdriver/docs/managed-prometheus/query-api-ui
+    counter = f"https://monitoring.googleapis.com/v1/projects/{env.project}/location/global/prometheus"
+    files = (*source, "--models", models, "--input", f"{leads}/batch", "--out", f"{predictions}/batch")
+    return (
+        LifecycleJob("train", None, 6, source, variables=places),
+        LifecycleJob("evaluate", env.evaluate_schedule, 1, (*common, "--counter", counter)),
+        LifecycleJob("drift", env.drift_schedule, 1, common),
+        LifecycleJob("retrain", env.retrain_schedule, 6, common),
+        LifecycleJob("batch", env.batch_schedule, 2, files, tasks=env.batch_tasks, at_once=env.batch_parallelism),
+    )
+
+
+def _container(job: LifecycleJob, image: str) -> JobContainer:
+    return JobContainer(
+        name=job.name,
+        image=image,
+        command=["python"],
+        args=["-m", f"service.lifecycle.{job.name}", *job.arguments],
+        env=[JobEnv(name=name, value=value) for name, value in job.variables.items()],
+        resources=JobResources(limits={"cpu": str(JOB_CPUS), "memory": "8Gi"}),
+    )
