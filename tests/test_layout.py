@@ -45,7 +45,8 @@ LAYERS = {
         stacks
         main
         rehearsal
-        coverage kubernetes policies review
+        coverage kubernetes review
+        policies
         operations""",
     "monitoring": """
         alerts google platform

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from infra.kubernetes import restricted
 from infra.kubernetes.objects import Object
 from service.settings import Settings
 
@@ -14,10 +15,6 @@ _UNITS = {"m": Decimal("0.001"), "k": Decimal(1000)}
 _UNITS |= {unit: Decimal(1000) ** power for power, unit in enumerate("MGTPE", 2)}
 _UNITS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
 _GIB = Decimal(1024) ** 3
-
-# https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
-_VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
-_SECCOMP = {"RuntimeDefault", "Localhost"}
 
 STARTUP_SECONDS = 30
 """At least this long may a start take before the container is given up: a model comes from a bucket meanwhile."""
@@ -32,9 +29,9 @@ def quantity(text: Any) -> Decimal | None:
 
 def problems(spec: Object, draining_s: int) -> Iterator[str]:
     """What is wrong with a pod's spec; `draining_s`: for how long the load balancer drains."""
-    yield from _shared(spec)
-    for container in [*spec.get("initContainers", []), *spec["containers"]]:
-        for problem in (*_restricted(spec, container), *_size(container)):
+    yield from restricted.problems(spec)
+    for container in restricted.containers(spec):
+        for problem in _size(container):
             yield f"container {container['name']}: {problem}"
     for container in spec["containers"]:
         for problem in (*_probes(container), *_ending(spec, container, draining_s)):
@@ -43,37 +40,6 @@ def problems(spec: Object, draining_s: int) -> Iterator[str]:
         for mount in container.get("volumeMounts", []):
             if mount["name"] not in declared:
                 yield f"container {container['name']}: mounts {mount['name']}, which is no volume of the pod"
-
-
-def _shared(spec: Object) -> Iterator[str]:
-    for shared in ("hostNetwork", "hostPID", "hostIPC"):
-        if spec.get(shared):
-            yield f"{shared} shares the node's"
-    for volume in spec.get("volumes", []):
-        if strange := volume.keys() - _VOLUMES - {"name"}:
-            yield f"volume {volume['name']} is of the kind {', '.join(sorted(strange))}"
-
-
-def _restricted(spec: Object, container: Object) -> Iterator[str]:
-    outer, inner = spec.get("securityContext", {}), container.get("securityContext", {})
-    both = outer | inner
-    if inner.get("privileged"):
-        yield "is privileged"
-    if inner.get("allowPrivilegeEscalation") is not False:
-        yield "allowPrivilegeEscalation is not false"
-    if both.get("runAsNonRoot") is not True or both.get("runAsUser") == 0:
-        yield "may run as root"
-    if not both.get("runAsUser"):
-        yield "runAsUser names no number"
-    if both.get("seccompProfile", {}).get("type") not in _SECCOMP:
-        yield "has no seccomp profile"
-    capabilities = inner.get("capabilities", {})
-    if capabilities.get("drop") != ["ALL"] or capabilities.get("add"):
-        yield "keeps Linux capabilities"
-    if inner.get("readOnlyRootFilesystem") is not True:  # ours: the standard leaves it open
-        yield "its root file system is writable"
-    if any("hostPort" in port for port in container.get("ports", [])):
-        yield "takes a port of the node"
 
 
 def _size(container: Object) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from infra.kubernetes import restricted
 from infra.policies.plan import Resource
 from infra.policies.policy import other_than, policy, require
 from infra.policies.workloads import DIGEST
@@ -130,23 +131,13 @@ def kubernetes_no_way_around(r: Resource) -> str | None:
 @policy("kubernetes-restricted", "kubernetes_manifest")
 def kubernetes_restricted(r: Resource) -> str | None:
     """Pods keep to Kubernetes' restricted standard, with images by digest."""
-    # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
     pod = ((manifest(r).get("spec") or {}).get("template") or {}).get("spec")
     if not isinstance(pod, dict):
         return None
-    if any(pod.get(shared) for shared in ("hostNetwork", "hostPID", "hostIPC")):
-        return "shares the node's network, processes or memory"
-    if any((volume or {}).get("hostPath") for volume in pod.get("volumes") or []):
-        return "mounts the node's disk"
-    outer = pod.get("securityContext") or {}
-    for container in [*(pod.get("initContainers") or []), *(pod.get("containers") or [])]:
-        inner = container.get("securityContext") or {}
-        if inner.get("privileged") or inner.get("allowPrivilegeEscalation") is not False:
-            return f"{container['name']} may gain privileges"
-        if not (inner.get("runAsNonRoot") or outer.get("runAsNonRoot")):
-            return f"{container['name']} may run as root"
-        if "ALL" not in ((inner.get("capabilities") or {}).get("drop") or []):
-            return f"{container['name']} keeps Linux capabilities"
-        if not DIGEST.search(str(container.get("image"))):
-            return f"{container['name']} runs the image {container.get('image')}"
-    return None
+    wrong = [*restricted.problems(pod)]
+    wrong += [
+        f"container {container['name']}: runs the image {container.get('image')}, which is named by no digest"
+        for container in restricted.containers(pod)
+        if not DIGEST.search(str(container.get("image")))
+    ]
+    return "; ".join(wrong) or None

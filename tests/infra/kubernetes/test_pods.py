@@ -28,7 +28,7 @@ def test_our_pods_are_in_order() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda pod, c: pod.update(hostNetwork=True), "hostNetwork shares the node's"),
+        (lambda pod, c: pod.update(hostNetwork=True), "hostNetwork shares the node's network"),
         (lambda pod, c: pod["volumes"].append({"name": "n", "hostPath": {"path": "/"}}), "of the kind hostPath"),
         (lambda pod, c: c["securityContext"].update(privileged=True), "is privileged"),
         (lambda pod, c: c["securityContext"].pop("allowPrivilegeEscalation"), "allowPrivilegeEscalation"),
@@ -40,7 +40,7 @@ def test_our_pods_are_in_order() -> None:
         (lambda pod, c: c["securityContext"]["capabilities"].update(add=["CHOWN"]), "keeps Linux capabilities"),
         (lambda pod, c: c["securityContext"].pop("readOnlyRootFilesystem"), "root file system is writable"),
         (lambda pod, c: c["ports"][0].update(hostPort=80), "takes a port of the node"),
-        (lambda pod, c: pod.update(initContainers=[{"name": "first", "image": "i"}]), "container first: allowPriv"),
+        (lambda pod, c: pod.update(initContainers=[{"name": "first", "image": "i"}]), "container first: may gain"),
         (lambda pod, c: c["resources"]["limits"].update(cpu="1"), "are not its limits"),
         (lambda pod, c: c["volumeMounts"].append({"name": "cache", "mountPath": "/c"}), "which is no volume"),
         (lambda pod, c: c.pop("startupProbe"), "has no startupProbe"),
