@@ -6,7 +6,6 @@ service stamps its records by it.
 """
 
 import argparse
-import re
 import signal
 import subprocess
 import sys
@@ -19,9 +18,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from cronsim import CronSim
+from prometheus_client import Metric, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
 from service.lifecycle.data.source import SourceError, load_source
 from service.lifecycle.runtime import runner
+from service.lifecycle.runtime.job_gauges import Families
 from service.local.simulated_leads import Player
 from service.storage import open_storage
 
@@ -107,19 +109,15 @@ class Scheduler:
         return lines[-1] if lines else "it said nothing"
 
 
-def merged(folder: Path) -> str:
+def merged(folder: Path) -> bytes:
     """The figures of all jobs as one page in Prometheus' text format: each name once, with every job's samples."""
-    heads: dict[str, str] = {}
-    samples: dict[str, list[str]] = {}
+    families: dict[str, Metric] = {}
     for file in sorted(folder.glob("*.prom")):
-        for line in file.read_text().splitlines():
-            if line.startswith("#"):
-                name = line.split(" ", 3)[2]
-                if line not in heads.get(name, ""):
-                    heads[name] = f"{heads.get(name, '')}{line}\n"
-            else:
-                samples.setdefault(re.split("[{ ]", line)[0], []).append(line)
-    return "".join(heads.get(name, "") + "\n".join(lines) + "\n" for name, lines in samples.items())
+        for family in text_string_to_metric_families(file.read_text()):
+            known = families.setdefault(family.name, family)
+            if known is not family:
+                known.samples += family.samples
+    return generate_latest(Families(families.values()))
 
 
 def serve(folder: Path, port: int) -> ThreadingHTTPServer:
@@ -130,7 +128,7 @@ def serve(folder: Path, port: int) -> ThreadingHTTPServer:
             if self.path.partition("?")[0] != "/metrics":
                 self.send_error(404)
                 return
-            body = merged(folder).encode()
+            body = merged(folder)
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))

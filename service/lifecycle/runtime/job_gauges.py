@@ -5,15 +5,14 @@ anew is published again with it: neither a failed run nor one that could not get
 """
 
 import contextlib
-import os
-import re
-import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from prometheus_client import Metric, write_to_textfile
+from prometheus_client.registry import Collector
 
 from service.lifecycle.runtime.gauges import NAMES, Gauge, PublishFailed
 from service.storage import Conflict, Storage, StorageError
@@ -46,11 +45,9 @@ def publish(target: str, job: str, gauges: Sequence[Gauge], models: Storage) -> 
 
 
 def _write_file(folder: Path, job: str, gauges: Sequence[Gauge]) -> None:
-    draft = folder / f".{job}-{uuid.uuid4().hex}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        draft.write_text(as_text(job, gauges))
-        os.replace(draft, folder / f"{job}.prom")
+        write_to_textfile(str(folder / f"{job}.prom"), Families(families(job, gauges)))
     except OSError as error:
         raise PublishFailed(f"--metrics {folder}: {error.strerror}") from error
 
@@ -63,17 +60,22 @@ def _kept(models: Storage, job: str) -> list[Gauge]:
     return [Gauge(**gauge) for gauge in kept if gauge["name"] in NAMES]
 
 
-def as_text(job: str, gauges: Sequence[Gauge]) -> str:
-    """The gauges in Prometheus' text format."""
-    lines = []
+def families(job: str, gauges: Sequence[Gauge]) -> Iterator[Metric]:
+    """The gauges by name, as Prometheus knows them."""
     for name in dict.fromkeys(gauge.name for gauge in gauges):
-        lines += [f"# HELP {name} {NAMES[name]}", f"# TYPE {name} gauge"]
+        family = Metric(name, NAMES[name], "gauge")
         for gauge in gauges:
             if gauge.name == name:
-                labels = ",".join(f'{k}="{_escaped(v)}"' for k, v in {"job": job, **gauge.labels}.items())
-                lines.append(f"{name}{{{labels}}} {gauge.value!r}")
-    return "\n".join(lines) + "\n"
+                family.add_sample(name, {"job": job, **gauge.labels}, gauge.value)
+        yield family
 
 
-def _escaped(text: str) -> str:
-    return re.sub(r'[\\"\n]', lambda c: "\\n" if c[0] == "\n" else f"\\{c[0]}", text)
+class Families(Collector):
+    """Metric families that prometheus_client writes as text."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        """The families."""
+        return self._families

@@ -52,8 +52,8 @@ def test_a_quiet_week_is_recorded_and_nothing_is_found(tmp_path: Path, mlflow_ur
     assert "Plot 1: score, share of leads by value" in texts["report.html"]
     figures = (tmp_path / "figures" / "drift.prom").read_text()
     assert 'leadscoring_drift_found{job="drift"} 0.0' in figures
-    assert 'leadscoring_expected_figure{job="drift",figure="roc_auc"}' in figures
-    assert 'leadscoring_feature_unseen_ratio{job="drift",feature="region"} 0.0' in figures
+    assert 'leadscoring_expected_figure{figure="roc_auc",job="drift"}' in figures
+    assert 'leadscoring_feature_unseen_ratio{feature="region",job="drift"} 0.0' in figures
 
     # The same check again changes nothing.
     assert main(world.options(mlflow_url, NOON)) == 0
@@ -75,7 +75,7 @@ def test_leads_that_differ_are_found_which_is_no_failure(
     assert "visits differs" in capsys.readouterr().out
     figures = (tmp_path / "figures" / "drift.prom").read_text()
     missing = 1 - by_name["visits"].missing_in_training
-    assert f'leadscoring_feature_missing_excess_ratio{{job="drift",feature="visits"}} {missing!r}' in figures
+    assert f'leadscoring_feature_missing_excess_ratio{{feature="visits",job="drift"}} {missing!r}' in figures
     for said in ("leadscoring_drift_found", "leadscoring_drift_score_shifted"):
         assert f'{said}{{job="drift"}} 1.0' in figures
     assert MlflowClient(mlflow_url).get_run(entry.mlflow_run_id).data.tags["drift"] == "found"

@@ -73,7 +73,7 @@ def test_the_champion_is_judged_recorded_and_exported(tmp_path: Path, mlflow_url
     assert run.data.tags["job"] == "evaluate"
     text = (metrics / "evaluate.prom").read_text()
     assert (
-        f'leadscoring_evaluation_figure{{job="evaluate",figure="roc_auc"}} {entry.figures["roc_auc"].value!r}' in text
+        f'leadscoring_evaluation_figure{{figure="roc_auc",job="evaluate"}} {entry.figures["roc_auc"].value!r}' in text
     )
     assert 'leadscoring_evaluation_leads{job="evaluate"} 600' in text
     assert "records_missing" not in text

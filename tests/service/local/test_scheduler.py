@@ -103,7 +103,7 @@ def test_the_jobs_figures_are_one_page_with_each_name_once(tmp_path: Path) -> No
     try:
         base = f"http://127.0.0.1:{server.server_port}"
         with urllib.request.urlopen(f"{base}/metrics", timeout=HANG_S) as answer:
-            page = answer.read().decode()
+            page = answer.read()
         with pytest.raises(urllib.error.HTTPError, match="404") as refused:
             urllib.request.urlopen(f"{base}/../secrets", timeout=HANG_S)
         refused.value.close()
@@ -111,9 +111,9 @@ def test_the_jobs_figures_are_one_page_with_each_name_once(tmp_path: Path) -> No
         server.shutdown()
         server.server_close()
     assert page == merged(tmp_path)
-    assert page == (
-        head + 'leadscoring_a{job="drift"} 1\nleadscoring_a{job="evaluate"} 2\n'
-        "# HELP leadscoring_b B.\n# TYPE leadscoring_b gauge\nleadscoring_b 3\n"
+    assert page.decode() == (
+        head + 'leadscoring_a{job="drift"} 1.0\nleadscoring_a{job="evaluate"} 2.0\n'
+        "# HELP leadscoring_b B.\n# TYPE leadscoring_b gauge\nleadscoring_b 3.0\n"
     )
 
 

@@ -354,7 +354,7 @@ def test_the_loop_closes_before_a_newcomer_s_eyes(tmp_path: Path) -> None:
         assert "outcomes came today" in up.text()
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             page = answer.read().decode()
-        assert re.search(r'leadscoring_evaluation_figure\{job="evaluate",figure="roc_auc"\} 0\.\d+', page)
+        assert re.search(r'leadscoring_evaluation_figure\{figure="roc_auc",job="evaluate"\} 0\.\d+', page)
         assert 'leadscoring_evaluation_records_missing_ratio{job="evaluate"} 0.0' in page
         assert list((tmp_path / "small/store/history/evaluations").iterdir())
         assert up.ctrl_c() == 0

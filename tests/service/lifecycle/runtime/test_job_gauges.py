@@ -24,8 +24,8 @@ def test_figures_stand_in_a_file_that_prometheus_reads(tmp_path: Path) -> None:
     (file,) = (tmp_path / "figures").iterdir()
     assert file.name == "evaluate.prom"
     lines = file.read_text().splitlines()
-    assert 'leadscoring_evaluation_figure{job="evaluate",figure="roc_auc"} 0.8' in lines
-    assert 'leadscoring_feature_unseen_ratio{job="evaluate",feature="a \\"b\\" \\\\ c\\nd"} 1e-09' in lines
+    assert 'leadscoring_evaluation_figure{figure="roc_auc",job="evaluate"} 0.8' in lines
+    assert 'leadscoring_feature_unseen_ratio{feature="a \\"b\\" \\\\ c\\nd",job="evaluate"} 1e-09' in lines
     assert lines.count("# TYPE leadscoring_evaluation_figure gauge") == 1
 
 
@@ -43,7 +43,7 @@ def test_a_run_that_fails_does_not_make_the_figures_vanish(tmp_path: Path) -> No
     publish(str(tmp_path), "evaluate", [figure(0.8), figure(0.1, "brier"), Gauge(SUCCESS, 1)], models)
     publish(str(tmp_path), "evaluate", [Gauge(FAILURE, 2)], models)
     text = (tmp_path / "evaluate.prom").read_text()
-    assert 'figure="roc_auc"} 0.8' in text
+    assert 'figure="roc_auc",job="evaluate"} 0.8' in text
     assert f'{SUCCESS}{{job="evaluate"}} 1' in text
     assert f'{FAILURE}{{job="evaluate"}} 2' in text
 
@@ -53,7 +53,7 @@ def test_a_figure_that_is_said_anew_replaces_all_of_its_name(tmp_path: Path) -> 
     publish(str(tmp_path), "evaluate", [figure(0.8), figure(0.1, "brier")], models)
     publish(str(tmp_path), "evaluate", [figure(0.7)], models)
     text = (tmp_path / "evaluate.prom").read_text()
-    assert 'figure="roc_auc"} 0.7' in text
+    assert 'figure="roc_auc",job="evaluate"} 0.7' in text
     assert "brier" not in text
 
 
