@@ -6,239 +6,59 @@ about, an open cell, a name that is no alert, and more than one waiver in four c
 
 import argparse
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, Field, ValidationError
 
 from infra.environments import ENVIRONMENTS
 from infra.rehearsal.synthesis import Stack, synthesize
 from monitoring import catalogue
 from monitoring.platform import Platform
 
-WAYS = ("down", "erring", "slow", "full", "late", "wrong", "expiring")
+Way = Literal["down", "erring", "slow", "full", "late", "wrong", "expiring"]
+WAYS: tuple[Way, ...] = get_args(Way)
 MOST_WAIVED = 0.25
+FILE = Path(__file__).with_suffix(".toml")
+
+Name = Annotated[str, Field(min_length=1)]
+Reason = Annotated[str, Field(min_length=10)]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class CoverageError(Exception):
+    """The file of the matrix is not as it should be."""
+
+
+class Row(BaseModel, frozen=True, extra="forbid"):
     """One thing that can fail: alerts by way, waivers with their reasons, and ways in which it cannot fail."""
 
-    alerts: Mapping[str, tuple[str, ...]]
-    waived: Mapping[str, str] = field(default_factory=dict)
-    cannot: Mapping[str, str] = field(default_factory=dict)
+    alerts: dict[Way, Annotated[tuple[Name, ...], Field(min_length=1)]] = {}
+    waived: dict[Way, Reason] = {}
+    cannot: dict[Way, Reason] = {}
 
 
-def job(name: str, wrong: tuple[str, ...] = (), waived: Mapping[str, str] | None = None) -> Row:
-    """A scheduled job."""
-    late, failing, over, near = (f"{name}{what}" for what in ("Late", "Failing", "Overrunning", "NearTimeout"))
-    ways = {"down": (late,), "erring": (failing, "JobExecutionFailed"), "slow": (near, over), "late": (late,)}
-    if wrong:
-        ways["wrong"] = wrong
-    return Row({**ways, "full": ("JobExecutionFailed",)}, waived or {}, {"expiring": "nothing of it ends by date"})
+class Matrix(BaseModel, frozen=True, extra="forbid"):
+    """Rows by resource type or scheduled job, and types that only say how something is set."""
+
+    rows: dict[str, Row]
+    settings: frozenset[Name]
 
 
-NO_DATE = {"expiring": "nothing of it ends by date"}
-NO_TIME = {"late": "it does nothing at set times"}
-DATABASE_FULL = ("DatabaseDiskNearlyFull", "DatabaseConnectionsNearLimit", "DatabaseMemoryHigh")
-UPLOADS = ("RecordUploadsFailing", "ModelPointerUnread")
-ROWS: Mapping[str, Row] = {
-    "kubernetes_manifest": Row(
-        {
-            "down": ("ScoringPodsHalfGone", "ServiceMetricsAbsent"),
-            "erring": ("ScoringAvailabilityBurnFast", "ScoringPodsCrashLooping", "CallersRefusedByPods"),
-            "slow": ("ScoringLatencyBurnFast", "ScoringCpuThrottled"),
-            "full": (
-                "SpoolHalfFull",
-                "ScoringMemoryNearLimit",
-                "ScoringOutOfMemory",
-                "ScoringAtAutoscalerCeiling",
-                "ScoringRequestsShed",
-                "ScoringConnectionsRefused",
-            ),
-            "late": ("SpoolNotDraining", "ModelMovedNotLoaded"),
-            "wrong": ("PodsDisagreeOnModel", "RankingBelowBenchmark", "RecordsNotWritten"),
-            "expiring": ("ModelTooOld",),
-        }
-    ),
-    "google_container_cluster": Row(
-        {"down": ("PodMetricsAbsent",), "erring": ("ScoringPodsNotReady",), "full": ("ScoringPodsUnschedulable",)},
-        {
-            "slow": "a slow control plane delays changes, not scores; pods that come late are ScoringPodsNotReady",
-            "expiring": "the release channel upgrades it before a version's end",
-        },
-        {**NO_TIME, "wrong": "it computes nothing"},
-    ),
-    "google_compute_backend_service": Row(
-        {
-            "down": ("FrontDoorDown",),
-            "erring": ("FrontDoorFailsBeforePods", "CallersRefusedAtFrontDoor"),
-            "slow": ("FrontDoorSlow",),
-            "wrong": ("PodsUnknownToLoadBalancer",),
-        },
-        {},
-        {**NO_TIME, **NO_DATE, "full": "Google's front ends have no limit of ours; what they drop is erring"},
-    ),
-    "google_certificate_manager_certificate": Row(
-        {"down": ("FrontDoorDown",), "wrong": ("FrontDoorDown",), "expiring": ("CertificateExpiresSoon",)},
-        {},
-        dict.fromkeys(("erring", "slow", "full", "late"), "a certificate is valid or is not"),
-    ),
-    "google_compute_security_policy": Row(
-        {"wrong": ("CallersBlocked",), "full": ("CallersBlocked",)},
-        {},
-        {**NO_TIME, **NO_DATE, **dict.fromkeys(("down", "erring", "slow"), "it is part of the load balancer")},
-    ),
-    "google_compute_router_nat": Row(
-        {"full": ("NatExhausted",), "down": ("JobExecutionFailed",), "erring": ("JobExecutionFailed",)},
-        {"slow": "what a job waits for at the CRM is in its duration: ...NearTimeout"},
-        {**NO_TIME, **NO_DATE, "wrong": "it computes nothing"},
-    ),
-    "google_storage_bucket": Row(
-        {
-            "down": UPLOADS,
-            "erring": UPLOADS,
-            "slow": ("SpoolNotDraining",),
-            "wrong": ("RecordsMissingInBucket", "ModelBundleRefused"),
-        },
-        {"expiring": "objects end by the retention that the environment states; that is wanted"},
-        {**NO_TIME, "full": "a bucket has no size limit"},
-    ),
-    "google_sql_database_instance": Row(
-        {
-            "down": ("DatabaseDown", "DatabaseMetricsAbsent"),
-            "erring": ("MlflowAvailabilityBurnSlow",),
-            "slow": ("DatabaseCpuHigh",),
-            "full": DATABASE_FULL,
-            "wrong": ("MlflowDown",),
-        },
-        {
-            "late": "a backup that was not made: Cloud SQL tells of it by its own mail; no metric of it was found",
-            "expiring": "its server certificate lives ten years and Google tells owners before",
-        },
-    ),
-    "google_cloud_run_v2_service": Row(
-        {
-            "down": ("MlflowDown",),
-            "erring": ("MlflowAvailabilityBurnSlow", "MlflowAvailabilityBurnSteady"),
-            "slow": ("MlflowSlow",),
-            "full": ("MlflowMemoryNearLimit",),
-        },
-        {"wrong": "what a job records wrongly is the job's fault, and its tests'"},
-        {**NO_TIME, **NO_DATE},
-    ),
-    "job train": Row(
-        {"full": ("JobExecutionFailed",), "erring": ("JobExecutionFailed",)},
-        {"wrong": "a model that is wrong from the start shows in RankingBelowBenchmark when outcomes come"},
-        {**NO_TIME, **NO_DATE, **dict.fromkeys(("down", "slow"), "who starts it by hand sees how it goes")},
-    ),
-    "job evaluate": job("Evaluate", ("TooFewOutcomes", "RecordsMissingInBucket")),
-    "job drift": job(
-        "Drift", waived={"wrong": "a missed drift shows in RankingBelowBenchmark when outcomes come, not before"}
-    ),
-    "job retrain": job("Retrain", ("ChallengersRefused", "ModelBundleRefused")),
-    "job batch": job(
-        "Batch", waived={"wrong": "it scores with the service's own bundle, which is verified before it is used"}
-    ),
-    "job heartbeat": Row(
-        {"erring": ("JobExecutionFailed",), "slow": ("JobExecutionFailed",), "full": ("JobExecutionFailed",)},
-        {"down": "its silence pages from outside: that is what it is for", "late": "the same"},
-        {**NO_DATE, "wrong": "a call that comes though something is wrong is what its tests are for"},
-    ),
-    "google_cloud_scheduler_job": Row(
-        {
-            "down": ("EvaluateLate", "DriftLate", "RetrainLate", "BatchLate"),
-            "erring": ("EvaluateLate", "DriftLate", "RetrainLate", "BatchLate"),
-            "late": ("EvaluateLate", "DriftLate", "RetrainLate", "BatchLate"),
-        },
-        {"wrong": "a job that is started twice does no harm"},
-        {**NO_DATE, **dict.fromkeys(("slow", "full"), "it only makes a call")},
-    ),
-    "google_artifact_registry_repository": Row(
-        {"down": ("ScoringPodsNotReady", "JobExecutionFailed"), "erring": ("ScoringPodsNotReady",)},
-        {"wrong": "Binary Authorization refuses an image that was not attested"},
-        {**NO_TIME, **NO_DATE, "slow": "images are pulled before pods are ready", "full": "it has no size limit"},
-    ),
-    "google_kms_crypto_key": Row(
-        {"down": ("RecordUploadsFailing", "DatabaseDown"), "erring": UPLOADS},
-        {"expiring": "it is rotated, old versions stay enabled"},
-        {**NO_TIME, **dict.fromkeys(("slow", "full", "wrong"), "it answers or does not")},
-    ),
-    "google_dns_managed_zone": Row(
-        {"down": (*UPLOADS, "JobExecutionFailed"), "wrong": UPLOADS},
-        {},
-        {**NO_TIME, **NO_DATE, **dict.fromkeys(("erring", "slow", "full"), "it answers or does not")},
-    ),
-    "google_monitoring_uptime_check_config": Row(
-        {"down": ("UptimeCheckAbsent",), "wrong": ("UptimeCheckAbsent",)},
-        {},
-        {**NO_TIME, **NO_DATE, **dict.fromkeys(("erring", "slow", "full"), "it answers or does not")},
-    ),
-    "google_monitoring_notification_channel": Row(
-        {},
-        {
-            "down": "what tells cannot tell of its own silence: the job heartbeat falls silent, which pages outside",
-            "wrong": "a page is sent by hand after each change of a channel",
-        },
-        {**NO_TIME, **NO_DATE, **dict.fromkeys(("erring", "slow", "full"), "it tells or does not")},
-    ),
-    "google_gke_backup_backup_plan": Row(
-        {},
-        {
-            "erring": "pods hold nothing but the spool; no metric of backups was found",
-            "late": "the same",
-        },
-        {**NO_DATE, **dict.fromkeys(("down", "slow", "full", "wrong"), "the cluster is deployed again from code")},
-    ),
-}
-# What only says how something is set: who may do what, how names resolve, which rules hold. It fails when it is
-# changed, which a plan shows, or with what it belongs to.
-SETTINGS = frozenset(
-    [
-        "google_artifact_registry_repository_iam_member",
-        "google_billing_budget",
-        "google_binary_authorization_policy",
-        "google_certificate_manager_certificate_map",
-        "google_certificate_manager_certificate_map_entry",
-        "google_certificate_manager_dns_authorization",
-        "google_cloud_run_v2_job_iam_member",
-        "google_cloud_run_v2_service_iam_member",
-        "google_compute_address",
-        "google_compute_firewall",
-        "google_compute_global_address",
-        "google_compute_global_forwarding_rule",
-        "google_compute_health_check",
-        "google_compute_network",
-        "google_compute_router",
-        "google_compute_ssl_policy",
-        "google_compute_subnetwork",
-        "google_compute_target_http_proxy",
-        "google_compute_target_https_proxy",
-        "google_compute_url_map",
-        "google_dns_record_set",
-        "google_iam_workload_identity_pool",
-        "google_iam_workload_identity_pool_provider",
-        "google_iap_web_backend_service_iam_member",
-        "google_kms_crypto_key_iam_member",
-        "google_kms_key_ring",
-        "google_logging_metric",
-        "google_logging_project_bucket_config",
-        "google_logging_project_exclusion",
-        "google_logging_project_sink",
-        "google_monitoring_alert_policy",
-        "google_monitoring_dashboard",
-        "google_project_iam_audit_config",
-        "google_project_iam_member",
-        "google_project_service",
-        "google_secret_manager_secret",
-        "google_secret_manager_secret_iam_member",
-        "google_service_account",
-        "google_service_account_iam_member",
-        "google_service_networking_connection",
-        "google_sql_database",
-        "google_sql_user",
-        "google_storage_bucket_iam_member",
-        "kubernetes_config_map_v1",
-    ]
-)
+def read(file: Path = FILE) -> Matrix:
+    """The matrix in a file, which explains itself. Raises CoverageError."""
+    try:
+        return Matrix.model_validate(tomllib.loads(file.read_text()))
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise CoverageError(f"{file.name}: {wrong}") from error
+    except ValueError as error:
+        raise CoverageError(f"{file.name}: {error}") from error
+
+
+_MATRIX = read()
+ROWS, SETTINGS = _MATRIX.rows, _MATRIX.settings
 
 
 def things(stacks: Iterable[Stack]) -> frozenset[str]:

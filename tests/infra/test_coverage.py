@@ -1,15 +1,18 @@
 """Everything of the plan that can fail is watched, or somebody has written why not."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from infra import coverage
-from infra.coverage import ROWS, SETTINGS, WAYS, Row
+from infra.coverage import ROWS, SETTINGS, WAYS, CoverageError, Row
 from infra.environments import ENVIRONMENTS
 from infra.rehearsal.synthesis import Stack
 from monitoring import catalogue
 
+REASON = "nothing to report"
 ALERTS = frozenset(alert.name for alert in catalogue.alerts())
 BUCKET = {"google_storage_bucket": ROWS["google_storage_bucket"]}
 
@@ -30,15 +33,38 @@ def test_the_matrix_speaks_of_nothing_that_no_environment_builds(stacks: Callabl
     ("built", "row", "said"),
     [
         ("google_new_thing", None, "nobody has said how it fails"),
-        ("google_storage_bucket", Row({"down": ("SpoolHalfFull",)}), "erring: no alert and no waiver"),
-        ("google_storage_bucket", Row({"down": ("Typo",)}), "no alert is called Typo"),
-        ("google_storage_bucket", Row({"down": ("SpoolHalfFull",)}, {"down": "so"}), "down: said twice"),
-        ("google_storage_bucket", Row({}, dict.fromkeys(WAYS, "so")), "7 of 7 cells are waived"),
+        ("google_storage_bucket", Row(alerts={"down": ("SpoolHalfFull",)}), "erring: no alert and no waiver"),
+        ("google_storage_bucket", Row(alerts={"down": ("Typo",)}), "no alert is called Typo"),
+        (
+            "google_storage_bucket",
+            Row(alerts={"down": ("SpoolHalfFull",)}, waived={"down": REASON}),
+            "down: said twice",
+        ),
+        ("google_storage_bucket", Row(waived=dict.fromkeys(WAYS, REASON)), "7 of 7 cells are waived"),
     ],
 )
 def test_a_gap_is_named(built: str, row: Row | None, said: str) -> None:
     rows = {built: row} if row else {}
     assert any(said in gap for gap in coverage.gaps(frozenset({built}), ALERTS, rows))
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("[rows.t]\nalert.down = ['A']", "matrix.toml: rows.t.alert: Extra inputs are not permitted"),
+        ("[rows.t]\nalerts.broken = ['A']", "matrix.toml: rows.t.alerts.broken"),
+        ("[rows.t]\nalerts.down = []", "matrix.toml: rows.t.alerts.down: Tuple should have at least 1 item"),
+        ("[rows.t]\nwaived.down = ''", "matrix.toml: rows.t.waived.down: String should have at least 10"),
+        ("[rows.t]\ncannot.down = 1", "matrix.toml: rows.t.cannot.down: Input should be a valid string"),
+        ("[row.t]", "matrix.toml: rows: Field required; row: Extra inputs"),
+        ("[rows.t", "matrix.toml: Expected"),
+    ],
+)
+def test_a_matrix_that_is_not_as_it_should_be_is_refused_with_its_place(lines: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "matrix.toml"
+    file.write_text(f"settings = []\n{lines}\n")
+    with pytest.raises(CoverageError, match=re.escape(said)):
+        coverage.read(file)
 
 
 def test_the_matrix_shows_alerts_waivers_and_their_number() -> None:
