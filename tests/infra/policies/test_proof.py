@@ -1,11 +1,12 @@
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from infra.policies import proof
 from infra.policies.policy import POLICIES, Policy
 from infra.policies.proof import ProofError, bring_in
-from infra.policies.risks import RISKS, Risk
+from infra.policies.risks import RISKS, Risk, RiskError, read
 from infra.rehearsal.terraform import Terraform
 from tests.infra.conftest import Stacks
 
@@ -22,6 +23,22 @@ def test_no_refusal_is_counted_for_two_risks() -> None:
     assert len({risk.name for risk in RISKS}) == len(RISKS)
     refusals = Counter((risk.refused_by, risk.stack, risk.at or risk.address) for risk in RISKS)
     assert [refusal for refusal, count in refusals.items() if count > 1] == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ("risk = 'r', set = 'a'", "s.t.n.c: needs risk, and set and to, removes, or adds"),
+        ("set = 'a', to = 1", "s.t.n.c: needs risk"),
+        ("risk = 'r', removes = 'a', too = 1", "s.t.n.c: unknown too"),
+        ("risk = 'r', set = 'a', to = 1, adds = {}", "s.t.n.c: unknown adds"),
+    ],
+)
+def test_a_risk_that_does_not_say_all_of_its_change_is_refused(entry: str, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "some.toml"
+    file.write_text(f"[s.t.n]\nc = {{ {entry} }}\n")
+    with pytest.raises(RiskError, match=rf"some\.toml: {says}"):
+        read(file)
 
 
 def test_a_risk_is_refused_by_a_check_that_exists() -> None:
