@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import jwt
@@ -47,12 +47,17 @@ ASSERTION_MAX = 8_192
 """Characters; a longer header is refused before anything is computed."""
 
 
-class IdentityRefused(Exception):
-    """The caller is not let in. `reason` is one of a few words, for the metric."""
+IdentityRefusal = Literal[
+    "missing", "malformed", "algorithm", "unknown_key", "signature", "audience", "issuer", "expired", "claims"
+]
 
-    def __init__(self, reason: str) -> None:
+
+class IdentityRefused(Exception):
+    """The caller is not let in. `reason` is for the metric."""
+
+    def __init__(self, reason: IdentityRefusal) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason: IdentityRefusal = reason
 
 
 class Unavailable(Exception):

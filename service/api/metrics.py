@@ -4,6 +4,7 @@ from typing import get_args
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
+from service.api.identity import IdentityRefusal
 from service.model.bundle import Refusal
 from service.model.decide import Decision
 
@@ -43,17 +44,7 @@ for tenth in TENTHS:
     SCORES.labels(tenth)
 for reason in get_args(Refusal):
     REFUSED.labels(reason)
-for reason in (
-    "missing",
-    "malformed",
-    "algorithm",
-    "unknown_key",
-    "signature",
-    "audience",
-    "issuer",
-    "expired",
-    "claims",
-):
+for reason in get_args(IdentityRefusal):
     CALLERS_REFUSED.labels(reason)
 for lacking in ("time", "memory", "explaining"):
     SHED.labels(lacking)
