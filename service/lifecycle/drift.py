@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from service import history, tracking
 from service.history import DriftCheck
@@ -29,6 +27,7 @@ from service.lifecycle.drift_detection.report import (
     title,
 )
 from service.lifecycle.evaluation.scored import ScoredLeads, prepare, read_scored
+from service.lifecycle.evaluation.terminal import terminal_table
 from service.lifecycle.promotion.challenger import score
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.runtime.gauges import Gauge
@@ -173,19 +172,8 @@ def _show(entry: DriftCheck) -> None:
     out.print(f"{entry.model_version}: {title(entry)}", soft_wrap=True)
     for reason in entry.reasons or ("nothing that matters differs from training beyond chance",):
         out.print(f"  {reason}", markup=False, soft_wrap=True)
-    # Without padding on the left it fits into 80 columns.
-    columns, expectations = (
-        Table(*header, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)) for header in (COLUMNS, EXPECTATIONS)
-    )
-    for row in column_rows(entry)[: SHOWN + 2]:
-        columns.add_row(*row)
-    for row in expectation_rows(entry):
-        expectations.add_row(*row)
-    for table in (columns, expectations):
-        for column in table.columns:
-            column.justify, column.overflow = "right", "fold"
-        table.columns[0].justify = "left"
-        out.print(table)
+    out.print(terminal_table(COLUMNS, column_rows(entry)[: SHOWN + 2], padding=1))
+    out.print(terminal_table(EXPECTATIONS, expectation_rows(entry), padding=1))
     out.print(BLIND)
 
 

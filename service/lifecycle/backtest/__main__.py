@@ -16,6 +16,7 @@ from service.lifecycle.backtest.report import Backtest, LimitResult
 from service.lifecycle.backtest.strategies import STRATEGIES, follow
 from service.lifecycle.backtest.world import build
 from service.lifecycle.data.source import Source, SourceError, load_source
+from service.lifecycle.evaluation.terminal import terminal_table
 from service.lifecycle.runtime.runner import EXIT, JobFailed, Progress, failed, shown_progress
 from service.lifecycle.training.onnx_export import ParityError
 from service.lifecycle.training.selection import TooFewOutcomes
@@ -118,17 +119,19 @@ def recorded(folder: Path, experiment: str) -> str:
 
 def _show(out: Console, replay: Backtest, folder: Path | None) -> None:
     title = f"Replay of {replay.world.source.name}, {len(replay.world.blocks)} blocks"
-    out.print(report.as_table(title, *report.overview(replay)))
-    out.print(report.as_table("The closed loop block by block, and the others' Brier", *report.blocks(replay)))
+    out.print(terminal_table(*report.overview(replay), title=title))
+    out.print(terminal_table(*report.blocks(replay), title="The closed loop block by block, and the others' Brier"))
     out.print(
-        report.as_table(
-            "What the closed loop decided, and what that gained", *report.decisions(replay.measured["closed"])
+        terminal_table(
+            *report.decisions(replay.measured["closed"]),
+            title="What the closed loop decided, and what that gained",
+            text=(*report.DECISION_TEXT, "why"),
         )
     )
     for note in replay.notes:
         out.print(note, markup=False, highlight=False)
     if replay.judgements:
-        out.print(report.as_table("Bars", *report.bars(replay)))
+        out.print(terminal_table(*report.bars(replay), title="Bars", text=("",)))
     if folder:
         out.print(f"the page, pictures and figures are in {folder}", markup=False, highlight=False)
 

@@ -1,14 +1,11 @@
 """What a replay found: a table for the terminal, pictures, one self-contained HTML page, and the figures as JSON."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from rich import box
-from rich.table import Table
 
 from service.lifecycle.backtest.bars import Limit
 from service.lifecycle.backtest.measures import Measured
@@ -142,17 +139,6 @@ def bars(replay: Backtest) -> tuple[list[str], list[list[str]]]:
     return ["bar", "found", "limit", ""], [
         [str(j.bar), f"{j.value:.4g}", f"{j.limit:.4g}", "met" if j.met else "MISSED"] for j in replay.judgements
     ]
-
-
-def as_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """The rows for a terminal."""
-    # No padding, so that it fits into 80 columns.
-    shown = Table(*header, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
-    for column in shown.columns[1:]:
-        column.justify = "left" if column.header in (*DECISION_TEXT, "why", "") else "right"
-    for row in rows:
-        shown.add_row(*row)
-    return shown
 
 
 def html(replay: Backtest) -> str:
