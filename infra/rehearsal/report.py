@@ -258,11 +258,12 @@ def write(folder: Path, planned: Sequence[Planned], *, title: str, limits: str |
 
 
 def _row(change: ResourceChange) -> str:
-    values = "<br>".join(f"{name} `{_cell(value)}`" for name, value in change.values)
+    values = "<br>".join(f"{name} `{cell(value)}`" for name, value in change.values)
     return f"| {change.verb} | `{change.address}` | {values} |"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """The text in one line that fits into a cell of a Markdown table and into code."""
     return " ".join(text.split()).replace("|", "\\|").replace("`", "'")
 
 

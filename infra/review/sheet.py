@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from infra.rehearsal import report
+from infra.rehearsal.report import cell
 from infra.rehearsal.steps import Planned
 from infra.review import access, costs
 from infra.review.guard import Finding
@@ -64,8 +65,8 @@ def _stateful(found: Sequence[Finding], allowed: Mapping[str, str]) -> str:
 
 
 def _gained_and_lost(title: str, before: set[str], after: set[str]) -> str:
-    lines = [f"- gained: {_plain(line)}" for line in sorted(after - before)]
-    lines += [f"- lost: {_plain(line)}" for line in sorted(before - after)]
+    lines = [f"- gained: {cell(line)}" for line in sorted(after - before)]
+    lines += [f"- lost: {cell(line)}" for line in sorted(before - after)]
     return f"## {title}\n\n" + ("\n".join(lines) or "No change.")
 
 
@@ -86,7 +87,7 @@ def _alert(values: dict[str, object] | None) -> str:
     """What decides whether an alert fires: thresholds, how long, how severe."""
     queries = list(report.at(values, ["conditions", "*", "condition_prometheus_query_language", "*"]))
     texts = [
-        f"{', '.join(_THRESHOLD.findall(query['query'])) or '`' + _plain(query['query']) + '`'} for {query['duration']}"
+        f"{', '.join(_THRESHOLD.findall(query['query'])) or '`' + cell(query['query']) + '`'} for {query['duration']}"
         for query in queries
     ]
     return f"{'; '.join(texts)}, {values['severity']}" if values else "none"
@@ -129,7 +130,3 @@ def _types(planned: Sequence[Planned], side: str) -> Iterable[str]:
         for resource in each.plan.get("resource_changes", []):
             if resource["mode"] == "managed" and resource["change"].get(side):
                 yield resource["type"]
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("`", "'")

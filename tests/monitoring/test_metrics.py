@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 
-import promql_parser
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -16,6 +15,7 @@ from monitoring.dashboards import dashboards
 from monitoring.dashboards.cloud import queries
 from monitoring.limits import SHORTEST_RANGE
 from monitoring.promql.text import metric_names
+from monitoring.proof.decoys import selectors
 from service.api import authenticate, identity, metrics
 from service.lifecycle.runtime import gauges
 from service.storage import open_storage
@@ -25,17 +25,6 @@ from tests.service.api.server import Server
 ALERTS = catalogue.alerts()
 JOBS_LABELS = {"job", "figure", "feature", "band"}  # service.lifecycle.runtime.gauges.Gauge
 each_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
-
-
-def selectors(expr: str) -> Iterator[promql_parser.VectorSelector]:
-    found: list[promql_parser.VectorSelector] = []
-
-    def visit(node: promql_parser.Expr) -> None:
-        if isinstance(node, promql_parser.VectorSelector):
-            found.append(node)
-
-    promql_parser.walk(promql_parser.parse(expr), visit)
-    yield from found
 
 
 @pytest.fixture(scope="module")
