@@ -109,11 +109,11 @@ class Batcher:
                     each.answer.set_result(answer)
 
     def score(self, together: Sequence[ScoreRequest]) -> list[bytes | Problem]:
-        """Score these by the model in service and keep their records. Raises Problem where none can be answered."""
-        return self.keep(self._watcher.served().score(together))
+        """Score these by the model in service and persist their records. Raises Problem if none can be answered."""
+        return self.persist(self._watcher.served().score(together))
 
-    def keep(self, scored: BatchResult) -> list[bytes | Problem]:
-        """Keep the records, and only then give the answers. Raises Problem where they cannot be kept."""
+    def persist(self, scored: BatchResult) -> list[bytes | Problem]:
+        """Write the records to the spool, then return the answers. Raises Problem if the records cannot be written."""
         try:
             self._spool.append(scored.lines)
         except SpoolFull as error:

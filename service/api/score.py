@@ -52,7 +52,7 @@ class ScoreRoute:
                 scored = await asyncio.to_thread(self._watcher.served().score, [asked], explain=True)
         finally:
             self._admission.explaining -= 1
-        (answer,) = self._batcher.keep(scored)
+        (answer,) = self._batcher.persist(scored)
         if isinstance(answer, Problem):
             raise answer
         return answer
