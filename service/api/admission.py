@@ -31,7 +31,7 @@ class Admission:
         self.held = 0
         self.explaining = 0
         self._queue_s = queue_s
-        self._waiting = self._coming = 0  # bytes
+        self._waiting = self._reserved = 0  # bytes
         self._took, self._scored = AVERAGING_S, AVERAGING_S / FIRST_GUESS_S  # seconds, bytes: of late
 
     def hold(self, count: int) -> None:
@@ -43,7 +43,7 @@ class Admission:
     @property
     def full(self) -> bool:
         """Whether what waits takes longer than may be waited for."""
-        return self._too_long(self._waiting + self._coming)
+        return self._too_long(self._waiting + self._reserved)
 
     def queue(self, body: bytes) -> None:
         """Let this one wait. Raises Problem where there is no time for it; who comes alone is always let in."""
@@ -54,16 +54,16 @@ class Admission:
     def _too_long(self, size: int) -> bool:
         return size * self._took > self._queue_s * self._scored
 
-    def comes(self, body: bytes | bytearray) -> None:
-        """This one was read, and will ask to wait in the loop's next round. Where many are read at once, the first ones
-        fill the queue for the others. Who comes to an empty queue need not be counted."""
+    def reserve(self, body: bytes | bytearray) -> None:
+        """Reserve capacity, until the loop's next pass, for a body that was read but is not queued yet; otherwise one
+        burst of reads overfills the queue. An empty queue always admits, so nothing is reserved then."""
         if self._waiting:
             size = len(body) + REQUEST_BYTES
-            self._coming += size
-            asyncio.get_running_loop().call_soon(self._came, size)
+            self._reserved += size
+            asyncio.get_running_loop().call_soon(self._release, size)
 
-    def _came(self, size: int) -> None:
-        self._coming -= size
+    def _release(self, size: int) -> None:
+        self._reserved -= size
 
     def scored(self, requests: int, size: int, took_s: float) -> None:
         """So many that waited, of that size together, took so long: what the next are judged by."""

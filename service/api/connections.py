@@ -165,7 +165,7 @@ class Connection(HttpToolsProtocol):
         if self._shed is None:
             super().on_message_complete()
             if self.url == _SCORE:
-                self.admission.comes(self.cycle.body)
+                self.admission.reserve(self.cycle.body)
         else:
             self._answer_shed(self._shed)
 

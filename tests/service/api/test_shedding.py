@@ -250,4 +250,4 @@ def test_what_is_read_at_once_fills_the_queue_for_what_is_read_after_it(monkeypa
     wires = asyncio.run(run())
     assert 1 < len(seen) < 100
     assert all(wire.written.startswith(b"HTTP/1.1 503 ") for wire in wires)
-    assert not admission.full  # what came was counted only until it was seen
+    assert not admission.full  # reservations end once the requests are queued
