@@ -83,8 +83,8 @@ def main() -> int:
     return 0
 
 
-async def _serve(server: uvicorn.Server, listener: socket.socket, patience_s: float) -> None:
-    sweeping = asyncio.create_task(sweep(server.server_state.connections, patience_s))  # type: ignore[arg-type]
+async def _serve(server: uvicorn.Server, listener: socket.socket, client_timeout_s: float) -> None:
+    sweeping = asyncio.create_task(sweep(server.server_state.connections, client_timeout_s))  # type: ignore[arg-type]
     try:
         await server.serve(sockets=[listener])
     finally:

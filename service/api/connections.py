@@ -260,17 +260,17 @@ class _Stall:
     since: float
 
 
-async def sweep(connections: set[Connection], patience_s: float) -> None:
+async def sweep(connections: set[Connection], client_timeout_s: float) -> None:
     """Close connections whose callers are too slow, and make room for new ones, until cancelled.
 
     Once a second from outside, so that it costs a request nothing.
     """
     while True:
-        await asyncio.sleep(min(SWEEP_S, patience_s / 4))
+        await asyncio.sleep(min(SWEEP_S, client_timeout_s / 4))
         now = time.monotonic()
         for each in list(connections):
             with caught(logger, "a connection could not be checked"):
-                _close_if_stalled(each, now, patience_s)
+                _close_if_stalled(each, now, client_timeout_s)
         with caught(logger, "no room could be made for new connections"):
             _make_room(connections)
 
@@ -284,18 +284,18 @@ def _make_room(connections: set[Connection]) -> None:
             each.transport.close()
 
 
-def _close_if_stalled(connection: Connection, now: float, patience_s: float) -> None:
+def _close_if_stalled(connection: Connection, now: float, client_timeout_s: float) -> None:
     what, waits = connection.waiting_for(), connection.waits
     if what is None:
         connection.waits = None
     elif waits is None or waits.what != what or waits.requests != connection.requests:
         connection.waits = _Stall(what, connection.requests, now)
-    elif now - waits.since > patience_s:
+    elif now - waits.since > client_timeout_s:
         metrics.CONNECTIONS_CLOSED.labels(what).inc()
         if what == "answer_not_read":
             connection.transport.abort()  # closing would wait until all of it is read
         else:
-            connection.refuse(Problem(408, f"the request did not arrive within {patience_s:g} s"))
+            connection.refuse(Problem(408, f"the request did not arrive within {client_timeout_s:g} s"))
 
 
 def _rests_until(connection: Connection) -> float:
