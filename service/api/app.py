@@ -16,10 +16,10 @@ from service.api import describe, metrics, problem
 from service.api.admission import Admission
 from service.api.authenticate import Authenticate
 from service.api.identity import Audience, Keys, Verifier
-from service.api.observe import Observe
 from service.api.page.past import PastReader
 from service.api.page.routes import add_page
 from service.api.problem import Problem
+from service.api.request_metrics import RequestMetrics
 from service.api.score import SCORE_PATH, ScoreRoute
 from service.api.scorer import MAX_EXPLAINED
 from service.api.spool import Spool, Uploader
@@ -120,7 +120,7 @@ def create_app(settings: Settings, admission: Admission) -> ASGIApp:
     inner: ASGIApp = answer
     if settings.iap_audience_file:
         inner = Authenticate(inner, Verifier(Audience(settings.iap_audience_file), keys))
-    return Observe(inner)
+    return RequestMetrics(inner)
 
 
 def _problem(_: Request, error: Exception) -> Response:

@@ -13,7 +13,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from service.api import metrics, observe
+from service.api import metrics, request_metrics
 from service.api.admission import TITLE, Admission
 from service.api.logs import caught
 from service.api.problem import CONTENT_TYPE, Problem
@@ -174,7 +174,7 @@ class Connection(HttpToolsProtocol):
             return
         _SHED.inc()
         self._write(503, _BUSY_LAST if shed.closes else _BUSY)
-        observe.note(SCORE_PATH, "POST", 503, shed.began)
+        request_metrics.record(SCORE_PATH, "POST", 503, shed.began)
         if shed.closes:
             self.transport.close()
         else:

@@ -13,8 +13,8 @@ from uvicorn.server import ServerState
 from service.api import connections, metrics, problem
 from service.api.admission import TITLE, Admission
 from service.api.connections import Connection
-from service.api.observe import Observe
 from service.api.problem import Problem
+from service.api.request_metrics import RequestMetrics
 
 HEAD = b"POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 REQUEST = HEAD + b"Content-Length: 2\r\n\r\n{}"
@@ -80,7 +80,7 @@ def talk(conversation: Callable[[Connection, Wire], Awaitable[None]]) -> tuple[l
         await app(scope, receive, send)
 
     async def run() -> Wire:
-        config = uvicorn.Config(Observe(watched), http=Connection, ws="none", lifespan="off", log_config=None)
+        config = uvicorn.Config(RequestMetrics(watched), http=Connection, ws="none", lifespan="off", log_config=None)
         config.load()
         state, wire = ServerState(), Wire()
         state.default_headers = [(b"date", b"today")]
