@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api import describe, metrics, problem
+from service.api import metrics, openapi, problem
 from service.api.admission import Admission
 from service.api.authenticate import Authenticate
 from service.api.identity import Audience, Keys, Verifier
@@ -66,14 +66,14 @@ def create_app(settings: Settings, admission: Admission) -> ASGIApp:
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", summary="A verified model is loaded, and records can be kept", responses=describe.NOT_READY)
+    @app.get("/readyz", summary="A verified model is loaded, and records can be kept", responses=openapi.NOT_READY)
     def readyz() -> dict[str, str]:
         scorer = watcher.served()
         if not spool.has_room:
-            raise Problem(503, describe.NO_ROOM, retry_s=10)
+            raise Problem(503, openapi.NO_ROOM, retry_s=10)
         return {"status": "ready", "model_version": scorer.bundle.version}
 
-    @app.get("/v1/model", summary="The model in service", responses=describe.PROBLEMS_401 | describe.PROBLEMS_503)
+    @app.get("/v1/model", summary="The model in service", responses=openapi.PROBLEMS_401 | openapi.PROBLEMS_503)
     def model() -> dict[str, Any]:
         scorer = watcher.served()
         manifest = scorer.bundle.manifest.model_dump(mode="json", exclude={"encoding"})
@@ -97,15 +97,15 @@ def create_app(settings: Settings, admission: Admission) -> ASGIApp:
 
     add_page(app, watcher, PastReader(models))
 
-    def openapi() -> dict[str, Any]:
+    def openapi_document() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = get_openapi(title=TITLE, version="1", routes=app.routes)
             scorer = watcher.scorer
-            describe.add_scoring(document, SCORE_PATH, scorer.request_model if scorer else None)
+            openapi.add_scoring(document, SCORE_PATH, scorer.request_model if scorer else None)
             app.openapi_schema = document
         return app.openapi_schema
 
-    app.openapi = openapi  # type: ignore[method-assign]
+    app.openapi = openapi_document  # type: ignore[method-assign]
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         """The hot route goes past the framework's layers, which would cost more than the score itself."""

@@ -14,7 +14,7 @@ from typing import NamedTuple, get_args
 
 from service.api import metrics
 from service.api.admission import Admission
-from service.api.describe import NO_ROOM
+from service.api.openapi import NO_ROOM
 from service.api.problem import Problem
 from service.api.scorer import BatchResult, ScoreRequest
 from service.api.spool import Spool, SpoolFull

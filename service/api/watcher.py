@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from service.api import metrics
-from service.api.describe import NO_MODEL
 from service.api.logs import caught
+from service.api.openapi import NO_MODEL
 from service.api.problem import Problem
 from service.api.scorer import Scorer
 from service.model.bundle import BundleRefused, Refusal, check_compatible, load, read_pointer
