@@ -61,6 +61,27 @@ def create_app(settings: Settings, admission: Admission) -> ASGIApp:
     scoring = ScoreRoute(watcher, spool, admission, settings.max_body_bytes)
     app.router.routes.insert(0, Route(SCORE_PATH, scoring, methods=["POST"]))  # what other methods are answered by
     app.add_exception_handler(Problem, _problem)
+    _add_status(app, watcher, spool, settings)
+    add_page(app, watcher, PastReader(models))
+
+    def openapi_document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(title=TITLE, version="1", routes=app.routes)
+            scorer = watcher.scorer
+            openapi.add_scoring(document, SCORE_PATH, scorer.request_model if scorer else None)
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi_document  # type: ignore[method-assign]
+
+    inner: ASGIApp = _ScoringFirst(app, scoring)
+    if settings.iap_audience_file:
+        inner = Authenticate(inner, Verifier(Audience(settings.iap_audience_file), keys))
+    return RequestMetrics(inner)
+
+
+def _add_status(app: FastAPI, watcher: Watcher, spool: Spool, settings: Settings) -> None:
+    """Add /healthz, /readyz, /v1/model and /metrics."""
 
     @app.get("/healthz", summary="The process lives")
     def healthz() -> dict[str, str]:
@@ -95,32 +116,22 @@ def create_app(settings: Settings, admission: Admission) -> ASGIApp:
         metrics.SPOOL_BYTES.set(spool.waiting)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    add_page(app, watcher, PastReader(models))
 
-    def openapi_document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            document = get_openapi(title=TITLE, version="1", routes=app.routes)
-            scorer = watcher.scorer
-            openapi.add_scoring(document, SCORE_PATH, scorer.request_model if scorer else None)
-            app.openapi_schema = document
-        return app.openapi_schema
+class _ScoringFirst:
+    """ASGI middleware. Scoring bypasses the framework's layers, which would cost more than the score itself."""
 
-    app.openapi = openapi_document  # type: ignore[method-assign]
+    def __init__(self, app: ASGIApp, scoring: ScoreRoute) -> None:
+        self._app, self._scoring = app, scoring
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        """The hot route goes past the framework's layers, which would cost more than the score itself."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer POST /v1/score; pass all other requests on."""
         if scope["type"] != "http" or scope["path"] != SCORE_PATH or scope["method"] != "POST":
-            await app(scope, receive, send)
+            await self._app(scope, receive, send)
             return
         try:
-            await scoring(scope, receive, send)
+            await self._scoring(scope, receive, send)
         except Problem as refusal:
             await problem.response(refusal)(scope, receive, send)
-
-    inner: ASGIApp = answer
-    if settings.iap_audience_file:
-        inner = Authenticate(inner, Verifier(Audience(settings.iap_audience_file), keys))
-    return RequestMetrics(inner)
 
 
 def _problem(_: Request, error: Exception) -> Response:
