@@ -17,6 +17,7 @@ a time (leads arrive evenly over two years), a constant column, an identifier-li
 known only for those who converted.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -26,6 +27,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Objects = npt.NDArray[np.object_]
 
 DriftKind = Literal["source_mix", "narrow_market", "even_engagement", "lost_tracking", "new_values", "concept"]
 """The first five change which leads come (or what is seen of them), not what a lead with given inputs is worth:
@@ -102,6 +105,25 @@ UNSEEN = ("social_campaign", "space", "founder")
 """What `new_values` writes into lead source, industry and job level; each is worth 0, an average lead's logit."""
 
 
+@dataclass
+class _Inputs:
+    """Columns before any value is hidden, and the logits of the categories."""
+
+    source: Objects
+    source_logit: Array
+    industry: Objects
+    industry_logit: Array
+    region: Objects
+    region_logit: Array
+    level: Objects
+    level_logit: Array
+    employees: Array
+    pages: Array
+    emails: Array
+    days: Array
+    trial: Mask
+
+
 def generate(sample: Sample) -> Generated:
     """The leads of this sample: columns as in the module's description, missing values as None or NaN."""
     draw = np.random.default_rng(sample.seed)
@@ -111,40 +133,12 @@ def generate(sample: Sample) -> Generated:
     if drift:
         affected = (np.arange(n) >= drift.start * n) & (draw.random(n) < drift.strength)
 
-    def when(*kinds: DriftKind) -> npt.NDArray[np.bool_]:
-        return affected & (drift is not None and drift.kind in kinds)
+    def when(kind: DriftKind) -> Mask:
+        return affected & (drift is not None and drift.kind == kind)
 
-    source, source_logit = _pick(draw, SOURCES, n)
-    industry, industry_logit = _pick(draw, INDUSTRIES, n)
-    region, region_logit = _pick(draw, REGIONS, n)
-    level, level_logit = _pick(draw, LEVELS, n)
-    employees = np.clip(np.round(np.exp(draw.normal(np.log(60), 1.4, n))), 1, 200_000)
-    pages = draw.negative_binomial(1.1, 0.16, n).astype(float)
-    emails = draw.negative_binomial(0.9, 0.25, n).astype(float)
-    days = np.round(draw.exponential(45, n), 1)
-    trial = draw.random(n) < 0.22
-
-    campaign, narrow, even = when("source_mix"), when("narrow_market"), when("even_engagement")
-    _put(campaign, (source, "paid_search"), (source_logit, SOURCES["paid_search"][1]))
-    pages = np.where(campaign, 2 + pages % 2, pages)
-    _put(narrow, (industry, "manufacturing"), (industry_logit, INDUSTRIES["manufacturing"][1]))
-    _put(narrow, (level, "manager"), (level_logit, LEVELS["manager"][1]))
-    employees = np.where(narrow, np.round(np.exp(draw.normal(np.log(200), 0.2, n))), employees)
-    pages, emails = np.where(even, 4 + pages % 2, pages), np.where(even, 1 + emails % 2, emails)
-    days = np.where(narrow | even, np.round(24 + days % 7, 1), days)
-    trial &= ~(campaign | even)
-    columns = ((source, source_logit), (industry, industry_logit), (level, level_logit))
-    for value, (names, logits) in zip(UNSEEN, columns, strict=True):
-        _put(when("new_values"), (names, value), (logits, 0.0))
-
-    size = 0.75 * np.exp(-(((np.log(employees) - np.log(150)) / 1.1) ** 2))
-    engagement = 0.45 * (np.log1p(pages) - 1.5) + 0.35 * (np.log1p(emails) - 0.9)
-    changed = when("concept")
-    engagement = np.where(changed, 0.1 * engagement, engagement)
-    size = np.where(changed & (employees < 50), -1.0, size)
-    logit = source_logit + industry_logit + region_logit + level_logit + size + engagement
-    logit += -0.45 * (np.log1p(days) - 3.3) + trial * (1.1 + 0.6 * (employees < 50)) - 3.5
-    score = 1 / (1 + np.exp(-logit))
+    inputs = _draw_inputs(draw, n)
+    _drift_inputs(draw, inputs, when)
+    score = 1 / (1 + np.exp(-_logit(inputs, when("concept"))))
     converted = draw.random(n) < score
 
     lost = when("lost_tracking")
@@ -152,15 +146,15 @@ def generate(sample: Sample) -> Generated:
         {
             "lead_id": [f"L-{i:07d}" for i in range(1, n + 1)],
             "created_at": pd.Timestamp("2024-01-01", tz="UTC") + EVERY * np.arange(n),
-            "lead_source": source,
-            "industry": _hide(industry, draw.random(n) < 0.06),
-            "region": region,
-            "job_level": _hide(level, (draw.random(n) < 0.09) | lost),
-            "employees": np.where(draw.random(n) < 0.12, np.nan, employees),
-            "pages_viewed": np.where(lost, np.nan, pages),
-            "emails_opened": np.where((draw.random(n) < 0.04) | lost, np.nan, emails),
-            "days_since_first_touch": days,
-            "trial_started": _hide(trial.astype(object), (draw.random(n) < 0.03) | lost),
+            "lead_source": inputs.source,
+            "industry": _hide(inputs.industry, draw.random(n) < 0.06),
+            "region": inputs.region,
+            "job_level": _hide(inputs.level, (draw.random(n) < 0.09) | lost),
+            "employees": np.where(draw.random(n) < 0.12, np.nan, inputs.employees),
+            "pages_viewed": np.where(lost, np.nan, inputs.pages),
+            "emails_opened": np.where((draw.random(n) < 0.04) | lost, np.nan, inputs.emails),
+            "days_since_first_touch": inputs.days,
+            "trial_started": _hide(inputs.trial.astype(object), (draw.random(n) < 0.03) | lost),
             "crm_instance": "eu-1",
             "tracking_token": [f"{token:016x}" for token in draw.integers(0, 2**63, n)],
             "contract_value": np.where(converted, np.round(draw.lognormal(8, 0.5, n)), np.nan),
@@ -170,21 +164,74 @@ def generate(sample: Sample) -> Generated:
     return Generated(frame, score)
 
 
-def _pick(
-    draw: np.random.Generator, shares: dict[str, tuple[float, float]], n: int
-) -> tuple[npt.NDArray[np.object_], Array]:
+def _draw_inputs(draw: np.random.Generator, n: int) -> _Inputs:
+    source, source_logit = _pick(draw, SOURCES, n)
+    industry, industry_logit = _pick(draw, INDUSTRIES, n)
+    region, region_logit = _pick(draw, REGIONS, n)
+    level, level_logit = _pick(draw, LEVELS, n)
+    return _Inputs(
+        source=source,
+        source_logit=source_logit,
+        industry=industry,
+        industry_logit=industry_logit,
+        region=region,
+        region_logit=region_logit,
+        level=level,
+        level_logit=level_logit,
+        employees=np.clip(np.round(np.exp(draw.normal(np.log(60), 1.4, n))), 1, 200_000),
+        pages=draw.negative_binomial(1.1, 0.16, n).astype(float),
+        emails=draw.negative_binomial(0.9, 0.25, n).astype(float),
+        days=np.round(draw.exponential(45, n), 1),
+        trial=draw.random(n) < 0.22,
+    )
+
+
+def _drift_inputs(draw: np.random.Generator, inputs: _Inputs, when: Callable[[DriftKind], Mask]) -> None:
+    """Change the inputs where `when(kind)` says that this drift affects a lead."""
+    campaign, narrow, even = when("source_mix"), when("narrow_market"), when("even_engagement")
+    source = (inputs.source, inputs.source_logit)
+    industry = (inputs.industry, inputs.industry_logit)
+    level = (inputs.level, inputs.level_logit)
+    _put(campaign, source, "paid_search", SOURCES["paid_search"][1])
+    _put(narrow, industry, "manufacturing", INDUSTRIES["manufacturing"][1])
+    _put(narrow, level, "manager", LEVELS["manager"][1])
+    for column, value in zip((source, industry, level), UNSEEN, strict=True):
+        _put(when("new_values"), column, value, 0.0)
+    # Drawn without any drift too, so that the draws after it are the same with and without.
+    narrow_employees = np.round(np.exp(draw.normal(np.log(200), 0.2, len(narrow))))
+    inputs.employees = np.where(narrow, narrow_employees, inputs.employees)
+    inputs.pages = np.where(campaign, 2 + inputs.pages % 2, inputs.pages)
+    inputs.pages = np.where(even, 4 + inputs.pages % 2, inputs.pages)
+    inputs.emails = np.where(even, 1 + inputs.emails % 2, inputs.emails)
+    inputs.days = np.where(narrow | even, np.round(24 + inputs.days % 7, 1), inputs.days)
+    inputs.trial &= ~(campaign | even)
+
+
+def _logit(inputs: _Inputs, concept: Mask) -> Array:
+    """The logit of each lead's probability to convert; `concept` marks the leads whose worth has changed."""
+    small = inputs.employees < 50
+    size = 0.75 * np.exp(-(((np.log(inputs.employees) - np.log(150)) / 1.1) ** 2))
+    size = np.where(concept & small, -1.0, size)
+    engagement = 0.45 * (np.log1p(inputs.pages) - 1.5) + 0.35 * (np.log1p(inputs.emails) - 0.9)
+    engagement = np.where(concept, 0.1 * engagement, engagement)
+    logit = inputs.source_logit + inputs.industry_logit + inputs.region_logit + inputs.level_logit + size + engagement
+    logit += -0.45 * (np.log1p(inputs.days) - 3.3) + inputs.trial * (1.1 + 0.6 * small) - 3.5
+    return logit
+
+
+def _pick(draw: np.random.Generator, shares: dict[str, tuple[float, float]], n: int) -> tuple[Objects, Array]:
     names = np.array(list(shares), dtype=object)
     share, logit = np.array(list(shares.values())).T
     which = draw.choice(len(names), n, p=share)
     return names[which], logit[which]
 
 
-def _put(rows: npt.NDArray[np.bool_], *changes: tuple[npt.NDArray[np.object_] | Array, str | float]) -> None:
-    for column, value in changes:
-        column[rows] = value
+def _put(rows: Mask, column: tuple[Objects, Array], name: str, logit: float) -> None:
+    names, logits = column
+    names[rows], logits[rows] = name, logit
 
 
-def _hide(column: npt.NDArray[np.object_], rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.object_]:
+def _hide(column: Objects, rows: Mask) -> Objects:
     hidden = column.copy()
     hidden[rows] = None
     return hidden
