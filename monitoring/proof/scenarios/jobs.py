@@ -31,42 +31,47 @@ def executions(job: str, result: str, *after: tuple[int, float]) -> Series:
     return counter(f"run_googleapis_com:job_completed_execution_count{{{labels}}}", 0, *after)
 
 
-def of(job: Job) -> tuple[Case, ...]:
-    """The stories that every job has. Minutes count from the last success."""
-    name, due, given = job.name.capitalize(), job.deadline // MINUTE, job.timeout // MINUTE
-    limit = job.timeout.total_seconds() * 0.8
-    other = next(each.name for each in JOBS if each.name != job.name)
-    rest = others(job.name)
+def late(job: Job) -> tuple[Case, ...]:
+    """The last success is older than the deadline. Minutes count from that success."""
+    alert, rest = f"{job.name.capitalize()}Late", others(job.name)
+    deadline = job.deadline // MINUTE
     return (
         fires(
-            f"{name}Late",
+            alert,
             f"{job.name} ends well once",
-            when("success", job.name, None, (10, 0), (due + 40, None), (10, (due + 50) * 60), (10, None)),
+            when("success", job.name, None, (10, 0), (deadline + 40, None), (10, (deadline + 50) * 60), (10, None)),
             *rest,
             history=0,
             step=TEN,
-            after=due + 10,
-            until=due + 50,
+            after=deadline + 10,
+            until=deadline + 50,
         ),
         fires(
-            f"{name}Late",
+            alert,
             f"{job.name} ended well once, as its file says",
-            when("success", job.name, None, (due + 50, 0), (10, (due + 50) * 60)),
+            when("success", job.name, None, (deadline + 50, 0), (10, (deadline + 50) * 60)),
             *rest,
             history=0,
             step=TEN,
-            after=due + 10,
-            until=due + 50,
+            after=deadline + 10,
+            until=deadline + 50,
         ),
         stays_silent(
-            f"{name}Late",
+            alert,
             f"{job.name} ends well just in time",
-            when("success", job.name, None, (due - 10, 0), (due - 10, (due - 10) * 60)),
+            when("success", job.name, None, (deadline - 10, 0), (deadline - 10, (deadline - 10) * 60)),
             *rest,
             history=0,
             step=TEN,
-            lasts=due + 60,  # by then the success before would be too old
+            lasts=deadline + 60,  # by then the success before would be too old
         ),
+    )
+
+
+def failing(job: Job) -> tuple[Case, ...]:
+    """An attempt failed and none since succeeded."""
+    name, rest = job.name.capitalize(), others(job.name)
+    return (
         fires(
             f"{name}Failing",
             f"{job.name} fails for an hour",
@@ -95,48 +100,65 @@ def of(job: Job) -> tuple[Case, ...]:
             *rest,
             lasts=90,
         ),
+    )
+
+
+def overrunning(job: Job) -> tuple[Case, ...]:
+    """A run has neither succeeded nor failed within its timeout."""
+    name, rest = job.name.capitalize(), others(job.name)
+    timeout = job.timeout // MINUTE
+    other = next(candidate.name for candidate in JOBS if candidate.name != job.name)
+    return (
         fires(
             f"{name}Overrunning",
             f"{job.name} hangs, and ends well when it is run again",
-            when("start", job.name, None, (given + 50, 3600), (1, (given + 110) * 60)),
-            when("success", job.name, 1800, (given + 60, 1800), (1, (given + 120) * 60)),
+            when("start", job.name, None, (timeout + 50, 3600), (1, (timeout + 110) * 60)),
+            when("success", job.name, 1800, (timeout + 60, 1800), (1, (timeout + 120) * 60)),
             when("failure", job.name, 900),
             when("failure", other, None, (2, None), (1, 3660)),  # and was mended since
             *rest,
-            after=given + 11,
-            until=given + 50,
-            lasts=given + 80,
+            after=timeout + 11,
+            until=timeout + 50,
+            lasts=timeout + 80,
         ),
         fires(
             f"{name}Overrunning",
             f"{job.name} was killed in its very first run",
-            when("start", job.name, None, (given + 60, 60)),
-            when("success", job.name, None, (given + 60, None), (1, (given + 60) * 60)),
+            when("start", job.name, None, (timeout + 60, 60)),
+            when("success", job.name, None, (timeout + 60, None), (1, (timeout + 60) * 60)),
             *rest,
             history=0,
-            after=given + 12,
-            until=given + 60,
-            others={f"{name}Late": Firing(after=10, until=given + 60)},
+            after=timeout + 12,
+            until=timeout + 60,
+            others={f"{name}Late": Firing(after=10, until=timeout + 60)},
         ),
         stays_silent(
             f"{name}Overrunning",
             f"{job.name} ends well just in time",
             when("start", job.name, None, (1, 3600)),
-            when("success", job.name, 1800, (given + 5, 1800), (1, (given + 65) * 60)),
+            when("success", job.name, 1800, (timeout + 5, 1800), (1, (timeout + 65) * 60)),
             *rest,
-            lasts=given + 60,
+            lasts=timeout + 60,
         ),
         stays_silent(
             f"{name}Overrunning",
             f"{job.name} is stopped just in time and says so",
             when("start", job.name, None, (1, 3600)),
             when("success", job.name, 1800),
-            when("failure", job.name, None, (given + 5, None), (1, (given + 65) * 60)),
+            when("failure", job.name, None, (timeout + 5, None), (1, (timeout + 65) * 60)),
             *rest,
-            lasts=given + 30,
+            lasts=timeout + 30,
         ),
+    )
+
+
+def near_timeout(job: Job) -> tuple[Case, ...]:
+    """A run took more than 80 % of its timeout."""
+    alert, rest = f"{job.name.capitalize()}NearTimeout", others(job.name)
+    limit = job.timeout.total_seconds() * 0.8
+    return (
         fires(
-            f"{name}NearTimeout",
+            alert,
             f"{job.name} takes long",
             duration(job.name, (30, 1.05 * limit), (1, 60)),
             when("success", job.name, 1000),
@@ -145,7 +167,7 @@ def of(job: Job) -> tuple[Case, ...]:
             until=30,
         ),
         stays_silent(
-            f"{name}NearTimeout",
+            alert,
             f"{job.name} takes less",
             duration(job.name, (30, 0.95 * limit), (1, 60)),
             when("success", job.name, 1000),
@@ -194,7 +216,7 @@ def on_time(alert: str, job: str) -> tuple[Case, Case]:
 
 
 CASES = (
-    *(case for job in JOBS for case in of(job)),
+    *(case for job in JOBS for of_alert in (late, failing, overrunning, near_timeout) for case in of_alert(job)),
     *on_time("EvaluationOnTimeBurnSteady", "evaluate"),
     *on_time("DriftOnTimeBurnSteady", "drift"),
     fires(
