@@ -32,33 +32,36 @@ def database(name: str, minutes: int) -> str:
     return f"max(avg_over_time(cloudsql_googleapis_com:database_{name}_utilization{{{DATABASE}}}[{minutes}m]))"
 
 
+SERVER = (
+    ticket(
+        name="MlflowDown",
+        # No traffic is no series, and MLflow may scale to nothing: it is down when it answers 5xx alone.
+        expr=f"{requests('5xx')} > 5\nunless\n{requests('2xx')} > 0",
+        hold=5 * MINUTE,
+        summary="MLflow answers nothing but 5xx: jobs cannot record their runs and retraining fails.",
+        panel="MLflow's requests",
+    ),
+    ticket(
+        name="MlflowSlow",
+        expr=(f"histogram_quantile(0.95, {distribution('request_latencies')}) > 5000\nand\n{requests('2xx')} >= 20"),
+        hold=15 * MINUTE,
+        summary="One in twenty of MLflow's requests takes over five seconds; jobs take longer and people wait.",
+        panel="MLflow's latency",
+    ),
+    ticket(
+        name="MlflowMemoryNearLimit",
+        expr=f"histogram_quantile(0.99, {distribution('container_memory_utilizations')}) > 0.9",
+        hold=15 * MINUTE,
+        summary="MLflow uses more than 90 % of its memory and will be killed at the limit, with what jobs send it.",
+        panel="MLflow's memory",
+    ),
+)
+
+
 def alerts(database_connections: int) -> tuple[Alert, ...]:
     """All alerts; `database_connections` is what the database takes at most."""
     return (
-        ticket(
-            name="MlflowDown",
-            # No traffic is no series, and MLflow may scale to nothing: it is down when it answers 5xx alone.
-            expr=f"{requests('5xx')} > 5\nunless\n{requests('2xx')} > 0",
-            hold=5 * MINUTE,
-            summary="MLflow answers nothing but 5xx: jobs cannot record their runs and retraining fails.",
-            panel="MLflow's requests",
-        ),
-        ticket(
-            name="MlflowSlow",
-            expr=(
-                f"histogram_quantile(0.95, {distribution('request_latencies')}) > 5000\nand\n{requests('2xx')} >= 20"
-            ),
-            hold=15 * MINUTE,
-            summary="One in twenty of MLflow's requests takes over five seconds; jobs take longer and people wait.",
-            panel="MLflow's latency",
-        ),
-        ticket(
-            name="MlflowMemoryNearLimit",
-            expr=f"histogram_quantile(0.99, {distribution('container_memory_utilizations')}) > 0.9",
-            hold=15 * MINUTE,
-            summary="MLflow uses more than 90 % of its memory and will be killed at the limit, with what jobs send it.",
-            panel="MLflow's memory",
-        ),
+        *SERVER,
         ticket(
             name="DatabaseDown",
             expr=(

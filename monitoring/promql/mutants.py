@@ -70,19 +70,20 @@ def _replaced(tree: promql.Expr, index: int, text: str) -> promql.Expr:
 
 def _changes(node: promql.Expr) -> Iterator[tuple[str, str]]:
     """What may become of one node, as text."""
-    if isinstance(node, promql.NumberLiteral) and node.val:
-        yield "doubled", f"{node.val * 2:g}"
-        yield "halved", f"{node.val / 2:g}"
-    elif isinstance(node, promql.BinaryExpr):
-        yield from ((change, f"({text})") for change, text in _of_binary(node))
-    elif isinstance(node, promql.Call) and node.func.name in ("rate", "increase"):
-        other = "increase" if node.func.name == "rate" else "rate"
-        yield f"{other} for {node.func.name}", f"{other}({_flat(node.args[0])})"
-    elif isinstance(node, promql.AggregateExpr) and node.modifier and node.modifier.labels:
-        param = f"{_flat(node.param)}, " if node.param else ""
-        yield "by dropped", f"{node.op}({param}{_flat(node.expr)})"
-    elif isinstance(node, promql.VectorSelector):
-        yield from _of_selector(node)
+    match node:
+        case promql.NumberLiteral() if node.val:
+            yield "doubled", f"{node.val * 2:g}"
+            yield "halved", f"{node.val / 2:g}"
+        case promql.BinaryExpr():
+            yield from ((change, f"({text})") for change, text in _of_binary(node))
+        case promql.Call() if node.func.name in ("rate", "increase"):
+            other = "increase" if node.func.name == "rate" else "rate"
+            yield f"{other} for {node.func.name}", f"{other}({_flat(node.args[0])})"
+        case promql.AggregateExpr() if node.modifier and node.modifier.labels:
+            param = f"{_flat(node.param)}, " if node.param else ""
+            yield "by dropped", f"{node.op}({param}{_flat(node.expr)})"
+        case promql.VectorSelector():
+            yield from _of_selector(node)
 
 
 def _of_binary(node: promql.BinaryExpr) -> Iterator[tuple[str, str]]:
@@ -103,13 +104,13 @@ def _of_binary(node: promql.BinaryExpr) -> Iterator[tuple[str, str]]:
 
 def _of_selector(node: promql.VectorSelector) -> Iterator[tuple[str, str]]:
     signs = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
-    told = [(m.name, signs[str(m.op).removeprefix("MatchOp.")], m.value) for m in node.matchers.matchers]
+    matchers = [(m.name, signs[str(m.op).removeprefix("MatchOp.")], m.value) for m in node.matchers.matchers]
 
-    def text(matchers: list[tuple[str, str, str]]) -> str:
-        inner = ",".join(f'{name}{sign}"{value}"' for name, sign, value in matchers)
+    def text(kept: list[tuple[str, str, str]]) -> str:
+        inner = ",".join(f'{name}{sign}"{value}"' for name, sign, value in kept)
         return f"{node.name}{{{inner}}}" if inner else str(node.name)
 
-    for index, (name, sign, value) in enumerate(told):
-        others = told[:index], told[index + 1 :]
-        yield f"{name} dropped", text([*others[0], *others[1]])
-        yield f"{name} renamed", text([*others[0], (f"{name}_", sign, value), *others[1]])
+    for index, (name, sign, value) in enumerate(matchers):
+        before, after = matchers[:index], matchers[index + 1 :]
+        yield f"{name} dropped", text([*before, *after])
+        yield f"{name} renamed", text([*before, (f"{name}_", sign, value), *after])
