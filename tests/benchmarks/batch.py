@@ -11,12 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,123 +90,153 @@ class Figures:
         ]
 
 
+class _Timings:
+    """Of each form and round: rows a second, and processor seconds for a million rows."""
+
+    def __init__(self, forms: Iterable[str]) -> None:
+        self.rates: dict[str, list[float]] = {form: [] for form in forms}
+        self.processor_seconds: dict[str, list[float]] = {form: [] for form in self.rates}
+
+    def add(self, form: str, rows: int, took_s: float, busy_s: float) -> None:
+        self.rates[form].append(rows / took_s)
+        self.processor_seconds[form].append(1e6 * busy_s / rows)
+
+    def time(self, form: str, score: Callable[[], int]) -> None:
+        start, busy = time.perf_counter(), time.process_time()
+        rows = score()
+        self.add(form, rows, time.perf_counter() - start, time.process_time() - busy)
+
+    def time_spark(self, form: str, running: spark.Spark, name: str | None) -> None:
+        """Run a job in this form of Spark's; it counts under `name`, or not at all."""
+        busy = running.processor_s()
+        rows, took_s = running.job(form)
+        if name:
+            self.add(name, rows, took_s, running.processor_s() - busy)
+
+    def medians(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Of the forms that ran. ONNX Runtime alone is the fastest of its forms, for that is how it would be used."""
+        rates = {form: median(rounds) for form, rounds in self.rates.items() if rounds}
+        seconds = {form: median(rounds) for form, rounds in self.processor_seconds.items() if rounds}
+        fastest = max((form for form in rates if form.startswith("onnx")), key=lambda form: rates[form])
+        shown = {form: form for form in rates if not form.startswith("onnx")} | {"ONNX Runtime alone": fastest}
+        medians, processor = ({name: by_form[form] for name, form in shown.items()} for by_form in (rates, seconds))
+        return medians, processor
+
+
+class _Forms:
+    """The forms that score in this process. Each returns the number of rows; `scores` are what they gave."""
+
+    def __init__(self, folder: Path, frame: pd.DataFrame, served: Bundle, pyfunc: Any, threads: int) -> None:
+        self._folder, self._served, self._pyfunc, self._threads = folder, served, pyfunc, threads
+        self._leads, self._schema = Folder(folder / "leads"), served.manifest.lead_schema
+        self._matrix = _matrix(self._leads, served)
+        raw = Folder(folder / "models").read(f"models/{served.version}/{bundle.MODEL}")
+        assert raw is not None
+        self._alone = Engine(raw.data, served.manifest.encoding, self._schema, threads)
+        self._sample = self._leads.root / "pyfunc.parquet"
+        frame.head(PYFUNC_ROWS).to_parquet(self._sample, index=False)
+        self._received = prepared(frame.head(PYFUNC_ROWS), self._schema)
+        self.scores: dict[str, Matrix] = {}
+        self.by_name: dict[str, Callable[[], int]] = {
+            "ours, Parquet": lambda: self._ours("parquet"),
+            "ours, CSV": lambda: self._ours("csv"),
+            "onnx, its own threads": self._onnx_by_its_own_threads,
+            "onnx, a thread a part": self._onnx_by_ours,
+            "onnx, at once": self._onnx_at_once,
+            "MLflow pyfunc, Parquet": self._pyfunc_from_a_file,
+            "MLflow pyfunc, in memory": self._pyfunc_in_memory,
+        }
+
+    def _ours(self, name: str) -> int:
+        out = Folder(self._folder / f"scores-{name}-{time.monotonic_ns()}")
+        job = batch.BatchJob(self._served, Form(), self._leads, out, "parquet", self._threads, say=lambda _: None)
+        counts = batch.score_object(job, f"large/leads.{name}")
+        assert counts is not None
+        if name not in self.scores:
+            (key,) = out.keys("")
+            self.scores[name] = parquet.read_table(out.root / key)["score"].to_numpy()
+        shutil.rmtree(out.root)
+        return counts.scored
+
+    def _parts(self) -> list[Matrix]:
+        return [self._matrix[i : i + ROWS] for i in range(0, len(self._matrix), ROWS)]
+
+    def _onnx_by_its_own_threads(self) -> int:
+        self.scores["onnx"] = np.concatenate([self._alone.run_graph(part) for part in self._parts()])
+        return len(self._matrix)
+
+    def _onnx_by_ours(self) -> int:
+        with ThreadPoolExecutor(self._threads) as pool:
+            list(pool.map(self._served.engine.run_graph, self._parts()))
+        return len(self._matrix)
+
+    def _onnx_at_once(self) -> int:
+        self._alone.run_graph(self._matrix)
+        return len(self._matrix)
+
+    def _pyfunc_in_memory(self) -> int:
+        self.scores["pyfunc"] = np.asarray(self._pyfunc.predict(self._received))[:, 1]
+        return len(self._received)
+
+    def _pyfunc_from_a_file(self) -> int:
+        """As its users write it, with the columns' types put right as training did."""
+        table = pd.read_parquet(self._sample)
+        table["score"] = np.asarray(self._pyfunc.predict(prepared(table, self._schema)))[:, 1]
+        table[["lead_id", "score"]].to_parquet(self._folder / "pyfunc-scores.parquet", index=False)
+        return len(table)
+
+
 def measure(folder: Path, rows: int, rounds: int, threads: int, tell: Callable[[str], None]) -> Figures:
     """Generate, train and measure in this folder."""
     tell(f"generating {rows:,} shuffled leads")
     frame = generate(Sample(rows=rows, seed=7)).frame.sample(frac=1, random_state=0).reset_index(drop=True)
-    leads = Folder(folder / "leads")
-    for part in ("large", "small"):
-        (leads.root / part).mkdir(parents=True)
-    frame.to_parquet(leads.root / "large/leads.parquet", index=False)
-    frame.to_csv(leads.root / "large/leads.csv", index=False)
-    frame.head(rows // 5).to_parquet(leads.root / "small/leads.parquet", index=False)
+    _write_leads(folder / "leads", frame)
     import mlflow.pyfunc  # here, for it takes seconds
 
     tell("training the trees")
     served, _, saved = train(folder)
     pyfunc = mlflow.pyfunc.load_model(str(saved))
     tell("encoding all leads for ONNX Runtime alone")
-    matrix = _matrix(leads, served)
-    raw = Folder(folder / "models").read(f"models/{served.version}/{bundle.MODEL}")
-    assert raw is not None
-    alone = Engine(raw.data, served.manifest.encoding, served.manifest.lead_schema, threads)
-    sample, schema = leads.root / "pyfunc.parquet", served.manifest.lead_schema
-    frame.head(PYFUNC_ROWS).to_parquet(sample, index=False)
-    received = prepared(frame.head(PYFUNC_ROWS), schema)
-    scores: dict[str, Matrix] = {}
-
-    def ours(name: str) -> int:
-        out = Folder(folder / f"scores-{name}-{time.monotonic_ns()}")
-        counts = batch.score_object(
-            batch.BatchJob(served, Form(), leads, out, "parquet", threads, say=lambda _: None), f"large/leads.{name}"
-        )
-        assert counts is not None
-        if name not in scores:
-            (key,) = out.keys("")
-            scores[name] = parquet.read_table(out.root / key)["score"].to_numpy()
-        shutil.rmtree(out.root)
-        return counts.scored
-
-    def onnx_by_its_own_threads() -> int:
-        scores["onnx"] = np.concatenate([alone.run_graph(matrix[i : i + ROWS]) for i in range(0, rows, ROWS)])
-        return rows
-
-    def onnx_by_ours() -> int:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda i: served.engine.run_graph(matrix[i : i + ROWS]), range(0, rows, ROWS)))
-        return rows
-
-    def onnx_at_once() -> int:
-        alone.run_graph(matrix)
-        return rows
-
-    def by_pyfunc() -> int:
-        scores["pyfunc"] = np.asarray(pyfunc.predict(received))[:, 1]
-        return len(received)
-
-    def by_pyfunc_from_a_file() -> int:
-        """As its users write it, with the columns' types put right as training did."""
-        table = pd.read_parquet(sample)
-        table["score"] = np.asarray(pyfunc.predict(prepared(table, schema)))[:, 1]
-        table[["lead_id", "score"]].to_parquet(folder / "pyfunc-scores.parquet", index=False)
-        return len(table)
-
-    forms: dict[str, Callable[[], int]] = {
-        "ours, Parquet": lambda: ours("parquet"),
-        "ours, CSV": lambda: ours("csv"),
-        "onnx, its own threads": onnx_by_its_own_threads,
-        "onnx, a thread a part": onnx_by_ours,
-        "onnx, at once": onnx_at_once,
-        "MLflow pyfunc, Parquet": by_pyfunc_from_a_file,
-        "MLflow pyfunc, in memory": by_pyfunc,
-    }
-    rates: dict[str, list[float]] = {name: [] for name in (*forms, SECOND, *spark.FORMS)}
-    seconds: dict[str, list[float]] = {name: [] for name in rates}
-    not_run: dict[str, str] = {}
+    forms = _Forms(folder, frame, served, pyfunc, threads)
+    timings = _Timings((*forms.by_name, SECOND, *spark.FORMS))
+    running, not_run = None, dict[str, str]()
     with ExitStack() as stack:
-        running = None
         try:
-            running = stack.enter_context(
-                spark.started(saved, leads.root / "large/leads.parquet", folder, schema, threads)
-            )
-            plain, spread = spark.FORMS
-            for name, count in ((plain, None), (plain, SECOND), (spread, None)):
-                tell(f"{name}: {count or 'a job that does not count'}")
-                busy = running.processor_s()
-                done, took = running.job(name)
-                if count:
-                    rates[count].append(done / took)
-                    seconds[count].append(1e6 * (running.processor_s() - busy) / done)
+            file, schema = folder / "leads/large/leads.parquet", served.manifest.lead_schema
+            running = stack.enter_context(spark.started(saved, file, folder, schema, threads))
         except ProgramMissing as error:
-            running, not_run = None, dict.fromkeys((SECOND, *spark.FORMS), f"not run: {error}")
+            not_run = dict.fromkeys((SECOND, *spark.FORMS), f"not run: {error}")
+        if running:
+            plain, spread = spark.FORMS
+            for form, name in ((plain, None), (plain, SECOND), (spread, None)):
+                tell(f"{form}: {name or 'a job that does not count'}")
+                timings.time_spark(form, running, name)
         for number in range(rounds):
-            for name, form in forms.items():
-                tell(f"round {number + 1} of {rounds}: {name}")
-                start, busy = time.perf_counter(), time.process_time()
-                done = form()
-                rates[name].append(done / (time.perf_counter() - start))
-                seconds[name].append(1e6 * (time.process_time() - busy) / done)
-            for name in spark.FORMS if running else ():
+            for form, score in forms.by_name.items():
+                tell(f"round {number + 1} of {rounds}: {form}")
+                timings.time(form, score)
+            for form in spark.FORMS if running else ():
                 assert running
-                tell(f"round {number + 1} of {rounds}: {name}")
-                busy = running.processor_s()
-                done, took = running.job(name)
-                rates[name].append(done / took)
-                seconds[name].append(1e6 * (running.processor_s() - busy) / done)
+                tell(f"round {number + 1} of {rounds}: {form}")
+                timings.time_spark(form, running, form)
         if running:
             by_id = pd.read_parquet(running.out).set_index("lead_id")["score"]
-            scores["spark"] = by_id.reindex(frame["lead_id"]).to_numpy()
-    medians = {name: median(each) for name, each in rates.items() if each}
-    processor = {name: median(each) for name, each in seconds.items() if each}
-    # The fastest way that it can be used is the one to be compared with.
-    fastest = max((name for name in forms if name.startswith("onnx")), key=lambda name: medians[name])
-    kept = {name: name for name in medians if not name.startswith("onnx")} | {"ONNX Runtime alone": fastest}
-    medians, processor = ({name: of[form] for name, form in kept.items()} for of in (medians, processor))
+            forms.scores["spark"] = by_id.reindex(frame["lead_id"]).to_numpy()
+    rates, seconds = timings.medians()
     tell("memory")
     small, large = (_peak_mb(folder, part, threads) for part in ("small", "large"))
     # numpy's, for max() may overlook a NaN.
-    worst = float(np.max([np.abs(scores["onnx"][: len(other)] - other).max() for other in scores.values()]))
-    return Figures(rows, threads, medians, processor, small, large, worst, not_run)
+    onnx = forms.scores["onnx"]
+    worst = float(np.max([np.abs(onnx[: len(scores)] - scores).max() for scores in forms.scores.values()]))
+    return Figures(rows, threads, rates, seconds, small, large, worst, not_run)
+
+
+def _write_leads(folder: Path, frame: pd.DataFrame) -> None:
+    for part in ("large", "small"):
+        (folder / part).mkdir(parents=True)
+    frame.to_parquet(folder / "large/leads.parquet", index=False)
+    frame.to_csv(folder / "large/leads.csv", index=False)
+    frame.head(len(frame) // 5).to_parquet(folder / "small/leads.parquet", index=False)
 
 
 def _matrix(leads: Folder, served: Bundle) -> Matrix:
@@ -246,27 +277,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5, help="of all forms in turn (default: %(default)s)")
     parser.add_argument("--threads", type=batch.threads, default=len(os.sched_getaffinity(0)), help="(default: all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
-    given = parser.parse_args(arguments)
-    if given.rows < 1_000 or given.rounds < 1:
+    options = parser.parse_args(arguments)
+    if options.rows < 1_000 or options.rounds < 1:
         parser.error("--rows from 1000, --rounds from 1")
     console, out = Console(stderr=True), Console(highlight=False)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            figures = measure(Path(folder), given.rows, given.rounds, given.threads, lambda doing: console.print(doing))
+            figures = measure(Path(folder), options.rows, options.rounds, options.threads, console.print)
     except spark.SparkFailed as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
     packages = ("onnxruntime", "pyarrow", "numpy", "scikit-learn", "mlflow")
-    environment = machine(packages, f"{given.threads} threads")
+    environment = machine(packages, f"{options.threads} threads")
     bars, missing = figures.bars(), figures.not_run
     passed = all(met for *_, met in bars)
     table = Table(
         "form",
         "rows a second",
         "processor s a million",
-        title=f"{given.rows:,} shuffled leads, median of {given.rounds} rounds",
+        title=f"{options.rows:,} shuffled leads, median of {options.rounds} rounds",
     )
-    for name, rate in sorted(figures.rates.items(), key=lambda each: -each[1]):
+    for name, rate in sorted(figures.rates.items(), key=lambda item: -item[1]):
         table.add_row(name, f"{rate:,.0f}", f"{figures.processor_seconds[name]:.2f}")
     for name, why in missing.items():
         table.add_row(name, why)
@@ -277,22 +308,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         judged.add_row(SPARK, "", f"at least {SPARK_BAR:g}", "not run")
     out.print(table)
     out.print(judged)
-    out.print(f"memory: {figures.small_mb:.0f} MB for {given.rows // 5:,} rows, {figures.large_mb:.0f} MB for all")
+    out.print(f"memory: {figures.small_mb:.0f} MB for {options.rows // 5:,} rows, {figures.large_mb:.0f} MB for all")
     out.print(environment, soft_wrap=True)
-    if given.json:
+    if options.json:
         document = {
             "environment": environment,
             "rows": figures.rows,
-            "rounds": given.rounds,
+            "rounds": options.rounds,
             "threads": figures.threads,
             "rows_per_second": figures.rates | missing,
             "processor_seconds_a_million": figures.processor_seconds,
-            "memory_mb": {str(given.rows // 5): figures.small_mb, str(given.rows): figures.large_mb},
+            "memory_mb": {str(options.rows // 5): figures.small_mb, str(options.rows): figures.large_mb},
             "bars": {name: {"value": value, how: bar, "met": met} for name, value, how, bar, met in bars},
             "bars_not_run": {SPARK: next(iter(missing.values()))} if missing else {},
             "passed": passed,
         }
-        given.json.write_text(json.dumps(document, indent=1) + "\n")
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
     return 0 if passed else 1
 
 
