@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from service.lifecycle.data.leads import load
+from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import Source
 from service.lifecycle.training import onnx_export
@@ -44,6 +44,21 @@ def train(folder: Path, rows: int = TRAINED_ON) -> tuple[Bundle, Pipeline, Path]
     pipeline: Pipeline = candidates(leads.schema, leads.frame)["gradient_boosting"]
     with threadpool_limits(1):  # two threads that wait for each other are slower
         pipeline.fit(leads.frame, leads.target)
+    models = Folder(folder / "models")
+    pointer = _publish(models, source, leads, pipeline)
+    mlflow.sklearn.save_model(
+        pipeline,
+        folder / "mlflow",
+        signature=infer_signature(leads.frame.head(100)),
+        pyfunc_predict_fn="predict_proba",
+        pip_requirements=[],
+        serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
+        skops_trusted_types=tracking.TRUSTED,
+    )
+    return bundle.load(models, pointer), pipeline, folder / "mlflow"
+
+
+def _publish(models: Folder, source: Source, leads: Leads, pipeline: Pipeline) -> Pointer:
     exported = onnx_export.to_onnx(pipeline)
     now = datetime.now(UTC)
     manifest = Manifest(
@@ -65,23 +80,13 @@ def train(folder: Path, rows: int = TRAINED_ON) -> tuple[Bundle, Pipeline, Path]
             mlflow_run_id="none",
         ),
     )
-    models = Folder(folder / "models")
     scores = pipeline.predict_proba(leads.frame)[:, 1]
     about = describe(leads.schema, leads.frame, leads.frame, scores, leads.target, manifest.threshold)
     golden = onnx_export.golden(pipeline, leads.schema, leads.frame)
     sums = bundle.publish(models, manifest, exported.onnx, golden, "# Of a benchmark", about)
     pointer = Pointer(version=manifest.version, sums_sha256=sums, moved_at=now, moved_by="bench", reason="bench")
     bundle.move_pointer(models, pointer, None)
-    mlflow.sklearn.save_model(
-        pipeline,
-        folder / "mlflow",
-        signature=infer_signature(leads.frame.head(100)),
-        pyfunc_predict_fn="predict_proba",
-        pip_requirements=[],
-        serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
-        skops_trusted_types=tracking.TRUSTED,
-    )
-    return bundle.load(models, pointer), pipeline, folder / "mlflow"
+    return pointer
 
 
 def prepared(frame: pd.DataFrame, schema: LeadSchema) -> pd.DataFrame:
