@@ -87,8 +87,8 @@ class Figures:
         ]
         if MLFLOW.name not in self.not_run and (MLFLOW.name, 1) in of:
             least += [
-                (f"{told} : mlflow", row.rows_per_second / of[MLFLOW.name, row.leads].rows_per_second, bar)
-                for told, row, bar in (("one lead", ours, MLFLOW_BAR), ("1,000 leads", many, MANY_MLFLOW_BAR))
+                (f"{size} : mlflow", row.rows_per_second / of[MLFLOW.name, row.leads].rows_per_second, bar)
+                for size, row, bar in (("one lead", ours, MLFLOW_BAR), ("1,000 leads", many, MANY_MLFLOW_BAR))
             ]
         least += [
             (f"{size:,} a request : the other commit, lower 95 % bound", lower_bound(ratios), AGAINST_BAR)
@@ -141,54 +141,55 @@ def measure(
                 if peer not in others:
                     raise
                 figures.not_run[peer.name] = f"not run: {error}"
-        for each in running:
-            if each.peer.scores:
-                tell(f"comparing the scores of {each.peer.name}")
-                figures.worst[each.peer.name] = _worst(each, leads, expected, known)
+        for server in running:
+            if server.peer.scores:
+                tell(f"comparing the scores of {server.peer.name}")
+                figures.worst[server.peer.name] = _worst(server, leads, expected, known)
         for size, connections in CONNECTIONS.items():
-            asked = [(each, _requests(folder, each, leads, size, known)) for each in running]
-            seen: dict[str, list[tuple[Load, float]]] = {each.peer.name: [] for each in running}
+            servers = [server for server in running if size == 1 or server.peer not in FLOORS]
+            asked = [(server, _requests(folder, server, leads, size, known)) for server in servers]
+            seen: dict[str, list[tuple[Load, float]]] = {server.peer.name: [] for server in servers}
             alone: list[float] = []
             for number in range(rounds):
                 # Every other round backwards: no server is always asked before the one that it is compared with.
-                for each, requests in asked[::-1] if number % 2 else asked:
-                    if size > 1 and each.peer in FLOORS:
-                        continue
-                    tell(f"{size:,} leads a request, round {number + 1} of {rounds}: {each.peer.name}")
-                    busy = each.processor_s()
-                    found = requests.send(connections, seconds, load_core)
-                    seen[each.peer.name].append((found, each.processor_s() - busy))
+                for server, requests in asked[::-1] if number % 2 else asked:
+                    tell(f"{size:,} leads a request, round {number + 1} of {rounds}: {server.peer.name}")
+                    busy = server.processor_s()
+                    sent = requests.send(connections, seconds, load_core)
+                    seen[server.peer.name].append((sent, server.processor_s() - busy))
                 if size > 1:
                     alone.append(_onnx_alone(bundle, leads[:size], seconds, server_core))
-            figures.rows.extend(_row(name, size, found) for name, found in seen.items() if found)
+            figures.rows.extend(_row(name, size, loads) for name, loads in seen.items())
             if against:
-                ours, theirs = ([each.requests / each.seconds for each, _ in seen[p.name]] for p in (OURS, against))
+                ours, theirs = (
+                    [sent.requests / sent.seconds for sent, _ in seen[peer.name]] for peer in (OURS, against)
+                )
                 figures.against[size] = [mine / other for mine, other in zip(ours, theirs, strict=True)]
             if alone:
                 figures.rows.append(Row(ONNX, size, median(alone), 0, 0, 1e6 / median(alone), len(alone), 0))
     return figures
 
 
-def _requests(folder: Path, each: Running, leads: peers.Records, size: int, known: Callers) -> Requests:
-    bodies = [each.peer.body(part) for part in peers.chunks(leads, size, LEADS if size == 1 else 10)]
-    told = known.assertions if each.peer is not MLFLOW else ["-"]
-    return Requests(folder, f"{each.port}-{size}", each.port, each.peer.path, bodies, told)
+def _requests(folder: Path, server: Running, leads: peers.Records, size: int, known: Callers) -> Requests:
+    bodies = [server.peer.body(part) for part in peers.chunks(leads, size, LEADS if size == 1 else 10)]
+    assertions = known.assertions if server.peer is not MLFLOW else ["-"]
+    return Requests(folder, f"{server.port}-{size}", server.port, server.peer.path, bodies, assertions)
 
 
-def _worst(each: Running, leads: peers.Records, expected: Matrix, known: Callers) -> float:
+def _worst(server: Running, leads: peers.Records, expected: Matrix, known: Callers) -> float:
     """The largest difference from these scores, asked alone (some) and by the hundred (all)."""
-    assert each.peer.scores
+    assert server.peer.scores
     worst = 0.0
-    with httpx.Client(base_url=f"http://127.0.0.1:{each.port}", timeout=60, trust_env=False) as http:
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60, trust_env=False) as http:
         parts = [range(i, i + 100) for i in range(0, len(leads), 100)] + [range(i, i + 1) for i in range(0, 1_000, 50)]
-        if each.peer is OURS and http.post(each.peer.path, content=b"{}").status_code != 401:
+        if server.peer is OURS and http.post(server.peer.path, content=b"{}").status_code != 401:
             raise ProgramEnded("ours answers callers whom nobody vouches for: that is not what is to be measured")
         for part in parts:
-            body = each.peer.body([leads[i] for i in part])
-            answer = http.post(each.peer.path, content=body, headers=known.headers())
+            body = server.peer.body([leads[i] for i in part])
+            answer = http.post(server.peer.path, content=body, headers=known.headers())
             if answer.status_code != 200:
-                raise ProgramEnded(f"{each.peer.name} answers {answer.status_code}: {answer.text[:500]}")
-            worst = max(worst, float(np.abs(np.array(each.peer.scores(answer.json())) - expected[list(part)]).max()))
+                raise ProgramEnded(f"{server.peer.name} answers {answer.status_code}: {answer.text[:500]}")
+            worst = max(worst, float(np.abs(np.array(server.peer.scores(answer.json())) - expected[list(part)]).max()))
     return worst
 
 
@@ -208,16 +209,16 @@ def _onnx_alone(bundle: Bundle, leads: peers.Records, seconds: float, core: int)
 
 
 def _row(name: str, leads: int, seen: list[tuple[Load, float]]) -> Row:
-    loads = [each for each, _ in seen]
+    loads = [sent for sent, _ in seen]
     return Row(
         name,
         leads,
-        median(leads * each.requests / each.seconds for each in loads),
-        1e3 * median(each.p50 for each in loads),
-        1e3 * median(each.p99 for each in loads),
-        1e6 * median(busy / max(1, each.requests * leads) for each, busy in seen),
-        sum(each.requests for each in loads),
-        sum(each.errors for each in loads),
+        median(leads * sent.requests / sent.seconds for sent in loads),
+        1e3 * median(sent.p50 for sent in loads),
+        1e3 * median(sent.p99 for sent in loads),
+        1e6 * median(busy / max(1, sent.requests * leads) for sent, busy in seen),
+        sum(sent.requests for sent in loads),
+        sum(sent.errors for sent in loads),
     )
 
 
@@ -280,34 +281,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--against", metavar="COMMIT", help="measure the service as this commit has it, too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw them")
-    given = parser.parse_args(arguments)
-    if given.rounds < 1 or given.seconds < 1:
+    options = parser.parse_args(arguments)
+    if options.rounds < 1 or options.seconds < 1:
         parser.error("--rounds and --seconds from 1")
-    if given.against and given.rounds < 2:
+    if options.against and options.rounds < 2:
         parser.error("--against needs at least two rounds")
     if len(os.sched_getaffinity(0)) < 2:
         parser.error("two cores are needed: one for the server, one for the load")
     if why := load.missing():
         parser.error(why)
     console, out = Console(stderr=True), Console(highlight=False)
-    others = () if given.no_others else OTHERS
+    others = () if options.no_others else OTHERS
     try:
         with tempfile.TemporaryDirectory() as folder:
-            against = ours_at(given.against, Path(folder, "commit")) if given.against else None
-            figures = measure(Path(folder), given.rounds, given.seconds, others, console.print, against=against)
+            against = ours_at(options.against, Path(folder, "commit")) if options.against else None
+            figures = measure(Path(folder), options.rounds, options.seconds, others, console.print, against=against)
     except (ProgramMissing, ProgramEnded) as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
     passed = report(figures, out)
     environment = machine(("fastapi", "uvicorn", "onnxruntime", "msgspec", "scikit-learn", "mlflow"))
     out.print(environment, soft_wrap=True)
-    if given.plot:
-        plot(figures, given.plot)
-    if given.json:
+    if options.plot:
+        plot(figures, options.plot)
+    if options.json:
         bars = {name: {"value": value, how: bar, "met": met} for name, value, how, bar, met in figures.bars()}
-        run = {"environment": environment, "rounds": given.rounds, "seconds": given.seconds}
+        run = {"environment": environment, "rounds": options.rounds, "seconds": options.seconds}
         document = {**run, **asdict(figures), "bars": bars, "passed": passed}
-        given.json.write_text(json.dumps(document, indent=1) + "\n")
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
     return 0 if passed else 1
 
 

@@ -70,9 +70,7 @@ def measure(folder: Path, starts: int, tell: Callable[[str], None], rows: int = 
                 _first_score(running, http, leads[:1])
                 seconds.append(time.perf_counter() - begun)
                 if number == starts:
-                    for part in (*([lead] for lead in leads), leads):
-                        http.post("/v1/score", content=peers.OURS.body(part)).raise_for_status()
-                    megabytes = _pss_mb(running.program.pid)
+                    megabytes = _memory_mb(running, http, leads)
             begun = time.perf_counter()
             subprocess.run([sys.executable, "-c", LIBRARIES], check=True)
             libraries.append(time.perf_counter() - begun)
@@ -92,6 +90,13 @@ def _first_score(running: peers.Running, http: httpx.Client, leads: peers.Record
     raise ProgramEnded(f"no score within {START_S:.0f} s; its log: {running.program.log}")
 
 
+def _memory_mb(running: peers.Running, http: httpx.Client, leads: peers.Records) -> float:
+    """PSS after scoring these leads one by one and all at once."""
+    for part in (*([lead] for lead in leads), leads):
+        http.post("/v1/score", content=peers.OURS.body(part)).raise_for_status()
+    return _pss_mb(running.program.pid)
+
+
 def _pss_mb(pid: int) -> float:
     """https://docs.kernel.org/filesystems/proc.html (smaps_rollup)"""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
@@ -108,13 +113,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--starts", type=int, default=5, help="that are measured (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
-    given = parser.parse_args(arguments)
-    if given.starts < 1:
+    options = parser.parse_args(arguments)
+    if options.starts < 1:
         parser.error("--starts from 1")
     console, out = Console(stderr=True), Console(highlight=False)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            figures = measure(Path(folder), given.starts, lambda doing: console.print(doing))
+            figures = measure(Path(folder), options.starts, lambda doing: console.print(doing))
     except ProgramEnded as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
@@ -122,13 +127,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, value, bar, met in bars:
         out.print(f"{name}: {value:.2f}, at most {bar:g}: {'met' if met else 'MISSED'}")
     out.print(f"importing its libraries alone: {median(figures.libraries):.2f} s")
-    out.print("each start: " + ", ".join(f"{each:.2f} s" for each in figures.seconds), soft_wrap=True)
+    out.print("each start: " + ", ".join(f"{seconds:.2f} s" for seconds in figures.seconds), soft_wrap=True)
     out.print(environment, soft_wrap=True)
     passed = all(met for *_, met in bars)
-    if given.json:
+    if options.json:
         judged = {name: {"value": value, "at most": bar, "met": met} for name, value, bar, met in bars}
         document = {"environment": environment, **asdict(figures), "bars": judged, "passed": passed}
-        given.json.write_text(json.dumps(document, indent=1) + "\n")
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
     return 0 if passed else 1
 
 
