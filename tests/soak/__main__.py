@@ -20,8 +20,8 @@ from service.local.processes import free
 from service.records import PredictionRecord, read_object
 from service.storage import Folder
 from tests.soak import versions
-from tests.soak.bars import Limit, judge
 from tests.soak.instance import Instance
+from tests.soak.limits import Limit, judge
 from tests.soak.load import Callers, Door, Ledger
 
 VERSIONS = 3
@@ -30,24 +30,25 @@ EXAMPLES = """examples:
   scripts/soak --minutes 1 --kill 15 --swap 3   a short one
   scripts/soak --json soak.json                 the figures as JSON too
 
-exit status: 0 done, 1 a bar was missed, 2 wrong use
+exit status: 0 done, 1 a limit was missed, 2 wrong use
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    given = _parse(arguments)
+    options = _parse(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the services end with it
     console, out = Console(stderr=True), Console(highlight=False)
     with tempfile.TemporaryDirectory() as folder:
-        figures = asyncio.run(Soak(Path(folder), console).run(given))
+        figures = asyncio.run(Soak(Path(folder), console).run(options))
     table = Table("what became of them", "requests", title=f"{sum(figures['outcomes'].values()):,} requests")
     for name, count in figures["outcomes"].items():
         table.add_row(name, f"{count:,}")
-    judged = Table("bar", "value", "limit", "", title="Bars")
-    for bar in figures["bars"]:
-        limit = f"{bar.most:g}" if bar.least in (0, bar.most) else f"{bar.least:g} to {bar.most:g}"
-        judged.add_row(bar.name, f"{bar.value:.4g}", limit, "met" if bar.met else "MISSED")
+    judged = Table("measured", "value", "limit", "", title="Limits")
+    limits: list[Limit] = figures.pop("limits")
+    for limit in limits:
+        bounds = f"{limit.most:g}" if limit.least in (0, limit.most) else f"{limit.least:g} to {limit.most:g}"
+        judged.add_row(limit.name, f"{limit.value:.4g}", bounds, "met" if limit.met else "MISSED")
     out.print(table)
     out.print(judged)
     out.print("{seconds:.0f} s, {swaps} swaps, {kills} kills, {scores:,} scores checked".format(**figures))
@@ -57,10 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out.print(figures["environment"])
     for line in figures["examples"]:
         out.print(line, soft_wrap=True)
-    passed = all(bar.met for bar in figures["bars"])
-    if given.json:
-        bars = {bar.name: {**bar._asdict(), "met": bar.met} for bar in figures["bars"]}
-        given.json.write_text(json.dumps({**figures, "bars": bars, "passed": passed}, indent=1) + "\n")
+    passed = all(limit.met for limit in limits)
+    if options.json:
+        # Readers of the file know the limits as `bars`.
+        bars = {limit.name: {**limit._asdict(), "met": limit.met} for limit in limits}
+        options.json.write_text(json.dumps({**figures, "bars": bars, "passed": passed}, indent=1) + "\n")
     return 0 if passed else 1
 
 
@@ -77,12 +79,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--kill", type=float, default=60.0, metavar="S", help="seconds between kills (default: 60)")
     parser.add_argument("--rate", type=float, default=100.0, help="requests a second at most (default: %(default)g)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
-    given = parser.parse_args(arguments)
-    if not (0.1 <= given.minutes <= 1440 and given.swap >= 2 and given.kill >= 5 and 1 <= given.rate <= 5000):
+    options = parser.parse_args(arguments)
+    if not (0.1 <= options.minutes <= 1440 and options.swap >= 2 and options.kill >= 5 and 1 <= options.rate <= 5000):
         parser.error("--minutes from 0.1 to 1440, --swap from 2, --kill from 5, --rate from 1 to 5000")
-    if given.minutes * 60 < max(VERSIONS * given.swap, 1.2 * given.kill):
-        parser.error(f"--minutes {given.minutes:g} has no time for {VERSIONS} swaps and a kill")
-    return given
+    if options.minutes * 60 < max(VERSIONS * options.swap, 1.2 * options.kill):
+        parser.error(f"--minutes {options.minutes:g} has no time for {VERSIONS} swaps and a kill")
+    return options
 
 
 class Soak:
@@ -94,8 +96,8 @@ class Soak:
         self._memory_mb: list[float] = []
         self._swaps = 0
 
-    async def run(self, given: argparse.Namespace) -> dict[str, Any]:
-        """Its figures, with the bars under `bars`."""
+    async def run(self, options: argparse.Namespace) -> dict[str, Any]:
+        """Its figures, with the limits under `limits`."""
         self._tell(f"training {VERSIONS} versions")
         models, ledger = Folder(self._folder / "models"), Ledger()
         published = await asyncio.to_thread(versions.publish, models, VERSIONS)
@@ -109,11 +111,11 @@ class Soak:
         began = time.monotonic()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(Callers(doors, engines, leads, ledger).run(given.rate, self._over))
-                group.create_task(self._swap([pointer for pointer, _ in published], models, given.swap))
-                group.create_task(self._kill(doors[0], given.kill))
+                group.create_task(Callers(doors, engines, leads, ledger).run(options.rate, self._over))
+                group.create_task(self._swap([pointer for pointer, _ in published], models, options.swap))
+                group.create_task(self._kill(doors[0], options.kill))
                 group.create_task(self._watch(doors[1].instance, ledger))
-                await asyncio.sleep(given.minutes * 60)
+                await asyncio.sleep(options.minutes * 60)
                 self._over.set()
             seconds = time.monotonic() - began
         finally:
@@ -121,8 +123,8 @@ class Soak:
         if any(codes):
             ledger.errors.append(f"exit codes after SIGTERM: {codes}")
         self._tell("reading all records")
-        bars = judge(ledger, self._records(), self._memory_mb, VERSIONS)
-        return self._figures(ledger, bars, seconds, doors)
+        limits = judge(ledger, self._records(), self._memory_mb, VERSIONS)
+        return self._figures(ledger, limits, seconds, doors)
 
     async def _swap(self, pointers: Sequence[Any], models: Folder, every_s: float) -> None:
         while not await self._ended(every_s):
@@ -161,11 +163,11 @@ class Soak:
             if stored:
                 yield from read_object(stored.data, key)
 
-    def _figures(self, ledger: Ledger, bars: list[Limit], seconds: float, doors: Sequence[Door]) -> dict[str, Any]:
+    def _figures(self, ledger: Ledger, limits: list[Limit], seconds: float, doors: Sequence[Door]) -> dict[str, Any]:
         cuts = quantiles(ledger.latencies_ms, n=100) if len(ledger.latencies_ms) > 1 else [float("nan")] * 99
         return {
             "outcomes": dict(ledger.outcomes),
-            "bars": bars,
+            "limits": limits,
             "seconds": seconds,
             "swaps": self._swaps,
             "kills": sum(len(door.kills) for door in doors),

@@ -6,7 +6,7 @@ import pytest
 
 from service.model.bundle import Bundle
 from tests.soak import __main__ as soak
-from tests.soak import bars, versions
+from tests.soak import limits, versions
 
 SHORT = ["--minutes", "0.5", "--swap", "4", "--kill", "12", "--rate", "60"]
 
@@ -16,7 +16,7 @@ def test_half_a_minute_of_load_with_swaps_and_kills_loses_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # It is mostly warm-up, and other tests take the machine meanwhile: that memory is flat is the long form's.
-    monkeypatch.setattr(bars, "FLAT", 2.0)
+    monkeypatch.setattr(limits, "FLAT", 2.0)
     code = soak.main([*SHORT, "--json", str(tmp_path / "soak.json")])
     figures: dict[str, Any] = json.loads((tmp_path / "soak.json").read_text())
     assert (code, figures["passed"]) == (0, True), capsys.readouterr().out

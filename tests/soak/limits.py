@@ -29,13 +29,13 @@ class Limit(NamedTuple):
 def judge(
     ledger: Ledger, records: Iterable[PredictionRecord[Any]], memory_mb: Sequence[float], versions: int
 ) -> list[Limit]:
-    """All bars of a soak over so many versions; `memory_mb` is of the instance that lived through."""
+    """All limits of a soak over so many versions; `memory_mb` is of the instance that lived through."""
     kept = Counter[str]()
     differ = 0
     for record in records:
         kept[record.lead_id] += 1
-        told = ledger.acknowledged.get(record.lead_id)
-        differ += told is not None and told != (record.score, record.model_version)
+        acknowledged = ledger.acknowledged.get(record.lead_id)
+        differ += acknowledged is not None and acknowledged != (record.score, record.model_version)
     served = {version for _, version in ledger.acknowledged.values()}
     return [
         Limit("errors other than of killed connections", len(ledger.errors), 0, 0),
