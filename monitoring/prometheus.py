@@ -66,15 +66,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--faster", type=int, default=1, metavar="N", choices=FACTORS, help="divide durations by N, a divisor of 60"
     )
-    given = parser.parse_args(arguments)
-    alerts = catalogue.alerts(Platform(jobs=tuple(given.job)) if given.job else catalogue.DEFAULT)
-    if given.without_google:
+    options = parser.parse_args(arguments)
+    alerts = catalogue.alerts(Platform(jobs=tuple(options.job)) if options.job else catalogue.DEFAULT)
+    if options.without_google:
         alerts = tuple(a for a in alerts if not any(google.of(name) for name in metric_names(a.expr)))
-    if given.faster > 1:
+    if options.faster > 1:
         # Imported here: its parser belongs to the tools of development, which a plain rule file does not need.
         from monitoring.promql.timescale import faster
 
-        alerts = tuple(faster(alert, given.faster) for alert in alerts)
+        alerts = tuple(faster(alert, options.faster) for alert in alerts)
     sys.stdout.write(rules(alerts))
     return 0
 

@@ -32,14 +32,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--of", choices=boards, action="append", help="only this dashboard; may be given again")
     parser.add_argument("--to", type=Path, metavar="FOLDER", default=Path(__file__).parent, help="where they go")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     times = EPOCH + 60 * np.arange(FIRST * DAY, LAST * DAY, EVERY, dtype=np.int64)
     note = f"simulated, {LAST - FIRST} days, seed {SEED}"
     try:
         with replay(SEED, DAYS) as told:
             told.database.write(further(told.days))
-            for id in given.of or boards:
-                file = given.to / f"{id}.png"
+            for id in options.of or boards:
+                file = options.to / f"{id}.png"
                 pictures.draw(boards[id], told.database, times, note, file)
                 print(f"{file}: {len(boards[id].panels)} charts, {file.stat().st_size // 1000} kB")
     except FileNotFoundError as error:

@@ -33,12 +33,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--mutants", action="store_true", help="change every alert in every way (some minutes)")
     parser.add_argument("--of", metavar="ALERT", action="append", help="only this alert; may be given again")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     everything = catalogue.alerts()
-    if unknown := set(given.of or ()) - {alert.name for alert in everything}:
+    if unknown := set(options.of or ()) - {alert.name for alert in everything}:
         parser.error(f"no alert is called {', '.join(sorted(unknown))}")
-    alerts = tuple(alert for alert in everything if not given.of or alert.name in given.of)
-    told = tuple(case for case in cases(everything) if not given.of or {*given.of} & {*case.fires, *case.stays_silent})
+    alerts = tuple(alert for alert in everything if not options.of or alert.name in options.of)
+    told = tuple(
+        case for case in cases(everything) if not options.of or {*options.of} & {*case.fires, *case.stays_silent}
+    )
     started = time.monotonic()
     try:
         report = promtool.failures(told, everything)
@@ -49,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(report, file=sys.stderr)
         return 1
     print(f"{len(alerts)} alerts behave as {len(told)} cases say ({time.monotonic() - started:.0f} s)", flush=True)
-    return _mutants(alerts, cases(everything)) if given.mutants else 0
+    return _mutants(alerts, cases(everything)) if options.mutants else 0
 
 
 def survivors(alerts: tuple[Alert, ...], told: tuple[Case, ...]) -> tuple[list[Mutant], int]:

@@ -62,14 +62,14 @@ def main(arguments: list[str] | None = None) -> int:
     two.add_argument("--markdown", action="store_true", help="as a section of the review sheet")
     two.add_argument("--days", type=int, default=DAYS, help="days of the replay (default: %(default)s)")
     two.add_argument("--seed", type=int, default=0, help="of the replay (default: %(default)s)")
-    given = parser.parse_args(arguments)
-    if given.command == "diff":
-        if not 1 <= given.days <= DAYS:
-            two.error(f"--days takes 1 to {DAYS}: {given.days}")
-        return _diff(given.ref, given.markdown, given.days, given.seed)
-    if given.command == "show":
-        return _show(one, given.name, given.plot)
-    _table(given.page, given.ticket)
+    options = parser.parse_args(arguments)
+    if options.command == "diff":
+        if not 1 <= options.days <= DAYS:
+            two.error(f"--days takes 1 to {DAYS}: {options.days}")
+        return _diff(options.ref, options.markdown, options.days, options.seed)
+    if options.command == "show":
+        return _show(one, options.name, options.plot)
+    _table(options.page, options.ticket)
     return 0
 
 

@@ -86,10 +86,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", metavar="N", type=int, action="append", help="only this seed; may be given again")
     parser.add_argument("--days", type=int, default=firing.DAYS, help="how many are watched, at least 3 (default: 30)")
     parser.add_argument("--json", action="store_true", help="print what came out as JSON")
-    given = parser.parse_args(arguments)
-    if given.days < 3:
+    options = parser.parse_args(arguments)
+    if options.days < 3:
         parser.error("--days: at least 3")
-    seeds, alerts = given.seed or list(SEEDS), catalogue.alerts()
+    seeds, alerts = options.seed or list(SEEDS), catalogue.alerts()
     if any(seed < 0 for seed in seeds):
         parser.error("--seed: none is below 0")
     try:
@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     with ProcessPoolExecutor(min(len(seeds), os.cpu_count() or 1)) as pool:
         waiting = [
-            pool.submit(outcome, seed, given.days, alerts, number < CONTROLLED) for number, seed in enumerate(seeds)
+            pool.submit(outcome, seed, options.days, alerts, number < CONTROLLED) for number, seed in enumerate(seeds)
         ]
         outcomes = []
         for number, each in enumerate(waiting, 1):
@@ -108,7 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"\r{number} of {len(seeds)} seeds", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     bars = _bars(outcomes)
-    if given.json:
+    if options.json:
         print(json.dumps(_told(outcomes, bars), indent=1))
     else:
         _show(outcomes, alerts, bars)

@@ -158,22 +158,22 @@ def load_bundle(models: Storage) -> Bundle:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job; return its exit status."""
     parser = _parser()
-    given = parser.parse_args(arguments)
-    runner.check_places(parser, given, "models", "input", "out")
-    if f"{given.out}/".startswith(f"{given.input.rstrip('/')}/"):
+    options = parser.parse_args(arguments)
+    runner.check_places(parser, options, "models", "input", "out")
+    if f"{options.out}/".startswith(f"{options.input.rstrip('/')}/"):
         parser.error("--out lies in --input: the next run would take the scores for leads")
     try:
-        form = form_of(load_source(given.source) if given.source else None, given.id_column)
-        models, leads, out = (open_storage(url) for url in (given.models, given.input, given.out))
+        form = form_of(load_source(options.source) if options.source else None, options.id_column)
+        models, leads, out = (open_storage(url) for url in (options.models, options.input, options.out))
         task, tasks = _share(os.environ)
     except (SourceError, ValueError) as error:
         return runner.failed(Console(stderr=True), error, 2)
 
     def work(tell: Progress) -> Sequence[Gauge]:
-        run(BatchJob(load_bundle(models), form, leads, out, given.format, given.threads, task, tasks, tell))
+        run(BatchJob(load_bundle(models), form, leads, out, options.format, options.threads, task, tasks, tell))
         return ()
 
-    return runner.supervise("batch", given.metrics, models, work, always=task == 0)
+    return runner.supervise("batch", options.metrics, models, work, always=task == 0)
 
 
 def _share(environment: "os._Environ[str]") -> tuple[int, int]:

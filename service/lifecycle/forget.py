@@ -139,30 +139,30 @@ def _replace(storage: Storage, key: str, generation: str, kept: IO[bytes] | None
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job; return its exit status."""
     parser = _parser()
-    given = parser.parse_args(arguments)
-    runner.check_places(parser, given, *PLACES)
-    leads = frozenset(lead.strip() for lead in given.lead_id)
+    options = parser.parse_args(arguments)
+    runner.check_places(parser, options, *PLACES)
+    leads = frozenset(lead.strip() for lead in options.lead_id)
     if "" in leads:
         parser.error("--lead-id is empty")
     console = Console(stderr=True)
     try:
-        source: Source | None = load_source(given.source) if given.source else None
-        storages = {name: open_storage(getattr(given, name)) for name in PLACES}
+        source: Source | None = load_source(options.source) if options.source else None
+        storages = {name: open_storage(getattr(options, name)) for name in PLACES}
     except (SourceError, ValueError) as error:
         return runner.failed(console, error, 2)
-    named = (given.id_column, source.id_column if source else None, ID_COLUMN)
+    named = (options.id_column, source.id_column if source else None, ID_COLUMN)
     id_columns = tuple(dict.fromkeys(column for column in named if column))
     search = Search(leads, id_columns, source.delimiter if source else None)
 
     def work(tell: Progress) -> Sequence[Gauge]:
-        removed, failed = forget(storages, search, given.dry_run, tell)
+        removed, failed = forget(storages, search, options.dry_run, tell)
         for each in removed:
-            verb = "would remove" if given.dry_run else "removed"
+            verb = "would remove" if options.dry_run else "removed"
             print(f"{each.object}: {verb} {each.rows} rows{', and with them the object' if each.deleted else ''}")
         print(f"{sum(each.rows for each in removed)} rows of {len(leads)} leads in {len(removed)} objects")
         print("What remains, and until when:")
         in_bucket = any(storage.url.startswith("gs://") for storage in storages.values())
-        for line in remains(given.noncurrent_days, given.soft_delete_days, in_bucket):
+        for line in remains(options.noncurrent_days, options.soft_delete_days, in_bucket):
             print(f"  - {line}")
         if failed:
             raise JobFailed(

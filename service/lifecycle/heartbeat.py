@@ -157,22 +157,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="file with the address to call (default: $LEADSCORING_HEARTBEAT_FILE)",
     )
     parser.add_argument("--check", action="store_true", help="only say whether the watching works")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        address = None if given.check else address_in(given.address_file)
+        address = None if options.check else address_in(options.address_file)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     try:
-        faults = list(Watching(given.project).faults(time.time()))
+        faults = list(Watching(options.project).faults(time.time()))
     except (GoogleAPICallError, GoogleAuthError, RetryError) as error:
-        faults = [f"Cloud Monitoring of {given.project} does not answer: {error}"]
+        faults = [f"Cloud Monitoring of {options.project} does not answer: {error}"]
     if not faults and address and (silent := ping(address)):
         faults = [silent]
     for fault in faults:
         print(fault, file=sys.stderr)
     if not faults:
-        print(f"samples arrive, policies and channels of {given.project} are enabled{'; said so' if address else ''}")
+        print(f"samples arrive, policies and channels of {options.project} are enabled{'; said so' if address else ''}")
     return 1 if faults else 0
 
 

@@ -145,7 +145,7 @@ def command(name: str, description: str, examples: str) -> argparse.ArgumentPars
     return made
 
 
-def run(given: argparse.Namespace, action: Move, version: str | None, new_schema: bool) -> int:
+def run(options: argparse.Namespace, action: Move, version: str | None, new_schema: bool) -> int:
     """Do it, and say what was done; return the exit status."""
     console, out = Console(stderr=True), Console()
 
@@ -153,7 +153,7 @@ def run(given: argparse.Namespace, action: Move, version: str | None, new_schema
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     try:
-        models = open_storage(given.models)
+        models = open_storage(options.models)
     except ValueError as error:
         return failed(console, error, 2)
     try:
@@ -161,10 +161,10 @@ def run(given: argparse.Namespace, action: Move, version: str | None, new_schema
         now = datetime.now(UTC)
         made = promote(
             models,
-            given.tracking,
+            options.tracking,
             wanted,
-            given.author,
-            given.reason,
+            options.author,
+            options.reason,
             now,
             new_schema=new_schema,
             action=action,
@@ -179,12 +179,12 @@ def run(given: argparse.Namespace, action: Move, version: str | None, new_schema
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    options = command("promote", "Serve this version; it is verified first, and services follow at once.", EXAMPLES)
-    options.add_argument("version", metavar="VERSION", help="a folder below models/")
-    options.add_argument("--new-schema", action="store_true", help="accept that it may refuse today's callers")
-    given = options.parse_args(arguments)
-    check_places(options, given, "models", "tracking")
-    return run(given, "promoted", given.version, given.new_schema)
+    parser = command("promote", "Serve this version; it is verified first, and services follow at once.", EXAMPLES)
+    parser.add_argument("version", metavar="VERSION", help="a folder below models/")
+    parser.add_argument("--new-schema", action="store_true", help="accept that it may refuse today's callers")
+    options = parser.parse_args(arguments)
+    check_places(parser, options, "models", "tracking")
+    return run(options, "promoted", options.version, options.new_schema)
 
 
 if __name__ == "__main__":

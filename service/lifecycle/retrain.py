@@ -194,8 +194,8 @@ def _gauges(loop: Loop) -> list[Gauge]:
     return [*gauges, Gauge("leadscoring_challenger_refused_in_a_row", len(refused))]
 
 
-def _work(loop: Loop, given: argparse.Namespace) -> list[Gauge]:
-    decision = retrain(loop, given.trigger, given.force, timedelta(days=given.cool_down))
+def _work(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
+    decision = retrain(loop, options.trigger, options.force, timedelta(days=options.cool_down))
     said = f"{decision.action}: {decision.version or decision.before}: {decision.reason}"
     Console().print(said, markup=False, highlight=False, soft_wrap=True)
     return _gauges(loop)

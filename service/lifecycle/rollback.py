@@ -14,11 +14,11 @@ EXAMPLES = """  python -m service.lifecycle.rollback --author ann --reason "too 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    options = command("rollback", "Serve again what was served before; it is verified first.", EXAMPLES)
-    options.add_argument("version", metavar="VERSION", nargs="?", help="default: the one served before today's")
-    given = options.parse_args(arguments)
-    check_places(options, given, "models", "tracking")
-    return run(given, "rolled_back", given.version, False)
+    parser = command("rollback", "Serve again what was served before; it is verified first.", EXAMPLES)
+    parser.add_argument("version", metavar="VERSION", nargs="?", help="default: the one served before today's")
+    options = parser.parse_args(arguments)
+    check_places(parser, options, "models", "tracking")
+    return run(options, "rolled_back", options.version, False)
 
 
 if __name__ == "__main__":

@@ -72,28 +72,28 @@ def platform_models(platform: Path = PLATFORM) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = _parser()
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     end_on_sigterm()
     console = Console(stderr=True)
-    if given.out.suffix not in FORMATS:
-        parser.error(f"--out {given.out}: its suffix must be {' or '.join(FORMATS)}")
-    if given.out.absolute() == given.file.absolute():
+    if options.out.suffix not in FORMATS:
+        parser.error(f"--out {options.out}: its suffix must be {' or '.join(FORMATS)}")
+    if options.out.absolute() == options.file.absolute():
         parser.error("--out would replace the leads")
     try:
-        source = load_source(given.source) if given.source else None
-        models = open_storage(given.models or platform_models())
+        source = load_source(options.source) if options.source else None
+        models = open_storage(options.models or platform_models())
     except (SourceError, JobFailed, ValueError) as error:
         return failed(console, error, 2)
     try:
         bundle = batch.load_bundle(models)
-        counts = score(given.file, given.out, bundle, source, given.id_column, given.threads, console)
+        counts = score(options.file, options.out, bundle, source, options.id_column, options.threads, console)
     except (SourceError, JobFailed, BundleRefused, StorageError) as error:
         return failed(console, error, 1)
     for each in counts.examples:
         print(f"set aside: {each}")
     if counts.set_aside:
-        print(f"All that were set aside: {given.out}.quarantine.jsonl.gz")
-    print(f"{given.out}: {batch.described(counts)}, by {bundle.version}")
+        print(f"All that were set aside: {options.out}.quarantine.jsonl.gz")
+    print(f"{options.out}: {batch.described(counts)}, by {bundle.version}")
     return 0
 
 

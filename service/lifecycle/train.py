@@ -100,28 +100,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--figures", action="store_true", help="show the candidates' figures; record and publish nothing"
     )
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     end_on_sigterm()
-    if not given.figures and not (given.models and given.tracking):
+    if not options.figures and not (options.models and options.tracking):
         parser.error("give --models and --tracking, or --figures")
     console, out = Console(stderr=True), Console()
     try:
-        source = load_source(given.source)
+        source = load_source(options.source)
         with shown_progress(console) as tell:
-            if given.figures:
+            if options.figures:
                 tell(f"reading the leads of {source.name}")
                 leads = load(source)
                 chosen = selection.select(leads, source.metric, source.economics, source.recipe, tell=tell)
             else:
-                trained = train(source, open_storage(given.models), given.tracking, tell)
+                trained = train(source, open_storage(options.models), options.tracking, tell)
                 leads, chosen = trained.leads, trained.selection
     except (SourceError, ValueError) as error:
         return failed(console, error, 2)
     except (TooFewOutcomes, onnx_export.ParityError, tracking.TrackingError, BundleRefused, StorageError) as error:
         return failed(console, error, 1)
     _show(out, source, leads, chosen)
-    if not given.figures:
-        out.print(f"serving {trained.manifest.version} from {given.models}", highlight=False)
+    if not options.figures:
+        out.print(f"serving {trained.manifest.version} from {options.models}", highlight=False)
     return 0
 
 

@@ -143,17 +143,22 @@ def serve(folder: Path, port: int) -> ThreadingHTTPServer:
     return server
 
 
-def commands(given: argparse.Namespace, maturity_days: float) -> dict[str, list[str]]:
+def commands(options: argparse.Namespace, maturity_days: float) -> dict[str, list[str]]:
     """How each job is called: as on the command line of the loop, with days as long as the loop has them."""
-    shared = ["--source", str(given.source), "--metrics", given.metrics]
-    shared += [word for option in runner.OPTIONS for word in (f"--{option}", getattr(given, option))]
+    shared = ["--source", str(options.source), "--metrics", options.metrics]
+    shared += [word for option in runner.OPTIONS for word in (f"--{option}", getattr(options, option))]
     found = {}
     for name, (option, days) in WINDOWS.items():
         command = [sys.executable, "-m", f"service.lifecycle.{name}", *shared]
-        if given.speed != 1:
-            command += ["--maturity-days", f"{maturity_days / given.speed:.9f}", option, f"{days / given.speed:.9f}"]
-        if name == "evaluate" and given.counter:
-            command += ["--counter", given.counter]
+        if options.speed != 1:
+            command += [
+                "--maturity-days",
+                f"{maturity_days / options.speed:.9f}",
+                option,
+                f"{days / options.speed:.9f}",
+            ]
+        if name == "evaluate" and options.counter:
+            command += ["--counter", options.counter]
         found[name] = command
     return found
 
@@ -166,31 +171,31 @@ def _ticks() -> Iterator[datetime]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; runs until it is stopped, then returns 0."""
-    options = runner.parser("loop", "Run evaluate, drift and retrain on their cron lines.", EXAMPLES)
-    options.add_argument("--port", type=int, default=8081, help="port of the jobs' figures (default: %(default)s)")
-    options.add_argument("--speed", type=speed, default=1.0, metavar="N", help="how many times faster days pass")
-    options.add_argument("--counter", metavar="URL", help="the service's own count of records, for evaluate")
-    options.add_argument("--play", metavar="URL", help="the service that generated leads are sent to")
-    given = options.parse_args(arguments)
-    if missing := [f"--{option}" for option in (*runner.OPTIONS, "metrics") if not getattr(given, option)]:
-        options.error(f"give {', '.join(missing)}")
+    parser = runner.parser("loop", "Run evaluate, drift and retrain on their cron lines.", EXAMPLES)
+    parser.add_argument("--port", type=int, default=8081, help="port of the jobs' figures (default: %(default)s)")
+    parser.add_argument("--speed", type=speed, default=1.0, metavar="N", help="how many times faster days pass")
+    parser.add_argument("--counter", metavar="URL", help="the service's own count of records, for evaluate")
+    parser.add_argument("--play", metavar="URL", help="the service that generated leads are sent to")
+    options = parser.parse_args(arguments)
+    if missing := [f"--{option}" for option in (*runner.OPTIONS, "metrics") if not getattr(options, option)]:
+        parser.error(f"give {', '.join(missing)}")
     try:
-        source = load_source(given.source)
+        source = load_source(options.source)
     except SourceError as error:
-        options.error(str(error))
-    if given.play and source.sample is None:
-        options.error(f"--play: {source.name} does not generate its leads")
-    clock = Clock(datetime.now(UTC), given.speed)
+        parser.error(str(error))
+    if options.play and source.sample is None:
+        parser.error(f"--play: {source.name} does not generate its leads")
+    clock = Clock(datetime.now(UTC), options.speed)
 
     def say(line: str) -> None:
         print(f"{clock.shown(datetime.now(UTC)):%Y-%m-%d %H:%M} {line}", flush=True)
 
-    figures = Path(given.metrics)
-    scheduler = Scheduler(clock, commands(given, source.maturity_days), figures.parent / "jobs", say)
+    figures = Path(options.metrics)
+    scheduler = Scheduler(clock, commands(options, source.maturity_days), figures.parent / "jobs", say)
     player = None
-    if given.play and source.sample:
-        player = Player(source, source.sample, given.play, open_storage(given.leads), clock.start, say)
-    server = serve(figures, given.port)
+    if options.play and source.sample:
+        player = Player(source, source.sample, options.play, open_storage(options.leads), clock.start, say)
+    server = serve(figures, options.port)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     try:
         for now in _ticks():

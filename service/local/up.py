@@ -142,12 +142,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--speed", type=float, default=1.0, metavar="N", help="how many times faster the loop's days pass"
     )
     parser.add_argument("--loop-port", type=int, default=8081, help="port of the jobs' figures (default: %(default)s)")
-    given = parser.parse_args(arguments)
-    if given.speed != 1 and not given.with_loop:
+    options = parser.parse_args(arguments)
+    if options.speed != 1 and not options.with_loop:
         parser.error("--speed goes with --with-loop")
-    if not 1 <= given.speed <= 100_000:
-        parser.error(f"--speed {given.speed:g} is not between 1 and 100000")
-    return given
+    if not 1 <= options.speed <= 100_000:
+        parser.error(f"--speed {options.speed:g} is not between 1 and 100000")
+    return options
 
 
 def _run(options: argparse.Namespace, source: Any, folders: Folders, console: Console) -> int:

@@ -60,25 +60,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--tracking", metavar="URI", help="the MLflow server that records the retrainings (default: a file in --out)"
     )
-    given = parser.parse_args(arguments)
-    if given.first < 1 or given.block < 1:
+    options = parser.parse_args(arguments)
+    if options.first < 1 or options.block < 1:
         parser.error("--from and --block: give numbers of leads")
-    if given.out and given.out.exists() and any(given.out.iterdir()):
-        parser.error(f"--out {given.out}: is not empty; name a new folder")
+    if options.out and options.out.exists() and any(options.out.iterdir()):
+        parser.error(f"--out {options.out}: is not empty; name a new folder")
     console = Console(stderr=True)
     try:
-        source = load_source(given.source)
+        source = load_source(options.source)
         with ExitStack() as stack:
-            folder = given.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="replay-")))
+            folder = options.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="replay-")))
             tell = stack.enter_context(shown_progress(console))
-            replay = run(source, folder, given.first, given.block, tuple(given.bar), given.tracking, tell)
-            if given.out:
+            replay = run(source, folder, options.first, options.block, tuple(options.bar), options.tracking, tell)
+            if options.out:
                 replay.write(folder)
     except SourceError as error:
         return failed(console, error, 2)
     except (JobFailed, TooFewOutcomes, ParityError, TrackingError, BundleRefused, StorageError) as error:
         return failed(console, error, 1)
-    _show(Console(), replay, given.out)
+    _show(Console(), replay, options.out)
     return 0 if all(judgement.met for judgement in replay.judgements) else 1
 
 

@@ -88,9 +88,9 @@ def add_places(parser: argparse.ArgumentParser, *names: str, otherwise: str = ""
         parser.add_argument(f"--{name}", metavar="URL", default=os.environ.get(variable), help=said)
 
 
-def check_places(parser: argparse.ArgumentParser, given: argparse.Namespace, *names: str) -> None:
+def check_places(parser: argparse.ArgumentParser, options: argparse.Namespace, *names: str) -> None:
     """End with 2 where one of these options was not given."""
-    if missing := [f"--{name}" for name in names if not getattr(given, name)]:
+    if missing := [f"--{name}" for name in names if not getattr(options, name)]:
         parser.error(f"give {', '.join(missing)}")
 
 
@@ -118,7 +118,7 @@ def add_metrics(parser: argparse.ArgumentParser) -> None:
 
 def run(
     name: str,
-    options: argparse.ArgumentParser,
+    parser: argparse.ArgumentParser,
     work: Work,
     repair: Repair,
     arguments: Sequence[str] | None = None,
@@ -130,27 +130,27 @@ def run(
     # Imported here: MLflow takes two seconds, which the jobs that do not use it need not wait for.
     from service.tracking import TrackingError
 
-    given = options.parse_args(arguments)
-    check_places(options, given, *OPTIONS)
-    if given.maturity_days is not None and not 0 <= given.maturity_days <= 3650:
-        options.error(f"--maturity-days {given.maturity_days:g} is not between 0 and 3650")
+    options = parser.parse_args(arguments)
+    check_places(parser, options, *OPTIONS)
+    if options.maturity_days is not None and not 0 <= options.maturity_days <= 3650:
+        parser.error(f"--maturity-days {options.maturity_days:g} is not between 0 and 3650")
     try:
-        source = load_source(given.source)
-        if given.maturity_days is not None:
-            source = source.model_copy(update={"maturity_days": given.maturity_days})
-        models, predictions, leads = (open_storage(url) for url in (given.models, given.predictions, given.leads))
+        source = load_source(options.source)
+        if options.maturity_days is not None:
+            source = source.model_copy(update={"maturity_days": options.maturity_days})
+        models, predictions, leads = (open_storage(url) for url in (options.models, options.predictions, options.leads))
     except (SourceError, ValueError) as error:
         return failed(Console(stderr=True), error, 2)
-    now = given.now or datetime.now(UTC)
+    now = options.now or datetime.now(UTC)
 
     def repaired(tell: Progress) -> Sequence[Gauge]:
         try:
-            repair(models, given.tracking)
+            repair(models, options.tracking)
         except (TrackingError, BundleRefused, StorageError) as error:  # the work says what of it fails for good
             tell(f"audit record and alias of what is served could not be checked: {error}")
-        return work(Loop(source, models, predictions, leads, given.tracking, now, tell), given)
+        return work(Loop(source, models, predictions, leads, options.tracking, now, tell), options)
 
-    return supervise(name, given.metrics, models, repaired, failures=(TrackingError, *FAILURES))
+    return supervise(name, options.metrics, models, repaired, failures=(TrackingError, *FAILURES))
 
 
 FAILURES: tuple[type[Exception], ...] = (JobFailed, BundleRefused, StorageError, RecordError)
