@@ -126,8 +126,8 @@ def tracked_run(uri: str, experiment: str, tags: Mapping[str, str]) -> Iterator[
     """A run in this experiment, marked as failed when the block raises. Raises TrackingError."""
     client = _connect(uri)
     try:
-        found = client.get_experiment_by_name(experiment)
-        experiment_id = found.experiment_id if found else client.create_experiment(experiment)
+        existing = client.get_experiment_by_name(experiment)
+        experiment_id = existing.experiment_id if existing else client.create_experiment(experiment)
         run = Run(client, experiment_id, client.create_run(experiment_id, tags=dict(tags)).info.run_id)
     except MlflowException as error:
         raise TrackingError(f"MLflow at {uri} cannot start a run: {error}") from error
@@ -147,9 +147,9 @@ def end_abandoned(uri: str, experiment: str, tags: Mapping[str, str]) -> None:
     """Mark runs with these tags that still count as running as killed: only for who knows that none of them lives."""
     client = _connect(uri)
     try:
-        if found := client.get_experiment_by_name(experiment):
+        if existing := client.get_experiment_by_name(experiment):
             asked = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-            running = client.search_runs([found.experiment_id], f"attributes.status = 'RUNNING' and {asked}")
+            running = client.search_runs([existing.experiment_id], f"attributes.status = 'RUNNING' and {asked}")
             for run in running:
                 client.set_terminated(run.info.run_id, "KILLED")
     except MlflowException as error:
@@ -163,13 +163,13 @@ def follow(uri: str, name: str, run_id: str, decision: Decision) -> None:
     """
     client = _connect(uri)
     try:
-        found = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-        if not found:
+        versions = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+        if not versions:
             raise TrackingError(
                 f"MLflow at {uri} knows no version of {name!r} from the run {run_id}, whose model is served; was its "
                 f"database restored or replaced? The alias {ALIAS!r} stays where it is"
             )
-        version = found[0]
+        version = versions[0]
         if str(client.get_registered_model(name).aliases.get(ALIAS)) != str(version.version):
             client.set_registered_model_alias(name, ALIAS, version.version)
         note = f"decision.{decision.time:%Y%m%dT%H%M%S.%fZ}"

@@ -113,7 +113,7 @@ def _legend(alert: Alert, condition: Condition) -> str:
     tree = promql.parse(condition.measured)
     if isinstance(tree, promql.AggregateExpr) and tree.modifier and tree.modifier.labels:
         return " ".join(f"${{{label}}}" for label in tree.modifier.labels)
-    spans = [_span(each.measured) for each in conditions(alert)]
+    spans = [_span(part.measured) for part in conditions(alert)]
     what = alert.name.split("Burn")[0]
     return f"{what} over {_span(condition.measured)}" if len(set(spans)) > 1 else what
 
@@ -121,4 +121,4 @@ def _legend(alert: Alert, condition: Condition) -> str:
 def _span(measured: str) -> str:
     """The range of a subquery if there is one, else the first."""
     ranges = [rest.split("]")[0] for rest in measured.split("[")[1:]]
-    return next((each.split(":")[0] for each in sorted(ranges, key=lambda each: ":" not in each)), "")
+    return next((range_.split(":")[0] for range_ in sorted(ranges, key=lambda range_: ":" not in range_)), "")

@@ -31,10 +31,10 @@ class Condition:
 
 def conditions(alert: Alert) -> tuple[Condition, ...]:
     """All comparisons of an alert, in its order. Raises ValueError for an expression that compares nothing."""
-    found = tuple(_of(promql.parse(alert.expr)))
-    if not found:
+    parts = tuple(_of(promql.parse(alert.expr)))
+    if not parts:
         raise ValueError(f"{alert.name}: its expression compares nothing: {alert.expr}")
-    return found
+    return parts
 
 
 def normal(expr: str) -> str:

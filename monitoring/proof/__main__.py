@@ -38,34 +38,34 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := set(options.of or ()) - {alert.name for alert in everything}:
         parser.error(f"no alert is called {', '.join(sorted(unknown))}")
     alerts = tuple(alert for alert in everything if not options.of or alert.name in options.of)
-    told = tuple(
+    chosen = tuple(
         case for case in cases(everything) if not options.of or {*options.of} & {*case.fires, *case.stays_silent}
     )
     started = time.monotonic()
     try:
-        report = promtool.failures(told, everything)
+        report = promtool.failures(chosen, everything)
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 2
     if report:
         print(report, file=sys.stderr)
         return 1
-    print(f"{len(alerts)} alerts behave as {len(told)} cases say ({time.monotonic() - started:.0f} s)", flush=True)
+    print(f"{len(alerts)} alerts behave as {len(chosen)} cases say ({time.monotonic() - started:.0f} s)", flush=True)
     return _mutants(alerts, cases(everything)) if options.mutants else 0
 
 
-def survivors(alerts: tuple[Alert, ...], told: tuple[Case, ...]) -> tuple[list[Mutant], int]:
+def survivors(alerts: tuple[Alert, ...], scenarios: tuple[Case, ...]) -> tuple[list[Mutant], int]:
     """The mutants that no case of their alert notices, and how many there are in all."""
     with ThreadPoolExecutor(promtool.AT_ONCE) as pool:
-        left = pool.map(lambda alert: _unnoticed(alert, told), alerts)
+        left = pool.map(lambda alert: _unnoticed(alert, scenarios), alerts)
     return [mutant for of in left for mutant in of], sum(len(mutants(alert)) for alert in alerts)
 
 
-def _unnoticed(alert: Alert, told: tuple[Case, ...]) -> tuple[Mutant, ...]:
+def _unnoticed(alert: Alert, scenarios: tuple[Case, ...]) -> tuple[Mutant, ...]:
     """Case by case, first those that fire it, and the shortest: who is noticed need not be looked at again."""
     own = [
         case
-        for case in told
+        for case in scenarios
         if case.everything or (case.named_only and alert.name in {*case.fires, *case.stays_silent})
     ]
     left = mutants(alert)
@@ -78,9 +78,9 @@ def _unnoticed(alert: Alert, told: tuple[Case, ...]) -> tuple[Mutant, ...]:
     return left
 
 
-def _mutants(alerts: tuple[Alert, ...], told: tuple[Case, ...]) -> int:
+def _mutants(alerts: tuple[Alert, ...], scenarios: tuple[Case, ...]) -> int:
     started = time.monotonic()
-    alive, total = survivors(alerts, told)
+    alive, total = survivors(alerts, scenarios)
     for mutant in alive:
         print(f"unnoticed: {mutant.of}: {mutant.change}")
     print(

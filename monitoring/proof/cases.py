@@ -29,12 +29,13 @@ class Series:
     def samples(self, history: timedelta, lasts: timedelta, step: timedelta) -> str:
         """The samples in promtool's notation, one a step, from nothing; late where the metric comes late."""
         total = (history + lasts) // step + 1
-        told = [(history // step, self.before), *((timedelta(minutes=m) // step, value) for m, value in self.after)]
-        told.append((max(total - sum(steps for steps, _ in told), 0), told[-1][1]))
+        after = [(timedelta(minutes=minutes) // step, value) for minutes, value in self.after]
+        stretches = [(history // step, self.before), *after]
+        stretches.append((max(total - sum(steps for steps, _ in stretches), 0), stretches[-1][1]))
         known = google.of(self.selector.split("{")[0])
         values: list[Value] = [None] * (-(-known.delay // step) if known else 0)
         level = 0.0
-        for steps, value in told:
+        for steps, value in stretches:
             for _ in range(steps):
                 if value is None:
                     level = 0.0  # a counter that comes back begins again, as a new pod's does

@@ -45,14 +45,14 @@ def values(
     so that an expression may ask for ALERTS. Raises EngineFailed, and FileNotFoundError where there is no promtool.
     """
     asked = [(expr, time) for expr in dict.fromkeys(exprs) for time in times]
-    found: dict[str, dict[Labels, Points]] = {expr: {} for expr in exprs}
+    by_expr: dict[str, dict[Labels, Points]] = {expr: {} for expr in exprs}
     if not asked:
-        return found
+        return by_expr
     for (expr, time), got in zip(asked, _ask(series, asked, step, list(alerts)), strict=True):
         for labels, value in _SAMPLE.findall(got):
             key = tuple((name, json.loads(f'"{text}"')) for name, text in _LABEL.findall(labels))
-            found[expr].setdefault(key, []).append((time, float(value)))
-    return found
+            by_expr[expr].setdefault(key, []).append((time, float(value)))
+    return by_expr
 
 
 def _ask(

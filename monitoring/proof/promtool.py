@@ -142,8 +142,8 @@ def _tested(promtool: str, alerts: Sequence[Alert], step: timedelta, groups: Seq
     with tempfile.TemporaryDirectory(prefix="alert-proof-") as folder:
         Path(folder, "rules.yaml").write_text(prometheus.rules(alerts))
         test_file = Path(folder, "cases.yaml")
-        told = {"rule_files": ["rules.yaml"], "evaluation_interval": duration(step), "tests": groups}
-        test_file.write_text(json.dumps(told))  # JSON is YAML
+        document = {"rule_files": ["rules.yaml"], "evaluation_interval": duration(step), "tests": groups}
+        test_file.write_text(json.dumps(document))  # JSON is YAML
         run = subprocess.run(
             [promtool, "test", "rules", test_file],
             env=os.environ | GO_RUNTIME,

@@ -69,14 +69,14 @@ def changes(old: Iterable[Alert], new: Iterable[Alert]) -> list[AlertChange]:
     ]
 
 
-def counted(changed: Iterable[AlertChange], told: Replay) -> list[AlertChange]:
+def counted(changed: Iterable[AlertChange], replay: Replay) -> list[AlertChange]:
     """The changes with how often each alert fires in the replay, before and after."""
     changed = list(changed)
     sides = {
         side: [replace(alert, name=f"{alert.name}{side}") for alert in alerts if alert]
         for side, alerts in ((_OLD, [c.old for c in changed]), (_NEW, [c.new for c in changed]))
     }
-    found = told.firing([*sides[_OLD], *sides[_NEW]])
+    found = replay.firing([*sides[_OLD], *sides[_NEW]])
     fired = {name: len(spans) for name, spans in found.items()}
     return [replace(c, fired=(fired.get(c.name + _OLD), fired.get(c.name + _NEW))) for c in changed]
 
@@ -107,11 +107,11 @@ def asks(alert: Alert | None) -> str:
 
 def markdown(changed: Iterable[AlertChange], replayed: str) -> str:
     """A section of the review sheet."""
-    told = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows(changed)] or [
+    table = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows(changed)] or [
         "No alert fires otherwise than before."
     ]
     head = ["| alert | before | after | fired before | fired after |", "| --- | --- | --- | ---: | ---: |"]
-    return "\n".join(["## Alerts in the replay", "", replayed, "", *(head if told[0].startswith("|") else []), *told])
+    return "\n".join(["## Alerts in the replay", "", replayed, "", *(head if table[0].startswith("|") else []), *table])
 
 
 def _times(count: int | None) -> str:

@@ -44,8 +44,8 @@ def draw(alert: Alert, cases: Sequence[Case], file: Path) -> None:
 def firing(alert: Alert, case: Case, state: str = "firing") -> list[tuple[float, float]]:
     """The intervals, in minutes from the fault, in which the alert is `firing` or `pending`."""
     asked = f'count(ALERTS{{alertname="{alert.name}",alertstate="{state}"}})'
-    found = engine.values(_series(case), [asked], _times(case, every=1), step=case.step, alerts=[alert])
-    points = [time / MINUTE - case.history for series in found[asked].values() for time, _ in series]
+    values = engine.values(_series(case), [asked], _times(case, every=1), step=case.step, alerts=[alert])
+    points = [time / MINUTE - case.history for series in values[asked].values() for time, _ in series]
     return list(_runs(points, case.step / MINUTE))
 
 
@@ -54,15 +54,15 @@ def _case(row: list[Axes], alert: Alert, compared: Sequence[Condition], case: Ca
     every = max(1, -(-total // POINTS))
     times = _times(case, every)
     exprs = [text for c in compared for text in (c.measured, c.limit)]
-    found = engine.values(_series(case), exprs, times, step=case.step)
+    values = engine.values(_series(case), exprs, times, step=case.step)
     marks = [(RED, "fires", firing(alert, case)), (AMBER, "pending", firing(alert, case, "pending"))]
     for axes, condition in zip(row, compared, strict=True):
-        for number, (labels, points) in enumerate(found[condition.measured].items()):
+        for number, (labels, points) in enumerate(values[condition.measured].items()):
             name = ", ".join(value for _, value in labels) or "measured"
             axes.plot(
                 *_shown(points, case, every * case.step), color=BLUES[number % len(BLUES)], linewidth=1.4, label=name
             )
-        for points in found[condition.limit].values():
+        for points in values[condition.limit].values():
             axes.plot(
                 *_shown(points, case, every * case.step),
                 color=RED,

@@ -55,21 +55,21 @@ def outcome(seed: int, days: int, alerts: Sequence[Alert], controlled: bool) -> 
     """Replay one seed."""
     started = time.monotonic()
     halved = tenfold = None
-    with firing.replay(seed, days) as told:
-        fired = told.firing(alerts)
+    with firing.replay(seed, days) as replay:
+        fired = replay.firing(alerts)
         if controlled:
             sooner, later = (
                 [replace(alert, expr=verdict.scaled(alert.expr, factor)) for alert in verdict.pages(alerts)]
                 for factor in (0.5, 10)
             )
-            halved = len(tuple(verdict.false_alerts(told.incidents, sooner, told.firing(sooner))))
-            tenfold = sum(each.told is None for each in verdict.found(told.incidents, later, told.firing(later)))
+            halved = len(tuple(verdict.false_alerts(replay.incidents, sooner, replay.firing(sooner))))
+            tenfold = sum(each.told is None for each in verdict.found(replay.incidents, later, replay.firing(later)))
         return SeedResult(
             seed,
             time.monotonic() - started,
-            tuple(verdict.found(told.incidents, alerts, fired)),
-            tuple(verdict.false_alerts(told.incidents, alerts, fired)),
-            frozenset(alert.name for alert in alerts if not metric_names(alert.expr) <= told.metrics),
+            tuple(verdict.found(replay.incidents, alerts, fired)),
+            tuple(verdict.false_alerts(replay.incidents, alerts, fired)),
+            frozenset(alert.name for alert in alerts if not metric_names(alert.expr) <= replay.metrics),
             halved,
             tenfold,
         )

@@ -93,20 +93,20 @@ class Batcher:
         try:
             answers = self.score([asked for asked, _ in together])
         except Problem as refusal:
-            for each in together:
-                _refuse(each.answer, refusal)
+            for waiting in together:
+                _refuse(waiting.answer, refusal)
         except Exception as error:
             if len(together) == 1:
                 _refuse(together[0].answer, error)
                 return
-            for each in together:  # whoever breaks it does so for nobody else
-                self._answer([each])
+            for waiting in together:  # whoever breaks it does so for nobody else
+                self._answer([waiting])
         else:
-            for each, answer in zip(together, answers, strict=True):
+            for waiting, answer in zip(together, answers, strict=True):
                 if isinstance(answer, Problem):
-                    _refuse(each.answer, answer)
-                elif not each.answer.done():
-                    each.answer.set_result(answer)
+                    _refuse(waiting.answer, answer)
+                elif not waiting.answer.done():
+                    waiting.answer.set_result(answer)
 
     def score(self, together: Sequence[ScoreRequest]) -> list[bytes | Problem]:
         """Score these by the model in service and persist their records. Raises Problem if none can be answered."""

@@ -38,8 +38,8 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 def _wire(problem: Problem) -> bytes:
     """What follows status and date in the answer that `problem.response` gives, past the framework."""
     body = problem.body()
-    told = {**problem.headers(), "content-length": str(len(body)), "content-type": CONTENT_TYPE}
-    return "".join(f"{name}: {value}\r\n" for name, value in told.items()).encode() + b"\r\n" + body
+    headers = {**problem.headers(), "content-length": str(len(body)), "content-type": CONTENT_TYPE}
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode() + b"\r\n" + body
 
 
 _SCORE = SCORE_PATH.encode()
@@ -89,8 +89,8 @@ class Connection(HttpToolsProtocol):
     """Of these at once; set before serving."""
     admission = Admission()
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._unframed, self._head_begun = 0, False
         self._shed: _RejectedRequest | None = None
         self._refusal: Problem | None = None
@@ -268,9 +268,9 @@ async def sweep(connections: set[Connection], client_timeout_s: float) -> None:
     while True:
         await asyncio.sleep(min(SWEEP_S, client_timeout_s / 4))
         now = time.monotonic()
-        for each in list(connections):
+        for connection in list(connections):
             with caught(logger, "a connection could not be checked"):
-                _close_if_stalled(each, now, client_timeout_s)
+                _close_if_stalled(connection, now, client_timeout_s)
         with caught(logger, "no room could be made for new connections"):
             _make_room(connections)
 
@@ -278,10 +278,10 @@ async def sweep(connections: set[Connection], client_timeout_s: float) -> None:
 def _make_room(connections: set[Connection]) -> None:
     crowd = len(connections) - Connection.most * 3 // 4
     if crowd > 0:
-        resting = [each for each in connections if each.timeout_keep_alive_task]
-        for each in sorted(resting, key=_rests_until)[:crowd]:
+        resting = [connection for connection in connections if connection.timeout_keep_alive_task]
+        for connection in sorted(resting, key=_rests_until)[:crowd]:
             metrics.CONNECTIONS_CLOSED.labels("rested").inc()
-            each.transport.close()
+            connection.transport.close()
 
 
 def _close_if_stalled(connection: Connection, now: float, client_timeout_s: float) -> None:

@@ -33,8 +33,8 @@ class ScoreRoute:
         # Starlette's own look-ups would take a tenth of the whole time.
         headers: dict[bytes, bytes] = dict(scope["headers"])
         body = await self._body(headers, receive)
-        given = headers.get(b"x-request-id", b"")
-        request_id = given.decode() if _REQUEST_ID.fullmatch(given) else new_request_id()
+        header = headers.get(b"x-request-id", b"")
+        request_id = header.decode() if _REQUEST_ID.fullmatch(header) else new_request_id()
         asked = ScoreRequest(body, request_id, started)
         explain = explains(scope["query_string"])
         answer = await (self._explained(asked) if explain else self._batcher.ask(asked))

@@ -75,12 +75,12 @@ def forget(
         for key in keys:
             tell(f"searching {storage.url}/{key}")
             try:
-                found = forget_in(storage, key, search, dry_run)
+                removal = forget_in(storage, key, search, dry_run)
             except Exception as error:  # likewise: the libraries raise many kinds for broken files
                 fail(f"{storage.url}/{key}", error)
                 continue
-            if found:
-                removed.append(found)
+            if removal:
+                removed.append(removal)
     return removed, failed
 
 
@@ -156,10 +156,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work(tell: Progress) -> Sequence[Gauge]:
         removed, failed = forget(storages, search, options.dry_run, tell)
-        for each in removed:
+        for removal in removed:
             verb = "would remove" if options.dry_run else "removed"
-            print(f"{each.object}: {verb} {each.rows} rows{', and with them the object' if each.deleted else ''}")
-        print(f"{sum(each.rows for each in removed)} rows of {len(leads)} leads in {len(removed)} objects")
+            emptied = ", and with them the object" if removal.deleted else ""
+            print(f"{removal.object}: {verb} {removal.rows} rows{emptied}")
+        print(f"{sum(removal.rows for removal in removed)} rows of {len(leads)} leads in {len(removed)} objects")
         print("What remains, and until when:")
         in_bucket = any(storage.url.startswith("gs://") for storage in storages.values())
         for line in remains(options.noncurrent_days, options.soft_delete_days, in_bucket):

@@ -133,16 +133,16 @@ def _known(models: Storage) -> str:
 
 def command(name: str, description: str, examples: str) -> argparse.ArgumentParser:
     """The command line of promote and rollback."""
-    made = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=f"python -m service.lifecycle.{name}",
         description=description,
         epilog=f"examples:\n{examples}\n{EXIT.removesuffix(' or an unusable lead source')}\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_places(made, "models", "tracking")
-    made.add_argument("--author", required=True, help="who decides")
-    made.add_argument("--reason", required=True, help="why; it stays in the audit record")
-    return made
+    add_places(parser, "models", "tracking")
+    parser.add_argument("--author", required=True, help="who decides")
+    parser.add_argument("--reason", required=True, help="why; it stays in the audit record")
+    return parser
 
 
 def run(options: argparse.Namespace, action: Move, version: str | None, new_schema: bool) -> int:
@@ -159,7 +159,7 @@ def run(options: argparse.Namespace, action: Move, version: str | None, new_sche
     try:
         wanted = version or served_before(models)
         now = datetime.now(UTC)
-        made = promote(
+        served = promote(
             models,
             options.tracking,
             wanted,
@@ -172,8 +172,8 @@ def run(options: argparse.Namespace, action: Move, version: str | None, new_sche
         )
     except (JobFailed, BundleRefused, StorageError) as error:
         return failed(console, error, 1)
-    before = f", before {made.before}" if made.before else ""
-    out.print(f"serving {made.version} from {models.url}{before}", markup=False, highlight=False, soft_wrap=True)
+    before = f", before {served.before}" if served.before else ""
+    out.print(f"serving {served.version} from {models.url}{before}", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 

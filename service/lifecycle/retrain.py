@@ -196,33 +196,33 @@ def _gauges(loop: Loop) -> list[Gauge]:
 
 def _work(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     decision = retrain(loop, options.trigger, options.force, timedelta(days=options.cool_down))
-    said = f"{decision.action}: {decision.version or decision.before}: {decision.reason}"
-    Console().print(said, markup=False, highlight=False, soft_wrap=True)
+    line = f"{decision.action}: {decision.version or decision.before}: {decision.reason}"
+    Console().print(line, markup=False, highlight=False, soft_wrap=True)
     return _gauges(loop)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status, 0 also where the challenger was refused."""
-    options = runner.parser(
+    parser = runner.parser(
         "retrain", "Train a challenger on all matured leads; serve it if it passes the gate.", EXAMPLES
     )
-    options.add_argument(
+    parser.add_argument(
         "--trigger",
         choices=get_args(Trigger),
         default="schedule",
         help="why; drift and calibration retrain only where they were found (default: %(default)s)",
     )
-    options.add_argument(
+    parser.add_argument(
         "--force", action="store_true", help="without asking trigger and cool-down; never past the gate"
     )
-    options.add_argument(
+    parser.add_argument(
         "--cool-down",
         type=float,
         metavar="DAYS",
         default=COOL_DOWN / timedelta(days=1),
         help="least time since the last retraining or promotion (default: %(default)g)",
     )
-    return runner.run("retrain", options, _work, repair, arguments)
+    return runner.run("retrain", parser, _work, repair, arguments)
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def commands(options: argparse.Namespace, maturity_days: float) -> dict[str, lis
     """How each job is called: as on the command line of the loop, with days as long as the loop has them."""
     shared = ["--source", str(options.source), "--metrics", options.metrics]
     shared += [word for option in runner.OPTIONS for word in (f"--{option}", getattr(options, option))]
-    found = {}
+    commands_by_job = {}
     for name, (option, days) in WINDOWS.items():
         command = [sys.executable, "-m", f"service.lifecycle.{name}", *shared]
         if options.speed != 1:
@@ -159,8 +159,8 @@ def commands(options: argparse.Namespace, maturity_days: float) -> dict[str, lis
             ]
         if name == "evaluate" and options.counter:
             command += ["--counter", options.counter]
-        found[name] = command
-    return found
+        commands_by_job[name] = command
+    return commands_by_job
 
 
 def _ticks() -> Iterator[datetime]:
@@ -213,10 +213,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def speed(text: str) -> float:
     """Of the command line. Raises argparse.ArgumentTypeError."""
-    found = float(text)
-    if not 1 <= found <= 100_000:
+    factor = float(text)
+    if not 1 <= factor <= 100_000:
         raise argparse.ArgumentTypeError(f"{text} is not between 1 and 100000")
-    return found
+    return factor
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from monitoring.proof.scenarios import (
 
 def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
     """All cases for these alerts, each as it is told and among series of others."""
-    told = (
+    scenarios = (
         *promises.CASES,
         *pods.CASES,
         *capacity.CASES,
@@ -32,4 +32,4 @@ def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
         *tracking.CASES,
         *telemetry.CASES,
     )
-    return (*(each for case in told for each in (case, among_others(case, alerts))), *quiet_night.CASES)
+    return (*(variant for case in scenarios for variant in (case, among_others(case, alerts))), *quiet_night.CASES)

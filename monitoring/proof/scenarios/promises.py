@@ -46,14 +46,14 @@ def stories(
 
     `at` says when which alert fires in each story.
     """
-    told: list[Case] = []
+    cases: list[Case] = []
     for end, factor in ends.items():
         share = factor * budget
         name = f"{slo}{end}"
         twice, less = f"{slo}: twice {end}", f"{slo}: nine tenths of {end}"
         both = dict(at[twice])
         own = both.pop(name)
-        told.append(
+        cases.append(
             fires(
                 name,
                 twice,
@@ -65,7 +65,7 @@ def stories(
             )
         )
         below = at.get(less, {})
-        told.append(
+        cases.append(
             Case(
                 story=less,
                 series=traffic(1000, ((90, 900 * share), (1, 0))),
@@ -75,7 +75,7 @@ def stories(
             )
         )
         rest = f"{slo}: a rest of {end}"
-        told.append(
+        cases.append(
             Case(
                 story=rest,
                 series=traffic(1000, ((90, 3000 * share), (1, 600 * share))),
@@ -87,15 +87,15 @@ def stories(
         )
     names = [f"{slo}{end}" for end in ends]
     night = at[f"{slo}: night"]
-    told.append(
+    cases.append(
         Case(story=f"{slo}: night", series=traffic(1, ((guard, 1), (1, 0))), lasts=200, fires=night, stays_silent=())
     )
-    told.append(stays_silent(names[0], f"{slo}: almost a night", *traffic(1, ((guard - 1, 1), (1, 0))), lasts=200))
-    told.extend(
+    cases.append(stays_silent(names[0], f"{slo}: almost a night", *traffic(1, ((guard - 1, 1), (1, 0))), lasts=200))
+    cases.extend(
         stays_silent(name, f"{slo}: one in a hundred thousand", *traffic(1000, ((60, 0.01), (1, 0))), lasts=90)
         for name in names[1:]
     )
-    return tuple(told)
+    return tuple(cases)
 
 
 ALL = {"BurnFast": 13.44, "BurnSlow": 5.6, "BurnSteady": 2.8}

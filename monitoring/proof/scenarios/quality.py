@@ -9,8 +9,8 @@ HALF_HOUR = timedelta(minutes=30)
 
 def figure(name: str, job: str, before: Value, *after: tuple[int, Value], **labels: str) -> Series:
     """One gauge of a job."""
-    told = ",".join(f'{label}="{value}"' for label, value in {"job": job, **labels}.items())
-    return gauge(f"leadscoring_{name}{{{told}}}", before, *after)
+    text = ",".join(f'{label}="{value}"' for label, value in {"job": job, **labels}.items())
+    return gauge(f"leadscoring_{name}{{{text}}}", before, *after)
 
 
 def auc(name: str, job: str, before: Value, *after: tuple[int, Value]) -> Series:

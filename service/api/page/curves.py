@@ -62,9 +62,9 @@ class Chart(NamedTuple):
 
 def charts(manifest: Manifest, reference: Reference) -> list[Chart]:
     """ROC, calibration, lift and profit; none where all held-out leads ended alike, for then nothing is ranked."""
-    bins = sorted(reference.calibration, key=lambda each: -each.score)
-    converted = sum(each.converted for each in bins)
-    if not 0 < converted < sum(each.leads for each in bins):
+    bins = sorted(reference.calibration, key=lambda score_bin: -score_bin.score)
+    converted = sum(score_bin.converted for score_bin in bins)
+    if not 0 < converted < sum(score_bin.leads for score_bin in bins):
         return []
     contacted = min(reference.contacted / reference.leads, 1.0)
     return [
@@ -77,11 +77,11 @@ def charts(manifest: Manifest, reference: Reference) -> list[Chart]:
 
 def cumulated(bins: Sequence[ScoreBin]) -> list[tuple[float, float]]:
     """Share of the leads contacted and of the conversions reached, from the best bin on; starts with (0, 0)."""
-    leads, converted = sum(each.leads for each in bins), sum(each.converted for each in bins)
-    points, made, reached = [(0.0, 0.0)], 0, 0
-    for each in bins:
-        made, reached = made + each.leads, reached + each.converted
-        points.append((made / leads, reached / converted))
+    leads, converted = sum(score_bin.leads for score_bin in bins), sum(score_bin.converted for score_bin in bins)
+    points, contacted, reached = [(0.0, 0.0)], 0, 0
+    for score_bin in bins:
+        contacted, reached = contacted + score_bin.leads, reached + score_bin.converted
+        points.append((contacted / leads, reached / converted))
     return points
 
 
@@ -95,7 +95,7 @@ def at(points: Sequence[Point], x: float) -> float:
 
 def _roc(bins: Sequence[ScoreBin], contacted: float) -> Chart:
     gains = cumulated(bins)
-    rate = sum(each.converted for each in bins) / sum(each.leads for each in bins)
+    rate = sum(score_bin.converted for score_bin in bins) / sum(score_bin.leads for score_bin in bins)
     others = [(share - rate * reached) / (1 - rate) for share, reached in gains]
     points = [(other, reached) for other, (_, reached) in zip(others, gains, strict=True)]
     area = sum((x1 - x0) * (y0 + y1) / 2 for (x0, y0), (x1, y1) in itertools.pairwise(points))

@@ -78,7 +78,7 @@ def fields(bundle: Bundle) -> list[Field]:
     """The form's inputs, in the schema's order."""
     schema, columns = bundle.manifest.lead_schema, {each.name: each for each in bundle.reference.features}
     typical = typical_lead(schema, bundle.reference)
-    found = []
+    inputs = []
     for feature in schema.features:
         column, known = columns.get(feature.name), bundle.manifest.encoding.categories.get(feature.name)
         seen = [*(column.values if isinstance(column, Categories) else ()), *(known.columns if known else ())]
@@ -94,8 +94,8 @@ def fields(bundle: Bundle) -> list[Field]:
             else start
         )
         select = feature.kind == "boolean" or (feature.kind == "category" and 0 < len(values) <= SELECTABLE)
-        found.append(Field(feature.name, label(feature.name), feature.kind, text, sorted(values), select))
-    return found
+        inputs.append(Field(feature.name, label(feature.name), feature.kind, text, sorted(values), select))
+    return inputs
 
 
 def label(name: str) -> str:

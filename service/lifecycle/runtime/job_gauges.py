@@ -27,8 +27,8 @@ def publish(target: str, job: str, gauges: Sequence[Gauge], models: Storage) -> 
     """
     storage_failed: StorageError | None = None
     try:
-        said = {gauge.name for gauge in gauges}
-        gauges = [*gauges, *(gauge for gauge in _kept(models, job) if gauge.name not in said)]
+        names = {gauge.name for gauge in gauges}
+        gauges = [*gauges, *(gauge for gauge in _kept(models, job) if gauge.name not in names)]
         with contextlib.suppress(Conflict):  # another run of this very microsecond
             models.create(f"{PREFIX}{job}/{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.json", msgspec.json.encode(gauges))
     except StorageError as error:  # that the storage fails is the very thing to make known

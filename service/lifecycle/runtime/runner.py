@@ -64,28 +64,30 @@ Repair = Callable[[Storage, str], object]
 
 def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
     """The command line that all jobs of the loop have; a job adds its own options."""
-    made = argparse.ArgumentParser(
+    command_line = argparse.ArgumentParser(
         prog=f"python -m service.lifecycle.{name}",
         description=description,
         epilog=f"examples:\n{examples}\n{EXIT}\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--source", type=Path, required=True, metavar="FILE.toml", help="the lead source")
-    add_places(made, *OPTIONS)
-    add_metrics(made)
-    made.add_argument(
+    command_line.add_argument("--source", type=Path, required=True, metavar="FILE.toml", help="the lead source")
+    add_places(command_line, *OPTIONS)
+    add_metrics(command_line)
+    command_line.add_argument(
         "--maturity-days", type=float, metavar="DAYS", help="when an outcome is final (default: as the source says)"
     )
-    made.add_argument("--now", type=_time, metavar="TIME", help="work as if it were this time, ISO 8601 (default: now)")
-    return made
+    command_line.add_argument(
+        "--now", type=_time, metavar="TIME", help="work as if it were this time, ISO 8601 (default: now)"
+    )
+    return command_line
 
 
 def add_places(parser: argparse.ArgumentParser, *names: str, otherwise: str = "") -> None:
     """The options of OPTIONS with these names; `otherwise` says what holds where neither it nor the variable is set."""
     for name in names:
         variable, meaning = OPTIONS[name]
-        said = f"{meaning} (default: ${variable}{otherwise})"
-        parser.add_argument(f"--{name}", metavar="URL", default=os.environ.get(variable), help=said)
+        text = f"{meaning} (default: ${variable}{otherwise})"
+        parser.add_argument(f"--{name}", metavar="URL", default=os.environ.get(variable), help=text)
 
 
 def check_places(parser: argparse.ArgumentParser, options: argparse.Namespace, *names: str) -> None:
