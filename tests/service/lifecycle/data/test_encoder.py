@@ -20,6 +20,7 @@ from service.model import bundle
 from service.model.bundle import Bundle, Economics
 from service.model.schema import MAX_NUMBER
 from service.storage import Folder
+from tests.facts import states, stating
 from tests.service import forge
 
 Lead = dict[str, Any]
@@ -197,22 +198,20 @@ def check(served: Bundle, **columns: Any) -> list[str]:
 
 def test_missing_and_unknown_columns_are_said(served: Bundle) -> None:
     missing, unknown = check(served, lead_id=["1"], visits=[1], industry=["x"], note=["n"])
-    assert missing == (
-        "leads.csv: no column 'days.since contact', 'opted_in', 'region', which counts as missing in every lead"
-    )
-    assert unknown == "leads.csv: 'note' ignored, not the model's"
+    states(missing, "leads.csv", "no column", "'days.since contact', 'opted_in', 'region'", "missing")
+    states(unknown, "leads.csv", "'note'", "ignored")
 
 
 @pytest.mark.parametrize(
-    ("columns", "said"),
+    ("columns", "facts"),
     [
-        ({"lead_id": ["1"], "note": ["n"]}, "has none of the model's columns 'visits'"),
-        ({"visits": [1]}, "has no column 'lead_id' .* --id-column"),
-        ({"lead_id": ["1"], "visits": [True]}, "column 'visits': holds bool; the model takes a number"),
-        ({"lead_id": ["1"], "opted_in": [1]}, "column 'opted_in': holds int64; the model takes a boolean"),
-        ({"lead_id": ["1"], "industry": [["a"]]}, "column 'industry': holds list"),
+        ({"lead_id": ["1"], "note": ["n"]}, ["none", "'visits'"]),
+        ({"visits": [1]}, ["no column", "'lead_id'", "--id-column"]),
+        ({"lead_id": ["1"], "visits": [True]}, ["'visits'", "bool", "number"]),
+        ({"lead_id": ["1"], "opted_in": [1]}, ["'opted_in'", "int64", "boolean"]),
+        ({"lead_id": ["1"], "industry": [["a"]]}, ["'industry'", "list"]),
     ],
 )
-def test_a_file_whose_columns_do_not_fit_is_refused(served: Bundle, columns: Any, said: str) -> None:
-    with pytest.raises(SourceError, match=said):
+def test_a_file_whose_columns_do_not_fit_is_refused(served: Bundle, columns: Any, facts: list[str]) -> None:
+    with pytest.raises(SourceError, match=stating(*facts)):
         check(served, **columns)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.lifecycle.data.source import Source, SourceError, TrainingRecipe, load_source
+from tests.facts import states, stating
 
 EXAMPLES = Path(__file__).parents[4] / "service" / "examples"
 
@@ -62,7 +63,7 @@ def test_the_template_with_every_optional_key_uncommented_is_valid_but_for_the_s
     full = "\n".join(
         li[2:] if li.startswith("# ") and li[2:].startswith(keys) and ("=" in li or "[" in li) else li for li in lines
     )
-    with pytest.raises(SourceError, match=r"time_column: give it or rows_in_time_order, not both"):
+    with pytest.raises(SourceError, match=stating("time_column", "rows_in_time_order", "not both")):
         load_source(written(tmp_path, full))
     source = load_source(written(tmp_path, full.replace("rows_in_time_order = true", "")))
     assert source.kinds == {"postal_code": "category"}
@@ -86,73 +87,81 @@ def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
     monkeypatch.setenv("CRM_EXPORT", "/exports")
     assert source.location == "/exports/leads.csv"
     monkeypatch.delenv("CRM_EXPORT")
-    with pytest.raises(SourceError, match=r"environment variable CRM_EXPORT, which is not set.*export CRM_EXPORT="):
+    with pytest.raises(SourceError, match=stating("variable CRM_EXPORT", "not set", "export CRM_EXPORT=")):
         source.location  # noqa: B018
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("old", "new", "key", "facts"),
     [
-        ('metric = "profit"', 'metrc = "profit"', "metrc: unknown key; did you mean 'metric'?"),
-        ("contact_cost = 5", "contact_costs = 5", "economics.contact_costs: unknown key; did you mean 'contact_cost'?"),
-        ('metric = "profit"', 'metric = "gini"', "metric: Input should be 'precision', 'recall', 'f1'"),
-        ('metric = "profit"', "", "metric: missing"),
-        ('metric_reason = "A missed lead costs more than a call."', "", "metric_reason: missing; which errors"),
-        ('agreed_by = "Sales and finance"', "", "agreed_by: missing"),
-        ("agreed_on = 2025-01-31", "", "agreed_on: missing"),
-        ("agreed_on = 2025-01-31", "agreed_on = 9999-01-01", "agreed_on: lies in the future"),
-        ("agreed_on = 2025-01-31", "agreed_on = 'yesterday'", "agreed_on: Input should be a valid date"),
+        ('metric = "profit"', 'metrc = "profit"', "metrc", ["unknown", "'metric'"]),
+        ("contact_cost = 5", "contact_costs = 5", "economics.contact_costs", ["unknown", "'contact_cost'"]),
+        ('metric = "profit"', 'metric = "gini"', "metric", ["'precision'", "'recall'", "'f1'"]),
+        ('metric = "profit"', "", "metric", ["missing"]),
+        ('metric_reason = "A missed lead costs more than a call."', "", "metric_reason", ["missing", "errors"]),
+        ('agreed_by = "Sales and finance"', "", "agreed_by", ["missing"]),
+        ("agreed_on = 2025-01-31", "", "agreed_on", ["missing"]),
+        ("agreed_on = 2025-01-31", "agreed_on = 9999-01-01", "agreed_on", ["future"]),
+        ("agreed_on = 2025-01-31", "agreed_on = 'yesterday'", "agreed_on", ["valid date"]),
         (
             "contact_cost = 5",
             "contact_cost = 100",
-            "economics.contact_cost: 100 must be less than conversion_value (100)",
+            "economics.contact_cost",
+            ["100", "less", "conversion_value"],
         ),
-        ("contact_cost = 5", "contact_cost = -1", "economics.contact_cost: Input should be greater than or equal to 0"),
-        ("contact_cost = 5", 'contact_cost = "5"', "economics.contact_cost: Input should be a valid number"),
-        ("contact_cost = 5", "contact_cost = nan", "economics.contact_cost: Input should be"),
+        ("contact_cost = 5", "contact_cost = -1", "economics.contact_cost", ["greater", 0]),
+        ("contact_cost = 5", 'contact_cost = "5"', "economics.contact_cost", ["valid number"]),
+        ("contact_cost = 5", "contact_cost = nan", "economics.contact_cost", ["finite"]),
         (
             "contact_cost = 5",
             "contact_cost = 5\ncontacts_per_1000_leads = 1001",
-            "contacts_per_1000_leads: Input should be",
+            "economics.contacts_per_1000_leads",
+            ["less", "1000"],
         ),
-        ('leaks = ["contract_value"]', 'leaks = ["won"]', "target_column: 'won' is also listed under leaks"),
-        ('positive = "yes"', 'positive = "yes"\nid_column = "won"', "id_column: 'won' is already the"),
-        ('path = "leads.csv"', "", "path: give either path or [sample]"),
-        ("[economics]", "[sample]\nrows = 100\n[economics]", "path: give either path or [sample]"),
-        ('positive = "yes"', 'positive = "yes"\ntime_format = "%Y"', "time_format: needs a time_column"),
-        ("[economics]", "[kinds]\nwon = 'number'\n[economics]", "target_column: 'won' is no input"),
-        ("[economics]", "[kinds]\nage = 'integer'\n[economics]", "kinds.age: Input should be 'number', 'boolean' or"),
+        ('leaks = ["contract_value"]', 'leaks = ["won"]', "target_column", ["'won'", "leaks"]),
+        ('positive = "yes"', 'positive = "yes"\nid_column = "won"', "id_column", ["'won'", "already"]),
+        ('path = "leads.csv"', "", "path", ["either", "[sample]"]),
+        ("[economics]", "[sample]\nrows = 100\n[economics]", "path", ["either", "[sample]"]),
+        ('positive = "yes"', 'positive = "yes"\ntime_format = "%Y"', "time_format", ["time_column"]),
+        ("[economics]", "[kinds]\nwon = 'number'\n[economics]", "target_column", ["'won'", "no input"]),
+        ("[economics]", "[kinds]\nage = 'integer'\n[economics]", "kinds.age", ["'number'", "'boolean'"]),
         (
             "[economics]",
             "[recipe]\ncandidat = 'best'\n[economics]",
-            "recipe.candidat: unknown key; did you mean 'candidate'?",
+            "recipe.candidat",
+            ["unknown", "'candidate'"],
         ),
-        ("[economics]", "[recipe]\ncandidate = 'svm'\n[economics]", "recipe.candidate: Input should be"),
+        ("[economics]", "[recipe]\ncandidate = 'svm'\n[economics]", "recipe.candidate", ["'logistic_regression'"]),
         (
             "[economics]",
             "[recipe]\nhalf_life_leads = 9\n[economics]",
-            "recipe.half_life_leads: Input should be greater",
+            "recipe.half_life_leads",
+            ["greater", "100"],
         ),
         (
             "[economics]",
             "[recipe]\nhalf_life_leads = 4000\n[economics]",
-            "recipe.half_life_leads: needs a time order",
+            "recipe.half_life_leads",
+            ["time order"],
         ),
-        ('name = "crm"', 'name = "My CRM"', "name: String should match pattern"),
-        ('name = "crm"', "name = ", "is not valid TOML"),
+        ('name = "crm"', 'name = "My CRM"', "name", ["pattern"]),
+        ('name = "crm"', "name = ", "crm.toml", ["TOML"]),
     ],
 )
-def test_an_impossible_source_is_refused_by_file_and_key(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_an_impossible_source_is_refused_by_file_and_key(
+    tmp_path: Path, old: str, new: str, key: str, facts: list[str]
+) -> None:
     assert old in COMPLETE
     file = written(tmp_path, COMPLETE.replace(old, new))
     with pytest.raises(SourceError) as refused:
         load_source(file)
-    assert str(refused.value).startswith(f"{file}: ")
-    assert message in str(refused.value)
+    message = str(refused.value)
+    assert message.startswith(f"{file}: ")
+    states(message, f"{key}:", *facts)
 
 
 def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"nowhere\.toml: cannot be read: No such file"):
+    with pytest.raises(SourceError, match=stating("nowhere.toml", "No such file")):
         load_source(tmp_path / "nowhere.toml")
 
 
