@@ -11,6 +11,7 @@ from infra.kubernetes.rules import across, problems
 from infra.stacks.network import GOOGLE_APIS, HEALTH_CHECKS
 from infra.stacks.serving import objects
 from tests.conftest import HANG_S
+from tests.facts import states
 
 Objects = dict[str, Any]
 FOUND = objects(PROD, image="image", account="account")
@@ -33,68 +34,71 @@ def test_the_objects_of_every_environment_fit_together(env: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "facts"),
     [
         # selectors meet labels
-        (lambda o: o["service"]["spec"]["selector"].update(app="x"), "Service scoring: selects"),
-        (lambda o: o["deployment"]["spec"]["template"]["metadata"].update(labels={"a": "b"}), "Deployment scoring"),
-        (lambda o: o["poddisruptionbudget"]["spec"]["selector"]["matchLabels"].update(a="b"), "PodDisruptionBudget"),
-        (lambda o: o["podmonitoring"]["spec"].update(selector={"matchLabels": {"a": "b"}}), "PodMonitoring scoring: s"),
-        (lambda o: o["networkpolicy"]["spec"].update(podSelector={"matchLabels": {"a": "b"}}), "NetworkPolicy scoring"),
-        (lambda o: pod(o)["topologySpreadConstraints"][0].update(labelSelector={"matchLabels": {"a": "b"}}), "spreads"),
-        (lambda o: pod(o).pop("topologySpreadConstraints"), "may be in one zone"),
+        (lambda o: o["service"]["spec"]["selector"].update(app="x"), ["Service scoring", "selects"]),
+        (lambda o: o["deployment"]["spec"]["template"]["metadata"].update(labels={"a": "b"}), ["Deployment scoring"]),
+        (lambda o: o["poddisruptionbudget"]["spec"]["selector"]["matchLabels"].update(a="b"), ["PodDisruptionBudget"]),
+        (lambda o: o["podmonitoring"]["spec"].update(selector={"matchLabels": {"a": "b"}}),
+         ["PodMonitoring", "selects"]),
+        (lambda o: o["networkpolicy"]["spec"].update(podSelector={"matchLabels": {"a": "b"}}),
+         ["NetworkPolicy", "selects"]),
+        (lambda o: pod(o)["topologySpreadConstraints"][0].update(labelSelector={"matchLabels": {"a": "b"}}),
+         ["spreads"]),
+        (lambda o: pod(o).pop("topologySpreadConstraints"), ["one zone"]),
         # ports meet
-        (lambda o: o["service"]["spec"]["ports"][0].update(targetPort="web"), "goes to port web"),
-        (lambda o: pod(o)["containers"][0]["ports"][0].update(containerPort=80), "NetworkPolicy scoring: goes"),
-        (lambda o: pod(o)["containers"][0]["readinessProbe"]["httpGet"].update(port=81), "goes to port 81"),
-        (lambda o: o["podmonitoring"]["spec"]["endpoints"][0].update(port="web"), "PodMonitoring scoring: goes"),
-        (lambda o: o["service"]["spec"]["ports"][0].update(port=80), "exposes port 8080, which it does not have"),
+        (lambda o: o["service"]["spec"]["ports"][0].update(targetPort="web"), ["port web"]),
+        (lambda o: pod(o)["containers"][0]["ports"][0].update(containerPort=80), ["NetworkPolicy scoring", "goes"]),
+        (lambda o: pod(o)["containers"][0]["readinessProbe"]["httpGet"].update(port=81), ["port 81"]),
+        (lambda o: o["podmonitoring"]["spec"]["endpoints"][0].update(port="web"), ["PodMonitoring scoring", "goes"]),
+        (lambda o: o["service"]["spec"]["ports"][0].update(port=80), ["exposes", "port 8080"]),
         (
             lambda o: o["service"]["metadata"]["annotations"].update(
                 {"cloud.google.com/neg": '{"exposed_ports": {"8080": {"name": "Lead Scoring"}}}'}
             ),
-            "endpoint group has no legal name",
+            ["endpoint group", "legal name"],
         ),
         # legal names, one namespace
-        (lambda o: o["service"]["metadata"].update(name="Scoring_1"), "Service Scoring_1: is no legal name"),
-        (lambda o: o["service"]["metadata"].update(name="s" * 64), "is no legal name"),
-        (lambda o: o["service"]["metadata"].update(namespace="default"), "is in default"),
-        (lambda o: o["service"]["metadata"]["labels"].update(a="b c"), "no legal value of a label"),
-        (lambda o: o.pop("namespace"), "0 Namespaces"),
-        (lambda o: o.pop("deployment"), "0 Deployments"),
-        (lambda o: o.pop("serviceaccount"), "runs as scoring, which is not among the objects"),
+        (lambda o: o["service"]["metadata"].update(name="Scoring_1"), ["Service Scoring_1", "legal name"]),
+        (lambda o: o["service"]["metadata"].update(name="s" * 64), ["s" * 64, "legal name"]),
+        (lambda o: o["service"]["metadata"].update(namespace="default"), ["is in default"]),
+        (lambda o: o["service"]["metadata"]["labels"].update(a="b c"), ["legal value", "label"]),
+        (lambda o: o.pop("namespace"), ["0 Namespaces"]),
+        (lambda o: o.pop("deployment"), ["0 Deployments"]),
+        (lambda o: o.pop("serviceaccount"), ["runs as scoring"]),
         # scale and room
-        (lambda o: o["horizontalpodautoscaler"]["spec"]["scaleTargetRef"].update(name="x"), "scales Deployment x"),
-        (lambda o: o["horizontalpodautoscaler"]["spec"].update(minReplicas=99), "more than its most"),
-        (lambda o: o["deployment"]["spec"].update(replicas=3), "which is the autoscaler's"),
-        (lambda o: o["deployment"]["spec"]["strategy"].update(rollingUpdate={"maxSurge": 0}), "takes pods away"),
-        (lambda o: o["deployment"]["spec"].update(strategy={"type": "Recreate"}), "takes pods away"),
-        (lambda o: o["poddisruptionbudget"]["spec"].update(maxUnavailable=0), "of 3 pods none may be drained"),
-        (lambda o: o["poddisruptionbudget"]["spec"].update(minAvailable=3), "of 3 pods none may be drained"),
-        (lambda o: o["resourcequota"]["spec"]["hard"].update(pods="12"), "too little for 13 pods"),
-        (lambda o: o["resourcequota"]["spec"]["hard"].update({"limits.memory": "12Gi"}), "12Gi of limits.memory"),
-        (lambda o: o["resourcequota"]["spec"]["hard"].update({"limits.cpu": "some"}), "'some' of limits.cpu"),
+        (lambda o: o["horizontalpodautoscaler"]["spec"]["scaleTargetRef"].update(name="x"), ["scales Deployment x"]),
+        (lambda o: o["horizontalpodautoscaler"]["spec"].update(minReplicas=99), ["more than its most"]),
+        (lambda o: o["deployment"]["spec"].update(replicas=3), ["autoscaler's"]),
+        (lambda o: o["deployment"]["spec"]["strategy"].update(rollingUpdate={"maxSurge": 0}), ["takes pods away"]),
+        (lambda o: o["deployment"]["spec"].update(strategy={"type": "Recreate"}), ["takes pods away"]),
+        (lambda o: o["poddisruptionbudget"]["spec"].update(maxUnavailable=0), ["3 pods", "drained"]),
+        (lambda o: o["poddisruptionbudget"]["spec"].update(minAvailable=3), ["3 pods", "drained"]),
+        (lambda o: o["resourcequota"]["spec"]["hard"].update(pods="12"), ["13 pods"]),
+        (lambda o: o["resourcequota"]["spec"]["hard"].update({"limits.memory": "12Gi"}), ["12Gi of limits.memory"]),
+        (lambda o: o["resourcequota"]["spec"]["hard"].update({"limits.cpu": "some"}), ["'some' of limits.cpu"]),
         # walls
-        (lambda o: o["namespace"]["metadata"].pop("labels"), "does not enforce the restricted standard"),
-        (lambda o: o.pop("networkpolicy_default"), "no NetworkPolicy denies by default"),
-        (lambda o: o["networkpolicy_default"]["spec"].update(policyTypes=["Ingress"]), "denies by default"),
-        (lambda o: o["networkpolicy"]["spec"]["ingress"][0].pop("from"), "names not both"),
-        (lambda o: o["networkpolicy"]["spec"]["egress"][0].pop("ports"), "names not both"),
+        (lambda o: o["namespace"]["metadata"].pop("labels"), ["restricted standard"]),
+        (lambda o: o.pop("networkpolicy_default"), ["no NetworkPolicy", "default"]),
+        (lambda o: o["networkpolicy_default"]["spec"].update(policyTypes=["Ingress"]), ["no NetworkPolicy", "default"]),
+        (lambda o: o["networkpolicy"]["spec"]["ingress"][0].pop("from"), ["names not both"]),
+        (lambda o: o["networkpolicy"]["spec"]["egress"][0].pop("ports"), ["names not both"]),
         (lambda o: o["networkpolicy"]["spec"]["egress"].append(
-            {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 443}]}), "is to everybody"),
+            {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 443}]}), ["is to everybody"]),
         # the pods are asked too
-        (lambda o: pod(o).update(hostPID=True), "Deployment scoring: hostPID"),
+        (lambda o: pod(o).update(hostPID=True), ["Deployment scoring", "hostPID"]),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_together_is_named(change: Callable[[Objects], Any], says: str) -> None:
-    assert any(says in problem for problem in found(change)), found(change)
+def test_what_does_not_fit_together_is_named(change: Callable[[Objects], Any], facts: list[str]) -> None:
+    states(found(change), *facts)
 
 
 def test_an_object_that_no_cluster_takes_is_reported_before_the_rules_look() -> None:
     wrong = {"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "x"}}
     (one, other) = problems([wrong])
-    assert "no kind Thing in example.com/v1" in one
-    assert "no kind Thing in example.com/v1" in other
+    states(one, "no kind Thing", "example.com/v1")
+    states(other, "no kind Thing", "example.com/v1")
 
 
 def openings(direction: str, peers: str) -> set[tuple[str, int, str]]:
@@ -131,11 +135,12 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 def test_the_command_says_what_it_judged() -> None:
     done = run("dev")
-    assert (done.returncode, done.stdout) == (0, "dev: 10 objects, Kubernetes 1.33 to 1.37: 0 wrong\n"), done.stderr
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1), done.stderr
+    states(done.stdout, "dev", "10 objects", "1.33", "1.37", "0 wrong")
 
 
 @pytest.mark.slow
 def test_the_command_tells_wrong_use_from_failure() -> None:
     done = run("nowhere")
     assert done.returncode == 2
-    assert "choose from dev, staging, prod" in done.stderr
+    states(done.stderr, "dev, staging, prod")
