@@ -16,6 +16,7 @@ from monitoring.proof import promtool
 from monitoring.proof.cases import MINUTE, Case, Firing, counter, gauge
 from monitoring.proof.decoys import among_others, decoys, selectors, takes
 from monitoring.proof.scenarios import cases
+from tests.facts import stating
 
 ALERTS = catalogue.alerts()
 CASES = cases(ALERTS)
@@ -86,7 +87,7 @@ def test_every_alert_has_a_case_that_fires_it_and_two_that_do_not(alert: Alert) 
 
 def test_a_case_about_an_unknown_alert_is_refused() -> None:
     case = Case(story="it breaks", series=(), lasts=5, fires={"Typo": Firing(after=0, until=5)})
-    with pytest.raises(ValueError, match="no alert is called Typo"):
+    with pytest.raises(ValueError, match=stating("no alert", "Typo")):
         case.watched(ALERTS)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from infra.policies.plan import UNKNOWN, Plan, PlanError, read
+from tests.facts import stating
 
 
 def written(folder: Path, *changes: dict[str, Any], configured: tuple[dict[str, Any], ...] = ()) -> Plan:
@@ -70,5 +71,5 @@ def test_what_is_destroyed_and_what_is_only_read_is_not_judged(tmp_path: Path) -
 def test_a_file_that_is_no_plan_is_refused(text: str, tmp_path: Path) -> None:
     file = tmp_path / "dev-storage.json"
     file.write_text(text)
-    with pytest.raises(PlanError, match=r"dev-storage\.json is not the plan of a stack"):
+    with pytest.raises(PlanError, match=stating("dev-storage.json", "plan")):
         read(file)

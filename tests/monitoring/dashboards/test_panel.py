@@ -9,6 +9,7 @@ from monitoring.alerts import Alert
 from monitoring.dashboards import ELSEWHERE, dashboards
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Threshold, placed
 from monitoring.promql.conditions import conditions, normal
+from tests.facts import stating
 
 ALERTS = catalogue.alerts()
 PANELS = {panel.title: panel for dashboard in dashboards() for panel in dashboard.panels}
@@ -55,11 +56,11 @@ def test_a_line_keeps_the_legend_that_its_panel_gives_it() -> None:
 
 
 def test_an_alert_whose_panel_is_nowhere_is_refused() -> None:
-    with pytest.raises(ValueError, match="no dashboard has a panel 'Gone', which shows SpoolHalfFull"):
+    with pytest.raises(ValueError, match=stating("no dashboard", "'Gone'", "SpoolHalfFull")):
         placed([Dashboard("d", "D", "", ())], [replace(SPOOL, panel="Gone")], {})
 
 
 def test_two_panels_of_one_name_are_refused() -> None:
     twice = [Dashboard("d", "D", "", (Panel("Spool"), Panel("Spool")))]
-    with pytest.raises(ValueError, match="two panels are called Spool"):
+    with pytest.raises(ValueError, match=stating("two panels", "Spool")):
         placed(twice, [SPOOL], {})

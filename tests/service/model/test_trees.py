@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from service.model import trees
 from service.model.trees import NODE, Matrix, Trees
+from tests.facts import stating
 
 NUMBERS, GROUPS, WIDTH = 2, [[2, 3], [4, 5, 6]], 7
 VALUES = [-1e300, -1.0, -0.0, 0.0, 0.1, 0.5, 1.0, math.nextafter(1.0, 2.0), 7.0, 1e300]
@@ -88,7 +89,7 @@ def test_the_largest_margins_give_probabilities() -> None:
 
 
 def test_trees_of_other_columns_are_refused() -> None:
-    with pytest.raises(ValueError, match="columns that a matrix 7 wide lacks"):
+    with pytest.raises(ValueError, match=stating("columns", "matrix 7 wide")):
         Trees(trees.dump(stump(feature=7), 0, -1, 0), NUMBERS, GROUPS, WIDTH)
 
 

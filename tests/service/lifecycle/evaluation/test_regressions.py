@@ -2,6 +2,7 @@ import numpy as np
 
 from service.history import Estimate
 from service.lifecycle.evaluation.regressions import against_benchmark, against_earlier, beyond_noise
+from tests.facts import states
 
 
 def around(value: float, error: float) -> Estimate:
@@ -17,10 +18,9 @@ def test_chance_alone_is_reported_in_one_of_twenty_evaluations() -> None:
 def test_better_and_worse_are_told_apart_by_figure() -> None:
     now = {"roc_auc": around(0.7, 0.01), "brier": around(0.2, 0.001), "f1": around(0.5, 0.1)}
     changes = against_benchmark(now, {"roc_auc": 0.8, "brier": 0.1, "f1": 0.6, "recall": 1.0}, 1000, 4000)
-    assert changes == [
-        "roc auc is worse than at training, beyond noise: 0.7000, it was 0.8000",
-        "brier is worse than at training, beyond noise: 0.2000, it was 0.1000",
-    ]
+    ranking, calibration = changes
+    states(ranking, "roc auc", "worse", "training", "0.7000", "0.8000")
+    states(calibration, "brier", "worse", "training", "0.2000", "0.1000")
     assert "better" in against_benchmark(now, {"brier": 0.3}, 1000, 4000)[0]
 
 
