@@ -11,6 +11,7 @@ from infra.operations import images
 from infra.rehearsal import real
 from infra.rehearsal.steps import StackError
 from infra.rehearsal.terraform import Terraform
+from tests.facts import stating
 from tests.infra.conftest import Stacks, stack
 
 DIGEST = f"sha256:{'ab' * 32}"
@@ -48,7 +49,7 @@ def test_releases_are_of_environments_that_exist() -> None:
 def test_a_real_plan_refuses_a_stack_with_an_image_that_nobody_released(engine: Terraform, tmp_path: Path) -> None:
     image = releases.image(DEV, "mlflow-server", {})
     other = stack(resource={"google_cloud_run_v2_service": {"s": {"template": {"containers": {"image": image}}}}})
-    with pytest.raises(StackError, match=r"releases.toml names no digest of mlflow-server") as failed:
+    with pytest.raises(StackError, match=stating("releases.toml", "no digest", "mlflow-server")) as failed:
         real.plan([other], engine, folder=tmp_path, environ={})
     assert "scripts/deploy ENV --build" in (real.remedy(failed.value.said) or "")
     assert list(tmp_path.iterdir()) == []

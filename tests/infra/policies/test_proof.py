@@ -8,6 +8,7 @@ from infra.policies.policy import POLICIES, Policy
 from infra.policies.proof import ProofError, bring_in
 from infra.policies.risks import RISKS, Risk, RiskError, read
 from infra.rehearsal.terraform import Terraform
+from tests.facts import stating
 from tests.infra.conftest import Stacks
 
 
@@ -47,7 +48,7 @@ def test_a_risk_is_refused_by_a_check_that_exists() -> None:
 
 def test_a_risk_that_the_stack_no_longer_has_a_line_for_is_not_proven_silently(stacks: Stacks) -> None:
     bucket = "google_storage_bucket.models"
-    with pytest.raises(ProofError, match="there is no stack warehouse"):
+    with pytest.raises(ProofError, match=stating("no stack", "warehouse")):
         bring_in(stacks("prod"), [Risk("r", "warehouse", bucket, "force_destroy", True, "c")])
     with pytest.raises(ProofError, match=r"nothing at google_storage_bucket\.gone force_destroy"):
         bring_in(stacks("prod"), [Risk("r", "storage", "google_storage_bucket.gone", "force_destroy", True, "c")])

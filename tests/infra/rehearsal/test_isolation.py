@@ -5,6 +5,7 @@ import pytest
 from infra.rehearsal import isolation
 from infra.rehearsal.isolation import BackendError
 from infra.rehearsal.server import REATTACH
+from tests.facts import stating
 from tests.infra.conftest import Stacks, stack
 
 
@@ -22,13 +23,13 @@ def test_every_state_that_a_stack_writes_or_reads_becomes_a_local_file(stacks: S
 def test_a_stack_without_a_gcs_backend_is_refused(backend: dict[str, object], tmp_path: Path) -> None:
     config = stack().config
     config["terraform"]["backend"] = backend
-    with pytest.raises(BackendError, match="every stack needs one, gcs"):
+    with pytest.raises(BackendError, match=stating("every stack", "gcs")):
         isolation.local(config, tmp_path)
 
 
 def test_a_stack_that_reads_some_other_state_is_refused(tmp_path: Path) -> None:
     other = stack(data={"terraform_remote_state": {"other": {"backend": "http", "config": {"address": "x"}}}})
-    with pytest.raises(BackendError, match="reads a state from a http backend"):
+    with pytest.raises(BackendError, match=stating("state", "http backend")):
         isolation.local(other.config, tmp_path)
 
 

@@ -25,6 +25,7 @@ from service.lifecycle.data.source import SourceError
 from service.records import PredictionRecord
 from service.storage import Conflict, Folder, Opened, Storage, StorageError, open_storage
 from tests.conftest import HANG_S
+from tests.facts import stating
 
 GONE = Search(frozenset({"b"}))
 CSV = b'lead_id,note\r\na,1\r\nb,2\r\n"c","x\ny, b"\r\nbb,3\r\n'
@@ -308,7 +309,7 @@ def test_a_null_id_is_not_a_lead_called_none(tmp_path: Path) -> None:
 def test_a_file_in_another_encoding_is_searched_for_ascii_ids_and_refused_for_others(tmp_path: Path) -> None:
     storage, data = Folder(tmp_path), "Größe,lead_id\n1,Jürgen\n2,b\n".encode("cp1252")
     storage.create("x.csv", data)
-    with pytest.raises(SourceError, match="row 2: the id is not UTF-8"):
+    with pytest.raises(SourceError, match=stating("row 2", "id", "UTF-8")):
         forget.forget_in(storage, "x.csv", Search(frozenset({"Jürgen"})))
     assert forget.forget_in(storage, "x.csv", GONE) is not None
     assert content(storage, "x.csv") == data.removesuffix(b"2,b\n")

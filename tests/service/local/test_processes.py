@@ -11,6 +11,7 @@ import pytest
 
 from service.local import processes
 from service.local.processes import Processes, ProgramEnded, free, port_problem
+from tests.facts import states, stating
 
 SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 # A program with a child of its own; both ignore SIGTERM.
@@ -132,7 +133,7 @@ except Stopped as stopped:
 def test_a_program_that_ends_by_itself_is_named_with_its_last_words(tmp_path: Path) -> None:
     with Processes(tmp_path) as started:
         started.start("brief", [sys.executable, "-c", "print('out of luck'); raise SystemExit(3)"], {})
-        with pytest.raises(ProgramEnded, match=r"(?s)brief ended with exit code 3.*brief\.log.*out of luck"):
+        with pytest.raises(ProgramEnded, match=stating("brief", "exit code 3", "brief.log", "out of luck")):
             started.watch()
 
 
@@ -146,12 +147,12 @@ def test_waiting_for_an_address_ends_when_the_program_does(tmp_path: Path) -> No
 def test_a_program_run_to_its_end_must_succeed(tmp_path: Path) -> None:
     with Processes(tmp_path) as started:
         started.run("good", [sys.executable, "-c", ""])
-        with pytest.raises(ProgramEnded, match="bad ended with exit code 4"):
+        with pytest.raises(ProgramEnded, match=stating("bad", "exit code 4")):
             started.run("bad", [sys.executable, "-c", "raise SystemExit(4)"])
 
 
 def test_a_taken_port_and_an_impossible_one_are_told_apart() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert port_problem(taken.getsockname()[1]) == "is taken by another program"
-    assert port_problem(99_999) == "is no port number"
+        states(port_problem(taken.getsockname()[1]) or "", "taken")
+    states(port_problem(99_999) or "", "no port number")
     assert port_problem(free()) is None

@@ -12,6 +12,7 @@ import pytest
 from service.local import scheduler
 from service.local.scheduler import SCHEDULE, Clock, Scheduler, commands, main, merged, serve
 from tests.conftest import HANG_S, free_port
+from tests.facts import states
 
 MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)  # a Sunday
 HOUR = timedelta(hours=1)
@@ -69,7 +70,7 @@ def test_a_job_that_still_runs_is_not_started_again(tmp_path: Path) -> None:
     world = World(tmp_path, "import time; time.sleep(60)")
     for hours in (5, 5 + 24):
         world.scheduler.tick(MIDNIGHT + hours * HOUR)
-    assert "evaluate was due at 2026-03-02 05:00 and is still running: left out" in world.said
+    states(world.said, "evaluate", "2026-03-02 05:00", "still running", "left out")
     assert world.said.count("evaluate starts") == 1
     world.scheduler.stop()
 
@@ -79,9 +80,10 @@ def test_a_job_that_fails_is_named_with_what_it_said_last_and_runs_again(tmp_pat
     for hours in (5, 29):
         world.scheduler.tick(MIDNIGHT + hours * HOUR)
         world.until_idle(MIDNIGHT + hours * HOUR)
-    assert [line.partition(" after")[0] for line in world.said if "evaluate ended" in line] == [
-        "evaluate ended with exit code 1"
-    ] * 2
+    ended = [line for line in world.said if "evaluate ended" in line]
+    assert len(ended) == 2
+    for line in ended:
+        states(line, "exit code 1")
     assert world.said[1].endswith(": no outcomes")
 
 

@@ -13,6 +13,7 @@ from service.lifecycle.promotion.lease import Lease, hold
 from service.lifecycle.runtime.runner import JobFailed
 from service.storage import Conflict, Folder, Storage, StorageError, open_storage
 from tests.conftest import HANG_S
+from tests.facts import states, stating
 
 KEY = "leases/retrain.json"
 
@@ -82,7 +83,7 @@ def test_a_lease_is_renewed_while_its_holder_works_and_given_back_after(models: 
 
         clock.sleeping = meanwhile
         with (
-            pytest.raises(JobFailed, match=r"is at work: it holds .*leases/retrain\.json; try later"),
+            pytest.raises(JobFailed, match=stating("at work", "leases/retrain.json", "later")),
             hold(models, "retrain", seconds=seconds),
         ):
             pass
@@ -99,7 +100,8 @@ def test_the_lease_of_a_dead_holder_is_taken_over_once_it_has_run_out(models: St
     told: list[str] = []
     with hold(models, "retrain", told.append, seconds=60) as lease:
         lease.check()
-    assert told == ["waiting up to 20 s for the lease of dead:1"]
+    assert len(told) == 1
+    states(told, "waiting", "20 s", "lease", "dead:1")
     assert clock.now == began + 20
 
 
@@ -107,7 +109,7 @@ def test_a_holder_that_was_replaced_finds_out_and_leaves_the_new_one_alone(model
     with hold(models, "retrain", seconds=0.1) as lease:
         held_by(models, "thief:1", clock.now + 60)
         lease._renewing.join(HANG_S)  # on this clock the lease does not run out: only the conflict ends the renewing
-        with pytest.raises(JobFailed, match="somebody else holds it; nothing was changed"):
+        with pytest.raises(JobFailed, match=stating("somebody else", "nothing was changed")):
             lease.check()
     stored = models.read(KEY)
     assert stored is not None

@@ -7,6 +7,7 @@ from google.api_core.retry import retry_base, retry_unary
 
 from service.lifecycle.runtime import cloud_monitoring
 from service.lifecycle.runtime.gauges import Gauge, PublishFailed
+from tests.facts import stating
 from tests.service.lifecycle.monitoring import Monitoring
 
 TARGET = "projects/p-1/locations/europe-west3"
@@ -94,7 +95,7 @@ def test_what_passes_is_tried_again(code: grpc.StatusCode, monitoring: Monitorin
 )
 def test_what_stays_refused_is_said(code: str, attempts: int, monitoring: Monitoring) -> None:
     monitoring.refusals = [grpc.StatusCode[code]] * 1000
-    with pytest.raises(PublishFailed, match=r"did not take 1 figures of evaluate .*kept.*next run"):
+    with pytest.raises(PublishFailed, match=stating("1 figures", "evaluate", "kept", "next run")):
         cloud_monitoring.write(TARGET, "evaluate", [AUC])
     assert monitoring.requests == []
     assert len(monitoring.attempts) >= attempts
