@@ -16,6 +16,7 @@ from mlflow.tracking import MlflowClient
 from service import tracking_auth
 from service.tracking import TrackingError, tracked_run
 from service.tracking_auth import Identity, IdentityError, Signature, identify_to
+from tests.facts import stating
 from tests.service import google_double
 from tests.service.google_double import Front, Google, certificate, private_pem, serving
 
@@ -97,7 +98,7 @@ def test_a_token_that_lives_long_is_asked_for_once(google: Google) -> None:
 def test_a_failure_names_its_cause_and_nothing_is_sent_unsigned(google: Google, front: Front) -> None:
     google.broken = True
     with (
-        pytest.raises(TrackingError, match=f"no identity token for {front.url}: .*the account was deleted"),
+        pytest.raises(TrackingError, match=stating("no identity token", front.url, "the account was deleted")),
         tracked_run(front.url, "identity", {}),
     ):
         pass
@@ -166,7 +167,7 @@ def test_a_service_accounts_file_is_enough(nowhere: Google, monkeypatch: pytest.
 
 
 def test_a_persons_own_login_is_enough(nowhere: Google, tmp_path: Path) -> None:
-    with pytest.raises(IdentityError, match=r"no service account, no metadata server, no gcloud on PATH"):
+    with pytest.raises(IdentityError, match=stating("service account", "metadata server", "gcloud", "PATH")):
         Identity("https://mlflow.example.com").token()
 
     gcloud = tmp_path / "gcloud"
@@ -178,5 +179,5 @@ def test_a_persons_own_login_is_enough(nowhere: Google, tmp_path: Path) -> None:
     assert Identity("https://mlflow.example.com").token() == token
 
     gcloud.write_text('#!/bin/sh\necho "ERROR: you do not have an active account" >&2\nexit 1\n')
-    with pytest.raises(IdentityError, match="ERROR: you do not have an active account; gcloud auth login"):
+    with pytest.raises(IdentityError, match=stating("you do not have an active account", "gcloud auth login")):
         Identity("https://mlflow.example.com").token()

@@ -13,6 +13,7 @@ from infra.rehearsal.server import REATTACH, serve
 from infra.rehearsal.steps import silent
 from infra.rehearsal.synthesis import Stack
 from infra.rehearsal.terraform import Terraform
+from tests.facts import states
 from tests.infra.conftest import stack
 
 DATABASE, ACCOUNT = "google_sql_database_instance", "google_service_account"
@@ -87,7 +88,7 @@ def test_what_is_named_with_a_reason_goes_with_all_the_rest_the_last_stack_first
     assert destroy.run([FIRST, SECOND], allowed, folder=tmp_path / "d", environ=environ) == 0
     assert addresses(engine, tmp_path / "d", environ) == set()
     said = capsys.readouterr().out
-    assert f"allowed (the environment is given up): {NAME}" in said
+    states(said.splitlines(), "allowed", "the environment is given up", NAME)
     steps = [line.split()[:2] for line in said.splitlines() if "destroy " in line and line.startswith("  ")]
     assert steps == [["second", "destroy"], ["first", "destroy"]]
 
@@ -97,7 +98,7 @@ def test_an_override_for_what_is_not_deployed_is_refused(
 ) -> None:
     allowed = {NAME: "the environment is given up"}
     assert destroy.run([FIRST, SECOND], allowed, folder=tmp_path / "d", environ=environ) == 1
-    assert "names what needs no override" in capsys.readouterr().err
+    states(capsys.readouterr().err, "no override", NAME)
 
 
 def test_stand_ins_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,7 +106,7 @@ def test_stand_ins_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     with pytest.raises(SystemExit) as ended:
         destroy.main(["dev"])
     assert ended.value.code == 1
-    assert "would not use the real providers" in capsys.readouterr().err
+    states(capsys.readouterr().err, "real providers")
 
 
 def test_an_override_without_a_reason_is_wrong_use() -> None:

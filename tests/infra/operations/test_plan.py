@@ -13,6 +13,7 @@ from infra.environments import ENVIRONMENTS
 from infra.operations import plan as command
 from infra.rehearsal import report
 from infra.rehearsal.synthesis import synthesize
+from tests.facts import states
 from tests.infra.conftest import PLANTED_KEY
 
 ROOT = Path(__file__).parents[3]
@@ -79,7 +80,7 @@ def test_a_failing_real_plan_is_no_rehearsal(
     assert out.startswith("Real plan of dev")
     assert "Rehearsal" not in out
     assert "dev-foundation: init failed" in err
-    assert "What to do: Log in: `gcloud auth application-default login`" in err
+    states(err, "gcloud auth application-default login")
     assert not (tmp_path / ".platform" / "plans").exists()
 
 
@@ -102,7 +103,8 @@ def test_a_bad_value_in_the_environments_is_named_and_no_stack_is_planned(tmp_pa
     environments.write_text(environments.read_text().replace("pages=True", 'pages="yes"'))
     done = run("prod", folder=tmp_path)
     assert done.returncode == 1
-    assert done.stderr == "infra/environments.py: pages: Input should be a valid boolean (got 'yes')\n"
+    assert done.stderr.count("\n") == 1
+    states(done.stderr, "infra/environments.py", "pages:", "boolean", "'yes'")
 
 
 def test_the_script_is_the_command() -> None:
@@ -131,5 +133,6 @@ def test_a_rehearsal_that_is_interrupted_stops_at_once_and_leaves_nothing(tmp_pa
         assert list(tmp_path.iterdir())
         running.send_signal(signal.SIGINT)
         _, err = running.communicate(timeout=30)
-    assert (running.returncode, err) == (1, "stopped: nothing has been changed\n")
+    assert (running.returncode, err.count("\n")) == (1, 1)
+    states(err, "stopped", "nothing")
     assert list(tmp_path.iterdir()) == []

@@ -14,6 +14,7 @@ from infra.rehearsal.server import REATTACH, serve
 from infra.rehearsal.steps import StackError
 from infra.rehearsal.synthesis import Stack
 from infra.rehearsal.terraform import Terraform
+from tests.facts import states, stating
 from tests.infra.conftest import PLANTED_KEY, Stacks, planned, stack
 
 UNREACHABLE = 'provider_installation {\n  network_mirror {\n    url = "https://127.0.0.1:9/"\n  }\n}\n'
@@ -73,7 +74,7 @@ def test_without_the_real_providers_a_real_plan_fails_though_stand_ins_are_runni
         pytest.raises(StackError, match="Failed to query available provider packages") as failed,
     ):
         real.plan([bucket], engine, folder=tmp_path / "real", environ=reaching)
-    assert "allow it, or name a mirror in TF_CLI_CONFIG_FILE" in (real.remedy(str(failed.value)) or "")
+    states(real.remedy(str(failed.value)) or "", "mirror", "TF_CLI_CONFIG_FILE")
 
 
 def test_a_real_plan_reads_the_remote_state_and_leaves_no_secret(
@@ -98,7 +99,7 @@ def test_a_missing_variable_is_named_with_its_remedy(
     engine: Terraform, reaching: dict[str, str], tmp_path: Path
 ) -> None:
     keeper = of_terraform_itself(variable={"key": {"type": "string", "sensitive": True}})
-    with pytest.raises(StackError, match='variable "key" is not set') as failed:
+    with pytest.raises(StackError, match=stating('variable "key"', "not set")) as failed:
         real.plan([keeper], engine, folder=tmp_path, environ=reaching)
     assert "Set TF_VAR_<variable>" in (real.remedy(str(failed.value)) or "")
 

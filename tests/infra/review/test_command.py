@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.facts import states
+
 ROOT = Path(__file__).parents[3]
 BUCKETS = ("models", "leads", "predictions", "artifacts", "access_logs")
 
@@ -43,7 +45,7 @@ def test_a_change_that_would_replace_buckets_is_refused_and_each_is_named(reposi
     assert done.returncode == 1, done.stdout
     for name in BUCKETS:
         bucket = f"dev-storage/google_storage_bucket.{name}"
-        assert f"REFUSED: {bucket} would be replaced, for a change of location" in done.stderr
+        states(done.stderr.splitlines(), "REFUSED", bucket, "replaced", "location")
     assert "--allow 'STACK/ADDRESS=REASON'" in done.stderr
     sheet = (repository / ".platform" / "plans" / "dev-change" / "sheet.md").read_text()
     assert "- dev-storage: replace `google_storage_bucket.leads`" in sheet
@@ -54,7 +56,7 @@ def test_overrides_with_a_name_and_a_reason_let_it_pass_and_are_shown(repository
     allow = [f"--allow=dev-storage/google_storage_bucket.{name}=no data in DEV yet" for name in BUCKETS]
     done = run(repository, "--against", "HEAD", *allow)
     assert done.returncode == 0, done.stderr
-    assert "allowed (no data in DEV yet): dev-storage/google_storage_bucket.leads" in done.stderr
+    states(done.stderr.splitlines(), "allowed", "no data in DEV yet", "dev-storage/google_storage_bucket.leads")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from infra.rehearsal.steps import StackError, silent
 from infra.rehearsal.synthesis import Stack
 from infra.rehearsal.terraform import Terraform
 from infra.review import guard
+from tests.facts import states, stating
 from tests.infra.conftest import Stacks, stack
 
 BUCKET, DATABASE, ACCOUNT = "google_storage_bucket", "google_sql_database_instance", "google_service_account"
@@ -44,35 +45,36 @@ def head(type_name: str, name: str, **values: Any) -> Stack:
 
 
 @pytest.mark.parametrize(
-    ("type_name", "values", "says"),
+    ("type_name", "values", "facts"),
     [
-        (BUCKET, {}, ["would be destroyed"]),
-        (BUCKET, {"location": "US"}, ["would be replaced, for a change of location"]),
+        (BUCKET, {}, [["destroyed"]]),
+        (BUCKET, {"location": "US"}, [["would be replaced", "location"]]),
         (BUCKET, {"storage_class": "NEARLINE"}, []),
         (
             DATABASE,
             {"settings": {"tier": "db-f1-micro", "disk_size": 10, "disk_autoresize": False, "time_zone": "UTC"}},
-            ["may be replaced: check with --real what a change of settings.time_zone does"],
+            [["may be replaced", "--real", "settings.time_zone"]],
         ),
         (DATABASE, {"settings": {"tier": "db-custom-2-7680", "disk_size": 10, "disk_autoresize": False}}, []),
         (DATABASE, {"settings": {"tier": "db-f1-micro", "disk_size": 20, "disk_autoresize": False}}, []),
         (
             DATABASE,
             {"settings": {"tier": "db-f1-micro", "disk_size": 5, "disk_autoresize": False}},
-            ["would be replaced, for a change of settings"],
+            [["would be replaced", "settings"]],
         ),
-        (DATABASE, {"deletion_protection": False}, ["would lose its protection: deletion_protection is lifted"]),
+        (DATABASE, {"deletion_protection": False}, [["protection", "deletion_protection"]]),
         (ACCOUNT, {}, []),
         (ACCOUNT, {"account_id": "another"}, []),
     ],
 )
 def test_what_a_change_would_do_to_a_stateful_resource_is_found(
-    type_name: str, values: dict[str, Any], says: list[str], engine: Terraform
+    type_name: str, values: dict[str, Any], facts: list[list[str]], engine: Terraform
 ) -> None:
     name = {BUCKET: "b", DATABASE: "d", ACCOUNT: "a"}[type_name]
     planned = rehearse.rehearse_change([BASE], [head(type_name, name, **values)], engine)
     found = guard.findings(planned)
-    assert [finding.says for finding in found] == says
+    for finding, each in zip(found, facts, strict=True):
+        states(finding.says, *each)
     assert all(finding.name == f"s/{type_name}.{name}" for finding in found)
 
 
@@ -85,7 +87,7 @@ def test_what_terraform_would_only_forget_is_found_too(engine: Terraform) -> Non
     forgotten = head(BUCKET, "b")
     forgotten.config["removed"] = [{"from": f"{BUCKET}.b", "lifecycle": {"destroy": False}}]
     (finding,) = guard.findings(rehearse.rehearse_change([BASE], [forgotten], engine))
-    assert finding.says == "would be forgotten: nothing manages it any more"
+    states(finding.says, "forgotten")
 
 
 def test_a_new_stack_and_an_unchanged_one_lose_nothing(engine: Terraform) -> None:
@@ -173,5 +175,5 @@ def test_an_override_without_a_name_or_a_reason_is_none(text: str) -> None:
 
 
 def test_an_override_for_nothing_is_refused() -> None:
-    with pytest.raises(guard.OverrideError, match=r"names what needs no override: s/b\.b"):
+    with pytest.raises(guard.OverrideError, match=stating("no override", "s/b.b")):
         guard.refused([guard.Finding("s/a.a", "would be destroyed")], {"s/b.b": "copied elsewhere"})

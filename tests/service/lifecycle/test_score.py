@@ -10,6 +10,7 @@ from pyarrow import parquet
 from service.lifecycle import score
 from service.lifecycle.runtime.runner import JobFailed
 from service.storage import Folder
+from tests.facts import states
 from tests.service import forge
 
 LEADS = "lead_id,visits,region\nb,7,north\na,1,south\n"
@@ -45,7 +46,7 @@ def test_rows_that_were_set_aside_are_told_and_kept(
 ) -> None:
     assert run(models, tmp_path, LEADS + "c,many,\n") == 0
     said = capsys.readouterr().out
-    assert "row 4, visits: 'many' is no number" in said
+    states(said.splitlines(), "row 4", "visits", "'many'", "number")
     assert "2 scored" in said
     aside = tmp_path / "scores.csv.quarantine.jsonl.gz"
     assert json.loads(gzip.decompress(aside.read_bytes()))["lead_id"] == "c"
@@ -82,9 +83,9 @@ def test_a_file_or_model_that_is_not_there_is_a_failure(
 ) -> None:
     options = ["--out", str(tmp_path / "scores.csv"), "--models"]
     assert score.main([str(tmp_path / "none.csv"), *options, models]) == 1
-    assert "there is no such file" in capsys.readouterr().err
+    states(capsys.readouterr().err, "none.csv", "no such file")
     assert run(str(tmp_path / "no-models"), tmp_path, LEADS) == 1
-    assert "no model is served from there" in capsys.readouterr().err
+    states(capsys.readouterr().err, "no-models", "no model")
 
 
 def test_the_only_platform_is_found_and_of_several_one_must_be_named(tmp_path: Path) -> None:

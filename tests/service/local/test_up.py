@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from service.local.processes import free
+from tests.facts import states
 
 ROOT = Path(__file__).parents[3]
 SMALL = """
@@ -167,7 +168,7 @@ def first(folder: Path) -> Iterator[Up]:
 def test_leads_are_trained_on_recorded_published_served_and_scored(first: Up) -> None:
     text = first.text()
     assert "contract_value: left out" in text
-    assert "The best 10 of 300 held-out leads" in text
+    states(text.splitlines(), "10", 300, "held-out")
     assert len(re.findall(r"│ L-\d+ │", text)) == 10
     assert re.search(rf"Up in \d+ s\n  page      http://127\.0\.0\.1:{first.port}/\n", text)
     assert f"http://127.0.0.1:{first.port}/docs" in text
@@ -198,8 +199,7 @@ def test_a_second_start_on_the_same_folder_is_refused_and_the_first_is_named(fir
     with Up(folder, folder / "small.toml") as second:
         assert second.ended() == 1
         said = second.text()
-    assert f"another scripts/up is at work in {folder / 'small'}" in said
-    assert f"process {first.process.pid}, http://127.0.0.1:{first.port}/" in said
+    states(said, "scripts/up", folder / "small", f"process {first.process.pid}", f"http://127.0.0.1:{first.port}/")
     assert first.get("/v1/model")
 
 
@@ -217,7 +217,7 @@ def test_closing_the_terminal_stops_all_that_a_second_start_without_training_sta
         first.ctrl_c()
     with Up(folder, folder / "small.toml", terminal=True) as second:
         text = second.wait_until_up()
-        assert "was trained on these very leads" in text
+        states(text, "trained", "these very leads")
         assert "fitting" not in text
         assert len(second.running()) > 3
         assert second.close_terminal() == 0
@@ -298,7 +298,8 @@ def test_a_taken_port_is_named_before_any_work(tmp_path: Path) -> None:
             [ROOT / "scripts/up", "--port", port, "--folder", tmp_path], capture_output=True, text=True, check=False
         )
     assert ended.returncode == 1
-    assert re.search(rf"port {port} is taken by another program; give another one: --port \d+", ended.stderr)
+    states(ended.stderr, f"port {port}", "taken")
+    assert re.search(r"--port \d+", ended.stderr)
     assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["up.lock"]
 
 

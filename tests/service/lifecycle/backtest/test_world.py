@@ -17,6 +17,7 @@ from service.lifecycle.training.onnx_export import as_received
 from service.model import bundle
 from service.model.schema import Value
 from service.storage import Folder
+from tests.facts import stating
 from tests.service.forge import SCHEMA, release, rows
 
 EXAMPLES = Path(__file__).parents[4] / "service" / "examples"
@@ -87,12 +88,12 @@ def _inputs(count: int) -> list[dict[str, Value]]:
 
 
 def test_too_few_leads_are_refused_with_the_number_that_is_needed(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"1,000 leads; a replay from row 800 in blocks of 100 needs 1,100"):
+    with pytest.raises(SourceError, match=stating("1,000 leads", "row 800", "blocks of 100", "1,100")):
         build(sample(), tmp_path, 800, 100)
 
 
 def test_a_block_with_outcomes_of_one_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"block \d+, rows .* all have the same outcome.*--block"):
+    with pytest.raises(SourceError, match=stating("block", "rows", "same outcome", "--block")):
         build(sample(), tmp_path, 400, 5)
 
 

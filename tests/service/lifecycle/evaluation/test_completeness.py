@@ -14,6 +14,7 @@ from service.lifecycle.evaluation.completeness import Completeness, check, incre
 from service.lifecycle.evaluation.scored import read_scored
 from service.lifecycle.runtime.runner import JobFailed
 from service.storage import open_storage
+from tests.facts import stating
 from tests.service import forge
 from tests.service.api.server import Server
 from tests.service.lifecycle.records import NOON
@@ -131,9 +132,9 @@ def test_what_is_no_counter_is_named(api: Api, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(JobFailed, match="give http"):
         check("file:///etc/passwd", NOON, NOON + HOUR, lambda *_: 0)
     monkeypatch.setattr(api, "answer", lambda *_: {"data": {"resultType": "vector", "result": []}})
-    with pytest.raises(JobFailed, match="is no Prometheus query API"):
+    with pytest.raises(JobFailed, match=stating("Prometheus query API")):
         check(api.url, NOON, NOON + HOUR, lambda *_: 0)
-    with pytest.raises(JobFailed, match="not in Prometheus' text format"):
+    with pytest.raises(JobFailed, match=stating("Prometheus' text format")):
         check(f"{api.url}/metrics", NOON, NOON + HOUR, lambda *_: 0)
 
 
