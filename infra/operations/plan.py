@@ -38,7 +38,7 @@ examples:
   scripts/plan dev           rehearse DEV: no cloud, no credentials, no registry
   scripts/plan prod          rehearse PROD
   scripts/plan prod --real   plan PROD on Google Cloud (credentials needed; changes nothing)
-  scripts/plan prod --inventory        and write its inventories and the lock on its addresses anew
+  scripts/plan prod --inventory        and write its inventory and the lock on its addresses anew
   scripts/plan prod --against main     what your commits change in what main has deployed
   scripts/plan prod --against main --sheet   and write what a reviewer reads in a pull request
   scripts/plan prod --against main --allow 'prod-storage/google_storage_bucket.leads=moved to the EU, data copied'
@@ -85,6 +85,10 @@ def main(arguments: list[str]) -> int:
         return 1
 
     folder = _report(options, stacks, planned, engine, console)
+    if options.inventory:
+        inventory.write(planned, env, list(ENVIRONMENTS))
+        addresses.write(stacks, options.env)
+        console.print("Inventories: infra/inventories/")
     console.print(f"Order of deployment: {', '.join(stack.name for stack in stacks)}", soft_wrap=True)
     console.print(f"{len(planned)} stacks in {time.monotonic() - start:.1f} s")
     findings = [*guard.findings(planned, certain=options.real), *guard.unprotected(stacks)]
@@ -111,7 +115,7 @@ def _parse(arguments: Sequence[str], environments: Sequence[str]) -> tuple[argpa
     parser.add_argument(
         "--readable", action="store_true", help="with --real: leave out the stacks whose state holds a secret"
     )
-    parser.add_argument("--inventory", action="store_true", help="write infra/inventories/ENV anew")
+    parser.add_argument("--inventory", action="store_true", help="write its inventory in infra/inventories anew")
     parser.add_argument("--sheet", action="store_true", help="write the review sheet, Markdown for a pull request")
     parser.add_argument("--against", metavar="REF", help="the commit that is deployed: plan what changes")
     parser.add_argument(
@@ -162,7 +166,7 @@ def _report(
     engine: Terraform,
     console: Console,
 ) -> Path:
-    """Show the plans and write them, and the inventories where they are asked for; return the plans' folder."""
+    """Show the plans and write them; return their folder."""
     report.show(console, planned)
     title = f"{_kind(options)} of {options.env}, Terraform {engine.version}"
     placeholders = releases.notice(stack.config for stack in stacks)
@@ -172,11 +176,6 @@ def _report(
     if limits:
         console.print(f"[yellow]{escape(limits)}[/]", highlight=False)
     console.print(f"Report and plans: {written.parent.relative_to(ROOT)}/")
-    if options.inventory:
-        inventories = ROOT / "infra" / "inventories"
-        inventory.write(planned, options.env, inventories)
-        addresses.write(stacks, options.env, inventories)
-        console.print(f"Inventories: infra/inventories/{options.env}/")
     return folder
 
 

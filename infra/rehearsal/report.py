@@ -2,10 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
@@ -39,147 +38,128 @@ def examples(data_sources: Iterable[str]) -> str:
 
 LATER = "(known after apply)"
 
-# The values that decide whether a plan is right, for the types in use; others show their name.
-MATTERS: dict[str, dict[str, str]] = {
-    "google_artifact_registry_repository": {
-        "repository": "repository_id",
-        "immutable tags": "docker_config.*.immutable_tags",
-        "scanning": "vulnerability_scanning_config.*.enablement_config",
-    },
-    "google_monitoring_alert_policy": {
-        "severity": "severity",
-        "tells": "notification_channels",
-        "after": "conditions.*.condition_prometheus_query_language.*.duration",
-        "query": "conditions.*.condition_prometheus_query_language.*.query",
-    },
-    "google_monitoring_dashboard": {},  # a page of JSON each, made of the alerts; monitoring/dashboards shows them
-    "google_monitoring_notification_channel": {"type": "type", "enabled": "enabled", "labels": "labels"},
-    "google_project_iam_member": {"role": "role", "to": "member", "if": "condition.*.expression"},
-    "google_project_service": {"service": "service", "disabled on destroy": "disable_on_destroy"},
-    "google_service_account": {"account": "account_id"},
-    "google_storage_bucket": {
-        "name": "name",
-        "location": "location",
-        "public access prevention": "public_access_prevention",
-        "uniform access": "uniform_bucket_level_access",
-        "versioning": "versioning.*.enabled",
-        "soft delete, seconds": "soft_delete_policy.*.retention_duration_seconds",
-        "lifecycle": "lifecycle_rule.*",
-        "access log": "logging.*.log_bucket",
-    },
-    "google_storage_bucket_iam_member": {
-        "bucket": "bucket",
-        "role": "role",
-        "to": "member",
-        "if": "condition.*.expression",
-    },
-    "google_certificate_manager_certificate": {"name": "name", "domains": "managed.*.domains"},
-    "google_certificate_manager_dns_authorization": {"domain": "domain"},
-    "google_cloud_run_v2_job": {
-        "name": "name",
-        "image": "template.*.template.*.containers.*.image",
-        "runs": "template.*.template.*.containers.*.args",
-        "as": "template.*.template.*.service_account",
-        "tasks": "template.*.task_count",
-        "at once": "template.*.parallelism",
-        "time limit": "template.*.template.*.timeout",
-        "retries": "template.*.template.*.max_retries",
-        "egress": "template.*.template.*.vpc_access.*.egress",
-    },
-    "google_cloud_run_v2_job_iam_member": {"job": "name", "role": "role", "to": "member"},
-    "google_cloud_scheduler_job": {
-        "name": "name",
-        "schedule": "schedule",
-        "time zone": "time_zone",
-        "paused": "paused",
-        "calls": "http_target.*.uri",
-    },
-    "google_compute_backend_service": {
-        "name": "name",
-        "IAP": "iap.*.enabled",
-        "Cloud Armor": "security_policy",
-        "groups": "backend.*.group",
-        "answers within, seconds": "timeout_sec",
-        "drains for, seconds": "connection_draining_timeout_sec",
-        "logged share": "log_config.*.sample_rate",
-    },
-    "google_compute_global_forwarding_rule": {"port": "port_range", "scheme": "load_balancing_scheme", "to": "target"},
-    "google_compute_health_check": {"asks": "http_health_check.*.request_path", "every, seconds": "check_interval_sec"},
-    "google_compute_security_policy": {"name": "name", "rules": "rule.*"},
-    "google_compute_ssl_policy": {"profile": "profile", "at least": "min_tls_version"},
-    "google_compute_url_map": {
-        "name": "name",
-        "hosts": "host_rule.*.hosts",
-        "else to": "default_service",
-        "paths": "path_matcher.*.path_rule.*.paths",
-        "redirects to HTTPS": "default_url_redirect.*.https_redirect",
-    },
-    "google_iam_workload_identity_pool_provider": {
-        "issuer": "oidc.*.issuer_uri",
-        "if": "attribute_condition",
-        "disabled": "disabled",
-    },
-    "google_iap_web_backend_service_iam_member": {
-        "backend": "web_backend_service",
-        "role": "role",
-        "to": "member",
-        "if": "condition.*.expression",
-    },
-    "google_monitoring_uptime_check_config": {
-        "name": "display_name",
-        "host": "monitored_resource.*.labels.host",
-        "path": "http_check.*.path",
-        "every": "period",
-        "verifies TLS": "http_check.*.validate_ssl",
-    },
-    "google_cloud_run_v2_service": {
-        "name": "name",
-        "ingress": "ingress",
-        "open to all": "invoker_iam_disabled",
-        "image": "template.*.containers.*.image",
-        "as": "template.*.service_account",
-        "instances": "template.*.scaling.*",
-        "at once": "template.*.max_instance_request_concurrency",
-        "size": "template.*.containers.*.resources.*.limits",
-        "is told": "template.*.containers.*.env.*.name",
-        "egress": "template.*.vpc_access.*.egress",
-        "tags": "template.*.vpc_access.*.network_interfaces.*.tags",
-        "key": "template.*.encryption_key",
-        "admission": "binary_authorization.*.use_default",
-    },
-    "google_sql_database_instance": {
-        "name": "name",
-        "version": "database_version",
-        "size": "settings.*.tier",
-        "availability": "settings.*.availability_type",
-        "deletion protection": "deletion_protection",
-        "deletion protection of its own": "settings.*.deletion_protection_enabled",
-        "public address": "settings.*.ip_configuration.*.ipv4_enabled",
-        "network": "settings.*.ip_configuration.*.private_network",
-        "TLS": "settings.*.ip_configuration.*.ssl_mode",
-        "backups": "settings.*.backup_configuration.*.enabled",
-        "backups kept": "settings.*.backup_configuration.*.backup_retention_settings.*.retained_backups",
-        "to any moment": "settings.*.backup_configuration.*.point_in_time_recovery_enabled",
-        "of days": "settings.*.backup_configuration.*.transaction_log_retention_days",
-        "flags": "settings.*.database_flags.*",
-        "key": "encryption_key_name",
-    },
-    "google_service_account_iam_member": {"on": "service_account_id", "role": "role", "to": "member"},
-    "kubernetes_config_map_v1": {"namespace": "metadata.*.namespace", "name": "metadata.*.name"},
-    "kubernetes_manifest": {
-        "kind": "manifest.kind",
-        "namespace": "manifest.metadata.namespace",
-        "name": "manifest.metadata.name",
-        "annotations": "manifest.metadata.annotations",
-        "least": "manifest.spec.minReplicas",
-        "most": "manifest.spec.maxReplicas",
-        "image": "manifest.spec.template.spec.containers.*.image",
-        "resources": "manifest.spec.template.spec.containers.*.resources",
-        "variables": "manifest.spec.template.spec.containers.*.env.*",
-        "quota": "manifest.spec.hard",
-        "ingress": "manifest.spec.ingress.*",
-        "egress": "manifest.spec.egress.*",
-    },
+# The arguments that decide whether a plan is right, for the types in use; `*` is each element of a list. Resources of
+# other types show their name.
+MATTERS: dict[str, tuple[str, ...]] = {
+    "google_artifact_registry_repository": (
+        "repository_id",
+        "docker_config.*.immutable_tags",
+        "vulnerability_scanning_config.*.enablement_config",
+    ),
+    "google_monitoring_alert_policy": (
+        "severity",
+        "notification_channels",
+        "conditions.*.condition_prometheus_query_language.*.duration",
+        "conditions.*.condition_prometheus_query_language.*.query",
+    ),
+    "google_monitoring_dashboard": (),  # a page of JSON each, made of the alerts; monitoring/dashboards shows them
+    "google_monitoring_notification_channel": ("type", "enabled", "labels"),
+    "google_project_iam_member": ("role", "member", "condition.*.expression"),
+    "google_project_service": ("service", "disable_on_destroy"),
+    "google_service_account": ("account_id",),
+    "google_storage_bucket": (
+        "name",
+        "location",
+        "public_access_prevention",
+        "uniform_bucket_level_access",
+        "versioning.*.enabled",
+        "soft_delete_policy.*.retention_duration_seconds",
+        "lifecycle_rule.*",
+        "logging.*.log_bucket",
+    ),
+    "google_storage_bucket_iam_member": ("bucket", "role", "member", "condition.*.expression"),
+    "google_certificate_manager_certificate": ("name", "managed.*.domains"),
+    "google_certificate_manager_dns_authorization": ("domain",),
+    "google_cloud_run_v2_job": (
+        "name",
+        "template.*.template.*.containers.*.image",
+        "template.*.template.*.containers.*.args",
+        "template.*.template.*.service_account",
+        "template.*.task_count",
+        "template.*.parallelism",
+        "template.*.template.*.timeout",
+        "template.*.template.*.max_retries",
+        "template.*.template.*.vpc_access.*.egress",
+    ),
+    "google_cloud_run_v2_job_iam_member": ("name", "role", "member"),
+    "google_cloud_scheduler_job": ("name", "schedule", "time_zone", "paused", "http_target.*.uri"),
+    "google_compute_backend_service": (
+        "name",
+        "iap.*.enabled",
+        "security_policy",
+        "backend.*.group",
+        "timeout_sec",
+        "connection_draining_timeout_sec",
+        "log_config.*.sample_rate",
+    ),
+    "google_compute_global_forwarding_rule": ("port_range", "load_balancing_scheme", "target"),
+    "google_compute_health_check": ("http_health_check.*.request_path", "check_interval_sec"),
+    "google_compute_security_policy": ("name", "rule.*"),
+    "google_compute_ssl_policy": ("profile", "min_tls_version"),
+    "google_compute_url_map": (
+        "name",
+        "host_rule.*.hosts",
+        "default_service",
+        "path_matcher.*.path_rule.*.paths",
+        "default_url_redirect.*.https_redirect",
+    ),
+    "google_iam_workload_identity_pool_provider": ("oidc.*.issuer_uri", "attribute_condition", "disabled"),
+    "google_iap_web_backend_service_iam_member": ("web_backend_service", "role", "member", "condition.*.expression"),
+    "google_monitoring_uptime_check_config": (
+        "display_name",
+        "monitored_resource.*.labels.host",
+        "http_check.*.path",
+        "period",
+        "http_check.*.validate_ssl",
+    ),
+    "google_cloud_run_v2_service": (
+        "name",
+        "ingress",
+        "invoker_iam_disabled",
+        "template.*.containers.*.image",
+        "template.*.service_account",
+        "template.*.scaling.*",
+        "template.*.max_instance_request_concurrency",
+        "template.*.containers.*.resources.*.limits",
+        "template.*.containers.*.env.*.name",
+        "template.*.vpc_access.*.egress",
+        "template.*.vpc_access.*.network_interfaces.*.tags",
+        "template.*.encryption_key",
+        "binary_authorization.*.use_default",
+    ),
+    "google_sql_database_instance": (
+        "name",
+        "database_version",
+        "settings.*.tier",
+        "settings.*.availability_type",
+        "deletion_protection",
+        "settings.*.deletion_protection_enabled",
+        "settings.*.ip_configuration.*.ipv4_enabled",
+        "settings.*.ip_configuration.*.private_network",
+        "settings.*.ip_configuration.*.ssl_mode",
+        "settings.*.backup_configuration.*.enabled",
+        "settings.*.backup_configuration.*.backup_retention_settings.*.retained_backups",
+        "settings.*.backup_configuration.*.point_in_time_recovery_enabled",
+        "settings.*.backup_configuration.*.transaction_log_retention_days",
+        "settings.*.database_flags.*",
+        "encryption_key_name",
+    ),
+    "google_service_account_iam_member": ("service_account_id", "role", "member"),
+    "kubernetes_config_map_v1": ("metadata.*.namespace", "metadata.*.name"),
+    "kubernetes_manifest": (
+        "manifest.kind",
+        "manifest.metadata.namespace",
+        "manifest.metadata.name",
+        "manifest.metadata.annotations",
+        "manifest.spec.minReplicas",
+        "manifest.spec.maxReplicas",
+        "manifest.spec.template.spec.containers.*.image",
+        "manifest.spec.template.spec.containers.*.resources",
+        "manifest.spec.template.spec.containers.*.env.*",
+        "manifest.spec.hard",
+        "manifest.spec.ingress.*",
+        "manifest.spec.egress.*",
+    ),
 }
 
 _VERBS = {
@@ -267,20 +247,24 @@ def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|").replace("`", "'")
 
 
-def values(
-    plan: Plan, resource: dict[str, Any], otherwise: Mapping[str, str] = MappingProxyType({"name": "name"})
-) -> Iterator[tuple[str, str]]:
-    """The values that matter of a resource of the plan, or those `otherwise`, for a type not in `MATTERS`."""
+def values(plan: Plan, resource: dict[str, Any], otherwise: Iterable[str] = ("name",)) -> Iterator[tuple[str, str]]:
+    """The arguments that matter of a resource of the plan, or those `otherwise`, for a type not in `MATTERS`."""
     change = resource["change"]
     after, unknown = change.get("after") or change.get("before") or {}, change.get("after_unknown") or {}
-    for name, path in MATTERS.get(resource["type"], otherwise).items():
+    for path in MATTERS.get(resource["type"], otherwise):
         steps = path.split(".")
+        name = argument(path)
         if any(map(_holds, at(unknown, steps))):
             references = expressions(plan, resource["address"]).get(steps[0], {})
             named = references.get("references", []) if isinstance(references, dict) else []
             yield name, f"from {named[0]}" if named else LATER
         elif found := list(at(after, steps)):
             yield name, "; ".join(map(_text, found))
+
+
+def argument(path: str) -> str:
+    """The path of an argument as it is shown: `settings.*.tier` is `settings.tier`."""
+    return path.replace(".*", "")
 
 
 def expressions(plan: Plan, address: str) -> dict[str, Any]:

@@ -58,4 +58,4 @@ def _locked(env: str, folder: Path) -> set[Address]:
 
 
 def _file(env: str, folder: Path) -> Path:
-    return folder / env / "addresses.txt"
+    return folder / f"{env}.addresses.txt"

@@ -1,74 +1,92 @@
-"""A stack's plan as a short file that diffs well: types, counts and the values that matter.
+"""What the plans of an environment set, as committed files that diff well: a base, and each environment's difference.
 
-The files are committed, one for each stack of each environment, and compared by a test: whatever changes in the
-cloud shows in the diff of the change that causes it.
+`base/<stack>.md` is the inventory of the last environment in `infra/environments.py`; `<env>.md` is what another one
+has instead. Both together are its whole inventory, so writing one environment's needs no plan of the others. A test
+compares the files with the plans: whatever changes in the cloud shows in the diff of the change that causes it.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from infra.environment import Environment
 from infra.rehearsal import report
 from infra.rehearsal.masking import Plan
 from infra.rehearsal.steps import Planned
+from infra.review import placeholders
+from infra.review.difference import Inventory, apply, difference
+from infra.review.listing import parse, parse_stack, render, render_stack
 
 FOLDER = Path(__file__).parents[1] / "inventories"
 
-_WIDTH = 120
+_HEAD = "What differs from `base/`, with this environment's values.\n"
+_SAME = "\nNothing: `base/` is this environment's inventory.\n"
 _MADE_UP = re.compile(r"rehearsed-[0-9a-f]{12}")
-# Of types that nobody has chosen values for everything is shown that the code sets, except what is only for readers.
+# Arguments for readers only, which are not shown of types without an entry in `report.MATTERS`.
 _WORDS = {"description", "display_name", "labels", "user_labels", "resource_labels", "project"}
 
 
-def text(planned: Planned) -> str:
-    """The inventory of one stack."""
-    resources = sorted(planned.plan.get("resource_changes", []), key=lambda r: str(r["address"]))
-    managed = [resource for resource in resources if resource["mode"] == "managed"]
-    types = Counter(resource["type"] for resource in managed)
-    lines = [f"# {planned.stack}", "", f"{len(managed)} resources of {len(types)} types."]
-    for type_name, count in sorted(types.items()):
-        lines += ["", f"## {type_name}: {count}", ""]
-        for resource in managed:
-            if resource["type"] == type_name:
-                lines += _entry(resource["name"], [*values(planned.plan, resource)])
-    return "\n".join(lines) + "\n"
+def of(planned: Sequence[Planned], env: Environment) -> Inventory:
+    """The whole inventory of an environment, with placeholders for what only names it."""
+    hide = placeholders.hider(env)
+    stacks = {
+        each.stack.removeprefix(f"{env.id}-"): {
+            resource["address"]: {name: hide(value) for name, value in _values(each.plan, resource)}
+            for resource in each.plan.get("resource_changes", [])
+            if resource["mode"] == "managed"
+        }
+        for each in planned
+    }
+    named = {"placeholders": {"environment.fields": placeholders.fields(env)}}
+    return {stack: entries for stack, entries in {**named, **stacks}.items() if entries}
 
 
-def _entry(name: str, shown: list[str]) -> list[str]:
-    """In one line if it fits, else a line for each value, and for each element of a long list."""
-    line = f"- {name}: {', '.join(shown)}" if shown else f"- {name}"
-    if len(line) <= _WIDTH:
-        return [line]
-    long = [value.replace("; ", "\n    - ") if len(value) > _WIDTH else value for value in shown]
-    return [f"- {name}", *(f"  - {value}" for value in long)]
-
-
-def values(plan: Plan, resource: dict[str, Any]) -> Iterator[str]:
-    """Each value that matters with its name, as the plan has it; what the cloud decides is `(computed)`."""
+def _values(plan: Plan, resource: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each argument that matters; what the cloud decides is `(computed)` within a value and left out as a whole."""
     arguments = report.expressions(plan, resource["address"])
-    otherwise = {name.replace("_", " "): name for name in sorted(arguments) if name not in _WORDS}
-    for name, value in report.values(plan, resource, otherwise):
-        if value == report.LATER:  # the cloud decides, the code does not
-            continue
-        yield f"{name} {_MADE_UP.sub('(computed)', ' '.join(value.split()))}"
+    for name, value in report.values(plan, resource, [name for name in arguments if name not in _WORDS]):
+        if value != report.LATER:
+            yield name, _MADE_UP.sub("(computed)", " ".join(value.split()))
 
 
-def write(planned: Sequence[Planned], env: str, folder: Path = FOLDER) -> list[Path]:
-    """Write the inventories of an environment, and take away those of stacks that are gone."""
-    files = {folder / env / f"{each.stack.removeprefix(f'{env}-')}.md": text(each) for each in planned}
-    (folder / env).mkdir(parents=True, exist_ok=True)
-    for old in (folder / env).glob("*.md"):
-        if old not in files:
-            old.unlink()
-    for file, content in files.items():
+def files(planned: Sequence[Planned], env: Environment, order: Sequence[str], folder: Path = FOLDER) -> dict[Path, str]:
+    """What the files are to be, given one environment's plans and, for the others, what the files say.
+
+    `order` has the ids of all environments; the last one that has an inventory is the base.
+    """
+    known = {**_read(folder), env.id: of(planned, env)}
+    ids = [id for id in order if id in known]
+    base = known[ids[-1]]
+    return {
+        **{folder / "base" / f"{stack}.md": render_stack(stack, entries) for stack, entries in base.items()},
+        **{folder / f"{id}.md": f"# {id}\n\n{_HEAD}{render(difference(base, known[id])) or _SAME}" for id in ids},
+    }
+
+
+def _read(folder: Path) -> dict[str, Inventory]:
+    """The committed inventories by the environment's id."""
+    base = {file.stem: parse_stack(file.read_text()) for file in (folder / "base").glob("*.md")}
+    return {file.stem: apply(base, parse(file.read_text())) for file in folder.glob("*.md")}
+
+
+def write(planned: Sequence[Planned], env: Environment, order: Sequence[str], folder: Path = FOLDER) -> None:
+    """Write the files, and delete those of stacks and environments that are gone."""
+    contents = files(planned, env, order, folder)
+    (folder / "base").mkdir(parents=True, exist_ok=True)
+    for old in _committed(folder) - contents.keys():
+        old.unlink()
+    for file, content in contents.items():
         file.write_text(content)
-    return sorted(files)
 
 
-def stale(planned: Sequence[Planned], env: str, folder: Path = FOLDER) -> list[str]:
-    """The stacks whose committed inventory is not that of the plan."""
-    now = {each.stack.removeprefix(f"{env}-"): text(each) for each in planned}
-    then = {file.stem: file.read_text() for file in (folder / env).glob("*.md")}
-    return sorted(stack for stack in now.keys() | then.keys() if now.get(stack) != then.get(stack))
+def stale(planned: Sequence[Planned], env: Environment, order: Sequence[str], folder: Path = FOLDER) -> list[str]:
+    """The files that are not what `write` would make of them."""
+    contents = files(planned, env, order, folder)
+    committed = {file: file.read_text() for file in _committed(folder)}
+    found = (file for file in contents.keys() | committed.keys() if contents.get(file) != committed.get(file))
+    return sorted(str(file.relative_to(folder)) for file in found)
+
+
+def _committed(folder: Path) -> set[Path]:
+    return {*folder.glob("*.md"), *folder.glob("base/*.md")}

@@ -35,11 +35,11 @@ def test_a_reviewer_sees_what_is_added_and_the_values_that_matter(rehearsed: Reh
         r"prod-storage: \d+ to add \(.*\b5 google_storage_bucket, \d+ google_storage_bucket_iam_member", text
     )
     for line in (
-        "public access prevention enforced",
+        "public_access_prevention enforced",
         "action type Delete, condition age 379, with_state LIVE",
-        "to serviceAccount:acme-leads-prod-scoring@acme-leads-prod.iam.gserviceaccount.com",
-        "tells from google_monitoring_notification_channel.pagerduty.name",
-        'if resource.name == "projects/_/buckets/acme-leads-prod-models/objects/champion.json"',
+        "member serviceAccount:acme-leads-prod-scoring@acme-leads-prod.iam.gserviceaccount.com",
+        "notification_channels from google_monitoring_notification_channel.pagerduty.name",
+        'condition.expression resource.name == "projects/_/buckets/acme-leads-prod-models/objects/champion.json"',
         "sum(increase(leadscoring_requests_total",
     ):
         assert line in text
