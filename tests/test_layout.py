@@ -68,6 +68,13 @@ LAYERS = {
 }
 # Public classes of one name, and why.
 SAME_NAME: dict[str, str] = {}
+MAX_LINES, MAX_DEPTH = 60, 4
+LONG = {  # Functions of more lines, and why.
+    "infra/stacks/cluster.py: __init__": "most of it are the arguments of one resource",
+    "infra/stacks/tracking.py: __init__": "most of it are the arguments of one resource",
+}
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 
 
 class Module(NamedTuple):
@@ -178,6 +185,36 @@ def test_the_product_imports_nothing_from_its_tests() -> None:
 def test_no_folder_holds_more_than_24_modules() -> None:
     folders = Counter(str(Path(path).parent) for path in NAMES.values())
     assert {folder: count for folder, count in folders.items() if count > 24} == {}
+
+
+def depth(node: ast.AST, inside: int = 0) -> int:
+    """How many blocks the innermost statement is in; an `elif` is no block within its `if`."""
+    depths = [inside]
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, FUNCTIONS):
+            is_elif = isinstance(node, ast.If) and node.orelse == [child]
+            depths.append(depth(child, inside + (isinstance(child, BLOCKS) and not is_elif)))
+    return max(depths)
+
+
+def unsplit(tree: ast.AST) -> Iterator[str]:
+    """The functions that are longer or nested deeper than the limits."""
+    for node in ast.walk(tree):
+        if isinstance(node, FUNCTIONS):
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            if lines > MAX_LINES or depth(node) > MAX_DEPTH:
+                yield node.name
+
+
+def test_functions_are_short_and_flat() -> None:
+    assert [*unsplit(ast.parse("def long():\n" + "    x = 1\n" * 60))] == ["long"]
+    assert [*unsplit(ast.parse("def short():\n" + "    x = 1\n" * 59))] == []
+    nested = "def deep(x):\n" + "".join("    " * level + "if x:\n" for level in range(1, 6)) + "    " * 6 + "return x\n"
+    assert [*unsplit(ast.parse(nested))] == ["deep"]
+    branches = "def flat(x):\n    if x == 0:\n        return x\n" + "    elif x:\n        return x\n" * 5
+    assert [*unsplit(ast.parse(branches))] == []
+    found = {f"{path}: {name}" for path in NAMES.values() for name in unsplit(ast.parse((ROOT / path).read_text()))}
+    assert found == LONG.keys()
 
 
 def test_no_two_public_classes_have_one_name() -> None:
