@@ -39,7 +39,8 @@ def test_terraform_sees_nothing_of_the_callers_environment_but_path(
     for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_OAUTH_ACCESS_TOKEN", "TF_CLI_ARGS", "TF_VAR_key", "TF_LOG"):
         monkeypatch.setenv(name, "the caller's")
     env = isolation.environment(tmp_path, "{}", {"key": "given"})
-    assert env.keys() == {"PATH", "HOME", "TF_CLI_CONFIG_FILE", "TF_IN_AUTOMATION", "TF_INPUT", REATTACH, "TF_VAR_key"}
+    ours = {"HOME", "TF_CLI_CONFIG_FILE", "TF_IN_AUTOMATION", "TF_INPUT", "GOMAXPROCS", "GOGC", REATTACH, "TF_VAR_key"}
+    assert env.keys() == {"PATH", *ours}
     assert env["TF_VAR_key"] == "given"
     assert env["HOME"] == str(tmp_path)  # ~/.terraform.d, ~/.config/gcloud are not the caller's either
     assert "direct" not in Path(env["TF_CLI_CONFIG_FILE"]).read_text()
