@@ -74,7 +74,7 @@ def create_app(settings: Settings, admission: Admission) -> ASGIApp:
 
     app.openapi = openapi_document  # type: ignore[method-assign]
 
-    inner: ASGIApp = _ScoringFirst(app, scoring)
+    inner = _scoring_first(app, scoring)
     if settings.iap_audience_file:
         inner = Authenticate(inner, Verifier(Audience(settings.iap_audience_file), keys))
     return RequestMetrics(inner)
@@ -117,21 +117,19 @@ def _add_status(app: FastAPI, watcher: Watcher, spool: Spool, settings: Settings
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-class _ScoringFirst:
-    """ASGI middleware. Scoring bypasses the framework's layers, which would cost more than the score itself."""
+def _scoring_first(app: ASGIApp, scoring: ScoreRoute) -> ASGIApp:
+    """Scoring bypasses the framework's layers, which would cost more than the score itself."""
 
-    def __init__(self, app: ASGIApp, scoring: ScoreRoute) -> None:
-        self._app, self._scoring = app, scoring
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer POST /v1/score; pass all other requests on."""
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != SCORE_PATH or scope["method"] != "POST":
-            await self._app(scope, receive, send)
+            await app(scope, receive, send)
             return
         try:
-            await self._scoring(scope, receive, send)
+            await scoring(scope, receive, send)
         except Problem as refusal:
             await problem.response(refusal)(scope, receive, send)
+
+    return answer
 
 
 def _problem(_: Request, error: Exception) -> Response:
