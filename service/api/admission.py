@@ -33,6 +33,7 @@ class Admission:
         self._queue_s = queue_s
         self._waiting = self._reserved = 0  # bytes
         self._took, self._scored = AVERAGING_S, AVERAGING_S / FIRST_GUESS_S  # seconds, bytes: of late
+        self._most = self._most_waiting()
 
     def hold(self, count: int) -> None:
         """Take so many bytes more into the memory. Raises Problem where they are too many."""
@@ -43,16 +44,17 @@ class Admission:
     @property
     def full(self) -> bool:
         """Whether what waits takes longer than may be waited for."""
-        return self._too_long(self._waiting + self._reserved)
+        return self._waiting + self._reserved > self._most
 
     def queue(self, body: bytes) -> None:
         """Let this one wait. Raises Problem where there is no time for it; who comes alone is always let in."""
-        if self._too_long(self._waiting):
+        if self._waiting > self._most:
             raise overloaded("time")
         self._waiting += len(body) + REQUEST_BYTES
 
-    def _too_long(self, size: int) -> bool:
-        return size * self._took > self._queue_s * self._scored
+    def _most_waiting(self) -> float:
+        """Bytes that can be scored in the time that may be waited."""
+        return self._queue_s * self._scored / self._took
 
     def reserve(self, body: bytes | bytearray) -> None:
         """Reserve capacity, until the loop's next pass, for a body that was read but is not queued yet; otherwise one
@@ -71,6 +73,7 @@ class Admission:
         self._waiting -= size
         fades = math.exp(-took_s / AVERAGING_S)
         self._took, self._scored = self._took * fades + took_s, self._scored * fades + size
+        self._most = self._most_waiting()
 
 
 def overloaded(lacking: str) -> Problem:

@@ -2,7 +2,9 @@
 
 import functools
 import time
+from collections.abc import Awaitable
 
+from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -12,8 +14,10 @@ ROUTES = frozenset({"/", "/v1/score", "/v1/model", "/healthz", "/readyz", "/metr
 """Label values are a fixed set: a caller who makes up paths cannot make up time series."""
 METHODS = frozenset({"GET", "POST", "HEAD"})
 
-_requests = functools.cache(metrics.REQUESTS.labels)
-_duration = functools.cache(metrics.DURATION.labels)
+
+@functools.cache
+def _series(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    return metrics.REQUESTS.labels(route, method, status), metrics.DURATION.labels(route)
 
 
 class RequestMetrics:
@@ -29,11 +33,11 @@ class RequestMetrics:
             return
         started, status = time.perf_counter(), 500
 
-        async def watch(message: Message) -> None:
+        def watch(message: Message) -> Awaitable[None]:  # no coroutine of its own, which every message would pay for
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, watch)
@@ -46,5 +50,6 @@ class RequestMetrics:
 def record(path: str, method: str, status: int, started: float) -> None:
     """Count a request that is answered now and began then (a time.perf_counter())."""
     route = path if path in ROUTES else "other"
-    _requests(route, method if method in METHODS else "other", status).inc()
-    _duration(route).observe(time.perf_counter() - started)
+    requests, duration = _series(route, method if method in METHODS else "other", status)
+    requests.inc()
+    duration.observe(time.perf_counter() - started)
