@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> int:
         )
         (folder / "sheet.md").write_text(text)
         console.print(f"Review sheet: {(folder / 'sheet.md').relative_to(ROOT)}")
-    return _judge(failures, findings, allowed)
+    return judge(failures, findings, allowed)
 
 
 def _parse(arguments: Sequence[str], environments: Sequence[str]) -> tuple[argparse.Namespace, dict[str, str]]:
@@ -187,7 +187,8 @@ def _policies(folder: Path, env: str) -> str:
         return f"**Not run:** {error}"
 
 
-def _judge(failures: Console, found: Sequence[guard.Finding], allowed: Mapping[str, str]) -> int:
+def judge(failures: Console, found: Sequence[guard.Finding], allowed: Mapping[str, str]) -> int:
+    """Tell what was found, and give the exit status: 0 where every finding has a reason to be allowed."""
     try:
         refused = guard.refused(found, allowed)
     except guard.OverrideError as error:

@@ -1,16 +1,20 @@
 """`scripts/plan ENV --against REF` as people type it, in a repository whose storage has moved away."""
 
+import io
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from infra.operations.plan import judge
+from infra.review.guard import Finding
 from tests.facts import states
 
 ROOT = Path(__file__).parents[3]
-BUCKETS = ("models", "leads", "predictions", "artifacts", "access_logs")
+BUCKETS = ("models", "leads", "predictions", "artifacts")
 
 
 @pytest.fixture(scope="module")
@@ -41,22 +45,41 @@ def run(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_a_change_that_would_replace_buckets_is_refused_and_each_is_named(repository: Path) -> None:
-    done = run(repository, "--against", "HEAD", "--sheet")
+    logs = "dev-storage/google_storage_bucket.access_logs"
+    done = run(repository, "--against", "HEAD", "--sheet", f"--allow={logs}=no data in DEV yet")
     assert done.returncode == 1, done.stdout
     for name in BUCKETS:
         bucket = f"dev-storage/google_storage_bucket.{name}"
         states(done.stderr.splitlines(), "REFUSED", bucket, "replaced", "location")
+    states(done.stderr.splitlines(), "allowed", "no data in DEV yet", logs)
     assert "--allow 'STACK/ADDRESS=REASON'" in done.stderr
     sheet = (repository / ".platform" / "plans" / "dev-change" / "sheet.md").read_text()
     assert "- dev-storage: replace `google_storage_bucket.leads`" in sheet
 
 
-@pytest.mark.slow
-def test_overrides_with_a_name_and_a_reason_let_it_pass_and_are_shown(repository: Path) -> None:
-    allow = [f"--allow=dev-storage/google_storage_bucket.{name}=no data in DEV yet" for name in BUCKETS]
-    done = run(repository, "--against", "HEAD", *allow)
-    assert done.returncode == 0, done.stderr
-    states(done.stderr.splitlines(), "allowed", "no data in DEV yet", "dev-storage/google_storage_bucket.leads")
+FOUND = [Finding("dev-storage/bucket.a", "would be destroyed"), Finding("dev-storage/bucket.b", "would be replaced")]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "status", "facts"),
+    [
+        ({}, 1, [["REFUSED", "bucket.a"], ["REFUSED", "bucket.b"]]),
+        ({"dev-storage/bucket.a": "empty"}, 1, [["allowed", "empty", "bucket.a"], ["REFUSED", "bucket.b"]]),
+        (
+            {"dev-storage/bucket.a": "empty", "dev-storage/bucket.b": "copied"},
+            0,
+            [["allowed", "empty", "bucket.a"], ["allowed", "copied", "bucket.b"]],
+        ),
+        ({"dev-storage/bucket.c": "a slip"}, 1, [["--allow", "bucket.c"]]),
+    ],
+)
+def test_only_what_every_finding_has_a_reason_for_passes(
+    allowed: dict[str, str], status: int, facts: list[list[str]]
+) -> None:
+    said = io.StringIO()
+    assert judge(Console(file=said), FOUND, allowed) == status
+    for each in facts:
+        states(said.getvalue().splitlines(), *each)
 
 
 @pytest.mark.parametrize(

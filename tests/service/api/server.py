@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,17 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Server:
-    """Start it on folders below `root`; settings are given by name, `poll_seconds=0.1`."""
+    """Start it on folders below `root`; settings are given by name, `poll_seconds=0.1`. `launcher` is a program that
+    starts it, as `prlimit` does."""
 
-    def __init__(self, root: Path, models: str | None = None, ready: bool = True, **settings: object) -> None:
+    def __init__(
+        self,
+        root: Path,
+        models: str | None = None,
+        ready: bool = True,
+        launcher: Sequence[str] = (),
+        **settings: object,
+    ) -> None:
         self.root, self.models = root, open_storage(models or str(root / "store"))
         self.port = free_port()
         self.log = root / "service.log"
@@ -35,7 +44,9 @@ class Server:
         environment = {f"LEADSCORING_{name.upper()}": str(value) for name, value in given.items()}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-m", "service.api"], env={**os.environ, **environment}, stderr=log
+                [*launcher, sys.executable, "-W", "error", "-m", "service.api"],
+                env={**os.environ, **environment},
+                stderr=log,
             )
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=HANG_S, trust_env=False)
         try:
