@@ -47,6 +47,8 @@ RUN_ELSEWHERE = {
     "scripts/pictures --leads leads.csv": "service/api/page/test_page.py"
     "::test_the_pictures_are_of_every_view_in_light_and_dark",
     "export BANK_MARKETING_CSV=": "test_readme.py::test_the_figures_are_those_of_the_command",
+    "export CRM_EXPORT=": "service/lifecycle/data/test_source.py"
+    "::test_the_template_reads_the_export_in_the_folder_that_is_named",
     FIGURES: "test_readme.py::test_the_figures_are_those_of_the_command",
     "scripts/up --source service/examples/bank_marketing.toml": "service/local/test_up.py::test_real_leads_come_up_too",
     "scripts/plan dev": "infra/operations/test_plan.py::",

@@ -29,7 +29,7 @@ examples:
   scripts/deploy dev --build --base-image 'python@sha256:...'
                                      build, scan and push the checked out commit's images, then deploy them
   scripts/deploy dev --no-smoke 'the domain is not registered yet'
-  scripts/deploy prod --allow 'prod-database/google_sql_database_instance.instance=a smaller disk, data restored'
+  scripts/deploy prod --allow 'prod-database/google_sql_database_instance.instance=a new region, data restored'
 
 Images are built when --build says so, or when infra/releases.toml names none for the environment. Commit what is
 written there: it is the record of what runs.

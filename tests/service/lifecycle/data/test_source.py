@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.lifecycle.data.leads import load
 from service.lifecycle.data.source import Source, SourceError, TrainingRecipe, load_source
 from tests.facts import states, stating
 
@@ -46,6 +47,17 @@ def test_the_template_shows_every_key_of_a_source() -> None:
     assert [key for key in Source.model_fields if f"{key} =" not in template and f"[{key}]" not in template] == [
         "sample"
     ]
+
+
+def test_the_template_reads_the_export_in_the_folder_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "leads.csv").write_text(
+        "size,converted\n" + "".join(f"{number % 7},{'yes' if number % 3 else 'no'}\n" for number in range(200))
+    )
+    monkeypatch.setenv("CRM_EXPORT", str(tmp_path))
+    leads = load(load_source(EXAMPLES / "crm_template.toml"))
+    assert (list(leads.frame.columns), len(leads.target), int(leads.target.sum())) == (["size"], 200, 133)
 
 
 def test_the_template_with_every_optional_key_uncommented_is_valid_but_for_the_second_time_order(
