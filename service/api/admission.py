@@ -33,7 +33,7 @@ class Admission:
         self._queue_s = queue_s
         self._waiting = self._reserved = 0  # bytes
         self._took, self._scored = AVERAGING_S, AVERAGING_S / FIRST_GUESS_S  # seconds, bytes: of late
-        self._most = self._most_waiting()
+        self._most = self._most_waiting()  # kept, for it changes once a batch and is asked for twice a request
 
     def hold(self, count: int) -> None:
         """Take so many bytes more into the memory. Raises Problem where they are too many."""
