@@ -9,6 +9,7 @@ from typing import Any
 from infra.bindings import (
     AuditConfig,
     AuditLog,
+    BucketIamMember,
     Lifecycle,
     LogBucket,
     LogExclusion,
@@ -130,6 +131,32 @@ def _buckets(stack: TerraformStack, env: Environment, after: Sequence[Any]) -> N
         filter=DATA_ACCESS,
         disabled=False,
         unique_writer_identity=True,
+    )
+
+
+def copy_application_logs(stack: TerraformStack, env: Environment, *, bucket: str, namespace: str) -> None:
+    """Copy what the pods of this namespace, the jobs and the services on Cloud Run log to a bucket of Cloud Storage.
+
+    The sink writes as an account of Google's that only this project's sinks share; it may only add objects.
+    https://cloud.google.com/logging/docs/export/configure_export_v2#dest-auth
+    """
+    sink = LogSink(
+        stack,
+        "application_logs",
+        name=env.name("logs"),
+        description="Logs of pods, jobs and services.",
+        destination=f"storage.googleapis.com/{bucket}",
+        filter='NOT logName:"cloudaudit.googleapis.com" AND (resource.type=("cloud_run_job" OR "cloud_run_revision")'
+        f' OR (resource.type="k8s_container" AND resource.labels.namespace_name="{namespace}"))',
+        disabled=False,
+        unique_writer_identity=True,
+    )
+    BucketIamMember(
+        stack,
+        "logs_sink_create",
+        bucket=bucket,
+        role="roles/storage.objectCreator",
+        member=sink.writer_identity,
     )
 
 
