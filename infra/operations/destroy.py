@@ -14,13 +14,15 @@ from infra.environments import ENVIRONMENTS
 from infra.operations import command
 from infra.operations.command import Refused
 from infra.operations.credentials import unattended
-from infra.rehearsal import isolation
-from infra.rehearsal.stateful import PROTECTION, STATEFUL
+from infra.operations.programs import Programs
+from infra.rehearsal import isolation, protections
+from infra.rehearsal.stateful import STATEFUL
 from infra.rehearsal.steps import Step, doing
 from infra.rehearsal.synthesis import Config, Stack, synthesize
 from infra.rehearsal.terraform import Terraform, find
 from infra.review import guard
 
+BACKUPS = "google_gke_backup_backup_plan"
 FOLDER = Path(__file__).parents[2] / ".platform" / "destroy"
 EXAMPLES = """\
 examples:
@@ -63,21 +65,58 @@ def held(deployed: Sequence[Deployed]) -> list[guard.Finding]:
         guard.Finding(f"{each.stack.name}/{address}", "would be destroyed")
         for each in deployed
         for type_name, address in each.resources
-        if type_name in STATEFUL
+        if type_name in STATEFUL and address not in protections.kept(each.stack.config)
     ]
 
 
-def destroy(deployed: Sequence[Deployed], engine: Terraform, *, environ: Mapping[str, str], step: Step) -> None:
-    """Lift the protections and take everything away, the last stack first. Raises StackError."""
+def destroy(
+    deployed: Sequence[Deployed], engine: Terraform, programs: Programs, *, environ: Mapping[str, str], step: Step
+) -> None:
+    """Lift the protections and take everything away but what is kept, the last stack first.
+
+    Raises StackError, ProgramError.
+    """
     for each in reversed(deployed):
-        if not each.resources:
+        addresses = {address for _, address in each.resources}
+        if addresses <= protections.kept(each.stack.config):
             continue
-        _write(each.folder, isolation.unprotected(isolation.deletable(each.stack.config)))
-        guarded = [f"-target={address}" for type_name, address in each.resources if type_name in PROTECTION]
         with doing(each.stack.name, "destroy", step):
-            if guarded:
-                engine.run("apply", "-no-color", "-auto-approve", *guarded, folder=each.folder, env=environ)
-            engine.run("destroy", "-no-color", "-auto-approve", folder=each.folder, env=environ)
+            if any(type_name == BACKUPS for type_name, _ in each.resources):
+                delete_backups(each.stack.config, programs)
+            for config, command in protections.passes(isolation.unprotected(each.stack.config), addresses):
+                _write(each.folder, config)
+                engine.run(*command, folder=each.folder, env=environ)
+
+
+def delete_backups(config: Config, programs: Programs) -> None:
+    """Delete the backups of each backup plan, which cannot be deleted while it has any. Raises ProgramError.
+
+    https://github.com/hashicorp/terraform-provider-google/issues/15309
+    """
+    command = ("gcloud", "container", "backup-restore", "backups")
+    project = f"--project={config['provider']['google'][0]['project']}"
+    for plan in config["resource"][BACKUPS].values():
+        where = (f"--location={plan['location']}", f"--backup-plan={plan['name']}")
+        for name in programs.run(*command, "list", project, *where, "--format=value(name)").split():
+            programs.run(*command, "delete", name, "--quiet", seconds=1_800)
+
+
+def account(deployed: Sequence[Deployed]) -> str:
+    """What is left of an environment, why, and how a deploy finds it again; empty where nothing is."""
+    left = [
+        f"  {each.stack.name}/{address}: {_why(type_name)}"
+        for each in deployed
+        for type_name, address in each.resources
+        if address in protections.kept(each.stack.config)
+    ]
+    if not left:
+        return ""
+    again = "scripts/deploy finds it in Terraform's state: do not delete the state bucket. More: infra/README.md"
+    return "\n".join(["Left in place:", *left, again])
+
+
+def _why(type_name: str) -> str:
+    return protections.KEPT[type_name].why if type_name in protections.KEPT else "What is left refers to it."
 
 
 def _write(folder: Path, config: Config) -> None:
@@ -95,7 +134,9 @@ def run(stacks: Sequence[Stack], allowed: Mapping[str, str], *, folder: Path, en
             raise Refused(refused)
         for finding in found:
             print(f"allowed ({allowed[finding.name]}): {finding.name} {finding.says}")
-        destroy(deployed, engine, environ=environ, step=command.tell)
+        destroy(deployed, engine, Programs(environ), environ=environ, step=command.tell)
+        if left := account(deployed):
+            print(left)
 
     return command.attempt(work)
 

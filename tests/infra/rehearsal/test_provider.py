@@ -43,7 +43,7 @@ def plan(provider: Provider, prior: Any, proposed: Any) -> Any:
 
 
 def apply(provider: Provider, planned: Any) -> Any:
-    request = pb.ApplyResourceChange.Request(type_name=ACCOUNT, planned_state=encode(planned))
+    request = pb.ApplyResourceChange.Request(type_name=ACCOUNT, prior_state=encode(None), planned_state=encode(planned))
     return decode(provider.apply_resource_change(request).new_state)
 
 
