@@ -9,7 +9,7 @@ state of it, a deploy after a destroy finds it. `again` is the way where that st
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -87,12 +87,12 @@ def passes(config: Config, addresses: Iterable[str]) -> Iterator[tuple[Config, t
 
     `addresses` are those in its state.
     """
-    let_go = lifted(config)
-    guarded = sorted(f"-target={address}" for address in addresses if address.partition(".")[0] in PROTECTED)
+    let_go, there = lifted(config), frozenset(addresses)
+    guarded = sorted(f"-target={address}" for address in there if address.partition(".")[0] in PROTECTED)
     if guarded:
         yield let_go, ("apply", "-no-color", "-auto-approve", *guarded)
-    if kept(config):
-        yield remains(config), ("apply", "-no-color", "-auto-approve")
+    if left := kept(config) & there:
+        yield only(config, left), ("apply", "-no-color", "-auto-approve")
     else:
         yield let_go, ("destroy", "-no-color", "-auto-approve")
 
@@ -109,9 +109,8 @@ def kept(config: Config) -> frozenset[str]:
     return frozenset(found)
 
 
-def remains(config: Config) -> Config:
-    """`config` with nothing but what a destroy leaves in place: applied, it takes everything else away."""
-    left = kept(config)
+def only(config: Config, left: Set[str]) -> Config:
+    """`config` with nothing but the resources at these addresses: applied, it takes everything else away."""
     resource: Config = {}
     for address, arguments in _resources(config):
         if address in left:

@@ -75,13 +75,23 @@ def test_lifted_is_every_protection_of_our_stacks(env: str, stacks: Stacks) -> N
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_what_remains_of_a_stack_refers_to_nothing_that_is_gone(env: str, stacks: Stacks) -> None:
     for one in stacks(env):
-        config = protections.remains(isolation.unprotected(one.config))
+        config = protections.only(isolation.unprotected(one.config), protections.kept(one.config))
         text = json.dumps([config["resource"], config.get("data"), config.get("provider")])
         known = {f"{t}.{n}" for t, named in config["resource"].items() for n in named}
         known |= {f"data.{t}.{n}" for t, named in config.get("data", {}).items() for n in named}
         assert set(re.findall(r"\$\{((?:data\.)?[a-z0-9_]+\.\w+)\.", text)) <= known
         assert known >= protections.kept(one.config)
         assert "output" not in config
+
+
+def test_what_was_never_deployed_is_not_made_by_a_destroy(stacks: Stacks) -> None:
+    (delivery,) = (one for one in stacks("prod") if one.name == "prod-delivery")
+    pool, account = "google_iam_workload_identity_pool.ci", "google_service_account.planner"
+    (half,) = protections.passes(delivery.config, {pool, account})
+    assert half[0]["resource"].keys() == {"google_iam_workload_identity_pool"}
+    assert half[1][0] == "apply"
+    (none,) = protections.passes(delivery.config, {account})
+    assert none[1][0] == "destroy"
 
 
 def test_the_peering_keeps_its_network_and_its_range_and_not_the_way_out(stacks: Stacks) -> None:
