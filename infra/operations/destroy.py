@@ -5,10 +5,12 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from infra.environments import ENVIRONMENTS
 from infra.operations import command
@@ -33,12 +35,21 @@ exit status: 0 done, 1 refused or failed, 2 wrong use"""
 
 
 @dataclass(frozen=True, slots=True)
+class InState:
+    """A resource of a state."""
+
+    type: str
+    address: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Deployed:
-    """A stack, its folder, and the addresses in its state."""
+    """A stack, its folder, and the resources in its state."""
 
     stack: Stack
     folder: Path
-    resources: tuple[tuple[str, str], ...]  # type and address
+    resources: tuple[InState, ...]
 
 
 def look(
@@ -55,17 +66,17 @@ def look(
             _, shown = engine.run("show", "-json", folder=place, env=environ)
         module = json.loads(shown).get("values", {}).get("root_module", {})
         managed = [r for r in module.get("resources", []) if r["mode"] == "managed"]
-        found.append(Deployed(stack, place, tuple((r["type"], r["address"]) for r in managed)))
+        found.append(Deployed(stack, place, tuple(map(_in_state, managed))))
     return found
 
 
 def held(deployed: Sequence[Deployed]) -> list[guard.Finding]:
     """The stateful resources that would go."""
     return [
-        guard.Finding(f"{each.stack.name}/{address}", "would be destroyed")
+        guard.Finding(f"{each.stack.name}/{resource.address}", "would be destroyed")
         for each in deployed
-        for type_name, address in each.resources
-        if type_name in STATEFUL and address not in protections.kept(each.stack.config)
+        for resource in each.resources
+        if resource.type in STATEFUL and resource.address not in protections.kept(each.stack.config)
     ]
 
 
@@ -77,11 +88,11 @@ def destroy(
     Raises StackError, ProgramError.
     """
     for each in reversed(deployed):
-        addresses = {address for _, address in each.resources}
+        addresses = {resource.address for resource in each.resources}
         if addresses <= protections.kept(each.stack.config):
             continue
         with doing(each.stack.name, "destroy", step):
-            if any(type_name == BACKUPS for type_name, _ in each.resources):
+            if any(resource.type == BACKUPS for resource in each.resources):
                 delete_backups(each.stack.config, programs)
             for config, command in protections.passes(isolation.unprotected(each.stack.config), addresses):
                 _write(each.folder, config)
@@ -101,22 +112,33 @@ def delete_backups(config: Config, programs: Programs) -> None:
             programs.run(*command, "delete", name, "--quiet", seconds=1_800)
 
 
-def account(deployed: Sequence[Deployed]) -> str:
+def account(deployed: Sequence[Deployed], env: str) -> str:
     """What is left of an environment, why, and how a deploy finds it again; empty where nothing is."""
     left = [
-        f"  {each.stack.name}/{address}: {_why(type_name)}"
+        (each.stack.name, resource)
         for each in deployed
-        for type_name, address in each.resources
-        if address in protections.kept(each.stack.config)
+        for resource in each.resources
+        if resource.address in protections.kept(each.stack.config)
     ]
     if not left:
         return ""
-    again = "scripts/deploy finds it in Terraform's state: do not delete the state bucket. More: infra/README.md"
-    return "\n".join(["Left in place:", *left, again])
+    why = [f"  {stack}/{resource.address}: {_why(resource.type)}" for stack, resource in left]
+    again = (
+        "scripts/deploy finds it in Terraform's state: keep the state bucket. Without that state a deploy stops with"
+    )
+    commands = [
+        f"  terraform -chdir=.platform/deploy/{env}/{stack} import {resource.address} {shlex.quote(resource.id)}"
+        for stack, resource in left
+    ]
+    return "\n".join(["Left in place:", *why, f"{again} `Error 409`; run then, and deploy again:", *commands])
 
 
 def _why(type_name: str) -> str:
     return protections.KEPT[type_name].why if type_name in protections.KEPT else "What is left refers to it."
+
+
+def _in_state(resource: dict[str, Any]) -> InState:
+    return InState(resource["type"], resource["address"], str(resource["values"].get("id")))
 
 
 def _write(folder: Path, config: Config) -> None:
@@ -135,7 +157,7 @@ def run(stacks: Sequence[Stack], allowed: Mapping[str, str], *, folder: Path, en
         for finding in found:
             print(f"allowed ({allowed[finding.name]}): {finding.name} {finding.says}")
         destroy(deployed, engine, Programs(environ), environ=environ, step=command.tell)
-        if left := account(deployed):
+        if left := account(deployed, folder.name):
             print(left)
 
     return command.attempt(work)

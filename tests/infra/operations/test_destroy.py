@@ -1,5 +1,6 @@
 """An environment taken away: real Terraform, its state in a real storage server, stand-ins for Google alone."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def deployed(environ: dict[str, str], engine: Terraform, tmp_path: Path) -> Iter
 
 def addresses(engine: Terraform, folder: Path, environ: dict[str, str]) -> set[str]:
     found = destroy.look([FIRST, SECOND], engine, folder=folder, environ=environ, step=silent)
-    return {address for each in found for _, address in each.resources}
+    return {resource.address for each in found for resource in each.resources}
 
 
 @pytest.mark.usefixtures("deployed")
@@ -104,7 +105,6 @@ KEYS = in_bucket(
         KEY: {"key": {"name": "database", "key_ring": f"${{{RING}.keys.id}}", "lifecycle": {"prevent_destroy": True}}},
     },
 )
-RING_ID = "projects/some-project/locations/europe-west1/keyRings/k"
 
 
 def test_keys_are_left_and_a_deploy_finds_them_by_their_state_or_by_an_import(
@@ -126,17 +126,18 @@ def test_keys_are_left_and_a_deploy_finds_them_by_their_state_or_by_an_import(
     assert destroy.run([KEYS], allowed, folder=folder, environ=environ) == 0
     left = {f"{RING}.keys", f"{KEY}.key"}
     assert set(terraform("state", "list").split()) == left
-    assert {line.split(":")[0].strip() for line in capsys.readouterr().out.splitlines() if "/google" in line} >= {
-        f"keys/{address}" for address in left
-    }
+    said = capsys.readouterr().out
+    assert all(f"keys/{address}: " in said for address in left)
+    imports = [shlex.split(line)[2:] for line in said.splitlines() if line.startswith("  terraform ")]
+    assert [command[:1] for command in imports] == [["import"]] * 2
     assert deploy() == everything
 
     assert destroy.run([KEYS], allowed, folder=folder, environ=environ) == 0
     terraform("destroy", "-auto-approve")  # what it would be without: gone from the state, there in the cloud
     with pytest.raises(TerraformError, match="Error 409"):
         deploy()
-    terraform("import", f"{RING}.keys", RING_ID)
-    terraform("import", f"{KEY}.key", f"{RING_ID}/cryptoKeys/database")
+    for command in imports:
+        terraform(*command)
     assert deploy() == everything
 
 
