@@ -37,10 +37,12 @@ class Protection:
         return self.unset_holds if value in (None, "") else value != self.lifted
 
     def lift(self, resource: Config) -> None:
-        """Set the lifted value in a configuration of the resource."""
+        """Set the lifted value in a configuration of the resource, unless that lacks the block around it."""
         *blocks, last = self.argument.split(".")
         for block in blocks:
-            inner = resource.setdefault(block, {})
+            inner = resource.get(block)
+            if not inner:
+                return
             resource = inner[0] if isinstance(inner, list) else inner
         resource[last] = self.lifted
 

@@ -122,15 +122,16 @@ class _Run:
         """Lift the protections, take everything away, and find nothing left but what is kept."""
         config = isolation.unprotected(self.config)
         with doing(self.stack.name, "destroy", self.step):
+            kept = protections.kept(config) & self._deployed()
             for left, command in protections.passes(config, self._deployed()):
                 self._write(left)
                 self.terraform.run(*command, folder=self.folder, env=self.env)
-            if wrong := self._deployed() ^ protections.kept(config):
+            if wrong := self._deployed() ^ kept:
                 raise TerraformError("destroy", f"still there, or gone: {', '.join(sorted(wrong))}")
 
     def come_back(self) -> None:
         """Deploy again what a destroy has left something of: the rest begins with nothing, as it did before."""
-        if protections.kept(self.config):
+        if self._deployed():
             self._write(self.config)
             with doing(self.stack.name, "deploy again", self.step):
                 self._terraform("apply", "-auto-approve")

@@ -159,9 +159,12 @@ def test_a_log_bucket_keeps_its_name_but_the_one_that_every_project_has_is_taken
         assert bool(cloud.refuses("google_logging_project_bucket_config", None, bucket)) is taken
 
 
-def test_an_argument_within_a_block_is_lifted_where_the_block_is_a_list_and_where_it_is_not_set() -> None:
+def test_an_argument_within_a_block_is_lifted_where_the_block_is() -> None:
     protection = Protection("t", "settings.protected", False, unset_holds=True, source="")
-    for before in ({"settings": [{"tier": 1}]}, {"settings": {"tier": 1}}, {}):
+    for before in ({"settings": [{"tier": 1}]}, {"settings": {"tier": 1}}):
         resource = json.loads(json.dumps(before))
         protection.lift(resource)
         assert not protection.holds(resource)
+    bare: dict[str, Any] = {}
+    protection.lift(bare)
+    assert bare == {}
