@@ -13,6 +13,7 @@ from infra.bindings import (
     ArmorRate,
     ArmorRateThreshold,
     ArmorRule,
+    Lifecycle,
     TerraformStack,
 )
 from infra.environment import Environment
@@ -75,6 +76,8 @@ def _policy(stack: TerraformStack, id: str, name: str, rules: list[ArmorRule]) -
         # NORMAL: a verbose log holds pieces of requests, and requests hold leads.
         advanced_options_config=ArmorAdvanced(json_parsing="STANDARD", log_level="NORMAL"),
         rule=[*rules, denied],
+        # Not used. It may read as switched off, which would differ from not set in every plan.
+        lifecycle=Lifecycle(ignore_changes=["adaptive_protection_config"]),
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra.rehearsal.server import REATTACH
-from infra.rehearsal.stateful import PROTECTION
 from infra.rehearsal.synthesis import Config
 
 # No `direct`: a provider without a stand-in is looked for in an empty folder and nowhere else.
@@ -59,15 +58,6 @@ def unprotected(config: Config) -> Config:
     for resources in config.get("resource", {}).values():
         for resource in resources.values():
             resource.get("lifecycle", {}).pop("prevent_destroy", None)
-    return config
-
-
-def deletable(config: Config) -> Config:
-    """`config` without the providers' own deletion protections; they hold until this is applied."""
-    config = copy.deepcopy(config)
-    for type_name, protection in PROTECTION.items():
-        for resource in config.get("resource", {}).get(type_name, {}).values():
-            resource[protection] = False
     return config
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from tf.gen import tfplugin_pb2 as pb
 
 from infra.rehearsal import argument_conflicts, changes, provider_facts, stateful
+from infra.rehearsal.afterlife import Afterlife
 from infra.rehearsal.schema import Attribute, Block, ProviderSchema
 from infra.rehearsal.values import UNKNOWN, Steps, decode, encode, fitted, settle, walk
 
@@ -19,12 +20,18 @@ _NESTING = pb.Schema.NestedBlock.NestingMode
 _INHERITED = ("project", "region", "zone")  # taken from the provider's configuration when not set
 
 
+Seen = tuple[str, str, str]  # the type and id of a resource, the path of a value
+
+
 class Provider:
     """The stand-in for one provider: the methods are the protocol's, in its order."""
 
-    def __init__(self, schema: ProviderSchema, *, protects: bool = True) -> None:
+    def __init__(self, schema: ProviderSchema, *, protects: bool = True, seen: set[Seen] | None = None) -> None:
+        """`seen` is told the values that Google changes by itself."""
         self.schema, self.protects = schema, protects
+        self.seen: set[Seen] = set() if seen is None else seen
         self.settings: dict[str, str] = {}
+        self.afterlife = Afterlife()
 
     def get_metadata(self, _request: Any) -> Any:
         """Names the types."""
@@ -83,7 +90,9 @@ class Provider:
 
     def read_resource(self, request: Any) -> Any:
         """The state, with what Google changes by itself; nothing else drifts."""
-        state = changes.reported(request.type_name, decode(request.current_state))
+        known = decode(request.current_state)
+        state = changes.reported(request.type_name, known)
+        self.seen.update((request.type_name, str(state.get("id")), path) for path in stateful.changed(known, state))
         return pb.ReadResource.Response(new_state=encode(state), private=request.private)
 
     def plan_resource_change(self, request: Any) -> Any:
@@ -91,6 +100,8 @@ class Provider:
         prior, proposed = decode(request.prior_state), decode(request.proposed_new_state)
         block = self.schema.resources[request.type_name]
         planned = proposed if proposed is None else self._planned(block, prior, proposed)
+        if prior and planned:
+            planned = changes.suppressed(request.type_name, prior, planned)
         replaces = stateful.replaces(request.type_name, prior, planned) if prior and planned else ()
         return pb.PlanResourceChange.Response(
             planned_state=encode(planned),
@@ -115,19 +126,13 @@ class Provider:
         """The plan with placeholders for what was unknown."""
         planned = decode(request.planned_state)
         block = self.schema.resources[request.type_name]
-        if planned is None and (held := self._held(request)):
+        prior = decode(request.prior_state)
+        if self.protects and (said := self.afterlife.refuses(request.type_name, prior, planned)):
+            held = pb.Diagnostic(severity=pb.Diagnostic.ERROR, summary=said)
             return pb.ApplyResourceChange.Response(new_state=request.prior_state, diagnostics=[held])
         made = planned if planned is None else self._made(request.type_name, block, planned)
+        self.afterlife.applied(request.type_name, prior, made)
         return pb.ApplyResourceChange.Response(new_state=encode(made), legacy_type_system=True)
-
-    def _held(self, request: Any) -> pb.Diagnostic | None:
-        """The refusal to delete what its own state protects, in the provider's words."""
-        protection = stateful.PROTECTION.get(request.type_name)
-        # Not set is set: true is each one's default.
-        if not self.protects or protection is None or decode(request.prior_state).get(protection) is False:
-            return None
-        said = f"cannot destroy {request.type_name} without setting {protection}=false and running `terraform apply`"
-        return pb.Diagnostic(severity=pb.Diagnostic.ERROR, summary=said)
 
     def _made(self, type_name: str, block: Block, planned: dict[str, Any]) -> dict[str, Any]:
         known = self.settings | {name: value for name, value in planned.items() if isinstance(value, str)}
@@ -142,8 +147,11 @@ class Provider:
         return dict(walk(block, planned, fill))
 
     def import_resource_state(self, request: Any) -> Any:
-        """An object of which only the id is known."""
+        """What a destroy has left, else an object of which only the id is known."""
         block = self.schema.resources[request.type_name]
+        if left := self.afterlife.left(request.type_name, request.id):
+            found = pb.ImportResourceState.ImportedResource(type_name=request.type_name, state=encode(left))
+            return pb.ImportResourceState.Response(imported_resources=[found])
         state: dict[str, Any] = dict.fromkeys(block["attributes"])
         for name, nested in block["block_types"].items():
             state[name] = None if nested["nesting_mode"] == "single" else []

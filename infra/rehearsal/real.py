@@ -39,6 +39,23 @@ REMEDIES = (
         "`scripts/deploy ENV --build` builds and pushes the images and writes their digests to that file.",
     ),
     (
+        # Retried by later versions of the provider: changelog.toml, 7.22.0.
+        "Request had invalid authentication credentials",
+        "A service account of Google's is some minutes old: run the same command again. If it stays, log in again.",
+    ),
+    (
+        "sync mutate calls cannot be queued",  # Retried by later versions: changelog.toml, 7.40.0.
+        "Cloud Scheduler was busy with another job: run the same command again.",
+    ),
+    (
+        "still using this connection",
+        "A deleted database uses its peering for up to four days: run the same command again then.",
+    ),
+    (
+        "Error 409",
+        "It is there, and Terraform's state does not know it: infra/README.md, `Deploy again after a destroy`.",
+    ),
+    (
         "No value for required variable",
         "Set TF_VAR_<variable> for this command; read it from Secret Manager, write it to no file.",
     ),

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.rehearsal import isolation, schema_cache
+from infra.rehearsal import isolation, protections, schema_cache
 from infra.rehearsal.masking import mask
 from infra.rehearsal.parallel import abreast
+from infra.rehearsal.provider import Seen
 from infra.rehearsal.schema import ProviderSchema
 from infra.rehearsal.server import serve
 from infra.rehearsal.steps import Planned, StackError, Step, doing, silent
@@ -24,7 +25,7 @@ def rehearse(
     step: Step = silent,
     notice: Callable[[str], object] = print,
 ) -> list[Planned]:
-    """Rehearse the stacks, given in the order of deployment, and take everything away again.
+    """Rehearse the stacks, given in the order of deployment, take them away, and deploy again what leaves something.
 
     `variables` are the stacks' Terraform variables; those not given get a made-up text. Raises StackError.
     """
@@ -32,6 +33,7 @@ def rehearse(
         runs = {stack.name: run(stack) for stack in stacks}
         planned = abreast(stacks, lambda stack: runs[stack.name].prove())
         abreast(tuple(reversed(stacks)), lambda stack: runs[stack.name].destroy())
+        abreast(stacks, lambda stack: runs[stack.name].come_back())
         return planned
 
 
@@ -67,11 +69,17 @@ def _stage(
 ) -> Iterator[Callable[[Stack], "_Run"]]:
     """Stand-in providers for these stacks, and a folder for their states, as long as it lasts."""
     providers = _providers(stacks, notice)
-    with tempfile.TemporaryDirectory(prefix="rehearsal-") as name, serve(providers, protects=protects) as reattach:
+    seen: set[Seen] = set()
+    with (
+        tempfile.TemporaryDirectory(prefix="rehearsal-") as name,
+        serve(providers, protects=protects, seen=seen) as reattach,
+    ):
         folder = Path(name)
         made_up = {v: f"rehearsed-{v}" for stack in stacks for v in stack.config.get("variable", {})}
         env = isolation.environment(folder, reattach, made_up | dict(variables or {}))
         yield lambda stack: _Run(stack, folder, terraform, env, step)
+        types_seen = {type_name for type_name, _, _ in seen}
+        notice(f"{len(seen)} values of {len(types_seen)} types were changed as Google changes them after an apply")
 
 
 def _providers(stacks: Sequence[Stack], notice: Callable[[str], object]) -> Iterator[ProviderSchema]:
@@ -111,14 +119,22 @@ class _Run:
         return plan
 
     def destroy(self) -> None:
-        """Lift the protections, as one must, take everything away, and find nothing left."""
-        self._write(isolation.unprotected(isolation.deletable(self.config)))
+        """Lift the protections, take everything away, and find nothing left but what is kept."""
+        config = isolation.unprotected(self.config)
         with doing(self.stack.name, "destroy", self.step):
-            if isolation.deletable(self.config) != self.config:
+            kept = protections.kept(config) & self._deployed()
+            for left, command in protections.passes(config, self._deployed()):
+                self._write(left)
+                self.terraform.run(*command, folder=self.folder, env=self.env)
+            if wrong := self._deployed() ^ kept:
+                raise TerraformError("destroy", f"still there, or gone: {', '.join(sorted(wrong))}")
+
+    def come_back(self) -> None:
+        """Deploy again what a destroy has left something of: the rest begins with nothing, as it did before."""
+        if self._deployed():
+            self._write(self.config)
+            with doing(self.stack.name, "deploy again", self.step):
                 self._terraform("apply", "-auto-approve")
-            self._terraform("destroy", "-auto-approve")
-            if left := json.loads(self.state.read_text())["resources"]:
-                raise TerraformError("destroy", f"still there: {[resource['type'] for resource in left]}")
 
     def deploy(self) -> None:
         """Only apply."""
@@ -141,6 +157,9 @@ class _Run:
         """What it would take to destroy this stack."""
         self._write(isolation.unprotected(self.config))
         return self._plan("-destroy")
+
+    def _deployed(self) -> frozenset[str]:
+        return protections.deployed(json.loads(self.state.read_text()))
 
     def _plan(self, *arguments: str) -> Planned:
         with doing(self.stack.name, "plan", self.step):

@@ -17,17 +17,17 @@ from typing import Any
 import grpc
 from tf.gen import tfplugin_pb2 as pb
 
-from infra.rehearsal.provider import Provider
+from infra.rehearsal.provider import Provider, Seen
 from infra.rehearsal.schema import ProviderSchema
 
 REATTACH = "TF_REATTACH_PROVIDERS"
 
 
 @contextmanager
-def serve(schemas: Iterable[ProviderSchema], *, protects: bool = True) -> Iterator[str]:
+def serve(schemas: Iterable[ProviderSchema], *, protects: bool = True, seen: set[Seen] | None = None) -> Iterator[str]:
     """Yields the value of TF_REATTACH_PROVIDERS while a provider for each schema is running.
 
-    `protects`: whether they refuse to delete what is protected from it.
+    `protects`: whether they refuse to delete what is protected from it. `seen` is told the values that Google changes.
     """
     with ExitStack() as running:
         # Owned by this user alone, and short: a socket's path has at most 107 characters.
@@ -37,7 +37,7 @@ def serve(schemas: Iterable[ProviderSchema], *, protects: bool = True) -> Iterat
         for number, schema in enumerate(schemas):
             socket = str(folder / f"{number}.sock")
             server = grpc.server(workers)
-            server.add_generic_rpc_handlers((_handler(Provider(schema, protects=protects)),))
+            server.add_generic_rpc_handlers((_handler(Provider(schema, protects=protects, seen=seen)),))
             server.add_insecure_port(f"unix://{socket}")
             server.start()
             running.callback(_stop, server)

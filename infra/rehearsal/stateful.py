@@ -52,12 +52,6 @@ CONDITIONS: Mapping[str, Callable[[Any, Any], bool]] = {"smaller": _smaller, "tu
 
 STATEFUL: Mapping[str, Stateful] = _read(Path(__file__).with_suffix(".toml"))
 
-# Cloud Run's services and jobs hold nothing, and are protected all the same unless told otherwise.
-PROTECTION = {type_name: known.protection for type_name, known in STATEFUL.items() if known.protection} | {
-    "google_cloud_run_v2_job": "deletion_protection",
-    "google_cloud_run_v2_service": "deletion_protection",
-}
-
 
 def replaces(type_name: str, before: Any, after: Any) -> list[str]:
     """The changed arguments that make the provider replace the resource."""

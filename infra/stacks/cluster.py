@@ -126,15 +126,21 @@ class ClusterStack(TerraformStack):
                 gke_backup_agent_config=ClusterBackupAgent(enabled=True),
                 http_load_balancing=ClusterLoadBalancing(disabled=False),  # it makes the network endpoint groups
             ),
-            # POD, DEPLOYMENT and HPA are what the alerts on replicas and restarts read.
+            # HPA, POD and DEPLOYMENT are what the alerts on replicas and restarts read. The order is the API's: a list
+            # in another order would differ in every plan.
             monitoring_config=ClusterMonitoring(
-                enable_components=["SYSTEM_COMPONENTS", "POD", "DEPLOYMENT", "HPA"],
+                enable_components=["SYSTEM_COMPONENTS", "HPA", "POD", "DEPLOYMENT"],
                 managed_prometheus=ClusterPrometheus(enabled=True),
             ),
             logging_config=ClusterLogging(enable_components=["SYSTEM_COMPONENTS", "WORKLOADS"]),
             cost_management_config=ClusterCost(enabled=True),
             vertical_pod_autoscaling=ClusterVerticalScaling(enabled=True),
-            lifecycle=Lifecycle(prevent_destroy=True),
+            lifecycle=Lifecycle(
+                prevent_destroy=True,
+                # Both would differ in every plan. GKE may call the state of encryption by a second name, which this
+                # provider version does not accept; without IP endpoints it decides alone which of them is private.
+                ignore_changes=["database_encryption[0].state", "private_cluster_config[0].enable_private_endpoint"],
+            ),
         )
         self._backup(env, cluster.id, backup_key)
 

@@ -143,6 +143,8 @@ class EdgeStack(TerraformStack):
             # The Google-managed OAuth client: the provider's own resources for one no longer function.
             iap=BackendIap(enabled=iap),
             log_config=BackendLogs(enable=True, sample_rate=1, optional_mode="EXCLUDE_ALL_OPTIONAL"),
+            # Without a client of one's own it reads as a blank, which would differ in every plan.
+            lifecycle=Lifecycle(ignore_changes=["iap[0].oauth2_client_id"]),
         )
 
     def _callers(self, env: Environment, scoring: Backend, smoke: str) -> None:

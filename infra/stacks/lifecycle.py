@@ -24,6 +24,7 @@ from infra.bindings import (
     JobTask,
     JobVolume,
     JobVpc,
+    Lifecycle,
     SchedulerHttp,
     SchedulerJob,
     SchedulerRetry,
@@ -165,6 +166,8 @@ class LifecycleStack(TerraformStack):
             time_zone="Etc/UTC",  # no hour is skipped or comes twice
             paused=False,
             attempt_deadline="60s",
+            # Scheduler adds the token as a header, which would differ in every plan.
+            lifecycle=Lifecycle(ignore_changes=["http_target[0].headers"]),
             retry_config=SchedulerRetry(
                 retry_count=3,
                 min_backoff_duration="30s",

@@ -1,6 +1,7 @@
 """The MLflow server on Cloud Run: private by IAM, reached from within the network, several but few connections."""
 
 from infra.bindings import (
+    Lifecycle,
     Service,
     ServiceBinaryAuthorization,
     ServiceContainer,
@@ -82,6 +83,8 @@ class TrackingStack(TerraformStack):
             invoker_iam_disabled=False,
             custom_audiences=[self.url],
             binary_authorization=ServiceBinaryAuthorization(use_default=True),
+            # The template scales. What the service says of it reads as not set or as zeros, whichever was not written.
+            lifecycle=Lifecycle(ignore_changes=["scaling"]),
             traffic=[ServiceTraffic(type="TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", percent=100)],
             template=ServiceTemplate(
                 service_account=account,

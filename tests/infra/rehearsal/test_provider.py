@@ -43,7 +43,7 @@ def plan(provider: Provider, prior: Any, proposed: Any) -> Any:
 
 
 def apply(provider: Provider, planned: Any) -> Any:
-    request = pb.ApplyResourceChange.Request(type_name=ACCOUNT, planned_state=encode(planned))
+    request = pb.ApplyResourceChange.Request(type_name=ACCOUNT, prior_state=encode(None), planned_state=encode(planned))
     return decode(provider.apply_resource_change(request).new_state)
 
 
@@ -128,3 +128,19 @@ def test_a_call_that_the_provider_does_not_know_is_answered_as_such() -> None:
             with pytest.raises(grpc.RpcError) as answer:
                 call(b"", timeout=5)
     assert answer.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_the_values_that_google_changes_by_itself_are_counted_once() -> None:
+    database = "google_sql_database_instance"
+    schema = schema_cache.select(schema_cache.load("registry.terraform.io/hashicorp/google"), {database, ACCOUNT}, ())
+    provider = Provider(schema)
+    block = schema.resources[database]
+    settings = value(block["block_types"]["settings"]["block"], disk_size=10)
+    state = value(block, id="d", settings=[settings])
+    for _ in range(2):
+        request = pb.ReadResource.Request(type_name=database, current_state=encode(state))
+        read = decode(provider.read_resource(request).new_state)
+        assert read["settings"][0]["disk_size"] == 11
+    account = pb.ReadResource.Request(type_name=ACCOUNT, current_state=encode(value(schema.resources[ACCOUNT], id="a")))
+    provider.read_resource(account)
+    assert provider.seen == {(database, "d", "settings.disk_size")}

@@ -136,6 +136,9 @@ def test_a_real_plan_refuses_a_state_on_this_machine(
     [
         ("Error: No value for required variable", "Set TF_VAR_<variable>"),
         ("│ Error: No value for\n│ required variable", "Set TF_VAR_<variable>"),
+        ("googleapi: Error 409: sync mutate calls cannot be queued", "Cloud Scheduler was busy"),
+        ("googleapi: Error 409: KeyRing k already exists., alreadyExists", "It is there"),
+        ("Request had invalid authentication credentials.", "A service account of Google's is some minutes old"),
         ("something else", None),
     ],
 )

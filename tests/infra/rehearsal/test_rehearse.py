@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.rehearsal import isolation
+from infra.rehearsal import isolation, protections
 from infra.rehearsal.masking import MASK
 from infra.rehearsal.rehearse import rehearse
 from infra.rehearsal.steps import Planned, StackError
@@ -98,12 +98,18 @@ def test_every_stack_goes_through_every_step_and_is_destroyed_in_reverse(
     done = rehearsal("prod").steps
     for each in stacks("prod"):
         steps = [doing for name, doing in done if name == each.name]
-        assert steps == ["init", "validate", "plan", "apply", "second plan", "destroy"]
+        again = ["deploy again"] if protections.kept(each.config) else []
+        assert steps == ["init", "validate", "plan", "apply", "second plan", "destroy", *again]
         for needed in each.needs:
             assert done.index((needed, "second plan")) < done.index((each.name, "init"))
             assert done.index((each.name, "destroy")) < done.index((needed, "destroy"))
     applied = [done.index((each.name, "second plan")) for each in stacks("prod")]
     assert max(applied) < min(done.index((each.name, "destroy")) for each in stacks("prod"))
+    assert {name for name, doing in done if doing == "deploy again"} == {
+        "prod-foundation",
+        "prod-delivery",
+        "prod-network",
+    }
 
 
 def test_what_is_protected_cannot_be_destroyed_by_a_bare_destroy(

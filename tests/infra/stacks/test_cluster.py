@@ -111,6 +111,6 @@ def test_cluster_and_backups_are_protected_from_destruction(stacks: Stacks) -> N
     (stack,) = (stack for stack in stacks("prod") if stack.name == "prod-cluster")
     for type_name in ("google_container_cluster", "google_gke_backup_backup_plan"):
         (resource,) = stack.config["resource"][type_name].values()
-        assert resource["lifecycle"] == {"prevent_destroy": True}
+        assert resource["lifecycle"]["prevent_destroy"] is True
     (made,) = stack.config["resource"]["google_container_cluster"].values()
     assert made["deletion_protection"] is True
