@@ -6,12 +6,13 @@ The protocol: https://github.com/hashicorp/terraform/blob/main/docs/plugin-proto
 """
 
 import json
+from collections.abc import Container
 from functools import cached_property
 from typing import Any
 
 from tf.gen import tfplugin_pb2 as pb
 
-from infra.rehearsal import argument_conflicts, changes, provider_facts, stateful
+from infra.rehearsal import changes, provider_facts, replacement, rules, stateful
 from infra.rehearsal.schema import Attribute, Block, ProviderSchema
 from infra.rehearsal.values import UNKNOWN, Steps, decode, encode, settle, walk
 
@@ -53,13 +54,11 @@ class Provider:
         return pb.ValidateProviderConfig.Response()
 
     def validate_resource_config(self, request: Any) -> Any:
-        """Refuses what the schema alone cannot: unlisted values, computed values set, arguments in conflict."""
+        """Refuses what the schema alone cannot: unlisted values, computed values set, what breaks the code's rules."""
         config, type_name = decode(request.config), request.type_name
-        conflicts = [
-            _fault(said, "", (path.partition(".")[0],)) for path, said in argument_conflicts.refused(type_name, config)
-        ]
-        faults = _faults(self.schema.resources[type_name], config)
-        return pb.ValidateResourceConfig.Response(diagnostics=faults + conflicts)
+        broken = [_fault(said, "", (path.partition(".")[0],)) for path, said in rules.refused(type_name, config)]
+        faults = _faults(self.schema.resources[type_name], config, rules.enumerated(type_name))
+        return pb.ValidateResourceConfig.Response(diagnostics=faults + broken)
 
     def validate_data_resource_config(self, request: Any) -> Any:
         """As for a resource."""
@@ -87,7 +86,7 @@ class Provider:
         prior, proposed = decode(request.prior_state), decode(request.proposed_new_state)
         block = self.schema.resources[request.type_name]
         planned = proposed if proposed is None else self._planned(block, prior, proposed)
-        replaces = stateful.replaces(request.type_name, prior, planned) if prior and planned else ()
+        replaces = replacement.replaces(request.type_name, prior, planned) if prior and planned else ()
         return pb.PlanResourceChange.Response(
             planned_state=encode(planned),
             requires_replace=[_path((path.partition(".")[0],)) for path in replaces],
@@ -205,8 +204,8 @@ def _block(block: Block) -> pb.Schema.Block:
     )
 
 
-def _faults(block: Block, config: Any) -> list[pb.Diagnostic]:
-    """What the real provider would refuse too, in the words of its SDK."""
+def _faults(block: Block, config: Any, elsewhere: Container[str] = ()) -> list[pb.Diagnostic]:
+    """What the real provider would refuse too, in the words of its SDK; the values of `elsewhere` the rules check."""
     faults: list[pb.Diagnostic] = []
 
     def check(attribute: Attribute, value: Any, steps: Steps) -> Any:
@@ -217,7 +216,8 @@ def _faults(block: Block, config: Any) -> list[pb.Diagnostic]:
         if value is None and attribute.get("required"):  # written, but null: Terraform asks no more than that
             detail = f'The argument "{name}" is required, but no definition was found.'
             faults.append(_fault("Missing required argument", detail, steps))
-        if enum and isinstance(value, str) and value not in (*enum, ""):
+        unlisted = enum and isinstance(value, str) and value not in (*enum, "")
+        if unlisted and ".".join(step for step in steps if isinstance(step, str)) not in elsewhere:
             faults.append(_fault(f"expected {name} to be one of {enum}, got {value}", "", steps))
         return value
 

@@ -7,7 +7,7 @@ import pytest
 
 from infra.environments import ENVIRONMENTS
 from infra.rehearsal import rehearse
-from infra.rehearsal.stateful import STATEFUL
+from infra.rehearsal.stateful import PROTECTION, STATEFUL
 from infra.rehearsal.steps import StackError, silent
 from infra.rehearsal.synthesis import Stack
 from infra.rehearsal.terraform import Terraform
@@ -53,7 +53,7 @@ def head(type_name: str, name: str, **values: Any) -> Stack:
         (
             DATABASE,
             {"settings": {"tier": "db-f1-micro", "disk_size": 10, "disk_autoresize": False, "time_zone": "UTC"}},
-            [["may be replaced", "--real", "settings.time_zone"]],
+            [],
         ),
         (DATABASE, {"settings": {"tier": "db-custom-2-7680", "disk_size": 10, "disk_autoresize": False}}, []),
         (DATABASE, {"settings": {"tier": "db-f1-micro", "disk_size": 20, "disk_autoresize": False}}, []),
@@ -93,12 +93,6 @@ def test_what_terraform_would_only_forget_is_found_too(engine: Terraform) -> Non
 def test_a_new_stack_and_an_unchanged_one_lose_nothing(engine: Terraform) -> None:
     assert guard.findings(rehearse.rehearse_change([], [BASE], engine)) == []
     assert guard.findings(rehearse.rehearse_change([BASE], [BASE], engine)) == []
-
-
-def test_the_real_provider_is_not_doubted(engine: Terraform) -> None:
-    zone = {"tier": "db-f1-micro", "disk_size": 10, "disk_autoresize": False, "time_zone": "UTC"}
-    planned = rehearse.rehearse_change([BASE], [head(DATABASE, "d", settings=zone)], engine)
-    assert guard.findings(planned, certain=True) == []
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
@@ -146,11 +140,7 @@ def test_our_cluster_and_our_database_refuse_to_go_with_the_code_that_made_them(
         left = {k: v for k, v in each.config.items() if k not in ("resource", "data", "output")}
         return Stack(each.name, left, each.needs)
 
-    holding = [
-        each
-        for each in stacks("prod")
-        if any(known.protection and type_name in each.config["resource"] for type_name, known in STATEFUL.items())
-    ]
+    holding = [each for each in stacks("prod") if STATEFUL & PROTECTION.keys() & each.config["resource"].keys()]
     assert {each.name for each in holding} == {"prod-cluster", "prod-database"}
     with rehearse._stage(stacks("prod"), engine, None, silent, print) as run:
         for each in stacks("prod"):
