@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tree_sitter import Node
-
-from infra.rehearsal.go_source import Call, GoSource, Name, Scope, expression, source_of, walk
+from infra.rehearsal.conditions_from_source import UnreadableError, conditions, plain
+from infra.rehearsal.go_source import Call, GoSource, Name, Scope, expression
 
 FILE = Path(__file__).with_name("rules.toml")
 HEAD = """\
@@ -33,10 +32,6 @@ _OPEN: Mapping[str, tuple[list[float], list[float]]] = {
     "AtLeast": ([], [math.inf]),
     "AtMost": ([-math.inf], []),
 }  # the bounds not given
-
-
-class UnreadableError(Exception):
-    """The source does not hold a type, or holds it in a form that is not understood."""
 
 
 @dataclass
@@ -76,8 +71,8 @@ def read(source: GoSource, type_name: str) -> RulesTable:
     _schema(table, resource["Schema"], "")
     table.sets = [path for path in table.sets if any(other.startswith(f"{path}.") for other in table.replaces)]
     known = set(_paths(resource["Schema"], ""))
-    conditions = _conditions(source, folder, registered)
-    table.replaces_if = {path: name for path, name in sorted(conditions) if path in known}
+    found = conditions(source, folder, registered)
+    table.replaces_if = {path: name for path, name in sorted(found) if path in known}
     return table
 
 
@@ -127,13 +122,13 @@ def _argument(table: RulesTable, path: str, argument: Mapping[str, Any]) -> None
     if argument.get("Type") == Name("schema.TypeSet") and isinstance(element, Mapping) and "Schema" in element:
         table.sets.append(path)
     for key, name in _DIRECTED.items():
-        others = [_plain(other) for other in _texts(table, path, argument.get(key, []))]
+        others = [plain(other) for other in _texts(table, path, argument.get(key, []))]
         if name == "conflicts":
             table.conflicts += [[path, other] for other in others if other != path]
         elif others:
             table.required_with.append([path, *sorted({*others} - {path})])
     for key, name in _GROUPS.items():
-        members = {_plain(other) for other in _texts(table, path, argument.get(key, []))} - {path}
+        members = {plain(other) for other in _texts(table, path, argument.get(key, []))} - {path}
         groups: list[list[str]] = getattr(table, name)
         if members and {path, *members} not in [set(group) for group in groups if _block(group[0]) == _block(path)]:
             groups.append([path, *sorted(members)])
@@ -167,56 +162,6 @@ def _check(table: RulesTable, path: str, argument: Mapping[str, Any]) -> None:
         table.checked_by_code.append(path)
 
 
-def _conditions(source: GoSource, folder: Path, registered: str) -> set[tuple[str, str]]:
-    """Arguments that replace on a condition, each with the name of the Go function that holds it."""
-    found = source.resolve(Scope(source.root), registered.partition("(")[0])
-    if found is None:
-        raise UnreadableError(f"{registered} is not defined")
-    elements = [node for node in walk(found[1]) if node.type == "keyed_element"]
-    custom = [node for node in elements if source_of(node.named_children[0]) == "CustomizeDiff"]
-    conditions = set()
-    for element in custom:
-        for node in walk(element.named_children[1]):
-            if node.type == "call_expression" and "customdiff.ForceNewIf" in _function(node):
-                path, condition = _arguments(node)
-                conditions.add((_plain(source.evaluate(path, Scope(folder))), _condition(condition)))
-            elif node.type == "identifier":
-                conditions |= {
-                    (path, source_of(node)) for path in _forced(source, folder, source_of(node), frozenset())
-                }
-    return conditions
-
-
-def _condition(node: Node) -> str:
-    """The name of a function; of a function literal, the name of the function of this package that it calls."""
-    if node.type != "func_literal":
-        return source_of(node).rpartition(".")[2]
-    calls = [_function(call) for call in walk(node) if call.type == "call_expression"]
-    return next(name for name in calls if "." not in name)
-
-
-def _forced(source: GoSource, folder: Path, function: str, seen: frozenset[str]) -> set[str]:
-    """The paths that a function, or one that it calls, replaces for: `d.ForceNew("a.0.b")`."""
-    found = source.definition(folder, function) if function not in seen else None
-    if found is None or found[1].type != "function_declaration":
-        return set()
-    paths = set()
-    for call in (node for node in walk(found[1]) if node.type == "call_expression"):
-        if _function(call).endswith(".ForceNew"):
-            paths.add(_plain(source.evaluate(_arguments(call)[0], Scope(folder))))
-        elif "." not in _function(call):
-            paths |= _forced(source, folder, _function(call), seen | {function})
-    return paths
-
-
-def _function(call: Node) -> str:
-    return source_of(call.named_children[0])
-
-
-def _arguments(call: Node) -> list[Node]:
-    return [node for node in call.named_children[1].named_children if node.type != "comment"]
-
-
 def _texts(table: RulesTable, path: str, value: Any) -> list[str]:
     if not _are_texts(value):
         raise UnreadableError(f"{table.source}: a group of {path} is {value}")
@@ -225,12 +170,6 @@ def _texts(table: RulesTable, path: str, value: Any) -> list[str]:
 
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
-
-
-def _plain(path: Any) -> str:
-    if isinstance(path, Name | Call):
-        raise UnreadableError(f"{path} stands for a path")
-    return str(path).replace(".0.", ".").removesuffix(".#")
 
 
 def _block(path: str) -> str:

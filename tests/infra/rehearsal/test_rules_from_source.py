@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from infra.rehearsal import rules, rules_from_source
+from infra.rehearsal.conditions_from_source import UnreadableError
 from infra.rehearsal.go_source import GoSource
-from infra.rehearsal.rules_from_source import UnreadableError, read, render
+from infra.rehearsal.rules_from_source import read, render
 
 CHECKOUT = os.environ.get("GOOGLE_PROVIDER_SOURCE")
 RESOURCE = """
