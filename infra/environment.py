@@ -117,6 +117,8 @@ class Environment(BaseModel):
     access_log_days: Annotated[int, Field(ge=30, le=3650)] = 400
     log_days: Annotated[int, Field(ge=1, le=3650)] = 30  # as long as they cost nothing extra
     audit_log_days: Annotated[int, Field(ge=30, le=3650)] = 400  # who read and wrote data
+    # Copies what pods, jobs and MLflow log to a bucket of Cloud Storage, where it lies for so many days; None: no copy.
+    application_log_days: Annotated[int, Field(ge=1, le=3650)] | None = None
 
     scoring_replicas: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1, le=1000)]]  # least, most
     scoring_millicpus: Annotated[int, Field(ge=250, multiple_of=250)] = 500  # one pod's

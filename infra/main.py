@@ -18,7 +18,7 @@ from infra.stacks.edge import EdgeStack
 from infra.stacks.foundation import FoundationStack
 from infra.stacks.lifecycle import LifecycleStack
 from infra.stacks.network import NetworkStack
-from infra.stacks.serving import ServingStack
+from infra.stacks.serving import NAMESPACE, ServingStack
 from infra.stacks.storage import StorageStack
 from infra.stacks.tracking import TrackingStack
 from monitoring import catalogue
@@ -49,6 +49,7 @@ def build(app: App, env: Environment) -> None:
         scoring=foundation.scoring,
         jobs=foundation.jobs,
         mlflow=foundation.mlflow,
+        namespace=NAMESPACE,
         key=foundation.keys.get("storage"),
     )
     database, tracking = _mlflow(app, env, foundation, network)

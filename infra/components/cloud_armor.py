@@ -27,6 +27,7 @@ MANAGED_RULES = (
     "protocolattack-v33-stable",
     "scannerdetection-v33-stable",
 )
+HEALTH_PATH = "/readyz"  # answers 200 once a verified model is loaded; the uptime checks ask for it
 KNOWN_EXPLOITS = "cve-canary"  # Log4Shell and its like: so narrow that they need no preview
 LAST = 2_147_483_647  # the priority of the rule that every policy must have
 EVERYBODY = ArmorMatch(versioned_expr="SRC_IPS_V1", config=ArmorMatchAddresses(src_ip_ranges=["*"]))
@@ -58,9 +59,9 @@ def front_door(stack: TerraformStack, env: Environment) -> ArmorPolicy:
     return _policy(stack, "front_door", env.name("front-door"), [exploits, *managed, limit])
 
 
-def health_only(stack: TerraformStack, env: Environment, path: str) -> ArmorPolicy:
-    """One path, to be read and nothing else."""
-    health = ArmorMatch(expr=ArmorExpression(expression=f"request.method == 'GET' && request.path == '{path}'"))
+def health_only(stack: TerraformStack, env: Environment) -> ArmorPolicy:
+    """HEALTH_PATH, to be read and nothing else."""
+    health = ArmorMatch(expr=ArmorExpression(expression=f"request.method == 'GET' && request.path == '{HEALTH_PATH}'"))
     return _policy(stack, "health_only", env.name("health-only"), [_at_most(HEALTH_PER_MINUTE, health, 1_000)])
 
 

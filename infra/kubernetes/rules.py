@@ -9,6 +9,7 @@ from infra.kubernetes import objects, pods
 from infra.kubernetes.objects import Object, name
 from infra.kubernetes.pods import quantity
 from infra.stacks.edge import DRAINING_SECONDS
+from infra.stacks.serving import pods_of_a_rollout
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -118,7 +119,10 @@ def _endpoint_groups(each: Object) -> Iterator[str]:
     groups = each["metadata"].get("annotations", {}).get("cloud.google.com/neg")
     if groups is None:
         return
-    exposed = json.loads(groups)["exposed_ports"]
+    asked = json.loads(groups)
+    exposed = asked["exposed_ports"]
+    if asked.get("zones") != ["*"]:
+        yield f"{name(each)}: pods in a zone that had none get no requests: ask for endpoint groups in the zones *"
     if unknown := exposed.keys() - {str(port["port"]) for port in each["spec"]["ports"]}:
         yield f"{name(each)}: exposes port {', '.join(sorted(unknown))}, which it does not have"
     for group in exposed.values():
@@ -153,7 +157,9 @@ def _scale(found: Iterable[Object], deployment: Object) -> Iterator[str]:
             if each["kind"] == "PodDisruptionBudget" and not _drains(each["spec"], least):
                 yield f"{name(each)}: of {least} pods none may be drained"
             if each["kind"] == "ResourceQuota":
-                yield from (f"{name(each)}: {problem}" for problem in _room(each, deployment, most + surge))
+                yield from (
+                    f"{name(each)}: {problem}" for problem in _room(each, deployment, pods_of_a_rollout(most, surge))
+                )
 
 
 def _drains(budget: Object, least: int) -> bool:

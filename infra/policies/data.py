@@ -1,5 +1,7 @@
 """Where data lies: buckets, database, secrets, keys, images."""
 
+import re
+
 from infra.policies.plan import UNKNOWN, Resource
 from infra.policies.policy import other_than, policy, require, unset
 
@@ -114,6 +116,23 @@ def iam_login(r: Resource) -> str | None:
     flags = {f["name"]: f["value"] for f in r.at("settings.database_flags") if isinstance(f, dict)}
     on = flags.get("cloudsql.iam_authentication") == "on"
     return None if on else "the flag cloudsql.iam_authentication is not on"
+
+
+@policy("database-extensions", DATABASE)
+def extensions(r: Resource) -> str | None:
+    """An extension that a flag loads is created by the migration; until then the flag does nothing."""
+    names = {str(f["name"]) for f in r.at("settings.database_flags") if isinstance(f, dict) and f["value"] != "off"}
+    loaded = {found[1] for name in names if (found := re.fullmatch(r"cloudsql\.enable_(\w+)", name))}
+    loaded |= {name.partition(".")[0] for name in names if "." in name} - {"cloudsql"}
+    created = {
+        extension
+        for job in r.plan.of("google_cloud_run_v2_job")
+        for variable in job.at("template.template.containers.env")
+        if isinstance(variable, dict) and variable["name"] == "TRACKING_EXTENSIONS"
+        for extension in str(variable["value"]).split(",")
+    }
+    missing = sorted(loaded - created)
+    return f"sets flags of {missing[0]}, and no job creates that extension" if missing else None
 
 
 @policy("database-no-password-in-state", "google_sql_user", DATABASE)

@@ -46,6 +46,15 @@ def logs_kept(r: Resource) -> str | None:
     return None if days and days[0] >= 30 else f"retention_days is {days[0] if days else 'not set'}"
 
 
+require(
+    "sink-own-writer",
+    "google_logging_project_sink",
+    "unique_writer_identity",
+    True,
+    because="a sink writes as an account of this project's sinks, not as one that all of Google's customers share",
+)
+
+
 @policy("exclusion-narrow", "google_logging_project_exclusion")
 def exclusion_narrow(r: Resource) -> str | None:
     """What is not kept is named: by its log or what wrote it, and what."""

@@ -14,7 +14,7 @@ from tf.gen import tfplugin_pb2 as pb
 
 from infra.rehearsal import changes, provider_facts, replacement, rules, stateful
 from infra.rehearsal.schema import Attribute, Block, ProviderSchema
-from infra.rehearsal.values import UNKNOWN, Steps, decode, encode, settle, walk
+from infra.rehearsal.values import UNKNOWN, Steps, decode, encode, fitted, settle, walk
 
 _NESTING = pb.Schema.NestedBlock.NestingMode
 _INHERITED = ("project", "region", "zone")  # taken from the provider's configuration when not set
@@ -66,9 +66,13 @@ class Provider:
         return pb.ValidateDataResourceConfig.Response(diagnostics=_faults(block, decode(request.config)))
 
     def upgrade_resource_state(self, request: Any) -> Any:
-        """States are never older than this schema."""
-        state = pb.DynamicValue(json=request.raw_state.json)
-        return pb.UpgradeResourceState.Response(upgraded_state=state)
+        """The state in the shape of this schema, as the SDK of the real providers gives it where no type has changed.
+
+        UpgradeResourceState in
+        https://github.com/hashicorp/terraform-plugin-sdk/blob/main/helper/schema/grpc_provider.go
+        """
+        state = fitted(self.schema.resources[request.type_name], json.loads(request.raw_state.json))
+        return pb.UpgradeResourceState.Response(upgraded_state=pb.DynamicValue(json=json.dumps(state).encode()))
 
     def configure_provider(self, request: Any) -> Any:
         """Remembers project, region and zone."""

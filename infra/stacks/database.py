@@ -44,7 +44,7 @@ PASSWORD_FILE = "/secrets/database/password"  # noqa: S105 - where it is, not wh
 # https://cloud.google.com/sql/docs/postgres/flags
 FLAGS = {
     "cloudsql.iam_authentication": "on",
-    "cloudsql.enable_pgaudit": "on",
+    "cloudsql.enable_pgaudit": "on",  # loads the library; the migration creates the extension
     "pgaudit.log": "ddl,role",  # who changed the schema or a grant; not the rows
     "log_checkpoints": "on",
     "log_connections": "on",
@@ -53,6 +53,7 @@ FLAGS = {
     "log_temp_files": "0",
     "log_min_duration_statement": "-1",  # statements hold values: never in a log
 }
+EXTENSIONS = ("pgaudit",)  # without it pgaudit.log writes nothing: https://cloud.google.com/sql/docs/postgres/pg-audit
 
 
 class DatabaseStack(TerraformStack):
@@ -244,6 +245,7 @@ class DatabaseStack(TerraformStack):
             "DATABASE_USER": OWNER,
             "DATABASE_PASSWORD_FILE": PASSWORD_FILE,
             "SERVER_USER": self.server_user,
+            "EXTENSIONS": ",".join(EXTENSIONS),
         }
         return JobContainer(
             name="migrate",

@@ -37,11 +37,10 @@ from infra.bindings import (
     UrlTest,
 )
 from infra.components.certificate import add_certificate
-from infra.components.cloud_armor import front_door, health_only
+from infra.components.cloud_armor import HEALTH_PATH, front_door, health_only
 from infra.components.cluster_access import reach_cluster
 from infra.environment import Environment
 
-HEALTH_PATH = "/readyz"  # a verified model is loaded
 SCORE_PATH = "/v1/score"  # has a rule of its own, so that the load balancer counts its requests apart
 NEG_STATUS = "cloud.google.com/neg-status"
 # Less than the pods wait between leaving the groups and their end: preStop in service/deploy/deployment.yaml.
@@ -73,7 +72,7 @@ class EdgeStack(TerraformStack):
         pods = self._pods(env, namespace, service, endpoint_groups)
         check = self._health_check(env)
         scoring = self._backend(env, "scoring", front_door(self, env), check, iap=True)
-        health = self._backend(env, "health", health_only(self, env, HEALTH_PATH), check, iap=False)
+        health = self._backend(env, "health", health_only(self, env), check, iap=False)
         for backend in (scoring, health):
             backend.add_override("dynamic.backend", pods)
         self._callers(env, scoring, smoke)
@@ -92,7 +91,11 @@ class EdgeStack(TerraformStack):
         return {"for_each": self._zones(env, namespace, service), "content": content}
 
     def _zones(self, env: Environment, namespace: str, service: str) -> str:
-        """The zones in which there are pods, as the cluster says them."""
+        """The zones that have a group, as the cluster says them when a plan is made.
+
+        GKE is asked for groups in all zones of the region (service/deploy/service.yaml). One too old for that makes a
+        group when a zone gets its first node; the next plan, each night's too, then shows the backend that is missing.
+        """
         least = min(2, env.scoring_replicas[0])
         found = ServiceData(
             self,

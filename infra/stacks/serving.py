@@ -49,13 +49,22 @@ def objects(env: Environment, *, image: str, account: str) -> dict[str, Object]:
 
     scale = found["horizontalpodautoscaler"]["spec"]
     scale["minReplicas"], scale["maxReplicas"] = env.scoring_replicas
-    # All pods of the largest scale, those that a roll-out adds, and as many that still drain.
-    pods = scale["maxReplicas"] + 2 * deployment["strategy"]["rollingUpdate"]["maxSurge"]
+    pods = pods_of_a_rollout(scale["maxReplicas"], deployment["strategy"]["rollingUpdate"]["maxSurge"])
     room = {"cpu": f"{pods * env.scoring_millicpus}m", "memory": f"{pods * env.scoring_memory_mib}Mi"}
     hard = found["resourcequota"]["spec"]["hard"]
     hard["pods"] = str(pods)
     hard |= {f"{kind}.{resource}": amount for kind in ("requests", "limits") for resource, amount in room.items()}
     return found
+
+
+def pods_of_a_rollout(most: int, surge: int) -> int:
+    """The most pods that a quota counts while a Deployment of `most` pods is replaced, `surge` of them at a time.
+
+    A deleted pod counts until its grace period is over, and a new one may be ready within seconds: all old pods may be
+    draining beside all new ones. With room for fewer, each step of the roll-out waits for an older one to drain.
+    https://github.com/kubernetes/kubernetes/blob/master/pkg/quota/v1/evaluator/core/pods.go (QuotaV1Pod)
+    """
+    return most + surge + most
 
 
 def endpoint_groups(service: Object) -> str:

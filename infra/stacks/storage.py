@@ -17,6 +17,7 @@ from infra.bindings import (
     Lifecycle,
     TerraformStack,
 )
+from infra.components.logging import copy_application_logs
 from infra.environment import Environment
 
 READ = "roles/storage.objectViewer"
@@ -30,12 +31,22 @@ QUARANTINE = "quarantine/"  # rows that a job could not use; service.lifecycle.d
 
 
 class StorageStack(TerraformStack):
-    """Five private buckets, granted on each bucket."""
+    """Private buckets, granted on each bucket: five, and one more where the environment copies its logs."""
 
     def __init__(
-        self, scope: object, id: str, *, env: Environment, scoring: str, jobs: str, mlflow: str, key: str | None
+        self,
+        scope: object,
+        id: str,
+        *,
+        env: Environment,
+        scoring: str,
+        jobs: str,
+        mlflow: str,
+        namespace: str,
+        key: str | None,
     ) -> None:
-        """`scoring`, `jobs` and `mlflow` are e-mail addresses of service accounts, `key` a Cloud KMS key's id."""
+        """`scoring`, `jobs` and `mlflow` are e-mail addresses of service accounts, `namespace` is that of the pods,
+        `key` a Cloud KMS key's id."""
         super().__init__(scope, id)
         self._key = key
         logs = self._bucket(env, "access-logs", _delete_after(env.access_log_days))
@@ -48,6 +59,10 @@ class StorageStack(TerraformStack):
         leads = self._bucket(env, "leads", personal_data, logs=logs)
         predictions = self._bucket(env, "predictions", personal_data, logs=logs)
         artifacts = self._bucket(env, "artifacts", logs=logs)
+
+        if env.application_log_days:
+            copied = self._bucket(env, "logs", _delete_after(env.application_log_days), logs=logs)
+            copy_application_logs(self, env, bucket=copied, namespace=namespace)
 
         self._grant("models_scoring_read", models, f"serviceAccount:{scoring}", READ)
         self._grant("predictions_scoring_create", predictions, f"serviceAccount:{scoring}", CREATE)

@@ -1,11 +1,11 @@
-"""Brings the schema to this MLflow's, one migration at a time, and gives the server its rights on rows."""
+"""Brings extensions and schema to what this MLflow needs, and gives the server its rights on rows."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import mlflow.db
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from tracking_server.database import Unusable, check_schema, engine, wait
 from tracking_server.login import uri
@@ -23,6 +23,7 @@ def migrate(settings: Migration, say: Callable[[str], None]) -> None:
     wait(settings, say)
     connections = engine(settings)
     with _alone(connections, say):
+        _extend(connections, settings)  # first: an audit covers the migration itself
         mlflow.db.commands(["upgrade", uri(settings)], standalone_mode=False)
         check_schema(connections)
         with connections.begin() as connection:
@@ -44,6 +45,25 @@ def _alone(connections: Engine, say: Callable[[str], None]) -> Iterator[None]:
                 raise Unusable(f"another migration was at work for {LOCK_WAIT}; see its log") from error
         connection.commit()  # no transaction stays open meanwhile: the lock is the session's
         yield
+
+
+def _extend(connections: Engine, settings: Migration) -> None:
+    """Create the extensions that are missing.
+
+    On Cloud SQL any user that belongs to cloudsqlsuperuser may, and the migration's does.
+    https://cloud.google.com/sql/docs/postgres/extensions#requirement_for_superuser_privileges
+    """
+    for extension in settings.extensions:
+        with connections.begin() as connection:
+            name = connection.dialect.identifier_preparer.quote_identifier(extension)
+            try:
+                connection.execute(text(f"CREATE EXTENSION IF NOT EXISTS {name}"))
+            except SQLAlchemyError as error:
+                raise Unusable(
+                    f"TRACKING_EXTENSIONS: {extension} cannot be created by {settings.database_user} "
+                    f"({str(getattr(error, 'orig', None) or error).strip()}): set the database's flag that loads it, "
+                    "make this user one that may create extensions, or take it from the list"
+                ) from error
 
 
 def _grant(connection: Connection, settings: Migration) -> None:

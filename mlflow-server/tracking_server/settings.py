@@ -28,6 +28,13 @@ def _certificates(text: str) -> str:
     return text
 
 
+def _words(value: object) -> object:
+    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+
+
+Extension = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]*$")]
+
+
 class Database(BaseSettings):
     """Where the database is and how to log in. Raises pydantic.ValidationError naming each wrong variable."""
 
@@ -72,6 +79,8 @@ class Migration(Database):
 
     server_user: Annotated[str, Field(min_length=1)]
     """The server's user, who is granted the rights on rows and no others."""
+    extensions: Annotated[tuple[Extension, ...], NoDecode, BeforeValidator(_words)] = ()
+    """Extensions that the database must have, separated by commas. Its flags have loaded their libraries."""
 
     @model_validator(mode="after")
     def _the_server_owns_nothing(self) -> Self:

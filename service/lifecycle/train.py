@@ -16,8 +16,8 @@ from service.lifecycle.evaluation.formatting import spoken
 from service.lifecycle.evaluation.labelled import LabelledLeads
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.runtime.runner import add_places, end_on_sigterm, failed, shown_progress
-from service.lifecycle.training import onnx_export, registration, selection
-from service.lifecycle.training.model_card import choice_rows, figure_rows
+from service.lifecycle.training import onnx_export, registration, selection, skill
+from service.lifecycle.training.model_card import choice_rows, figure_rows, skill_lines
 from service.lifecycle.training.selection import Progress, Selection, TooFewOutcomes
 from service.model import bundle
 from service.model.bundle import BundleRefused, Manifest, Pointer
@@ -28,6 +28,8 @@ EXAMPLES = """examples:
   python -m service.lifecycle.train --source service/examples/sample.toml --models models \\
       --tracking http://127.0.0.1:5000
   python -m service.lifecycle.train --source crm.toml --figures     only show how good the candidates are
+  python -m service.lifecycle.train --source crm.toml --models models --tracking http://127.0.0.1:5000 \\
+      --publish-anyway 'a demonstration'                            serve it though no skill is shown
 
 exit status: 0 done, 1 the training failed or was refused, 2 wrong use or an unusable lead source
 """
@@ -43,21 +45,28 @@ class Trained:
     registered: str
 
 
-def train(source: Source, models: Storage, tracking_uri: str, tell: Progress = lambda _: None) -> Trained:
-    """Train, record, publish, serve.
+def train(
+    source: Source,
+    models: Storage,
+    tracking_uri: str,
+    tell: Progress = lambda _: None,
+    reason_to_publish: str | None = None,
+) -> Trained:
+    """Train, record, publish, serve. A model without skill is published for a reason only, which the bundle keeps.
 
     In this order, so that wherever it stops, what is served is a verified and recorded model: MLflow run and registered
     version, the immutable bundle, the pointer, and last audit record and alias. Raises SourceError, TooFewOutcomes,
-    ParityError, TrackingError, BundleRefused and StorageError (Conflict: another training moved the pointer meanwhile).
+    NoSkill, ParityError, TrackingError, BundleRefused and StorageError (Conflict: another training moved the pointer).
     """
     pointed = bundle.read_pointer(models)
     with tracking.tracked_run(tracking_uri, source.name, {"source": source.name}) as run:
         tell(f"reading the leads of {source.name}")
         leads = load(source, served_schema(source, models, pointed[0]) if pointed else None)
         chosen = selection.select(leads, source.metric, source.economics, source.recipe, tell=tell)
+        judged = skill.judge(leads.target, chosen, source.economics, reason_to_publish)
         tell("comparing the exported model with scikit-learn")
         ready = registration.prepare(
-            source, leads, chosen, LabelledLeads.whole(leads).seen(), run.id, datetime.now(UTC)
+            source, leads, chosen, LabelledLeads.whole(leads).seen(), run.id, datetime.now(UTC), skill=judged
         )
         tell(f"recording the run at {tracking_uri}")
         registered = registration.record(ready, source, leads, chosen, run)
@@ -100,6 +109,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--figures", action="store_true", help="show the candidates' figures; record and publish nothing"
     )
+    parser.add_argument(
+        "--publish-anyway", metavar="REASON", help="publish a model that shows no skill; the reason is kept with it"
+    )
     options = parser.parse_args(arguments)
     end_on_sigterm()
     if not options.figures and not (options.models and options.tracking):
@@ -113,15 +125,26 @@ def main(arguments: list[str] | None = None) -> int:
                 leads = load(source)
                 chosen = selection.select(leads, source.metric, source.economics, source.recipe, tell=tell)
             else:
-                trained = train(source, open_storage(options.models), options.tracking, tell)
+                models = open_storage(options.models)
+                trained = train(source, models, options.tracking, tell, options.publish_anyway)
                 leads, chosen = trained.leads, trained.selection
     except (SourceError, ValueError) as error:
         return failed(console, error, 2)
-    except (TooFewOutcomes, onnx_export.ParityError, tracking.TrackingError, BundleRefused, StorageError) as error:
+    except (
+        TooFewOutcomes,
+        skill.NoSkill,
+        onnx_export.ParityError,
+        tracking.TrackingError,
+        BundleRefused,
+        StorageError,
+    ) as error:
         return failed(console, error, 1)
     _show(out, source, leads, chosen)
     if not options.figures:
         out.print(f"serving {trained.manifest.version} from {options.models}", highlight=False)
+    judged = skill.judge(leads.target, chosen, source.economics, options.publish_anyway or "only shown")
+    for line in skill_lines(judged):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
     return 0
 
 

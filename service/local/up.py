@@ -137,6 +137,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--models", help="where bundles are published: a folder or gs://bucket/prefix (default: in the folder)"
     )
     parser.add_argument("--retrain", action="store_true", help="train even if the leads have not changed")
+    parser.add_argument(
+        "--publish-anyway", metavar="REASON", help="serve a model that shows no skill; the reason is kept with it"
+    )
     parser.add_argument("--with-loop", action="store_true", help="run evaluate, drift and retrain on their cron lines")
     parser.add_argument(
         "--speed", type=float, default=1.0, metavar="N", help="how many times faster the loop's days pass"
@@ -181,6 +184,7 @@ def _start(options: argparse.Namespace, source: Any, folders: Folders, processes
         with console.status("Starting MLflow"):
             mlflow.wait_until_answers(f"{mlflow_url}/health")
         train = [sys.executable, "-m", "service.lifecycle.train", "--source", str(options.source)]
+        train += ["--publish-anyway", options.publish_anyway] if options.publish_anyway else []
         processes.run("train", [*train, "--models", models, "--tracking", mlflow_url])
         folders.stamp.write_text(json.dumps({"digest": digest, "models": models}))
     else:

@@ -91,8 +91,28 @@ class Provenance(_Document):
     compared: dict[str, tuple[FiniteFloat, FiniteFloat, FiniteFloat]] = {}
 
 
+class Skill(_Document):
+    """Whether the model is better than none, from its scores of leads that it had not seen.
+
+    `roc_auc` is over all leads, out of fold, and `roc_auc_at_least` its one-sided 99 % limit; `held_out_roc_auc` is
+    value, low and high end of the 95 % interval. Gains are profits per 1,000 leads beyond contacting everyone, and
+    beyond as many contacts at random. A model with doubts is published only for a reason that a person gave.
+    """
+
+    roc_auc: Share
+    roc_auc_at_least: Share
+    held_out_roc_auc: tuple[Share, Share, Share]
+    gain_over_everyone: FiniteFloat
+    gain_over_random: FiniteFloat
+    doubts: tuple[str, ...] = ()
+    published_because: str | None = None
+
+
 class Manifest(_Document):
-    """bundle.json. `benchmark` holds the held-out figures of this very model, by name."""
+    """bundle.json. `benchmark` holds the held-out figures of this very model, by name.
+
+    `skill` is None for a model that was promoted for being better than the one before.
+    """
 
     format: Literal[1] = 1
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -104,6 +124,7 @@ class Manifest(_Document):
     benchmark: dict[str, float]
     economics: Economics
     provenance: Provenance
+    skill: Skill | None = None
 
 
 class Golden(_Document):

@@ -14,7 +14,8 @@ import httpx
 import pytest
 import yaml
 
-from infra.stacks.edge import DRAINING_SECONDS, HEALTH_PATH
+from infra.components.cloud_armor import HEALTH_PATH
+from infra.stacks.edge import DRAINING_SECONDS
 from infra.stacks.serving import DEPLOY
 from service.records import read_object
 from service.storage import open_storage

@@ -3,14 +3,18 @@
 import json
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.environments import ENVIRONMENTS
+from infra.rehearsal.rehearse import rehearse_change
 from infra.rehearsal.synthesis import Stack, read
+from infra.rehearsal.terraform import Terraform
 from tests.infra.conftest import Plans, Stacks
 
 pytestmark = pytest.mark.system  # cdktn has an environment of its own: scripts/env cdktn
@@ -22,6 +26,27 @@ from pathlib import Path
 from infra.operations import plan
 plan.ROOT = plan.PLATFORM = Path(sys.argv[1])
 sys.exit(plan.main([sys.argv[2]]))
+"""
+
+MOVE = """
+import json, shutil, sys, tempfile
+from pathlib import Path
+from infra.rehearsal import terraform
+from infra.rehearsal.rehearse import rehearse_change
+from infra.rehearsal.synthesis import read
+
+states, built, work = map(Path, sys.argv[1:4])
+tempfile.tempdir = str(work)
+
+def place(stack, doing, _seconds):
+    if doing == "init":
+        (folder,) = work.glob("rehearsal-*")
+        shutil.copy(states / f"{stack}.tfstate", folder)
+
+planned = rehearse_change((), read(built), terraform.find(), step=place)
+changes = [(each.stack, change) for each in planned for change in each.plan["resource_changes"]]
+actions = {f"{stack} {change['address']}": change["change"]["actions"] for stack, change in changes}
+(work / "actions.json").write_text(json.dumps(actions))
 """
 
 # What the same stacks say otherwise, and why. Nothing else may differ.
@@ -74,6 +99,28 @@ def test_the_stacks_are_equal_but_for_what_is_explained(stacks: Stacks, folder: 
             found |= differences(old.config, new.config)
     assert built == {}
     assert found.keys() == OTHER_WORDS.keys(), found
+
+
+@pytest.mark.nightly
+def test_from_states_of_cdktf_nothing_is_made_anew_or_destroyed_under_cdktn(
+    stacks: Stacks, engine: Terraform, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states, work, built = (folder / name for name in ("states", "work", "dev"))
+    for made in (states, work):
+        made.mkdir()
+
+    def keep(stack: str, doing: str, _seconds: float) -> None:
+        if doing == "deploy base":
+            (place,) = states.glob("rehearsal-*")
+            shutil.copy(place / f"{stack}.tfstate", states)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(states))
+    rehearse_change(stacks("dev"), (), engine, step=keep)
+    cdktn("-m", "infra.main", "dev", CDKTF_OUTDIR=str(built))
+    cdktn("-c", MOVE, str(states), str(built), str(work))
+    actions = json.loads((work / "actions.json").read_text())
+    assert len(actions) > 200
+    assert {address: done for address, done in actions.items() if {"create", "delete"} & set(done)} == {}
 
 
 @pytest.mark.nightly

@@ -31,6 +31,7 @@ def changed(**values: Any) -> Environment:
         ("currency", "Euro"),
         ("monthly_budget", 0),
         ("log_days", 0),
+        ("application_log_days", 0),
         ("nodes_cidr", "10.0.0.1/22"),
         ("nodes_cidr", "10.0.0.0"),
         ("nodes_cidr", "8.8.8.0/22"),

@@ -97,6 +97,9 @@ def running_cluster(*options: str) -> Iterator[Cluster]:
     if not found:
         raise Unavailable("no PostgreSQL on this machine: scripts/install-system installs it (root on Debian)")
     programs = found[-1].parent
+    library = Path("/usr/lib/postgresql", programs.parts[-2], "lib/pgaudit.so")
+    if "shared_preload_libraries=pgaudit" in options and not library.exists():
+        raise Unavailable(f"no {library} on this machine: scripts/install-system installs it (root on Debian)")
     # PostgreSQL refuses to run as root; its package brings a user.
     user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     folder = Path(tempfile.mkdtemp(prefix="pg-"))

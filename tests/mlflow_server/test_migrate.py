@@ -4,11 +4,12 @@ import subprocess
 import sys
 import time
 import uuid
+from pathlib import Path
 
 import psycopg
 import pytest
 
-from tests.mlflow_server.cluster import OWNER, SERVER
+from tests.mlflow_server.cluster import OWNER, SERVER, Unavailable, running_cluster
 from tests.mlflow_server.server import PASSWORD, Tracking
 from tracking_server.migrate import LOCK
 
@@ -96,6 +97,35 @@ def test_an_interrupted_migration_is_taken_up_again(tracking: Tracking) -> None:
     tracking.migrate()
     with login(tracking, SERVER) as server:
         server.execute("INSERT INTO experiments (name, workspace) VALUES (%s, 'default')", [uuid.uuid4().hex])
+
+
+def test_with_pgaudit_the_migration_itself_and_later_grants_are_on_record(gcs: str, tmp_path: Path) -> None:
+    try:
+        # As on Cloud SQL with the flags of infra/stacks/database.py.
+        with running_cluster("shared_preload_libraries=pgaudit", "pgaudit.log=ddl,role") as cluster:
+            tracking = Tracking.on(cluster, "audited", gcs, tmp_path)
+            with cluster.admin() as admin:  # who may create extensions on Cloud SQL; here only a superuser may
+                admin.execute(f"ALTER ROLE {OWNER} SUPERUSER")
+            done = tracking.run("migrate", TRACKING_EXTENSIONS="pgaudit")
+            assert done.returncode == 0, done.stderr
+            with cluster.admin("audited") as admin:
+                assert admin.execute("SELECT extname FROM pg_extension WHERE extname = 'pgaudit'").fetchall()
+                admin.execute(f'GRANT SELECT ON experiments TO "{SERVER}"')
+            again = tracking.run("migrate", TRACKING_EXTENSIONS="pgaudit")
+            assert again.returncode == 0, again.stderr
+            said = [line for line in (cluster.folder / "log").read_text().splitlines() if "AUDIT: SESSION" in line]
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    assert any(",DDL,CREATE TABLE,TABLE,public.experiments," in line for line in said)
+    assert any(",ROLE,GRANT,TABLE,," in line and "GRANT SELECT ON experiments" in line for line in said)
+
+
+def test_an_extension_that_cannot_be_created_stops_the_migration_and_is_named(tracking: Tracking) -> None:
+    refused = tracking.run("migrate", TRACKING_EXTENSIONS="pgaudit")
+    assert refused.returncode == 1
+    assert f"TRACKING_EXTENSIONS: pgaudit cannot be created by {OWNER}" in refused.stderr
+    with tracking.cluster.admin(tracking.database) as admin:
+        assert admin.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
 
 
 def test_a_wrong_password_ends_it_with_the_reason_and_no_secret(tracking: Tracking) -> None:

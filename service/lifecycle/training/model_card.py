@@ -7,7 +7,7 @@ from service.lifecycle.data.source import Source, TrainingRecipe
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.quality import NAMES
 from service.lifecycle.training.selection import Selection
-from service.model.bundle import Manifest
+from service.model.bundle import Manifest, Skill
 
 CHOSEN = "the one chosen"
 NOT_REFITTED = "The served model is the very one that was judged: it was not fitted again with the held-out leads."
@@ -43,6 +43,7 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
         "chosen threshold, per 1,000 leads. Of the contacts asked for the team makes the best, as many as it can:",
         _table(*choice_rows(selection)),
         _table(["band", "from score"], [(b.name, f"{b.min_score:.4f}") for b in manifest.bands]),
+        *(["## Skill", _list(skill_lines(manifest.skill))] if manifest.skill else []),
         "## Figures",
         "Profit and contacts are per 1,000 leads; lift is that of the best tenth; calibration error is over ten bins "
         "of equally many leads. Precision, recall, F1, accuracy, profit and contacts are at the threshold that the "
@@ -79,6 +80,24 @@ def _recipe(recipe: TrainingRecipe) -> str:
     if recipe.half_life_leads is None:
         return named
     return f"{named} A lead counted half as much as one that is {recipe.half_life_leads:,.0f} leads younger."
+
+
+def skill_lines(skill: Skill) -> list[str]:
+    """Whether the model is better than none, a sentence a line; the verdict is the last one."""
+    value, low, high = skill.held_out_roc_auc
+    lines = [
+        f"ROC-AUC: {value:.3f} on the held-out leads (95 % interval {low:.3f} to {high:.3f}); {skill.roc_auc:.3f} over "
+        f"all leads, each scored by a model that had not seen it, and at least {skill.roc_auc_at_least:.3f} (99 %).",
+        f"Profit per 1,000 leads: {skill.gain_over_everyone:+,.0f} against contacting everyone, as far as the team "
+        f"can; {skill.gain_over_random:+,.0f} against as many contacts at random.",
+    ]
+    if not skill.doubts:
+        return [
+            *lines,
+            "The model ranks leads better than chance, and its contacts earn more than contacts without it.",
+        ]
+    because = f" Published because: {skill.published_because}." if skill.published_because else ""
+    return [*lines, f"NO USE SHOWN: {'; '.join(skill.doubts)}.{because}"]
 
 
 def figure_rows(selection: Selection) -> tuple[list[str], list[list[str]]]:

@@ -1,7 +1,7 @@
 """Which candidate is served: the recipe's, or the best by the source's metric on leads that none of them has seen."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,7 @@ class Selection:
     cross_validated: dict[str, dict[str, float]]
     choices: tuple[Choice, ...]
     refitted: Scores | None = None
+    out_of_fold: Scores = field(default_factory=lambda: np.empty(0))
 
     @property
     def served(self) -> Scores:
@@ -127,6 +128,7 @@ def select(
         scores[name] = fit(pipeline, leads.frame.iloc[parts.train], leads.target[parts.train], unseen, recipe)
     held_out = {name: figures(target, s, economics.threshold, economics) for name, s in scores.items()}
     chosen = max(held_out, key=lambda name: held_out[name][metric]) if recipe.candidate == "best" else recipe.candidate
+    means, unseen_scores = cross_validate(leads, economics, seed, tell)
     return Selection(
         chosen,
         fitted[chosen],
@@ -135,28 +137,30 @@ def select(
         scores[chosen],
         economics.threshold,
         held_out,
-        cross_validate(leads, economics, seed, tell),
+        means,
         tuple(choices(target, scores[chosen], economics)),
+        out_of_fold=unseen_scores[chosen],
     )
 
 
 def cross_validate(
     leads: Leads, economics: Economics, seed: int = 0, tell: Progress = lambda _: None
-) -> dict[str, dict[str, float]]:
-    """Each candidate's figures over all leads: the mean of five stratified, shuffled folds.
+) -> tuple[dict[str, dict[str, float]], dict[str, Scores]]:
+    """Each candidate's figures, the mean of five stratified, shuffled folds, and its score of each lead while held out.
 
     They ignore time, and with it the recipe's weights.
     """
     folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(leads.frame, leads.target))
-    means = {}
+    means, out_of_fold = {}, {}
     for name, pipeline in candidates(leads.schema, leads.frame, seed).items():
-        each = []
+        each, out_of_fold[name] = [], np.empty(len(leads.target))
         for number, (train, rest) in enumerate(folds, 1):
             tell(f"cross-validating {name}, fold {number} of {FOLDS}")
             scores = fit(clone(pipeline), leads.frame.iloc[train], leads.target[train], leads.frame.iloc[rest])
             each.append(figures(leads.target[rest], scores, economics.threshold, economics))
+            out_of_fold[name][rest] = scores
         means[name] = {figure: float(np.mean([f[figure] for f in each])) for figure in each[0]}
-    return means
+    return means, out_of_fold
 
 
 def fit(

@@ -1,10 +1,12 @@
 import inspect
+import re
 from typing import Any
 
 import pytest
 
 from infra.components import logging
 from infra.environments import ENVIRONMENTS, PROD
+from infra.stacks.serving import NAMESPACE
 from service.api import watcher
 from tests.infra.conftest import Plans, Stacks, planned
 
@@ -64,6 +66,23 @@ def test_nobody_is_exempt_but_the_service_that_reads_the_models_every_few_second
         for member in log.get("exempted_members", [])
     }
     assert exempt == {("audit_storage", "DATA_READ", "serviceAccount:${google_service_account.scoring.email}")}
+
+
+def test_an_exclusion_that_names_a_path_names_one_that_uptime_checks_ask_for(plans: Plans) -> None:
+    checks = planned(plans("prod")["alerting"], "google_monitoring_uptime_check_config").values()
+    asked = {check["http_check"][0]["path"] for check in checks}
+    filters = [each["filter"] for each in foundation(plans, "google_logging_project_exclusion").values()]
+    assert {path for text in filters for path in re.findall(r'requestUrl:"([^"]*)"', text)} == asked
+
+
+def test_what_pods_of_gke_say_while_all_is_well_is_left_out_and_nothing_of_ours(plans: Plans) -> None:
+    exclusion = foundation(plans, "google_logging_project_exclusion")["exclude_system-pods"]
+    (pattern,) = re.findall(r'namespace_name=~"([^"]*)"', exclusion["filter"])
+    # https://github.com/grafana/beyla/blob/main/pkg/beyla/config.go, k8sGKEDefaultNamespacesRegex, on top of two others
+    managed = "kube-system gmp-system gke-connect gke-gmp-system gke-managed-cim gke-managed-filestorecsi"
+    managed += " gke-managed-metrics-server gke-managed-system gke-managed-volumepopulator gke-system"
+    assert all(re.search(pattern, namespace) for namespace in managed.split())
+    assert not any(re.search(pattern, namespace) for namespace in (NAMESPACE, "default", "not-kube-system"))
 
 
 def test_no_exclusion_hides_a_warning_of_the_service() -> None:

@@ -59,6 +59,12 @@ def test_the_objects_of_every_environment_fit_together(env: str) -> None:
             ),
             ["endpoint group", "legal name"],
         ),
+        (
+            lambda o: o["service"]["metadata"]["annotations"].update(
+                {"cloud.google.com/neg": '{"exposed_ports": {"8080": {"name": "leadscoring"}}}'}
+            ),
+            ["Service scoring", "zone that had none"],
+        ),
         # legal names, one namespace
         (lambda o: o["service"]["metadata"].update(name="Scoring_1"), ["Service Scoring_1", "legal name"]),
         (lambda o: o["service"]["metadata"].update(name="s" * 64), ["s" * 64, "legal name"]),
@@ -75,7 +81,8 @@ def test_the_objects_of_every_environment_fit_together(env: str) -> None:
         (lambda o: o["deployment"]["spec"].update(strategy={"type": "Recreate"}), ["takes pods away"]),
         (lambda o: o["poddisruptionbudget"]["spec"].update(maxUnavailable=0), ["3 pods", "drained"]),
         (lambda o: o["poddisruptionbudget"]["spec"].update(minAvailable=3), ["3 pods", "drained"]),
-        (lambda o: o["resourcequota"]["spec"]["hard"].update(pods="12"), ["13 pods"]),
+        (lambda o: o["resourcequota"]["spec"]["hard"].update(pods="14"), ["14 of pods", "25 pods"]),
+        (lambda o: o["resourcequota"]["spec"]["hard"].update({"requests.cpu": "12000m"}), ["requests.cpu", "25 pods"]),
         (lambda o: o["resourcequota"]["spec"]["hard"].update({"limits.memory": "12Gi"}), ["12Gi of limits.memory"]),
         (lambda o: o["resourcequota"]["spec"]["hard"].update({"limits.cpu": "some"}), ["'some' of limits.cpu"]),
         # walls

@@ -5,12 +5,12 @@ from typing import Any
 import yaml
 
 from infra.bindings import App, GcsBackend, GoogleProvider
+from infra.components.cloud_armor import HEALTH_PATH
 from infra.environments import DEV, ENVIRONMENTS, PROD
 from infra.rehearsal.masking import Plan
 from infra.rehearsal.rehearse import rehearse
 from infra.rehearsal.synthesis import read
 from infra.rehearsal.terraform import Terraform
-from infra.stacks import edge
 from infra.stacks.alerting import AlertingStack, literal
 from monitoring import catalogue, prometheus
 from monitoring.alerts import Alert, Severity
@@ -171,7 +171,7 @@ def test_the_open_health_path_is_asked_for_from_outside_over_verified_tls(plans:
     for env in ENVIRONMENTS.values():
         (check,) = planned(plans(env.id)["alerting"], "google_monitoring_uptime_check_config").values()
         (http,) = check["http_check"]
-        assert (http["path"], http["port"], http["request_method"]) == (edge.HEALTH_PATH, 443, "GET")
+        assert (http["path"], http["port"], http["request_method"]) == (HEALTH_PATH, 443, "GET")
         assert http["use_ssl"] is True
         assert http["validate_ssl"] is True
         (resource,) = check["monitored_resource"]

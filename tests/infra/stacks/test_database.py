@@ -102,6 +102,7 @@ def test_the_owners_password_is_in_no_plan_and_in_no_argument_that_a_state_keeps
 def test_no_statement_with_its_values_gets_into_a_log(plans: Plans) -> None:
     assert flags(plans)["log_min_duration_statement"] == "-1"
     assert flags(plans)["pgaudit.log"] == "ddl,role"
+    assert flags(plans)["cloudsql.enable_pgaudit"] == "on"
 
 
 def test_the_migration_runs_the_servers_image_as_an_account_of_its_own_with_the_password_as_a_file(
@@ -113,6 +114,7 @@ def test_the_migration_runs_the_servers_image_as_an_account_of_its_own_with_the_
     assert task(plans)["service_account"].startswith("acme-leads-prod-migrator@")
     variables = {variable["name"]: variable.get("value") for variable in container["env"]}
     assert variables["TRACKING_DATABASE_PASSWORD_FILE"] == "/secrets/database/password"
+    assert variables["TRACKING_EXTENSIONS"] == "pgaudit"
     assert variables["TRACKING_SERVER_USER"] == "acme-leads-prod-mlflow@acme-leads-prod.iam"
     secret = only(only(task(plans)["volumes"])["secret"])
     assert secret["secret"].endswith("/secrets/acme-leads-prod-migrator-password")

@@ -1,15 +1,17 @@
 import copy
+import json
 import re
 from typing import Any
 
 import pytest
 import yaml
 
+from infra.components.cloud_armor import HEALTH_PATH
 from infra.environments import ENVIRONMENTS, PROD
 from infra.operations import smoke
 from infra.rehearsal import provider_facts
 from infra.rehearsal.masking import Plan
-from infra.rehearsal.rehearse import rehearse
+from infra.rehearsal.rehearse import rehearse, rehearse_change
 from infra.rehearsal.steps import StackError
 from infra.rehearsal.synthesis import Stack
 from infra.rehearsal.terraform import Terraform
@@ -70,6 +72,33 @@ def test_without_pods_in_two_zones_the_deploy_stops_and_says_what_to_do(
         assert "The pods of leadscoring/scoring are in fewer than 2 zones. Deploy the serving stack first" in said
 
 
+def test_a_group_that_appears_after_a_deploy_is_a_change_in_the_next_plan(
+    stacks: Stacks, engine: Terraform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def groups_in(zones: list[str]) -> None:
+        answer = {edge.NEG_STATUS: json.dumps({"network_endpoint_groups": {"8080": "leadscoring"}, "zones": zones})}
+        monkeypatch.setitem(provider_facts.EXAMPLES, "kubernetes_service_v1", {"metadata.0.annotations": answer})
+
+    groups_in(ZONES[:2])
+    whole = only(stacks)
+    text = re.sub(
+        r"\$\{data\.terraform_remote_state\.[^}]*\}", "smoke@acme-leads-prod.example", json.dumps(whole.config)
+    )
+    config = json.loads(text)
+    del config["data"]["terraform_remote_state"]
+    deployed = [Stack(whole.name, config)]
+    step = lambda _stack, doing, _seconds: groups_in(ZONES) if doing == "deploy base" else None  # noqa: E731
+    (later,) = rehearse_change(deployed, deployed, engine, step=step)
+    changed = {
+        resource["address"]: [backend["group"].split("/")[3] for backend in resource["change"]["after"]["backend"]]
+        for resource in later.plan["resource_changes"]
+        if resource["change"]["actions"] == ["update"]
+    }
+    assert {address: sorted(zones) for address, zones in changed.items()} == {
+        f"google_compute_backend_service.{name}": ZONES for name in ("health", "scoring")
+    }
+
+
 def test_only_the_scoring_backend_is_behind_the_identity_aware_proxy_and_has_callers(plans: Plans) -> None:
     assert {name: backend["iap"][0]["enabled"] for name, backend in backends(plans).items()} == {
         "scoring": True,
@@ -87,7 +116,7 @@ def test_one_path_alone_leads_around_the_proxy(plans: Plans) -> None:
     paths = planned(plan, "google_compute_url_map")["paths"]
     assert paths["host_rule"][0]["hosts"] == [PROD.domain]
     (matcher,) = paths["path_matcher"]
-    assert [rule["paths"] for rule in matcher["path_rule"]] == [[edge.HEALTH_PATH], [edge.SCORE_PATH]]
+    assert [rule["paths"] for rule in matcher["path_rule"]] == [[HEALTH_PATH], [edge.SCORE_PATH]]
     map_ = "google_compute_url_map.paths"
     assert refers(plan, map_, "default_service") == ["google_compute_backend_service.scoring"]
     assert refers(plan, map_, "path_matcher", 0, "default_service") == ["google_compute_backend_service.scoring"]

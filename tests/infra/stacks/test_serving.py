@@ -155,9 +155,9 @@ def test_a_deploy_waits_for_the_roll_out_and_for_the_least_number_of_pods(plans:
 def test_the_namespace_has_room_for_the_largest_scale_and_a_roll_out_and_for_no_more(plans: Plans) -> None:
     hard = manifests(plans)["ResourceQuota"]["spec"]["hard"]
     assert PROD.scoring_replicas[1] == 12
-    assert hard["pods"] == "14"
-    assert (hard["requests.cpu"], hard["limits.cpu"]) == ("7000m", "7000m")
-    assert (hard["requests.memory"], hard["limits.memory"]) == ("14336Mi", "14336Mi")
+    assert hard["pods"] == "25"
+    assert (hard["requests.cpu"], hard["limits.cpu"]) == ("12500m", "12500m")
+    assert (hard["requests.memory"], hard["limits.memory"]) == ("25600Mi", "25600Mi")
     assert hard["services.loadbalancers"] == hard["services.nodeports"] == "0"
 
 

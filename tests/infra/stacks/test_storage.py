@@ -1,9 +1,18 @@
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.bindings import App, GcsBackend, GoogleProvider
 from infra.environments import ENVIRONMENTS, PROD
+from infra.policies import check, plan
+from infra.policies.policy import POLICIES
+from infra.rehearsal.rehearse import rehearse
+from infra.rehearsal.synthesis import read
+from infra.rehearsal.terraform import Terraform
 from infra.stacks import storage
+from infra.stacks.serving import NAMESPACE
 from service.lifecycle.data import quarantine
 from service.lifecycle.promotion import lease
 from service.model import bundle
@@ -135,3 +144,43 @@ def test_content_is_encrypted_with_the_environments_own_key_where_it_asks_for_on
     for name, bucket in buckets(plans, env).items():
         keys = [each["default_kms_key_name"].rpartition("/")[2] for each in bucket["encryption"]]
         assert keys == (["storage"] if ENVIRONMENTS[env].customer_keys and name != "access_logs" else [])
+
+
+def test_an_environment_may_keep_its_application_logs_in_a_bucket_that_only_the_sink_writes_to(
+    engine: Terraform, tmp_path: Path
+) -> None:
+    env = PROD.model_copy(update={"application_log_days": 90})
+    accounts = {name: f"{name}@acme-leads-prod.iam.gserviceaccount.com" for name in ("scoring", "jobs", "mlflow")}
+    app = App(outdir=str(tmp_path))
+    key = "projects/acme-leads-prod/locations/europe-west1/keyRings/keys/cryptoKeys/storage"
+    made = storage.StorageStack(app, "prod-storage", env=env, namespace=NAMESPACE, key=key, **accounts)
+    GoogleProvider(made, "google", project=env.project)
+    GcsBackend(made, bucket="states", prefix="prod-storage")
+    app.synth()
+    (result,) = rehearse(read(tmp_path), engine)
+
+    found = planned(result.plan, "google_storage_bucket")
+    assert found.keys() == BUCKETS | {"logs"}
+    bucket = found["logs"]
+    assert bucket["public_access_prevention"] == "enforced"
+    assert bucket["uniform_bucket_level_access"] is True
+    assert bucket["encryption"] == [{"default_kms_key_name": key}]
+    assert deletions(bucket) == {"LIVE": 90, "ARCHIVED": env.noncurrent_days}
+    (sink,) = planned(result.plan, "google_logging_project_sink").values()
+    assert sink["destination"] == "storage.googleapis.com/acme-leads-prod-logs"
+    assert sink["unique_writer_identity"] is True
+    assert f'resource.labels.namespace_name="{NAMESPACE}"' in sink["filter"]
+    members = planned(result.plan, "google_storage_bucket_iam_member")
+    written = {name: member["role"] for name, member in members.items() if member["bucket"] == bucket["name"]}
+    assert written == {"logs_sink_create": "roles/storage.objectCreator"}
+
+    file = tmp_path / "prod-storage.json"
+    file.write_text(json.dumps(result.plan))
+    judged = [resource for resource in plan.read(file).resources if resource.type not in check.HARMLESS]
+    assert [p.id for p in POLICIES.values() for r in judged if p.judges(r) and p.judge(r)] == []
+
+
+def test_no_environment_of_this_repository_pays_for_a_second_copy_of_its_logs(plans: Plans) -> None:
+    for env in ENVIRONMENTS.values():
+        assert env.application_log_days is None
+        assert not planned(plans(env.id)["storage"], "google_logging_project_sink")

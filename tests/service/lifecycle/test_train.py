@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -14,6 +15,7 @@ from service.storage import Folder, StorageError, open_storage
 from service.tracking import ALIAS
 from tests.conftest import free_port
 from tests.facts import states, stating
+from tests.service.api.server import Server
 
 EXAMPLES = Path(__file__).parents[3] / "service" / "examples"
 ROWS = 600
@@ -122,6 +124,36 @@ def test_stopped_anywhere_nothing_unrecorded_or_half_written_is_served(mlflow_ur
     trained = train(source, open_storage(str(tmp_path)), mlflow_url)
     assert served(tmp_path) == trained.manifest.version
     assert champion(mlflow_url, "stops") == "5"
+
+
+@pytest.mark.slow
+def test_a_model_without_skill_is_published_for_a_reason_only_which_is_told_wherever_it_is_shown(
+    mlflow_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw, models = np.random.default_rng(1), tmp_path / "models"
+    rows = [f"{draw.normal():.3f},{draw.normal():.3f},{'yes' if draw.random() < 0.2 else 'no'}" for _ in range(600)]
+    (tmp_path / "dice.csv").write_text("\n".join(["height,weight,outcome", *rows]) + "\n")
+    toml = tmp_path / "dice.toml"
+    toml.write_text(
+        'name = "dice"\npath = "dice.csv"\ntarget_column = "outcome"\npositive = "yes"\nmetric = "roc_auc"\n'
+        'metric_reason = "ranking"\nagreed_by = "sales"\nagreed_on = 2026-01-01\n'
+        "[economics]\nconversion_value = 100\ncontact_cost = 20\ncontacts_per_1000_leads = 500\n"
+    )
+    command = ["--source", str(toml), "--models", str(models), "--tracking", mlflow_url]
+    assert main(command) == 1
+    states(capsys.readouterr().err, "ROC-AUC", "chance", "--publish-anyway")
+    assert served(models) is None
+    assert main([*command, "--publish-anyway", "a demonstration"]) == 0
+    states(capsys.readouterr().out.splitlines()[-1], "NO USE SHOWN", "a demonstration")
+    version = served(models)
+    assert version is not None
+    states((models / "models" / version / "MODEL_CARD.md").read_text(), "NO USE SHOWN", "a demonstration")
+    server = Server(tmp_path, models=str(models))
+    try:
+        assert server.http.get("/v1/model").json()["skill"]["published_because"] == "a demonstration"
+        states(server.http.get("/").text, "not shown to be of use", "a demonstration")
+    finally:
+        server.stop()
 
 
 def test_without_a_record_nothing_is_published(tmp_path: Path) -> None:
