@@ -56,9 +56,12 @@ class Provider:
     def validate_resource_config(self, request: Any) -> Any:
         """Refuses what the schema alone cannot: unlisted values, computed values set, what breaks the code's rules."""
         config, type_name = decode(request.config), request.type_name
-        broken = [_fault(said, "", (path.partition(".")[0],)) for path, said in rules.refused(type_name, config)]
+        if self.schema.version != rules.VERSION:
+            faults = _faults(self.schema.resources[type_name], config)
+            return pb.ValidateResourceConfig.Response(diagnostics=faults)
         faults = _faults(self.schema.resources[type_name], config, rules.enumerated(type_name))
-        return pb.ValidateResourceConfig.Response(diagnostics=faults + broken)
+        faults += [_fault(said, "", (path.partition(".")[0],)) for path, said in rules.refused(type_name, config)]
+        return pb.ValidateResourceConfig.Response(diagnostics=faults)
 
     def validate_data_resource_config(self, request: Any) -> Any:
         """As for a resource."""

@@ -1,5 +1,7 @@
 """Rules that only the provider's code holds: the table `rules.toml`, and what a configuration breaks of it.
 
+Refusals count for a provider of the same version alone; what replaces is taken to be the same in all.
+
 Paths are written without positions: `settings.ip_configuration.ssl_mode`. As in the provider's SDK, an argument counts
 as given when it is written, whatever its value, and a block when it is there; a value that is not known yet breaks no
 rule. Limits: an empty list counts as not given, and the arguments of `checked_by_code`, most of them names, times and
@@ -17,7 +19,7 @@ from typing import Any
 
 from infra.rehearsal.values import UNKNOWN
 
-CODE = "https://github.com/hashicorp/terraform-provider-google/blob/v6.50.0"
+VERSION = "6.50.0"  # of the provider whose source the table was made of
 Refusal = tuple[str, str]  # an argument, and the reason in the words of the SDK
 Groups = Sequence[Sequence[str]]
 Bounds = Mapping[str, tuple[float, float]]
