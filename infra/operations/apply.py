@@ -60,7 +60,7 @@ def apply(
             engine.run("plan", "-no-color", f"-out={file}", folder=place, env=environ)
             _, shown = engine.run("show", "-json", file, folder=place, env=environ)
         planned = Planned(stack.name, mask(json.loads(shown)))
-        found = [*guard.findings([planned], certain=True), *guard.unprotected([stack])]
+        found = [*guard.findings([planned]), *guard.unprotected([stack])]
         mine = {name: reason for name, reason in allowed.items() if name.startswith(f"{stack.name}/")}
         if refused := guard.refused(found, mine):
             raise Refused(refused)

@@ -21,7 +21,7 @@ from infra.policies.check import check
 from infra.policies.plan import PlanError
 from infra.policies.scanner import ScannerError
 from infra.policies.skips import SkipError
-from infra.rehearsal import real, report, terraform
+from infra.rehearsal import real, report, rules, terraform
 from infra.rehearsal.isolation import BackendError
 from infra.rehearsal.rehearse import rehearse, rehearse_change
 from infra.rehearsal.steps import Planned, StackError
@@ -90,8 +90,11 @@ def main(arguments: list[str]) -> int:
         addresses.write(stacks, options.env)
         console.print("Inventories: infra/inventories/")
     console.print(f"Order of deployment: {', '.join(stack.name for stack in stacks)}", soft_wrap=True)
+    if not options.real:
+        checked = rules.checked(stack.config for stack in stacks).total()
+        console.print(f"{checked} rules of the provider's code checked on the arguments given")
     console.print(f"{len(planned)} stacks in {time.monotonic() - start:.1f} s")
-    findings = [*guard.findings(planned, certain=options.real), *guard.unprotected(stacks)]
+    findings = [*guard.findings(planned), *guard.unprotected(stacks)]
     if options.sheet:
         policies_say = _policies(folder, options.env)
         text = sheet.render(

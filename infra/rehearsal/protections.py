@@ -33,8 +33,12 @@ class Protection:
 
     def holds(self, state: State) -> bool:
         """Whether it refuses the deletion of a resource in this state."""
-        value = _value(state, self.argument.split("."))
+        value = self.value(state)
         return self.unset_holds if value in (None, "") else value != self.lifted
+
+    def value(self, state: State) -> Any:
+        """Its value in a state or a configuration; None where it is not set."""
+        return _value(state, self.argument.split("."))
 
     def lift(self, resource: Config) -> None:
         """Set the lifted value in a configuration of the resource, unless that lacks the block around it."""
@@ -62,6 +66,7 @@ class Retained:
 
 
 PROTECTIONS = tuple(Protection(**entry) for entry in _TABLE["protection"])
+SWITCHES = tuple(each for each in PROTECTIONS if each.lifted is False)  # they protect when they are on
 PROTECTED = frozenset(each.type for each in PROTECTIONS)
 HARMLESS: Mapping[tuple[str, str], str] = {(e["type"], e["argument"]): e["reason"] for e in _TABLE["harmless"]}
 KEPT: Mapping[str, Retained] = {

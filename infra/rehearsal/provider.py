@@ -6,12 +6,13 @@ The protocol: https://github.com/hashicorp/terraform/blob/main/docs/plugin-proto
 """
 
 import json
+from collections.abc import Container
 from functools import cached_property
 from typing import Any
 
 from tf.gen import tfplugin_pb2 as pb
 
-from infra.rehearsal import argument_conflicts, changes, provider_facts, stateful
+from infra.rehearsal import changes, provider_facts, replacement, rules
 from infra.rehearsal.afterlife import Afterlife
 from infra.rehearsal.schema import Attribute, Block, ProviderSchema
 from infra.rehearsal.values import UNKNOWN, Steps, decode, encode, fitted, settle, walk
@@ -60,13 +61,14 @@ class Provider:
         return pb.ValidateProviderConfig.Response()
 
     def validate_resource_config(self, request: Any) -> Any:
-        """Refuses what the schema alone cannot: unlisted values, computed values set, arguments in conflict."""
+        """Refuses what the schema alone cannot: unlisted values, computed values set, what breaks the code's rules."""
         config, type_name = decode(request.config), request.type_name
-        conflicts = [
-            _fault(said, "", (path.partition(".")[0],)) for path, said in argument_conflicts.refused(type_name, config)
-        ]
-        faults = _faults(self.schema.resources[type_name], config)
-        return pb.ValidateResourceConfig.Response(diagnostics=faults + conflicts)
+        if self.schema.version != rules.VERSION:
+            faults = _faults(self.schema.resources[type_name], config)
+            return pb.ValidateResourceConfig.Response(diagnostics=faults)
+        faults = _faults(self.schema.resources[type_name], config, rules.enumerated(type_name))
+        faults += [_fault(said, "", (path.partition(".")[0],)) for path, said in rules.refused(type_name, config)]
+        return pb.ValidateResourceConfig.Response(diagnostics=faults)
 
     def validate_data_resource_config(self, request: Any) -> Any:
         """As for a resource."""
@@ -92,7 +94,7 @@ class Provider:
         """The state, with what Google changes by itself; nothing else drifts."""
         known = decode(request.current_state)
         state = changes.reported(request.type_name, known)
-        self.seen.update((request.type_name, str(state.get("id")), path) for path in stateful.changed(known, state))
+        self.seen.update((request.type_name, str(state.get("id")), path) for path in replacement.changed(known, state))
         return pb.ReadResource.Response(new_state=encode(state), private=request.private)
 
     def plan_resource_change(self, request: Any) -> Any:
@@ -102,7 +104,7 @@ class Provider:
         planned = proposed if proposed is None else self._planned(block, prior, proposed)
         if prior and planned:
             planned = changes.suppressed(request.type_name, prior, planned)
-        replaces = stateful.replaces(request.type_name, prior, planned) if prior and planned else ()
+        replaces = replacement.replaces(request.type_name, prior, planned) if prior and planned else ()
         return pb.PlanResourceChange.Response(
             planned_state=encode(planned),
             requires_replace=[_path((path.partition(".")[0],)) for path in replaces],
@@ -217,8 +219,8 @@ def _block(block: Block) -> pb.Schema.Block:
     )
 
 
-def _faults(block: Block, config: Any) -> list[pb.Diagnostic]:
-    """What the real provider would refuse too, in the words of its SDK."""
+def _faults(block: Block, config: Any, elsewhere: Container[str] = ()) -> list[pb.Diagnostic]:
+    """What the real provider would refuse too, in the words of its SDK; the values of `elsewhere` the rules check."""
     faults: list[pb.Diagnostic] = []
 
     def check(attribute: Attribute, value: Any, steps: Steps) -> Any:
@@ -229,7 +231,8 @@ def _faults(block: Block, config: Any) -> list[pb.Diagnostic]:
         if value is None and attribute.get("required"):  # written, but null: Terraform asks no more than that
             detail = f'The argument "{name}" is required, but no definition was found.'
             faults.append(_fault("Missing required argument", detail, steps))
-        if enum and isinstance(value, str) and value not in (*enum, ""):
+        unlisted = enum and isinstance(value, str) and value not in (*enum, "")
+        if unlisted and ".".join(step for step in steps if isinstance(step, str)) not in elsewhere:
             faults.append(_fault(f"expected {name} to be one of {enum}, got {value}", "", steps))
         return value
 

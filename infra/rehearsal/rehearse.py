@@ -168,7 +168,7 @@ class _Run:
         return Planned(self.stack.name, mask(json.loads(shown)))
 
     def _write(self, config: Config) -> None:
-        (self.folder / "cdk.tf.json").write_text(json.dumps(config))
+        (self.folder / "cdk.tf.json").write_text(json.dumps(config, indent=1))  # Terraform shows the line of an error
 
     def _terraform(self, command: str, *arguments: str, accept: tuple[int, ...] = (0,)) -> tuple[int, str]:
         colour = () if command == "show" else ("-no-color",)

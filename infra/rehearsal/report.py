@@ -17,8 +17,8 @@ from infra.rehearsal.steps import Planned
 LIMITS = """\
 A rehearsal is not the cloud. It proves that the configuration is complete and well formed, that the \
 stacks fit together, and that a second plan is empty. It cannot know: permissions, quotas and billing; \
-names already taken; errors of Google's APIs; rules that only the provider's code holds (most patterns, \
-conflicting arguments, what replaces a resource that holds nothing) and most defaults; what is deployed already. \
+names already taken; errors of Google's APIs; what the provider's code checks by a function \
+(names, times, address ranges) and most defaults; what is deployed already. \
 Values beginning with `rehearsed-` are made up. For the rest there is `scripts/plan ENV --real`."""
 
 

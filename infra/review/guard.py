@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any
 
-from infra.rehearsal import stateful
+from infra.rehearsal.protections import SWITCHES
 from infra.rehearsal.stateful import STATEFUL
 from infra.rehearsal.steps import Planned
 from infra.rehearsal.synthesis import Stack
@@ -25,14 +24,14 @@ class OverrideError(Exception):
     """An override without a name, without a reason, or for nothing."""
 
 
-def findings(planned: Sequence[Planned], *, certain: bool = False) -> list[Finding]:
-    """What these plans would do to stateful resources. `certain`: they are the real provider's."""
+def findings(planned: Sequence[Planned]) -> list[Finding]:
+    """What these plans would do to stateful resources."""
     return [
         Finding(f"{each.stack}/{resource['address']}", says)
         for each in planned
         for resource in each.plan.get("resource_changes", [])
         if resource["type"] in STATEFUL and resource["mode"] == "managed"
-        for says in _says(resource["type"], resource["change"], certain)
+        for says in _says(resource["type"], resource["change"])
     ]
 
 
@@ -40,13 +39,17 @@ def unprotected(stacks: Sequence[Stack]) -> list[Finding]:
     """The stateful resources that Terraform, or the provider where it can, would not refuse to destroy."""
     found = []
     for stack in stacks:
-        for type_name, known in STATEFUL.items():
+        for type_name in sorted(STATEFUL):
+            switches = [switch for switch in SWITCHES if switch.type == type_name]
             for name, resource in stack.config.get("resource", {}).get(type_name, {}).items():
                 where = f"{stack.name}/{type_name}.{name}"
                 if resource.get("lifecycle", {}).get("prevent_destroy") is not True:
                     found.append(Finding(where, "has no prevent_destroy"))
-                if known.protection and resource.get(known.protection) is not True:
-                    found.append(Finding(where, f"does not set {known.protection}"))
+                found += [
+                    Finding(where, f"does not set {switch.argument}")
+                    for switch in switches
+                    if switch.value(resource) is not True
+                ]
     return found
 
 
@@ -76,7 +79,7 @@ def refused(found: Sequence[Finding], allowed: Mapping[str, str]) -> list[Findin
     return [finding for finding in found if finding.name not in allowed]
 
 
-def _says(type_name: str, change: dict[str, Any], certain: bool) -> Iterator[str]:
+def _says(type_name: str, change: dict[str, Any]) -> Iterator[str]:
     before, after = change["before"], change["after"]
     match change["actions"]:
         case ["delete"]:
@@ -89,24 +92,6 @@ def _says(type_name: str, change: dict[str, Any], certain: bool) -> Iterator[str
             )
             yield f"would be replaced, for a change of {', '.join(paths) or 'unknown arguments'}"
         case ["update"]:
-            # What the plan leaves to the apply is no change that anybody wrote.
-            known = _known(before, after, change.get("after_unknown"))
-            paths = stateful.may_replace(type_name, before, known)
-            if paths and not certain:
-                yield f"may be replaced: check with --real what a change of {', '.join(paths)} does"
-            protection = STATEFUL[type_name].protection
-            if protection and after.get(protection) is False and before.get(protection) is not False:
-                yield f"would lose its protection: {protection} is lifted"
-
-
-def _known(before: Any, after: Any, unknown: Any) -> Any:
-    """`after` with what is not known yet as it was before."""
-    if unknown is True:
-        return before
-    if isinstance(unknown, dict) and isinstance(after, dict):
-        old = before if isinstance(before, dict) else {}
-        return after | {name: _known(old.get(name), after.get(name), inner) for name, inner in unknown.items()}
-    if isinstance(unknown, list) and isinstance(after, list):
-        old_list = before if isinstance(before, list) else []
-        return [_known(o, a, u) for o, a, u in zip_longest(old_list[: len(after)], after, unknown[: len(after)])]
-    return after
+            for switch in SWITCHES:
+                if switch.type == type_name and switch.value(after) is False and switch.value(before) is not False:
+                    yield f"would lose its protection: {switch.argument} is lifted"

@@ -1,6 +1,6 @@
 """The cluster that serves: regional, private GKE Autopilot, and what may run on it.
 
-What Autopilot decides by itself is not repeated here, for the provider refuses it: rehearsal/argument_conflicts.py.
+What Autopilot decides by itself is not repeated here, for the provider refuses it: rehearsal/rules.toml.
 """
 
 from infra.bindings import (

@@ -1,6 +1,7 @@
 """`scripts/plan` as people type it."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -63,6 +64,7 @@ def test_a_rehearsal_without_a_network_ends_well_shows_its_limits_and_never_sees
     assert done.stdout.startswith("Rehearsal of prod with Terraform 1.")
     assert " ".join(report.LIMITS.split()) in " ".join(done.stdout.split())
     assert "Report and plans: .platform/plans/prod/" in done.stdout
+    assert re.search(r"^\d{3} rules of the provider's code checked", done.stdout, re.M)
     written = [file.read_text() for file in (tmp_path / ".platform/plans").rglob("*") if file.is_file()]
     assert len(written) == 1 + len(synthesize(ENVIRONMENTS["prod"]))  # the report, and each stack's plan
     assert not any(PLANTED_KEY in text for text in [done.stdout, done.stderr, *written])

@@ -104,7 +104,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str, str]] = {
     "a value that is not listed, deep down": (
         registry(cleanup_policies=[{"id": "old", "condition": {"tag_state": "STALE"}}]),
         "validate",
-        "expected tag_state to be one of",
+        "expected cleanup_policies.condition.tag_state to be one of",
     ),
     "a computed value set": (
         {"google_service_account": {"a": ACCOUNT | {"email": "a@b.c"}}},
@@ -214,7 +214,9 @@ NOT_CAUGHT: dict[str, dict[str, Any]] = {
     },
     "a place that Google does not have": bucket(location="MOON"),
     "an image that is nowhere": job(name="KEY", value="v"),
-    "a schedule that is none": {"google_cloud_scheduler_job": {"s": {"name": "s", "schedule": "every day"}}},
+    "a schedule that is none": {
+        "google_cloud_scheduler_job": {"s": {"name": "s", "schedule": "every day", "http_target": {"uri": "https://a"}}}
+    },
     "a number beyond a limit of the API": rule({"type": "Delete"}, {"age": -1}),
 }
 

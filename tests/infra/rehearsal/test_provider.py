@@ -1,5 +1,6 @@
 """What Terraform does not make a provider do in a rehearsal: updates, imports, data sources alone."""
 
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -91,6 +92,16 @@ def test_what_the_cloud_decides_in_a_block_added_later_is_unknown(provider: Prov
     )
     planned = decode(provider.plan_resource_change(request).planned_state)
     assert planned["lifecycle_rule"][0]["condition"] == [condition | {"with_state": UNKNOWN}]
+
+
+@pytest.mark.parametrize(("version", "refused"), [("6.50.0", 1), ("8.7.0", 0)])
+def test_the_rules_of_the_code_are_those_of_one_version(version: str, refused: int) -> None:
+    block = SCHEMA.resources[BUCKET]
+    website = value(block["block_types"]["website"]["block"])
+    config = encode(value(block, name="b", location="EU", website=[website]))
+    request = pb.ValidateResourceConfig.Request(type_name=BUCKET, config=config)
+    answer = Provider(replace(SCHEMA, version=version)).validate_resource_config(request)
+    assert ["website" in each.summary for each in answer.diagnostics] == [True] * refused
 
 
 def test_an_imported_object_is_known_by_its_id_alone(provider: Provider) -> None:
