@@ -141,12 +141,13 @@ def holder(plan: Plan, type_name: str, name: str, argument: str = "member") -> s
     return str(resource["expressions"][argument]["references"][-1]).removeprefix("google_service_account.")
 
 
-def test_only_githubs_own_tokens_for_the_one_repository_are_taken(plans: Plans) -> None:
+def test_only_githubs_own_tokens_for_the_one_branch_of_the_one_repository_are_taken(plans: Plans) -> None:
     for env in ENVIRONMENTS.values():
         found = provider(plans(env.id)["delivery"])
         assert found["attribute_condition"] == (
             f"assertion.repository_id == '{env.github_repository_id}' "
-            f"&& assertion.repository_owner_id == '{env.github_owner_id}'"
+            f"&& assertion.repository_owner_id == '{env.github_owner_id}' "
+            f"&& assertion.ref == 'refs/heads/{env.github_branch}'"
         )
         assert found["disabled"] is False
         (oidc,) = found["oidc"]
@@ -156,21 +157,26 @@ def test_only_githubs_own_tokens_for_the_one_repository_are_taken(plans: Plans) 
 
 def test_a_job_without_an_environment_is_no_error(plans: Plans) -> None:
     mapping = provider(plans("prod")["delivery"])["attribute_mapping"]
-    assert mapping["attribute.environment"] == "has(assertion.environment) ? assertion.environment : ''"
+    assert mapping["attribute.event_environment"] == (
+        "assertion.event_name + ':' + (has(assertion.environment) ? assertion.environment : 'none')"
+    )
 
 
-def test_the_planner_is_lent_to_the_main_branch_and_the_deployer_to_the_protected_environment(plans: Plans) -> None:
+def test_each_account_is_lent_to_named_events_and_the_deployer_to_the_protected_environment(plans: Plans) -> None:
     plan = plans("prod")["delivery"]
     lent = planned(plan, "google_service_account_iam_member")
     signs = lent.pop("deployer_smoke")
+    callers = f"principalSet://iam.googleapis.com/{POOL}/attribute.event_environment"
     assert {name: grant["member"] for name, grant in lent.items()} == {
-        "planner_ci": f"principalSet://iam.googleapis.com/{POOL}/attribute.ref/refs/heads/main",
-        "deployer_ci": f"principalSet://iam.googleapis.com/{POOL}/attribute.environment/prod",
+        "planner_ci_push": f"{callers}/push:none",
+        "planner_ci_schedule": f"{callers}/schedule:none",
+        "planner_ci_workflow_dispatch": f"{callers}/workflow_dispatch:none",
+        "deployer_ci_push": f"{callers}/push:prod",
     }
     assert {grant["role"] for grant in lent.values()} == {"roles/iam.workloadIdentityUser"}
     for name in lent:
         account = holder(plan, "google_service_account_iam_member", name, "service_account_id")
-        assert account == name.removesuffix("_ci")
+        assert account == name.partition("_")[0]
     # The deployer signs as the account of the smoke test and as no other.
     assert signs["role"] == "roles/iam.serviceAccountTokenCreator"
     assert signs["service_account_id"].endswith("/acme-leads-prod-smoke@acme-leads-prod.iam.gserviceaccount.com")
