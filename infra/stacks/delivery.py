@@ -40,7 +40,8 @@ PLANNER_EVENTS = ("push", "schedule", "workflow_dispatch")
 DEPLOYER_EVENTS = ("push",)
 
 # To compare the cloud with the state Terraform reads every resource, of each its settings and its grants. The budget is
-# read with a role on the billing account, which no stack grants: infra/operations/owner.py.
+# read with a role on the billing account, which no stack grants: infra/operations/owner.py. A rehearsal proves that
+# these roles hold what the reads ask for: infra/permissions.
 # https://cloud.google.com/iam/docs/roles-permissions
 VIEWERS = (
     "roles/artifactregistry.reader",
@@ -50,18 +51,16 @@ VIEWERS = (
     "roles/cloudscheduler.viewer",
     "roles/cloudsql.viewer",
     "roles/compute.networkViewer",  # the peering: servicenetworking.services.get, which compute.viewer lacks
-    "roles/compute.viewer",
+    "roles/compute.viewer",  # security policies, which compute.networkViewer lacks
     "roles/container.viewer",  # the cluster and its objects, Secrets not among them
     "roles/dns.reader",
     "roles/gkebackup.viewer",
-    "roles/iam.securityReviewer",
-    "roles/iam.serviceAccountViewer",
+    "roles/iam.securityReviewer",  # grants on every kind of resource, and the service accounts
     "roles/iam.workloadIdentityPoolViewer",
     "roles/logging.viewer",
     "roles/monitoring.viewer",
     "roles/run.viewer",
     "roles/secretmanager.viewer",  # that secrets are there, not what they are
-    "roles/serviceusage.serviceUsageViewer",
     "roles/storage.bucketViewer",  # that buckets are there, not what is in them
 )
 
@@ -161,9 +160,7 @@ class DeliveryStack(TerraformStack):
             disabled=False,
         )
 
-    def _lend(
-        self, account: ServiceAccount, name: str, callers: str, events: Sequence[str], environment: str
-    ) -> None:
+    def _lend(self, account: ServiceAccount, name: str, callers: str, events: Sequence[str], environment: str) -> None:
         """Lend the account to jobs that run on one of `events` in this GitHub environment, or in `none`."""
         for event in events:
             ServiceAccountIamMember(
