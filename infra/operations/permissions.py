@@ -25,10 +25,21 @@ Not proven: the calls above; permissions on resources that a request only names,
 granted by hand beside those of infra/operations/owner.py; an organisation's denials and conditions."""
 
 
-def findings(env: Environment, stacks: Sequence[Stack]) -> list[guard.Finding]:
+def compare(env: Environment, stacks: Sequence[Stack]) -> Proof:
+    """What each identity needs against what the stacks and the owner grant."""
+    return prove(env, stacks, owner.grants(), tables.read())
+
+
+def findings(proof: Proof) -> list[guard.Finding]:
     """What is missing, for a plan to refuse."""
-    found = prove(env, stacks, owner.grants(), tables.read()).gaps
-    return [guard.Finding(gap.name, gap.says) for gap in found]
+    return [guard.Finding(gap.name, gap.says) for gap in proof.gaps]
+
+
+def summary(proof: Proof) -> str:
+    """One line of counts."""
+    unknown = len({call.method for call in proof.unknown})
+    asked = f"{proof.asked} needed by {len(proof.identities)} identities"
+    return f"Permissions: {asked}, {len(proof.gaps)} missing; {unknown} methods unknown"
 
 
 def main(arguments: list[str]) -> int:
@@ -41,7 +52,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("env", metavar="ENV", choices=list(ENVIRONMENTS), help=", ".join(ENVIRONMENTS))
     env = ENVIRONMENTS[parser.parse_args(arguments).env]
-    proof = prove(env, synthesize(env), owner.grants(), tables.read())
+    proof = compare(env, synthesize(env))
     print(report(proof, tables.read()))
     for gap in proof.gaps:
         print(f"MISSING: {gap.name} {gap.says}", file=sys.stderr)
@@ -61,7 +72,7 @@ def report(proof: Proof, known: tables.Tables) -> str:
     lines += ["", "Calls of which nobody knows what they need:", *(f"  {text}" for text in unknown or ["none"])]
     others = sorted({grant.identity for grant in proof.others})
     lines += ["", "Not looked at, accounts of Google's, callers and jobs of CI:", *(f"  {name}" for name in others)]
-    return "\n".join([*lines, "", LIMITS])
+    return "\n".join([*lines, "", LIMITS, summary(proof)])
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -91,11 +91,10 @@ def main(arguments: list[str]) -> int:
         console.print("Inventories: infra/inventories/")
     console.print(f"Order of deployment: {', '.join(stack.name for stack in stacks)}", soft_wrap=True)
     console.print(f"{len(planned)} stacks in {time.monotonic() - start:.1f} s")
-    findings = [
-        *guard.findings(planned, certain=options.real),
-        *guard.unprotected(stacks),
-        *permissions.findings(env, stacks),
-    ]
+    rights = permissions.compare(env, stacks)
+    console.print(permissions.summary(rights))
+    found = [*guard.findings(planned, certain=options.real), *guard.unprotected(stacks)]
+    findings = [*found, *permissions.findings(rights)]
     if options.sheet:
         policies_say = _policies(folder, options.env)
         text = sheet.render(

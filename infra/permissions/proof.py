@@ -40,6 +40,7 @@ class Held:
 class Proof:
     """What came of the comparison for an environment."""
 
+    asked: int  # permissions that were looked for, each once for an identity and a resource
     gaps: tuple[Gap, ...]
     unknown: tuple[Work, ...]  # calls of which nobody knows what they need: not proven
     identities: tuple[Held, ...]
@@ -70,6 +71,7 @@ def prove(env: Environment, stacks: Sequence[Stack], owned: Iterable[Grant], tab
     ]
     mine = [grant for grant in known if grant.identity in working]
     return Proof(
+        len(needed),
         tuple(gaps),
         tuple(unknown),
         tuple(_held(identity, mine, needed, tables.google) for identity in sorted(working)),
