@@ -17,7 +17,8 @@ DEPLOYER = (
     "roles/cloudkms.admin",
     "roles/cloudscheduler.admin",
     "roles/cloudsql.admin",
-    "roles/compute.networkAdmin",  # the load balancer and the peering too
+    # The load balancer too, and the peering: https://cloud.google.com/vpc/docs/configure-private-services-access
+    "roles/compute.networkAdmin",
     "roles/compute.securityAdmin",
     "roles/container.admin",
     "roles/dns.admin",

@@ -52,7 +52,7 @@ def test_a_plan_is_refused_where_a_permission_is_missing_unless_a_reason_allows_
     monkeypatch.setattr(plan, "_report", lambda *_: tmp_path)
     assert plan.main(["prod"]) == 1
     output = capsys.readouterr()
-    assert ", 1 missing; 3 methods unknown" in output.out
+    assert ", 1 missing; 4 methods unknown" in output.out
     assert "REFUSED: planner/billing.budgets.get is missing on the billing account" in output.err
     allowed = "planner/billing.budgets.get=the billing account is another department's"
     assert plan.main(["prod", "--allow", allowed]) == 0
