@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from infra.environment import Environment
-from infra.environments import ENVIRONMENTS
 from infra.operations import owner
 from infra.permissions import tables
 from infra.permissions.proof import WIDEST, Proof, prove
@@ -44,6 +43,8 @@ def summary(proof: Proof) -> str:
 
 def main(arguments: list[str]) -> int:
     """Run the command; returns the exit status."""
+    from infra.environments import ENVIRONMENTS  # not for scripts/plan, which names a wrong value of it
+
     parser = argparse.ArgumentParser(
         prog="python -m infra.operations.permissions",
         description="Compare the permissions that each identity needs with those that its roles hold.",
