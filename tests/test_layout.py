@@ -45,7 +45,7 @@ LAYERS = {
         stacks
         main
         rehearsal
-        coverage kubernetes review
+        coverage kubernetes permissions review
         policies
         operations""",
     "monitoring": """

@@ -92,6 +92,8 @@ RUN_ELSEWHERE = {
     "scripts/fuzz": "soak/test_fuzz.py::test_generated_requests_meet_no_5xx_and_only_described_answers",
     "scripts/bench batch": "benchmarks/test_batch.py::test_a_small_run_measures_all_forms_and_finds_the_same_scores",
     ".venv/bin/python -m infra.coverage prod": "infra/test_coverage.py::test_no_cell_of_an_environment_is_open",
+    ".venv/bin/python -m infra.operations.permissions prod": "infra/operations/test_permissions.py"
+    "::test_the_command_shows_every_identity_the_widest_grants_and_what_is_unknown",
     ".venv/bin/python -m infra.kubernetes": "infra/kubernetes/test_rules.py::test_the_command_says_what_it_judged",
     ".venv/bin/python -m infra.rehearsal.rules_from_source ../provider google_pubsub_topic": (
         "infra/rehearsal/test_rules_from_source.py::test_the_command_adds_a_type_to_those_that_the_table_has"

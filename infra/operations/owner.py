@@ -8,6 +8,7 @@ https://cloud.google.com/billing/docs/how-to/billing-access
 
 from infra.components.kms_keys import CUSTOMER_KEYS, SECRETS_KEY
 from infra.environment import Environment
+from infra.permissions.grants import BILLING_ACCOUNT, Grant
 
 DEPLOYER = (
     "roles/artifactregistry.admin",
@@ -16,7 +17,7 @@ DEPLOYER = (
     "roles/cloudkms.admin",
     "roles/cloudscheduler.admin",
     "roles/cloudsql.admin",
-    "roles/compute.loadBalancerAdmin",
+    # The load balancer too, and the peering: https://cloud.google.com/vpc/docs/configure-private-services-access
     "roles/compute.networkAdmin",
     "roles/compute.securityAdmin",
     "roles/container.admin",
@@ -27,14 +28,16 @@ DEPLOYER = (
     "roles/iam.workloadIdentityPoolAdmin",
     "roles/iap.admin",
     "roles/logging.configWriter",
-    "roles/monitoring.admin",
+    "roles/monitoring.editor",
     "roles/resourcemanager.projectIamAdmin",
     "roles/run.admin",
     "roles/secretmanager.admin",  # makes secrets, and reads the two that it hands to Terraform
-    "roles/servicenetworking.networksAdmin",
     "roles/serviceusage.serviceUsageAdmin",
     "roles/storage.admin",
 )
+# What a person who deploys from a laptop needs beside the deployer's roles: `scripts/deploy --build` reads what the
+# registry's scanner found. CI builds nothing.
+PERSON = ("roles/containeranalysis.occurrences.viewer",)
 # On the billing account: the deployer makes the budget, the planner reads it.
 BILLING = {"deployer": "roles/billing.costsManager", "planner": "roles/billing.viewer"}
 # A person's requests count against the project (infra/operations/credentials.py), so these must be on before Terraform
@@ -76,4 +79,15 @@ def commands(env: Environment) -> list[str]:
             f"--role {role}"
             for account, role in BILLING.items()
         ),
+    ]
+
+
+def grants() -> list[Grant]:
+    """The roles that people are granted by hand: CI's accounts, and a person who deploys and tests by smoke."""
+    return [
+        *(Grant("deployer", role) for role in DEPLOYER),
+        *(Grant("person", role) for role in (*DEPLOYER, *PERSON)),
+        *(Grant(account, role, BILLING_ACCOUNT) for account, role in BILLING.items()),
+        Grant("person", BILLING["deployer"], BILLING_ACCOUNT),
+        Grant("person", "roles/iam.serviceAccountTokenCreator", "serviceAccounts/smoke"),
     ]

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from infra import releases
 from infra.environment import Environment
-from infra.operations import lead_source
+from infra.operations import lead_source, permissions
 from infra.operations.credentials import unattended
 from infra.operations.programs import Failed
 from infra.policies import __main__ as policies
@@ -43,7 +43,7 @@ examples:
   scripts/plan prod --against main --sheet   and write what a reviewer reads in a pull request
   scripts/plan prod --against main --allow 'prod-storage/google_storage_bucket.leads=moved to the EU, data copied'
 
-exit status: 0 done, 1 a stack failed or a stateful resource would be lost, 2 wrong use"""
+exit status: 0 done; 1 a stack failed, a stateful resource would be lost or somebody lacks a permission; 2 wrong use"""
 
 
 def main(arguments: list[str]) -> int:
@@ -94,7 +94,10 @@ def main(arguments: list[str]) -> int:
         checked = rules.checked(stack.config for stack in stacks).total()
         console.print(f"{checked} rules of the provider's code checked on the arguments given")
     console.print(f"{len(planned)} stacks in {time.monotonic() - start:.1f} s")
-    findings = [*guard.findings(planned), *guard.unprotected(stacks)]
+    rights = permissions.compare(env, stacks)
+    console.print(permissions.summary(rights))
+    found = [*guard.findings(planned), *guard.unprotected(stacks)]
+    findings = [*found, *permissions.findings(rights)]
     if options.sheet:
         policies_say = _policies(folder, options.env)
         text = sheet.render(

@@ -15,6 +15,9 @@ IMPERSONATION = (
     "roles/iam.serviceAccountOpenIdTokenCreator",
     "roles/iam.workloadIdentityUser",
 )
+EVENT = "attribute.event_environment"
+# Each runs what is on the branch, started by somebody who may push there or by the clock.
+TRUSTED_EVENTS = ("push", "schedule", "workflow_dispatch")
 # What can be granted on a bucket, a secret, a service, a job, a registry or a key of its own.
 NARROWER = ("storage", "secretmanager", "run", "artifactregistry", "cloudkms", "iap")
 
@@ -102,6 +105,26 @@ def federation_narrow(r: Resource) -> str | None:
     for claim in ("repository_id", "repository_owner_id"):
         if not re.search(rf"\b{claim}\s*==\s*['\"]\d+['\"]", condition):
             return f"attribute_condition does not compare {claim} with a number"
+    return None
+
+
+@policy("federation-ref", "google_iam_workload_identity_pool_provider")
+def federation_ref(r: Resource) -> str | None:
+    """CI is let in from one branch: anybody who can push may make another, with workflows of their own."""
+    fixed = re.search(r"\bassertion\.ref\s*==\s*['\"]refs/heads/[^'\"]+['\"]", r.written("attribute_condition"))
+    return None if fixed else "attribute_condition does not compare ref with a branch"
+
+
+@policy("federation-event", "google_iam_workload_identity_pool_provider", "google_service_account_iam_member")
+def federation_event(r: Resource) -> str | None:
+    """An account is lent to named events: pull_request_target runs for anybody, with the base branch as its ref."""
+    if r.type == "google_iam_workload_identity_pool_provider":
+        mapped = (r.values.get("attribute_mapping") or {}).get(EVENT, "")
+        return None if mapped.startswith("assertion.event_name + ':'") else f"{EVENT} does not begin with the event"
+    for member in members(r):
+        named = re.search(r"/attribute\.event_environment/(\w+):[\w.-]+$", member)
+        if member.startswith("principalSet:") and not (named and named[1] in TRUSTED_EVENTS):
+            return f"lent to {member}, which names none of the events {', '.join(TRUSTED_EVENTS)}"
     return None
 
 

@@ -1,9 +1,15 @@
-"""How CI gets in without a key: GitHub's own identity tokens, from one repository, for two accounts.
+"""How CI gets in without a key: GitHub's own identity tokens, of one branch of one repository, for two accounts.
 
 The planner reads and changes nothing. The deployer is lent to jobs in the protected environment alone; what it may
 change it is granted by the project's owner, once, for an account that raises its own rights has all of them.
+
+The branch alone does not say whose code runs: a workflow on `pull_request_target` has the base branch as its ref. So
+each account is lent to named events too.
 https://cloud.google.com/iam/docs/workload-identity-federation-with-deployment-pipelines
+https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows#pull_request_target
 """
+
+from collections.abc import Sequence
 
 from infra.bindings import (
     BucketIamCondition,
@@ -21,15 +27,21 @@ from infra.environment import Environment
 
 ISSUER = "https://token.actions.githubusercontent.com"
 # What GitHub says of a job: https://docs.github.com/en/actions/reference/security/oidc#oidc-token-claims
+# A principal set names one attribute, so event and environment are one: `push:prod`, or `schedule:none` of a job in no
+# environment. No event's name holds a colon.
 CLAIMS = {
     "google.subject": "assertion.sub",
-    "attribute.repository_id": "assertion.repository_id",
-    "attribute.ref": "assertion.ref",
-    "attribute.environment": "has(assertion.environment) ? assertion.environment : ''",
+    "attribute.event_environment": (
+        "assertion.event_name + ':' + (has(assertion.environment) ? assertion.environment : 'none')"
+    ),
 }
+# The events on which workflows log in as each account; a test compares them with .github/workflows.
+PLANNER_EVENTS = ("push", "schedule", "workflow_dispatch")
+DEPLOYER_EVENTS = ("push",)
 
 # To compare the cloud with the state Terraform reads every resource, of each its settings and its grants. The budget is
-# read with a role on the billing account, which no stack grants: infra/operations/owner.py.
+# read with a role on the billing account, which no stack grants: infra/operations/owner.py. A rehearsal proves that
+# these roles hold what the reads ask for: infra/permissions.
 # https://cloud.google.com/iam/docs/roles-permissions
 VIEWERS = (
     "roles/artifactregistry.reader",
@@ -39,18 +51,16 @@ VIEWERS = (
     "roles/cloudscheduler.viewer",
     "roles/cloudsql.viewer",
     "roles/compute.networkViewer",  # the peering: servicenetworking.services.get, which compute.viewer lacks
-    "roles/compute.viewer",
+    "roles/compute.viewer",  # security policies, which compute.networkViewer lacks
     "roles/container.viewer",  # the cluster and its objects, Secrets not among them
     "roles/dns.reader",
     "roles/gkebackup.viewer",
-    "roles/iam.securityReviewer",
-    "roles/iam.serviceAccountViewer",
+    "roles/iam.securityReviewer",  # grants on every kind of resource, and the service accounts
     "roles/iam.workloadIdentityPoolViewer",
     "roles/logging.viewer",
     "roles/monitoring.viewer",
     "roles/run.viewer",
     "roles/secretmanager.viewer",  # that secrets are there, not what they are
-    "roles/serviceusage.serviceUsageViewer",
     "roles/storage.bucketViewer",  # that buckets are there, not what is in them
 )
 
@@ -88,7 +98,8 @@ class DeliveryStack(TerraformStack):
             attribute_mapping=CLAIMS,
             # By number: a name that is given up can be taken by somebody else.
             attribute_condition=f"assertion.repository_id == '{env.github_repository_id}' "
-            f"&& assertion.repository_owner_id == '{env.github_owner_id}'",
+            f"&& assertion.repository_owner_id == '{env.github_owner_id}' "
+            f"&& assertion.ref == 'refs/heads/{env.github_branch}'",
             oidc=IdentityProviderOidc(
                 issuer_uri=ISSUER, allowed_audiences=[f"https://iam.googleapis.com/{path}/providers/github"]
             ),
@@ -97,7 +108,7 @@ class DeliveryStack(TerraformStack):
 
     def _planner(self, env: Environment, callers: str, alerting: str) -> None:
         planner = self._account(env, "planner", "Compares what is deployed with what is configured.")
-        self._lend(planner, "planner", f"{callers}/attribute.ref/refs/heads/{env.github_branch}")
+        self._lend(planner, "planner", callers, PLANNER_EVENTS, "none")
         for role in VIEWERS:
             ProjectIamMember(
                 self,
@@ -122,7 +133,7 @@ class DeliveryStack(TerraformStack):
 
     def _deployer(self, env: Environment, callers: str, smoke: str) -> None:
         deployer = self._account(env, "deployer", "Applies plans that have been reviewed.")
-        self._lend(deployer, "deployer", f"{callers}/attribute.environment/{env.github_environment}")
+        self._lend(deployer, "deployer", callers, DEPLOYER_EVENTS, env.github_environment)
         BucketIamMember(
             self,
             "deployer_states",
@@ -149,11 +160,13 @@ class DeliveryStack(TerraformStack):
             disabled=False,
         )
 
-    def _lend(self, account: ServiceAccount, name: str, callers: str) -> None:
-        ServiceAccountIamMember(
-            self,
-            f"{name}_ci",
-            service_account_id=account.name,
-            role="roles/iam.workloadIdentityUser",
-            member=callers,
-        )
+    def _lend(self, account: ServiceAccount, name: str, callers: str, events: Sequence[str], environment: str) -> None:
+        """Lend the account to jobs that run on one of `events` in this GitHub environment, or in `none`."""
+        for event in events:
+            ServiceAccountIamMember(
+                self,
+                f"{name}_ci_{event}",
+                service_account_id=account.name,
+                role="roles/iam.workloadIdentityUser",
+                member=f"{callers}/attribute.event_environment/{event}:{environment}",
+            )

@@ -13,6 +13,7 @@ import yaml
 from infra.environments import ENVIRONMENTS
 from infra.operations import ci
 from infra.rehearsal.synthesis import readable, sensitive
+from infra.stacks.delivery import DEPLOYER_EVENTS, PLANNER_EVENTS
 from tests.infra.conftest import Plans, Stacks, planned
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +122,20 @@ def test_a_workflow_logs_in_as_the_accounts_that_the_delivery_stack_makes(plans:
     names = {secret["secret_id"] for secret in secrets.values()}
     assert {found["pagerduty_key"], found["migrator_password"]} <= names
     assert ci.identity(ENVIRONMENTS["dev"], "planner")["pagerduty_key"] == ""
+
+
+def test_the_accounts_are_lent_to_the_events_of_the_workflows_that_log_in_and_to_no_others() -> None:
+    texts = {file.stem: file.read_text() for file in FILES}
+    events = {stem: set(yaml.safe_load(text)[True]) for stem, text in texts.items()}  # YAML 1.1 reads `on` as true
+    # A called workflow has the event of its caller.
+    callers = {s for s, text in texts.items() if "uses: ./.github/workflows/deploy-environment.yml" in text}
+    events["deploy-environment"] = {event for caller in callers for event in events[caller]}
+    for account, lent in (("planner", PLANNER_EVENTS), ("deployer", DEPLOYER_EVENTS)):
+        logging_in = [stem for stem, text in texts.items() if re.search(rf'ci "\$ENVIRONMENT" {account}\b', text)]
+        assert {event for stem in logging_in for event in events[stem]} == set(lent)
+        for _, _, job in jobs():
+            if any(f"{account} >>" in step.get("run", "") for step in job.get("steps", [])):
+                assert ("environment" in job) == (account == "deployer")
 
 
 def test_a_workflow_gives_every_variable_that_terraform_asks_it_for(stacks: Stacks) -> None:
