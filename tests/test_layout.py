@@ -27,9 +27,17 @@ TOP_FILES = {
 }
 SCRIPTS = sorted(p for p in (ROOT / "scripts").iterdir() if p.is_file() and p.suffix != ".md")
 
+# All parts of the project.
+OURS = {
+    *(f"infra.{Path(path).parts[1].removesuffix('.py')}" for path in TRACKED if re.match(r"infra/\w+(\.py$|/)", path)),
+    "monitoring",
+    "service",
+}
 # package -> what it may not import. `service` stands for all its parts but the ones named on their own.
 FORBIDDEN = {
     "infra": {"service.api", "service.lifecycle", "service.local", "service.model"},
+    # It rehearses anybody's Terraform: of the project it knows the protocol, the schemas and which CDK is installed.
+    "infra/rehearsal": OURS - {"infra.cdk", "infra.rehearsal"},
     "monitoring": {"infra", "service", "cdktf"},
     "service": {"infra", "monitoring", "cdktf"},
     "service/api": {"service.lifecycle", "sklearn", "pandas", "mlflow", "pyarrow", "onnx", "matplotlib", "rich"},
@@ -45,6 +53,7 @@ LAYERS = {
         stacks
         main
         rehearsal
+        synthesize
         coverage kubernetes review
         policies
         operations""",

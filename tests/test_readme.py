@@ -53,7 +53,7 @@ RUN_ELSEWHERE = {
     "scripts/up --source service/examples/bank_marketing.toml": "service/local/test_up.py::test_real_leads_come_up_too",
     "scripts/plan dev": "infra/operations/test_plan.py::",
     "scripts/plan prod": "infra/operations/test_plan.py::",
-    "scripts/plan prod --real": "infra/rehearsal/test_real.py"
+    "scripts/plan prod --real": "infra/operations/test_real.py"
     "::test_a_real_plan_reads_the_remote_state_and_leaves_no_secret",
     "scripts/plan prod --against main": "infra/review/test_command.py"
     "::test_a_change_that_would_replace_buckets_is_refused_and_each_is_named",

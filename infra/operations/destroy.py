@@ -17,9 +17,10 @@ from infra.operations.credentials import unattended
 from infra.rehearsal import isolation
 from infra.rehearsal.stateful import PROTECTION, STATEFUL
 from infra.rehearsal.steps import Step, doing
-from infra.rehearsal.synthesis import Config, Stack, synthesize
+from infra.rehearsal.synthesis import Config, Stack
 from infra.rehearsal.terraform import Terraform, find
 from infra.review import guard
+from infra.synthesize import synthesize
 
 FOLDER = Path(__file__).parents[2] / ".platform" / "destroy"
 EXAMPLES = """\

@@ -19,7 +19,7 @@ A rehearsal is not the cloud. It proves that the configuration is complete and w
 stacks fit together, and that a second plan is empty. It cannot know: permissions, quotas and billing; \
 names already taken; errors of Google's APIs; rules that only the provider's code holds (most patterns, \
 conflicting arguments, what replaces a resource that holds nothing) and most defaults; what is deployed already. \
-Values beginning with `rehearsed-` are made up. For the rest there is `scripts/plan ENV --real`."""
+Values beginning with `rehearsed-` are made up."""
 
 
 def examples(data_sources: Iterable[str]) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from infra.rehearsal import real, schema_cache
+from infra.operations import real
+from infra.operations.real import StandInError
+from infra.rehearsal import schema_cache
 from infra.rehearsal.isolation import BackendError
 from infra.rehearsal.masking import MASK
-from infra.rehearsal.real import StandInError
 from infra.rehearsal.server import REATTACH, serve
 from infra.rehearsal.steps import StackError
 from infra.rehearsal.synthesis import Stack
