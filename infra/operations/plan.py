@@ -71,7 +71,9 @@ def main(arguments: list[str]) -> int:
 
     start = time.monotonic()
     engine = terraform.find()
-    console.print(f"{_kind(options)} of [bold]{options.env}[/] with Terraform {engine.version} ({engine.source})")
+    console.print(
+        f"{_kind(options)} of [bold]{options.env}[/] with {engine.program} {engine.version} ({engine.source})"
+    )
     with console.status("Synthesizing the stacks"):
         stacks = synthesize(env)
     if options.readable:
@@ -171,7 +173,7 @@ def _report(
 ) -> Path:
     """Show the plans and write them; return their folder."""
     report.show(console, planned)
-    title = f"{_kind(options)} of {options.env}, Terraform {engine.version}"
+    title = f"{_kind(options)} of {options.env}, {engine.program} {engine.version}"
     placeholders = releases.notice(stack.config for stack in stacks)
     said = f"{report.LIMITS} {REAL}{placeholders}{report.examples(types(stacks, 'data'))}"
     limits = None if options.real else said

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from infra.rehearsal import provider_facts
+from infra.rehearsal import argument_conflicts, provider_facts, stateful
 from infra.rehearsal.masking import Plan
 from infra.rehearsal.steps import Planned
 
@@ -20,6 +20,13 @@ stacks fit together, and that a second plan is empty. It cannot know: permission
 names already taken; errors of Google's APIs; rules that only the provider's code holds (most patterns, \
 conflicting arguments, what replaces a resource that holds nothing) and most defaults; what is deployed already. \
 Values beginning with `rehearsed-` are made up."""
+
+
+def without_rules(resources: Iterable[str]) -> str:
+    """The resource types of which no table here has what the provider's code refuses or replaces."""
+    known = stateful.STATEFUL.keys() | argument_conflicts.CONFLICTS.keys()
+    unknown = sorted(set(resources) - known)
+    return f"\nNo rules of the provider's code are known of: {', '.join(unknown)}" if unknown else ""
 
 
 def examples(data_sources: Iterable[str]) -> str:

@@ -19,12 +19,15 @@ class Stack:
     name: str  # dev-storage
     config: Config
     needs: tuple[str, ...] = ()  # names of the stacks to deploy before
+    files: tuple[Path, ...] = ()  # where `config` only sums up files: its folder, then those of its modules
 
     @property
     def providers(self) -> dict[str, str]:
-        """Address and exact version of each provider in use."""
+        """Address of each provider in use, and the version that is asked for: exact, a constraint, or empty."""
         required = self.config.get("terraform", {}).get("required_providers", {})
-        return {address(provider["source"]): provider["version"] for provider in required.values()}
+        return {
+            address(provider.get("source", name)): provider.get("version", "") for name, provider in required.items()
+        }
 
 
 def read(folder: Path) -> tuple[Stack, ...]:
