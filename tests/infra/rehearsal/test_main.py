@@ -97,8 +97,14 @@ def test_another_version_of_a_provider_is_named_and_the_installed_one_rehearsed(
 @pytest.mark.parametrize(
     ("files", "facts"),
     [
-        ({"more.tf": 'module "vpc" {\n  source = "terraform-google-modules/network/google"\n}'}, ["more.tf:1", "vpc"]),
-        ({"more.tf.json": '{"module": {"m": {"source": "git::https://host/m"}}}'}, ["more.tf.json:1", "git::https"]),
+        (
+            {"more.tf": 'module "vpc" {\n  source = "terraform-google-modules/network/google"\n}'},
+            ["more.tf:1", "vpc", "copy of it"],
+        ),
+        (
+            {"more.tf.json": '{"module": {"m": {"source": "git::https://host/m"}}}'},
+            ["more.tf.json:1", "git::https", "copy of it"],
+        ),
         ({"more.tf": 'module "gone" { source = "./gone" }'}, ["more.tf:1", "./gone"]),
         ({"more.tf": '\nresource "random_pet" "p" {}'}, ["hashicorp/random", "more.tf:2", "pagerduty/pagerduty"]),
         (
