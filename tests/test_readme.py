@@ -116,7 +116,7 @@ RUN_ELSEWHERE = {
     "pg_restore": "mlflow_server/test_upgrade.py::test_a_backup_is_restored_as_the_readme_says",
     "scripts/cdktf dev list": "infra/test_cdktf.py::test_the_command_line_lists_synthesizes_deploys_all_stacks"
     "_and_says_why_it_destroys_none",
-    "scripts/cdktf dev diff dev-storage": "infra/test_cdktf.py"
+    "scripts/cdktf dev diff dev-foundation": "infra/test_cdktf.py"
     "::test_the_command_line_lists_synthesizes_deploys_all_stacks_and_says_why_it_destroys_none",
     "scripts/cdktf dev deploy 'dev-*'": "infra/test_cdktf.py"
     "::test_the_command_line_lists_synthesizes_deploys_all_stacks_and_says_why_it_destroys_none",
