@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.rehearsal import synthesis
-from infra.rehearsal.foreign.module import BUILT_IN, CannotRehearse, Module, modules, supported
+from infra.rehearsal.foreign.module import CannotRehearse, Module, modules
 from infra.rehearsal.isolation import place, reads
-from infra.rehearsal.schema_cache import BINDINGS
 from infra.rehearsal.synthesis import Config, Stack
 
 _REMOTE_STATE = "terraform_remote_state"
@@ -38,10 +37,6 @@ def read(folder: Path) -> tuple[Stack, ...]:
 
 def _synthesized(stack: Stack, folder: Path) -> Stack:
     """A stack of cdktf's; with the files beside it where it calls modules or has assets."""
-    if others := [a for a in stack.providers if a not in (*BINDINGS, BUILT_IN)]:
-        raise CannotRehearse(
-            f"{stack.name}: there is no stand-in for {', '.join(others)}; a rehearsal takes {supported()}"
-        )
     found = modules(folder)
     if len(found) == 1 and not (folder / "assets").exists():
         return stack

@@ -90,12 +90,8 @@ def _refuse_others(providers: Mapping[str, str], resources: list[dict[str, Any]]
         others[address] = users[0] if users else str(folder)
     if others:
         named = ", ".join(f"{address.removeprefix('registry.terraform.io/')} ({at})" for address, at in others.items())
-        raise CannotRehearse(f"there is no stand-in for {named}; a rehearsal takes {supported()}")
-
-
-def supported() -> str:
-    """The providers with a stand-in, for people."""
-    return ", ".join(address.removeprefix("registry.terraform.io/") for address in BINDINGS)
+        taken = ", ".join(address.removeprefix("registry.terraform.io/") for address in BINDINGS)
+        raise CannotRehearse(f"there is no stand-in for {named}; a rehearsal takes {taken}")
 
 
 def _refuse_commands(resource: Mapping[str, Any]) -> None:

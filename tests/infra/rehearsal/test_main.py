@@ -138,6 +138,14 @@ def test_a_cdktf_stack_whose_state_nobody_writes_is_refused(tmp_path: Path, caps
     states(capsys.readouterr().err, "oncall", "no stack in this folder writes", "another/queue")
 
 
+def test_a_cdktf_stack_of_another_provider_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shop = Path(shutil.copytree(EXAMPLES / "shop", tmp_path / "shop"))
+    file = shop / "stacks/oncall/cdk.tf.json"
+    file.write_text(file.read_text().replace('"PagerDuty/pagerduty"', '"opsgenie/opsgenie"'))
+    assert main([str(shop)]) == 2
+    states(capsys.readouterr().err, "opsgenie/opsgenie", "cdk.tf.json")
+
+
 def test_a_cdktf_stack_with_a_module_is_rehearsed_with_its_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
