@@ -14,7 +14,8 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, Field, ValidationError
 
 from infra.environments import ENVIRONMENTS
-from infra.rehearsal.synthesis import Stack, synthesize
+from infra.rehearsal.synthesis import Stack
+from infra.synthesize import synthesize
 from monitoring import catalogue
 from monitoring.platform import Platform
 

@@ -1,6 +1,7 @@
 """The rules that keep the project's parts apart, and its files fit to publish."""
 
 import ast
+import json
 import re
 import subprocess
 from collections import Counter
@@ -27,9 +28,17 @@ TOP_FILES = {
 }
 SCRIPTS = sorted(p for p in (ROOT / "scripts").iterdir() if p.is_file() and p.suffix != ".md")
 
+# All parts of the project.
+OURS = {
+    *(f"infra.{Path(path).parts[1].removesuffix('.py')}" for path in TRACKED if re.match(r"infra/\w+(\.py$|/)", path)),
+    "monitoring",
+    "service",
+}
 # package -> what it may not import. `service` stands for all its parts but the ones named on their own.
 FORBIDDEN = {
     "infra": {"service.api", "service.lifecycle", "service.local", "service.model"},
+    # It rehearses anybody's Terraform: of the project it knows the protocol, the schemas and which CDK is installed.
+    "infra/rehearsal": OURS - {"infra.cdk", "infra.rehearsal"},
     "monitoring": {"infra", "service", "cdktf"},
     "service": {"infra", "monitoring", "cdktf"},
     "service/api": {"service.lifecycle", "sklearn", "pandas", "mlflow", "pyarrow", "onnx", "matplotlib", "rich"},
@@ -45,6 +54,7 @@ LAYERS = {
         stacks
         main
         rehearsal
+        synthesize
         coverage kubernetes permissions review
         policies
         operations""",
@@ -299,6 +309,15 @@ def test_locks_carry_hashes_and_no_addresses() -> None:
         assert not re.search(r"https?://|file:|--index-url|--find-links", text), file
         for requirement in re.split(r"\n(?=[a-zA-Z0-9])", re.sub(r"^ *#.*\n", "", text, flags=re.M)):
             assert "--hash=sha256:" in requirement, f"{file}: {requirement[:60]}"
+
+
+def test_the_lock_of_npm_carries_hashes_and_no_addresses() -> None:
+    packages = json.loads((ROOT / "lock/cdktf/package-lock.json").read_text())["packages"]
+    assert {name for name, package in packages.items() if "resolved" in package} == set()
+    # What comes within another package has that one's hash.
+    assert {
+        name for name, package in packages.items() if "integrity" not in package and not package.get("inBundle")
+    } == {""}
 
 
 def test_what_ships_is_what_is_tested() -> None:

@@ -34,7 +34,12 @@ COMMANDS = [
     if line.strip()
 ]
 FIGURES = ".venv/bin/python -m service.lifecycle.train --source service/examples/bank_marketing.toml --figures"
-RUN_HERE = {".venv/bin/python -m monitoring.prometheus", "cp service/examples/crm_template.toml my_leads.toml"}
+RUN_HERE = {
+    ".venv/bin/python -m monitoring.prometheus",
+    "cp service/examples/crm_template.toml my_leads.toml",
+    ".venv/bin/python -m infra.rehearsal tests/infra/rehearsal/examples/landing --var project=some-project",
+    ".venv/bin/python -m infra.rehearsal tests/infra/rehearsal/examples/shop",
+}
 RUN_ELSEWHERE = {
     "scripts/up": "service/local/test_up.py::test_leads_are_trained_on_recorded_published_served_and_scored",
     "scripts/up --source my_leads.toml": "service/local/test_up.py::test_an_unusable_source_is_wrong_use",
@@ -53,7 +58,7 @@ RUN_ELSEWHERE = {
     "scripts/up --source service/examples/bank_marketing.toml": "service/local/test_up.py::test_real_leads_come_up_too",
     "scripts/plan dev": "infra/operations/test_plan.py::",
     "scripts/plan prod": "infra/operations/test_plan.py::",
-    "scripts/plan prod --real": "infra/rehearsal/test_real.py"
+    "scripts/plan prod --real": "infra/operations/test_real.py"
     "::test_a_real_plan_reads_the_remote_state_and_leaves_no_secret",
     "scripts/plan prod --against main": "infra/review/test_command.py"
     "::test_a_change_that_would_replace_buckets_is_refused_and_each_is_named",
@@ -114,6 +119,12 @@ RUN_ELSEWHERE = {
     "::test_it_migrates_serves_keeps_a_run_and_an_artifact_and_ends_cleanly",
     "pg_dump": "mlflow_server/test_upgrade.py::test_a_backup_is_restored_as_the_readme_says",
     "pg_restore": "mlflow_server/test_upgrade.py::test_a_backup_is_restored_as_the_readme_says",
+    "scripts/cdktf dev list": "infra/test_cdktf.py::test_the_command_line_lists_synthesizes_deploys_all_stacks"
+    "_and_says_why_it_destroys_none",
+    "scripts/cdktf dev diff dev-foundation": "infra/test_cdktf.py"
+    "::test_the_command_line_lists_synthesizes_deploys_all_stacks_and_says_why_it_destroys_none",
+    "scripts/cdktf dev deploy 'dev-*'": "infra/test_cdktf.py"
+    "::test_the_command_line_lists_synthesizes_deploys_all_stacks_and_says_why_it_destroys_none",
     "scripts/destroy dev": "infra/operations/test_destroy.py::test_what_holds_data_is_named_and_nothing_goes",
     ".venv/bin/python -m service.lifecycle.rollback": "service/lifecycle/test_promote.py"
     "::test_rolled_back_again_and_again_it_goes_further_back",
@@ -150,7 +161,7 @@ def test_every_command_is_run_by_a_test() -> None:
 @pytest.mark.parametrize("command", sorted(RUN_HERE))
 def test_a_command_ends_well(command: str, tmp_path: Path) -> None:
     assert command in COMMANDS
-    absolute = re.sub(r"(?<![\w/])(\.venv|service/)", rf"{ROOT}/\1", command)
+    absolute = re.sub(r"(?<![\w/])(\.venv|service/|tests/)", rf"{ROOT}/\1", command)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run(["bash", "-c", absolute], cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL)
 

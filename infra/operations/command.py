@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from infra.environments import ENVIRONMENTS
+from infra.operations import real
 from infra.operations.programs import Failed
-from infra.rehearsal import real
 from infra.rehearsal.server import REATTACH
 from infra.rehearsal.steps import StackError
 from infra.review import guard

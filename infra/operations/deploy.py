@@ -17,9 +17,9 @@ from infra.operations.deployment import Deploy
 from infra.operations.images import ImageRecipe
 from infra.operations.programs import Programs
 from infra.rehearsal.steps import silent
-from infra.rehearsal.synthesis import synthesize
 from infra.rehearsal.terraform import find
 from infra.review import guard
+from infra.synthesize import synthesize
 
 FOLDER = Path(__file__).parents[2] / ".platform" / "deploy"
 EXAMPLES = """\

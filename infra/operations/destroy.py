@@ -20,9 +20,10 @@ from infra.operations.programs import Programs
 from infra.rehearsal import isolation, protections
 from infra.rehearsal.stateful import STATEFUL
 from infra.rehearsal.steps import Step, doing
-from infra.rehearsal.synthesis import Config, Stack, synthesize
+from infra.rehearsal.synthesis import Config, Stack
 from infra.rehearsal.terraform import Terraform, find
 from infra.review import guard
+from infra.synthesize import synthesize
 
 BACKUPS = "google_gke_backup_backup_plan"
 FOLDER = Path(__file__).parents[2] / ".platform" / "destroy"

@@ -15,8 +15,9 @@ from pathlib import Path
 from infra.environments import ENVIRONMENTS
 from infra.operations.credentials import unattended
 from infra.rehearsal import terraform
-from infra.rehearsal.synthesis import Stack, readable, synthesize
+from infra.rehearsal.synthesis import Stack, readable
 from infra.rehearsal.terraform import Terraform, TerraformError
+from infra.synthesize import synthesize
 
 FOLDER = Path(__file__).parents[2] / ".platform" / "drift"
 EXAMPLES = """\

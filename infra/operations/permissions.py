@@ -11,8 +11,9 @@ from infra.environment import Environment
 from infra.operations import owner
 from infra.permissions import tables
 from infra.permissions.proof import WIDEST, Proof, prove
-from infra.rehearsal.synthesis import Stack, synthesize
+from infra.rehearsal.synthesis import Stack
 from infra.review import guard
+from infra.synthesize import synthesize
 
 EXAMPLES = """\
 examples:

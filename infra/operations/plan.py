@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from infra import releases
 from infra.environment import Environment
-from infra.operations import lead_source, permissions
+from infra.operations import lead_source, permissions, real
 from infra.operations.credentials import unattended
 from infra.operations.programs import Failed
 from infra.policies import __main__ as policies
@@ -21,14 +21,15 @@ from infra.policies.check import check
 from infra.policies.plan import PlanError
 from infra.policies.scanner import ScannerError
 from infra.policies.skips import SkipError
-from infra.rehearsal import real, report, rules, terraform
+from infra.rehearsal import report, rules, terraform
 from infra.rehearsal.isolation import BackendError
 from infra.rehearsal.rehearse import rehearse, rehearse_change
 from infra.rehearsal.steps import Planned, StackError
-from infra.rehearsal.synthesis import Stack, readable, synthesize, types
+from infra.rehearsal.synthesis import Stack, readable, types
 from infra.rehearsal.terraform import Terraform
 from infra.review import addresses, guard, inventory, sheet
 from infra.review.base import BaseError, stacks_at
+from infra.synthesize import synthesize
 
 ROOT = Path(__file__).parents[2]
 PLATFORM = ROOT / ".platform"
@@ -44,6 +45,10 @@ examples:
   scripts/plan prod --against main --allow 'prod-storage/google_storage_bucket.leads=moved to the EU, data copied'
 
 exit status: 0 done; 1 a stack failed, a stateful resource would be lost or somebody lacks a permission; 2 wrong use"""
+
+REAL = """\
+Of permissions it does not know those that `python -m infra.operations.permissions ENV` lists as unknown, nor what an \
+organisation denies. For the rest there is `scripts/plan ENV --real`."""
 
 
 def main(arguments: list[str]) -> int:
@@ -68,7 +73,9 @@ def main(arguments: list[str]) -> int:
 
     start = time.monotonic()
     engine = terraform.find()
-    console.print(f"{_kind(options)} of [bold]{options.env}[/] with Terraform {engine.version} ({engine.source})")
+    console.print(
+        f"{_kind(options)} of [bold]{options.env}[/] with {engine.program} {engine.version} ({engine.source})"
+    )
     with console.status("Synthesizing the stacks"):
         stacks = synthesize(env)
     if options.readable:
@@ -174,9 +181,10 @@ def _report(
 ) -> Path:
     """Show the plans and write them; return their folder."""
     report.show(console, planned)
-    title = f"{_kind(options)} of {options.env}, Terraform {engine.version}"
+    title = f"{_kind(options)} of {options.env}, {engine.program} {engine.version}"
     placeholders = releases.notice(stack.config for stack in stacks)
-    limits = None if options.real else report.LIMITS + placeholders + report.examples(types(stacks, "data"))
+    said = f"{report.LIMITS} {REAL}{placeholders}{report.examples(types(stacks, 'data'))}"
+    limits = None if options.real else said
     folder = PLATFORM / "plans" / f"{options.env}{'-real' if options.real else '-change' if options.against else ''}"
     written = report.write(folder, planned, title=title, limits=limits)
     if limits:

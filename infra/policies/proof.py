@@ -17,8 +17,9 @@ from infra.policies.check import Failure, check
 from infra.policies.risks import RISKS, Risk
 from infra.rehearsal import terraform
 from infra.rehearsal.rehearse import rehearse_change
-from infra.rehearsal.synthesis import Stack, synthesize
+from infra.rehearsal.synthesis import Stack
 from infra.rehearsal.terraform import Terraform
+from infra.synthesize import synthesize
 
 
 class ProofError(Exception):

@@ -1,9 +1,12 @@
 """What keeps a rehearsal apart from the cloud, and the cloud from a rehearsal."""
 
 import copy
+import hashlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from infra.rehearsal.server import REATTACH
 from infra.rehearsal.synthesis import Config
@@ -23,33 +26,49 @@ _GO_RUNTIME = {"GOMAXPROCS": "1", "GOGC": "400"}
 
 
 class BackendError(Exception):
-    """A stack keeps its state where a rehearsal cannot follow, or a real plan must not."""
+    """A stack does not say where it keeps its state, or not as it must."""
 
 
 def local(config: Config, states: Path) -> Config:
     """`config` with its own state, and the states that it reads, in the folder `states`."""
     config = copy.deepcopy(config)
-    prefix = state_prefix(config)
-    config["terraform"]["backend"] = {"local": {"path": _state(states, prefix)}}
-    for remote in config.get("data", {}).get("terraform_remote_state", {}).values():
-        if remote["backend"] != "gcs":
-            raise BackendError(f"{prefix} reads a state from a {remote['backend']} backend, not from gcs")
-        remote["backend"], remote["config"] = "local", {"path": _state(states, remote["config"]["prefix"])}
+    config["terraform"]["backend"] = {"local": {"path": _file(states, place(config))}}
+    for remote in _remotes(config).values():
+        remote["config"] = {"path": _file(states, _place(remote["backend"], remote["config"]))}
+        remote["backend"] = "local"
     return config
 
 
 def reads(config: Config) -> frozenset[str]:
-    """Where in the state bucket the states lie that a stack reads."""
-    remotes = config.get("data", {}).get("terraform_remote_state", {}).values()
-    return frozenset(remote["config"].get("prefix", "") for remote in remotes)
+    """The places of the states that a stack reads."""
+    return frozenset(_place(remote["backend"], remote["config"]) for remote in _remotes(config).values())
 
 
-def state_prefix(config: Config) -> str:
-    """Where in the state bucket the state lies. BackendError if it lies anywhere else."""
+def place(config: Config) -> str:
+    """Where a stack keeps its state, the same for the stacks that read it. BackendError if it does not say."""
     backend = config.get("terraform", {}).get("backend", {})
-    if set(backend) != {"gcs"}:
-        raise BackendError(f"the backend is {', '.join(backend) or 'none'}; every stack needs one, gcs")
-    return str(backend["gcs"]["prefix"])
+    if len(backend) != 1:
+        raise BackendError(f"{len(backend)} backends are configured; every stack needs one")
+    ((kind, settings),) = backend.items()
+    return _place(kind, settings)
+
+
+# What tells one state from another; where a kind of backend is not named here, all of its settings do.
+_KEYS = {"gcs": ("bucket", "prefix"), "local": ("path",), "s3": ("bucket", "key")}
+
+
+def _place(kind: str, settings: Mapping[str, Any]) -> str:
+    return json.dumps({"backend": kind} | {key: settings.get(key, "") for key in _KEYS.get(kind, sorted(settings))})
+
+
+def _file(states: Path, place: str) -> str:
+    settings = json.loads(place)
+    name = Path(settings.get("prefix") or settings.get("path") or "state").name.removesuffix(".tfstate")
+    return str(states / hashlib.sha256(place.encode()).hexdigest()[:12] / f"{name}.tfstate")
+
+
+def _remotes(config: Config) -> dict[str, Any]:
+    return dict(config.get("data", {}).get("terraform_remote_state", {}))
 
 
 def unprotected(config: Config) -> Config:
@@ -77,7 +96,3 @@ def environment(folder: Path, reattach: str, variables: Mapping[str, str]) -> di
         **_GO_RUNTIME,
         **{f"TF_VAR_{name}": value for name, value in variables.items()},
     }
-
-
-def _state(states: Path, prefix: str) -> str:
-    return str(states / f"{prefix}.tfstate")

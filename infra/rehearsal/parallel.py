@@ -5,7 +5,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from typing import TypeVar
 
-from infra.rehearsal.isolation import reads, state_prefix
+from infra.rehearsal.isolation import place, reads
 from infra.rehearsal.synthesis import Stack
 
 # Each Terraform and the stand-ins together keep about one core busy; more at once than cores gain nothing.
@@ -45,4 +45,4 @@ def _tied(one: Stack, other: Stack) -> bool:
 
 
 def _waits(stack: Stack, before: Stack) -> bool:
-    return before.name in stack.needs or state_prefix(before.config) in reads(stack.config)
+    return before.name in stack.needs or place(before.config) in reads(stack.config)

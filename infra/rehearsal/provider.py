@@ -15,7 +15,7 @@ from tf.gen import tfplugin_pb2 as pb
 from infra.rehearsal import changes, provider_facts, replacement, rules
 from infra.rehearsal.afterlife import Afterlife
 from infra.rehearsal.schema import Attribute, Block, ProviderSchema
-from infra.rehearsal.values import UNKNOWN, Steps, decode, encode, fitted, settle, walk
+from infra.rehearsal.values import UNKNOWN, Steps, decode, encode, settle, walk
 
 _NESTING = pb.Schema.NestedBlock.NestingMode
 _INHERITED = ("project", "region", "zone")  # taken from the provider's configuration when not set
@@ -76,12 +76,8 @@ class Provider:
         return pb.ValidateDataResourceConfig.Response(diagnostics=_faults(block, decode(request.config)))
 
     def upgrade_resource_state(self, request: Any) -> Any:
-        """The state in the shape of this schema, as the SDK of the real providers gives it where no type has changed.
-
-        UpgradeResourceState in
-        https://github.com/hashicorp/terraform-plugin-sdk/blob/main/helper/schema/grpc_provider.go
-        """
-        state = fitted(self.schema.resources[request.type_name], json.loads(request.raw_state.json))
+        """The state as this schema has it: the provider's version may be a later one than the state's."""
+        state = _upgraded(self.schema.resources[request.type_name], json.loads(request.raw_state.json))
         return pb.UpgradeResourceState.Response(upgraded_state=pb.DynamicValue(json=json.dumps(state).encode()))
 
     def configure_provider(self, request: Any) -> Any:
@@ -120,7 +116,7 @@ class Provider:
             if len(steps) == 1 and steps[0] in self.settings:
                 return self.settings[str(steps[0])]
             # What exists keeps what the cloud left empty; a block within it may be new.
-            return UNKNOWN if prior is None or len(steps) > 1 else None
+            return None if _exists(prior, steps) else UNKNOWN
 
         return walk(block, proposed, decide)
 
@@ -182,11 +178,44 @@ class Provider:
         return pb.StopProvider.Response()
 
 
+def _exists(prior: Any, steps: Steps) -> bool:
+    """Whether the resource is there, and the block in it that holds the attribute at these steps."""
+    for step in steps[:-1]:
+        try:
+            prior = prior[step]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return isinstance(prior, dict)
+
+
 class _Known(dict[str, Any]):
     """What answers are built from; what is not known yet is made up."""
 
     def __missing__(self, name: str) -> str:
         return f"rehearsed-{name}"
+
+
+def _upgraded(block: Block, state: dict[str, Any]) -> dict[str, Any]:
+    """A state without what the schema no longer has, with what it has now, and numbers as text where they became text.
+
+    As the SDK does for every resource (`removeAttributes`), and the provider for a bucket of schema 3:
+    https://github.com/hashicorp/terraform-plugin-sdk/blob/v2.40.0/helper/schema/grpc_provider.go
+    `ResourceStorageBucketStateUpgradeV3` in github.com/hashicorp/terraform-provider-google/blob/
+    b7e40fdaa8ab02b5e8e5bedef37f72d93c8a595e/google/services/storage/resource_storage_bucket_600_migration.go
+    """
+    upgraded = {name: _retyped(attribute, state.get(name)) for name, attribute in block["attributes"].items()}
+    for name, nested in block["block_types"].items():
+        inner = state.get(name)
+        if nested["nesting_mode"] == "single":
+            upgraded[name] = _upgraded(nested["block"], inner) if isinstance(inner, dict) else None
+        else:
+            upgraded[name] = [_upgraded(nested["block"], element) for element in inner or ()]
+    return upgraded
+
+
+def _retyped(attribute: Attribute, value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if number and attribute["type"] == "string" else value
 
 
 def _schema(block: Block) -> pb.Schema:

@@ -1,12 +1,17 @@
 """The rehearsal: every stack planned, applied, planned again and destroyed, with no cloud behind it."""
 
 import json
+import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from infra.rehearsal import isolation, protections, schema_cache
+from infra.rehearsal.foreign import version
+from infra.rehearsal.foreign.folder import copy, override
 from infra.rehearsal.masking import mask
 from infra.rehearsal.parallel import abreast
 from infra.rehearsal.provider import Seen
@@ -22,14 +27,21 @@ def rehearse(
     terraform: Terraform,
     *,
     variables: Mapping[str, str] | None = None,
+    tfvars: Sequence[Path] = (),
+    other_versions: bool = False,
     step: Step = silent,
     notice: Callable[[str], object] = print,
 ) -> list[Planned]:
     """Rehearse the stacks, given in the order of deployment, take them away, and deploy again what leaves something.
 
-    `variables` are the stacks' Terraform variables; those not given get a made-up text. Raises StackError.
+    `variables` are the stacks' Terraform variables, `tfvars` files of them, of which later ones count; those not given
+    get a made-up text. `other_versions`: a stack may ask for another version of a provider than the installed bindings
+    are of. Raises StackError.
     """
-    with _stage(stacks, terraform, variables, step, notice) as run:
+    protects = not any(stack.files for stack in stacks)  # no override file can lift what a file's block sets
+    with _stage(
+        stacks, terraform, variables, step, notice, protects=protects, tfvars=tfvars, other_versions=other_versions
+    ) as run:
         runs = {stack.name: run(stack) for stack in stacks}
         planned = abreast(stacks, lambda stack: runs[stack.name].prove())
         abreast(tuple(reversed(stacks)), lambda stack: runs[stack.name].destroy())
@@ -66,29 +78,52 @@ def _stage(
     notice: Callable[[str], object],
     *,
     protects: bool = True,
+    tfvars: Sequence[Path] = (),
+    other_versions: bool = False,
 ) -> Iterator[Callable[[Stack], "_Run"]]:
     """Stand-in providers for these stacks, and a folder for their states, as long as it lasts."""
-    providers = _providers(stacks, notice)
+    providers = _providers(stacks, notice, other_versions)
     seen: set[Seen] = set()
     with (
         tempfile.TemporaryDirectory(prefix="rehearsal-") as name,
         serve(providers, protects=protects, seen=seen) as reattach,
     ):
         folder = Path(name)
-        made_up = {v: f"rehearsed-{v}" for stack in stacks for v in stack.config.get("variable", {})}
+        declared = {name: v for stack in stacks for name, v in stack.config.get("variable", {}).items()}
+        made_up = {name: _made_up(name) for name, variable in declared.items() if "default" not in variable}
         env = isolation.environment(folder, reattach, made_up | dict(variables or {}))
-        yield lambda stack: _Run(stack, folder, terraform, env, step)
+
+        def run(stack: Stack) -> _Run:
+            made = _Run(stack, folder, terraform, env, step)
+            if stack.files:
+                made = _FilesRun(stack, folder, terraform, env, step, notice)
+            for number, file in enumerate(tfvars):  # in this order, and after the configuration's own
+                suffix = ".tfvars.json" if file.suffix == ".json" else ".tfvars"
+                shutil.copyfile(file, made.folder / f"zz-rehearsal-{number:02}.auto{suffix}")
+            return made
+
+        yield run
         types_seen = {type_name for type_name, _, _ in seen}
         notice(f"{len(seen)} values of {len(types_seen)} types were changed as Google changes them after an apply")
 
 
-def _providers(stacks: Sequence[Stack], notice: Callable[[str], object]) -> Iterator[ProviderSchema]:
-    versions = {provider: version for stack in stacks for provider, version in stack.providers.items()}
-    for provider in versions.keys() & schema_cache.BINDINGS.keys():
+def _made_up(variable: str) -> str:
+    return f"rehearsed-{variable}"
+
+
+def _providers(
+    stacks: Sequence[Stack], notice: Callable[[str], object], other_versions: bool
+) -> Iterator[ProviderSchema]:
+    asked = {(provider, wanted) for stack in stacks for provider, wanted in stack.providers.items()}
+    for provider in sorted({provider for provider, _ in asked} & schema_cache.BINDINGS.keys()):
         schema = schema_cache.load(provider, notice=notice)
-        if schema.version != versions[provider]:
-            said = f"the stacks ask for {versions[provider]}, the installed bindings are of {schema.version}"
-            raise StackError(stacks[0].name, f"standing in for {provider}", said)
+        for wanted in sorted(wanted for name, wanted in asked if name == provider):
+            if version.satisfies(schema.version, wanted):
+                continue
+            said = f"the stacks ask for {wanted}, the installed bindings are of {schema.version}"
+            if not other_versions:
+                raise StackError(stacks[0].name, f"standing in for {provider}", said)
+            notice(f"{provider}: {said}: rehearsed with {schema.version}")
         yield schema_cache.select(schema, types(stacks, "resource"), types(stacks, "data"))
 
 
@@ -99,6 +134,7 @@ class _Run:
         self.stack, self.terraform, self.env, self.step = stack, terraform, env, step
         self.config = isolation.local(stack.config, folder)
         self.state = Path(self.config["terraform"]["backend"]["local"]["path"])
+        self.state.parent.mkdir(exist_ok=True)
         self.folder = folder / stack.name
         self.folder.mkdir(exist_ok=True)
 
@@ -173,3 +209,36 @@ class _Run:
     def _terraform(self, command: str, *arguments: str, accept: tuple[int, ...] = (0,)) -> tuple[int, str]:
         colour = () if command == "show" else ("-no-color",)
         return self.terraform.run(command, *colour, *arguments, folder=self.folder, env=self.env, accept=accept)
+
+
+class _FilesRun(_Run):
+    """The rehearsal of a stack that consists of files: of a copy of them, with overrides beside."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments[:-1])
+        self.notice = arguments[-1]
+        self.folder = copy(self.stack, self.folder)
+
+    def destroy(self) -> None:
+        """Take everything away."""
+        self._write(isolation.unprotected(self.config))
+        with doing(self.stack.name, "destroy", self.step):
+            self._terraform("destroy", "-auto-approve")
+            if left := self._deployed():
+                raise TerraformError("destroy", f"still there: {', '.join(sorted(left))}")
+
+    def _write(self, config: Config) -> None:
+        override(config, self.folder)
+
+    def _plan(self, *arguments: str) -> Planned:
+        try:
+            return super()._plan(*arguments)
+        except StackError as error:
+            # The files alone say which variables have no value, and Terraform reads them.
+            said = " ".join(error.said.replace("│", " ").split())
+            missing = re.findall(r'The root module input variable "([^"]+)" is not set', said)
+            if not missing:
+                raise
+            self.env = {**self.env, **{f"TF_VAR_{name}": _made_up(name) for name in missing}}
+            self.notice(f"Made up, for want of --var NAME=VALUE: {', '.join(missing)}")
+            return super()._plan(*arguments)

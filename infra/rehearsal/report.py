@@ -10,16 +10,21 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from infra.rehearsal import provider_facts
+from infra.rehearsal import provider_facts, rules
 from infra.rehearsal.masking import Plan
 from infra.rehearsal.steps import Planned
 
 LIMITS = """\
-A rehearsal is not the cloud. It proves that the configuration is complete and well formed, that the \
-stacks fit together, and that a second plan is empty. It cannot know: permissions, quotas and billing; \
-names already taken; errors of Google's APIs; what the provider's code checks by a function \
-(names, times, address ranges) and most defaults; what is deployed already. \
-Values beginning with `rehearsed-` are made up. For the rest there is `scripts/plan ENV --real`."""
+A rehearsal is not the cloud. It knows the provider's schema; the rules of its code and what replaces a resource, for \
+the Google types in its table; the values that Google is known to change; protections, and names that stay taken. It \
+cannot know: quotas and billing; names that others have taken; rules of Google's API that the provider does not hold; \
+how long anything takes; what is deployed already. Values beginning with `rehearsed-` are made up."""
+
+
+def without_rules(resources: Iterable[str]) -> str:
+    """The resource types of which no table here has what the provider's code refuses or replaces."""
+    unknown = rules.unknown(resources)
+    return f"\nNo rules of the provider's code are known of: {', '.join(unknown)}" if unknown else ""
 
 
 def examples(data_sources: Iterable[str]) -> str:

@@ -21,6 +21,9 @@ from infra.rehearsal.provider import Provider, Seen
 from infra.rehearsal.schema import ProviderSchema
 
 REATTACH = "TF_REATTACH_PROVIDERS"
+# Where Terraform and OpenTofu take a provider to be from whose address names no registry:
+# https://github.com/opentofu/registry/issues/4864
+REGISTRIES = "registry.terraform.io", "registry.opentofu.org"
 
 
 @contextmanager
@@ -41,7 +44,7 @@ def serve(schemas: Iterable[ProviderSchema], *, protects: bool = True, seen: set
             server.add_insecure_port(f"unix://{socket}")
             server.start()
             running.callback(_stop, server)
-            reattach[schema.address] = {
+            reattach[schema.address] = reattach[schema.address.replace(*REGISTRIES)] = {
                 "Protocol": "grpc",
                 "ProtocolVersion": 6,
                 "Pid": os.getpid(),

@@ -1,14 +1,12 @@
 """The Terraform that the stacks stand for: plain JSON, in the order in which it is deployed."""
 
 import json
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, Literal
 
-from infra.environment import Environment
 from infra.rehearsal.schema_from_bindings import address
 
 Config = dict[str, Any]  # the content of one cdk.tf.json
@@ -21,24 +19,15 @@ class Stack:
     name: str  # dev-storage
     config: Config
     needs: tuple[str, ...] = ()  # names of the stacks to deploy before
+    files: tuple[Path, ...] = ()  # where `config` only sums up files: its folder, then those of its modules
 
     @property
     def providers(self) -> dict[str, str]:
-        """Address and exact version of each provider in use."""
+        """Address of each provider in use, and the version that is asked for: exact, a constraint, or empty."""
         required = self.config.get("terraform", {}).get("required_providers", {})
-        return {address(provider["source"]): provider["version"] for provider in required.values()}
-
-
-def synthesize(env: Environment) -> tuple[Stack, ...]:
-    """The stacks of an environment, each after those that it needs."""
-    from infra.bindings import App  # starts Node: not before it is needed
-    from infra.main import build
-
-    with tempfile.TemporaryDirectory() as folder:
-        app = App(outdir=folder)
-        build(app, env)
-        app.synth()
-        return read(Path(folder))
+        return {
+            address(provider.get("source", name)): provider.get("version", "") for name, provider in required.items()
+        }
 
 
 def read(folder: Path) -> tuple[Stack, ...]:

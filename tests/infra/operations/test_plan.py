@@ -13,7 +13,7 @@ import pytest
 from infra.environments import ENVIRONMENTS
 from infra.operations import plan as command
 from infra.rehearsal import report
-from infra.rehearsal.synthesis import synthesize
+from infra.synthesize import synthesize
 from tests.facts import states
 from tests.infra.conftest import PLANTED_KEY
 

@@ -1,5 +1,6 @@
 """What Terraform does not make a provider do in a rehearsal: updates, imports, data sources alone."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from tf.gen import tfplugin_pb2 as pb
 
 from infra.rehearsal import provider_facts, schema_cache
 from infra.rehearsal.provider import Provider
+from infra.rehearsal.schema import Block, ProviderSchema
 from infra.rehearsal.server import serve
 from infra.rehearsal.values import UNKNOWN, decode, encode
 
@@ -155,3 +157,56 @@ def test_the_values_that_google_changes_by_itself_are_counted_once() -> None:
     account = pb.ReadResource.Request(type_name=ACCOUNT, current_state=encode(value(schema.resources[ACCOUNT], id="a")))
     provider.read_resource(account)
     assert provider.seen == {(database, "d", "settings.disk_size")}
+
+
+def test_a_state_of_an_older_version_becomes_one_of_this_schema() -> None:
+    schema = ProviderSchema(
+        "registry.terraform.io/hashicorp/google",
+        "8.0.0",
+        Block(attributes={}, block_types={}),
+        {
+            "google_storage_bucket": Block(
+                attributes={"name": {"type": "string"}, "new": {"type": "bool"}, "age": {"type": "number"}},
+                block_types={
+                    "retention_policy": {
+                        "nesting_mode": "list",
+                        "block": Block(attributes={"retention_period": {"type": "string"}}, block_types={}),
+                    },
+                    "added": {"nesting_mode": "set", "block": Block(attributes={}, block_types={})},
+                    "timeouts": {"nesting_mode": "single", "block": Block(attributes={}, block_types={})},
+                },
+            )
+        },
+        {},
+    )
+    old = {"name": "b", "gone": 1, "age": 3, "retention_policy": [{"retention_period": 3600, "gone": True}]}
+    request = pb.UpgradeResourceState.Request(
+        type_name=BUCKET, version=3, raw_state=pb.RawState(json=json.dumps(old).encode())
+    )
+    assert decode(Provider(schema).upgrade_resource_state(request).upgraded_state) == {
+        "name": "b",
+        "new": None,
+        "age": 3,
+        "retention_policy": [{"retention_period": "3600"}],
+        "added": [],
+        "timeouts": None,
+    }
+
+
+def test_what_a_newer_schema_adds_to_a_block_that_exists_stays_empty_and_in_a_new_block_is_decided_later() -> None:
+    block = Block(
+        attributes={"id": {"type": "string", "computed": True}},
+        block_types={
+            "rule": {
+                "nesting_mode": "list",
+                "block": Block(attributes={"added": {"type": "string", "computed": True}}, block_types={}),
+            }
+        },
+    )
+    of_account = ProviderSchema("a", "8.0.0", Block(attributes={}, block_types={}), {ACCOUNT: block}, {})
+    planned = plan(
+        Provider(of_account),
+        {"id": "i", "rule": [{"added": None}]},
+        {"id": "i", "rule": [{"added": None}, {"added": None}]},
+    )
+    assert planned == {"id": "i", "rule": [{"added": None}, {"added": UNKNOWN}]}

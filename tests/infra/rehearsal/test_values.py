@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tf.gen import tfplugin_pb2 as pb
 
 from infra.rehearsal.schema import Attribute, Block, NestedBlock, Type
-from infra.rehearsal.values import UNKNOWN, Steps, decode, encode, fitted, placeholder, settle, walk
+from infra.rehearsal.values import UNKNOWN, Steps, decode, encode, placeholder, settle, walk
 
 # How long an example takes says nothing on a machine that others share.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -134,38 +134,3 @@ def test_a_walk_visits_every_attribute_at_any_depth_with_its_path() -> None:
 def test_a_walk_passes_over_blocks_that_are_absent_or_unknown() -> None:
     value = {"a": "x", "b": 1, "many": UNKNOWN, "one": None}
     assert walk(BLOCK, value, lambda _attribute, value, _steps: value) == value
-
-
-def test_a_stored_value_is_brought_into_the_shape_of_another_version() -> None:
-    inner: Block = {"attributes": {"size": {"type": "number"}}, "block_types": {}}
-    block: Block = {
-        "attributes": {
-            "name": {"type": "string"},
-            "added": {"type": "string"},
-            "told": {"type": ["list", ["object", {"kept": "string", "added": "bool"}]]},
-            "free": {"type": "dynamic"},
-        },
-        "block_types": {
-            "disk": {"nesting_mode": "list", "block": inner},
-            "added_block": {"nesting_mode": "set", "block": inner},
-            "timeouts": {"nesting_mode": "single", "block": inner},
-        },
-    }
-    stored = {
-        "name": "a",
-        "gone": 1,
-        "told": [{"kept": "k", "gone": 1}],
-        "free": {"value": {"any": 1}, "type": "x"},
-        "disk": [{"size": 1, "gone": 1}],
-        "gone_block": [{}],
-        "timeouts": None,
-    }
-    assert fitted(block, stored) == {
-        "name": "a",
-        "added": None,
-        "told": [{"kept": "k", "added": None}],
-        "free": {"value": {"any": 1}, "type": "x"},
-        "disk": [{"size": 1}],
-        "added_block": [],
-        "timeouts": None,
-    }

@@ -7,9 +7,10 @@ from infra.bindings import App, GcsBackend, GoogleProvider
 from infra.components import kms_keys
 from infra.environments import DEV, ENVIRONMENTS, PROD
 from infra.rehearsal.rehearse import rehearse
-from infra.rehearsal.synthesis import read, synthesize
+from infra.rehearsal.synthesis import read
 from infra.rehearsal.terraform import Terraform
 from infra.stacks.foundation import FoundationStack
+from infra.synthesize import synthesize
 from tests.infra.conftest import Plans, Stacks, planned
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from infra.environments import DEV, ENVIRONMENTS, PROD
 from infra.rehearsal.rehearse import rehearse
-from infra.rehearsal.synthesis import synthesize
 from infra.rehearsal.terraform import Terraform
+from infra.synthesize import synthesize
 from service.settings import Settings
 from tests.infra.conftest import Plans, Stacks, planned
 

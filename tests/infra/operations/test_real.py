@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from infra.rehearsal import real, schema_cache
+from infra.operations import real
+from infra.operations.real import StandInError
+from infra.rehearsal import schema_cache
 from infra.rehearsal.isolation import BackendError
 from infra.rehearsal.masking import MASK
-from infra.rehearsal.real import StandInError
 from infra.rehearsal.server import REATTACH, serve
 from infra.rehearsal.steps import StackError
 from infra.rehearsal.synthesis import Stack
@@ -122,12 +123,16 @@ def test_a_real_plan_refuses_to_run_with_stand_ins(stacks: Stacks, engine: Terra
         real.plan(stacks("prod"), engine, folder=tmp_path, environ={REATTACH: "{}"})
 
 
-def test_a_real_plan_refuses_a_state_on_this_machine(
-    engine: Terraform, environ: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize(
+    ("backend", "called"),
+    [({"local": {"path": "terraform.tfstate"}}, "local"), ({}, "none"), ({"s3": {"bucket": "b"}}, "s3")],
+)
+def test_a_real_plan_refuses_a_state_anywhere_but_in_gcs(
+    backend: dict[str, Any], called: str, engine: Terraform, environ: dict[str, str], tmp_path: Path
 ) -> None:
     local = stack()
-    local.config["terraform"]["backend"] = {"local": {"path": "terraform.tfstate"}}
-    with pytest.raises(BackendError, match="the backend is local"):
+    local.config["terraform"]["backend"] = backend
+    with pytest.raises(BackendError, match=f"the backend is {called}; every stack needs one, gcs"):
         real.plan([local], engine, folder=tmp_path, environ=environ)
 
 

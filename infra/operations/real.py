@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from infra import releases
-from infra.rehearsal.isolation import state_prefix
+from infra.rehearsal.isolation import BackendError
 from infra.rehearsal.masking import mask
 from infra.rehearsal.server import REATTACH
 from infra.rehearsal.steps import Planned, StackError, Step, doing, silent
@@ -81,7 +81,10 @@ def plan(
     if REATTACH in environ:
         raise StandInError(f"{REATTACH} is set: Terraform would not use the real providers. Unset it.")
     for stack in stacks:
-        state_prefix(stack.config)
+        backend = stack.config.get("terraform", {}).get("backend", {})
+        if set(backend) != {"gcs"}:
+            said = f"the backend is {', '.join(backend) or 'none'}; every stack needs one, gcs"
+            raise BackendError(f"{stack.name}: {said}")
     return [_plan(stack, terraform, folder / stack.name, environ, step) for stack in stacks]
 
 
