@@ -101,7 +101,7 @@ RUN_ELSEWHERE = {
     "::test_the_command_shows_every_identity_the_widest_grants_and_what_is_unknown",
     ".venv/bin/python -m infra.kubernetes": "infra/kubernetes/test_rules.py::test_the_command_says_what_it_judged",
     ".venv/bin/python -m infra.rehearsal.rules_from_source ../provider google_pubsub_topic": (
-        "infra/rehearsal/test_rules_from_source.py::test_the_command_adds_a_type_to_those_that_the_table_has"
+        "infra/rehearsal/rules_from_source/test_table.py::test_the_command_adds_a_type_to_those_that_the_table_has"
     ),
     "scripts/deploy dev --dry-run": "infra/operations/test_deploy.py"
     "::test_a_dry_run_prints_every_command_of_a_deploy_in_order_and_runs_none",

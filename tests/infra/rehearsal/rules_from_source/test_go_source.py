@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from infra.rehearsal.go_source import Call, GoSource, Name, Scope, expression
+from infra.rehearsal.rules_from_source.go_source import Call, GoSource, Name, Scope, expression
 
 A = """
 package a

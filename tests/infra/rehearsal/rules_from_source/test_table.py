@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from infra.rehearsal import rules, rules_from_source
-from infra.rehearsal.conditions_from_source import UnreadableError
-from infra.rehearsal.go_source import GoSource
-from infra.rehearsal.rules_from_source import read, render
+from infra.rehearsal import rules
+from infra.rehearsal.rules_from_source import __main__ as command
+from infra.rehearsal.rules_from_source import table
+from infra.rehearsal.rules_from_source.conditions import UnreadableError
+from infra.rehearsal.rules_from_source.go_source import GoSource
+from infra.rehearsal.rules_from_source.table import read, render
 
 CHECKOUT = os.environ.get("GOOGLE_PROVIDER_SOURCE")
 RESOURCE = """
@@ -140,8 +142,8 @@ def test_what_customizes_a_plan_without_replacing_is_no_condition(tmp_path: Path
 
 
 def test_a_schema_of_several_parts_is_read_whole_and_its_own_file_named(tmp_path: Path) -> None:
-    table = read(source(tmp_path), "google_a_member")
-    assert (table.replaces, table.source) == (["bucket", "role"], "google/services/a/resource_a.go")
+    member = read(source(tmp_path), "google_a_member")
+    assert (member.replaces, member.source) == (["bucket", "role"], "google/services/a/resource_a.go")
 
 
 @pytest.mark.parametrize(
@@ -159,10 +161,10 @@ def test_what_cannot_be_read_is_said_and_not_left_out(type_name: str, schema: st
 
 def test_the_command_adds_a_type_to_those_that_the_table_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "rules.toml"
-    monkeypatch.setattr(rules_from_source, "FILE", file)
+    monkeypatch.setattr(table, "FILE", file)
     source(tmp_path)
-    rules_from_source.main([str(tmp_path), "google_a"])
-    rules_from_source.main([str(tmp_path), "google_a_member"])
+    command.main([str(tmp_path), "google_a"])
+    command.main([str(tmp_path), "google_a_member"])
     assert set(tomllib.loads(file.read_text())) == {"google_a", "google_a_member"}
 
 
@@ -171,4 +173,4 @@ def test_the_command_adds_a_type_to_those_that_the_table_has(tmp_path: Path, mon
 def test_the_table_is_what_the_source_gives() -> None:
     checkout = GoSource(Path(str(CHECKOUT)))
     written = render({type_name: read(checkout, type_name) for type_name in rules.RULES})
-    assert written == rules_from_source.FILE.read_text()
+    assert written == table.FILE.read_text()

@@ -5,7 +5,7 @@ from typing import Any
 
 from tree_sitter import Node
 
-from infra.rehearsal.go_source import Call, GoSource, Name, Scope, source_of, walk
+from infra.rehearsal.rules_from_source.go_source import Call, GoSource, Name, Scope, source_of, walk
 
 
 class UnreadableError(Exception):

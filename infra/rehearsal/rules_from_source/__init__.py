@@ -1,0 +1,1 @@
+"""Reads the rules of the google provider from its Go source."""
