@@ -41,6 +41,7 @@ LAYERS = {
     "infra": """
         environment cdk
         bindings environments releases
+        example_values
         components
         stacks
         main

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from infra.environments import ENVIRONMENTS
-from infra.operations import command
+from infra.operations import command, own_values
 from infra.operations.apply import DryRunTerraform
 from infra.operations.credentials import unattended
 from infra.operations.deployment import Deploy
@@ -79,6 +79,8 @@ def main(arguments: list[str]) -> int:
     """Run the command; returns the exit status."""
     options, allowed = command.read(parser(), arguments)
     env = ENVIRONMENTS[options.env]
+    if not options.dry_run and command.attempt(lambda: own_values.check(env, os.environ)):
+        return 1
     programs = Programs(unattended(os.environ, env.project), dry=options.dry_run)
     try:
         vulnerabilities = guard.reasons("--allow-vulnerability", "ID=REASON", options.allow_vulnerability)

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from infra import releases
 from infra.environment import Environment
-from infra.operations import lead_source
+from infra.operations import lead_source, own_values
 from infra.operations.credentials import unattended
 from infra.operations.programs import Failed
 from infra.policies import __main__ as policies
@@ -61,6 +61,7 @@ def main(arguments: list[str]) -> int:
     env = ENVIRONMENTS[options.env]
     if options.real:
         try:
+            own_values.check(env, os.environ)
             lead_source.check(env)
         except Failed as error:
             failures.print(f"{error}\nWhat to do: {error.remedy}", markup=False, highlight=False)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from infra import example_values
 from infra.environments import DEV
 from infra.operations import credentials, deploy, destroy, drift
 from infra.operations import plan as plan
@@ -126,6 +127,7 @@ def test_every_command_gives_terraform_the_quota_project_of_a_person_and_of_nobo
     for variable, value in cloud.environ().items():
         monkeypatch.setenv(variable, value)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", file(text))
+    monkeypatch.setenv(example_values.VARIABLE, "allow")
     monkeypatch.setenv("SEEN", str(tmp_path / "seen.json"))
     monkeypatch.setattr(module, "synthesize", lambda env: stacks(env.id))
     monkeypatch.setattr(module, "PLATFORM" if module is plan else "FOLDER", tmp_path / "work")

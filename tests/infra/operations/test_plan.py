@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from infra import example_values
 from infra.environments import ENVIRONMENTS
 from infra.operations import plan as command
 from infra.rehearsal import report
@@ -31,8 +32,9 @@ def run(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str
 
 
 def test_a_real_plan_of_an_environment_that_pages_refuses_the_sample(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv(example_values.VARIABLE, "allow")
     assert command.main(["prod", "--real"]) == 1
     out, err = capsys.readouterr()
     assert "lead_source of prod: service/examples/sample.toml" in " ".join(err.split())
@@ -68,6 +70,11 @@ def test_a_rehearsal_without_a_network_ends_well_shows_its_limits_and_never_sees
     assert not any(PLANTED_KEY in text for text in [done.stdout, done.stderr, *written])
 
 
+def test_a_real_plan_refuses_values_that_only_stand_for_your_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["dev", "--real"]) == 1
+    states(" ".join(capsys.readouterr().err.split()), "dev: project = acme-leads-dev", example_values.VARIABLE)
+
+
 def test_a_failing_real_plan_is_no_rehearsal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,6 +82,7 @@ def test_a_failing_real_plan_is_no_rehearsal(
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv(example_values.VARIABLE, "allow")
     assert command.main(["dev", "--real"]) == 1
     out, err = capsys.readouterr()
     assert out.startswith("Real plan of dev")
