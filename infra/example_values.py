@@ -56,9 +56,7 @@ def refuse(envs: Iterable[Environment], environ: Mapping[str, str], *, images: b
     lines = []
     for env in envs:
         lines += [f"{ENVIRONMENTS_FILE}: {env.id}: {value}" for value in of(env)]
-        missing = [
-            name for name in releases.IMAGES if images and releases.image(env, name).endswith(releases.PLACEHOLDER)
-        ]
+        missing = set(releases.IMAGES) - releases.load().get(env.id, {}).keys() if images else set()
         lines += [
             f"{RELEASES_FILE}: [{env.id}] has no {name}: `scripts/deploy {env.id} --build`" for name in sorted(missing)
         ]

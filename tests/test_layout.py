@@ -46,6 +46,7 @@ LAYERS = {
         stacks
         main
         rehearsal
+        timeline
         coverage kubernetes review
         policies
         operations""",

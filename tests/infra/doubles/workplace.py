@@ -54,6 +54,7 @@ class Cloud:
             backups=0,
             migrations=0,
             model=True,
+            valueless=[],  # secrets without a value
             zones=["europe-west1-b", "europe-west1-c"],
             zones_after=1,
             asked_for_zones=0,
