@@ -114,6 +114,7 @@ class Environment(BaseModel):
     personal_data_days: Annotated[int, Field(ge=30, le=3650)] = 400
     noncurrent_days: Annotated[int, Field(ge=1, le=90)] = 14
     soft_delete_days: Annotated[int, Field(ge=7, le=90)] = 7  # 7 to 90 is what Cloud Storage takes
+    usage_logs: bool = True  # of buckets; domain-restricted sharing refuses the group of Google's that delivers them
     access_log_days: Annotated[int, Field(ge=30, le=3650)] = 400
     log_days: Annotated[int, Field(ge=1, le=3650)] = 30  # as long as they cost nothing extra
     audit_log_days: Annotated[int, Field(ge=30, le=3650)] = 400  # who read and wrote data

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import google.auth
 import pytest
+from google.auth.exceptions import DefaultCredentialsError
 
 from infra import example_values
 from infra.environments import DEV
-from infra.operations import credentials, deploy, destroy, drift
-from infra.operations import plan as plan
+from infra.operations import bootstrap, credentials, deploy, destroy, drift, plan
 from tests.infra.conftest import Stacks
 from tests.infra.doubles.workplace import Cloud
 
@@ -136,3 +137,21 @@ def test_every_command_gives_terraform_the_quota_project_of_a_person_and_of_nobo
     assert seen.get("GOOGLE_BILLING_PROJECT") == project
     assert seen.get("USER_PROJECT_OVERRIDE") == (project and "true")
     assert (seen["TF_INPUT"], seen["TF_IN_AUTOMATION"]) == ("0", "1")
+
+
+@pytest.mark.parametrize(("text", "project"), [(PERSON, DEV.project), (FEDERATED, None)])
+def test_bootstrap_asks_with_the_quota_project_of_a_person_and_of_nobody_else(
+    text: str, project: str | None, file: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+
+    def default(**arguments: Any) -> Any:
+        given.update(arguments)
+        raise DefaultCredentialsError
+
+    for variable in (*credentials.KEYS, credentials.TOKEN, credentials.IMPERSONATED):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", file(text))
+    monkeypatch.setattr(google.auth, "default", default)
+    assert bootstrap.main(["dev"]) == 1
+    assert given["quota_project_id"] == project
