@@ -17,9 +17,8 @@ class DeployEvent:
 class DeadlockError(Exception):
     """An event waits for a thing that does not exist when its turn comes."""
 
-    def __init__(self, said: str, thing: str) -> None:
-        super().__init__(said)
-        self.thing = thing
+    def __init__(self, said: str) -> None:
+        super().__init__(f"a first deploy cannot be done in this order: {said}")
 
 
 def walk(steps: Sequence[DeployEvent], people: Sequence[DeployEvent]) -> list[DeployEvent]:
@@ -55,7 +54,7 @@ def _before(
         if person is None or any(line.startswith(f"{person.name} waits") for line in wait):
             later = [each.name for each in steps if thing in each.makes]
             where = f"{', '.join(later)} makes it, and that comes later" if later else "no step makes it"
-            raise DeadlockError("; ".join([*wait, where]), thing)
+            raise DeadlockError("; ".join([*wait, where]))
         for earlier in _before(person, wait, steps, people, made):
             yield earlier
             made |= earlier.makes
