@@ -21,7 +21,9 @@ from google.cloud.exceptions import GoogleCloudError
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
 from infra.operations import apis as first_apis
+from infra.operations import own_values
 from infra.operations.credentials import of_a_person
+from infra.operations.programs import Failed
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 NONCURRENT_DAYS = 90  # an older version of a state is for undoing, not for history
@@ -229,6 +231,11 @@ def main(arguments: list[str]) -> int:
     if options.dry_run:
         print("\n".join(f"would {step}" for step in plan(env)))
         return 0
+    try:
+        own_values.check(env, os.environ)
+    except Failed as error:
+        print(f"bootstrap: {error}\nWhat to do: {error.remedy}", file=sys.stderr)
+        return 1
     try:
         # Without one, a person's requests count against a project of Google's, where most APIs are off.
         quota_project = env.project if of_a_person(os.environ) else None

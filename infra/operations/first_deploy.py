@@ -38,6 +38,7 @@ def steps(env: Environment, stacks: Sequence[Stack]) -> Iterator[DeployEvent]:
     """What `scripts/bootstrap` and `scripts/deploy` do."""
     yield _bootstrap(env)
     applied = {stack.name.removeprefix(f"{env.id}-"): stack_event(stack, stacks, pointer=POINTER) for stack in stacks}
+    # Foundation turns on the registry's API: without an answer a deploy takes the registry for missing.
     yield from ([applied["foundation"]] if "foundation" in applied else [])
     yield _release(env)
     for part, event in applied.items():
@@ -157,7 +158,8 @@ def _bootstrap(env: Environment) -> DeployEvent:
 
 
 def _release(env: Environment) -> DeployEvent:
-    needs = {f"registry {env.name('images')}": "docker push", "API containerscanning.googleapis.com": "the scan"}
+    needs = {f"registry {env.name('images')}": "docker push"}
+    needs |= {f"API {api}.googleapis.com": "the scan" for api in ("containeranalysis", "containerscanning")}
     return DeployEvent(
         "build, scan and push the images",
         needs,

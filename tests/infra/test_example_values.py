@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import google.auth
 import pytest
 
 from infra import example_values
@@ -12,7 +13,7 @@ from infra.environment import Environment
 from infra.environments import DEV, ENVIRONMENTS
 from infra.example_values import ExampleValuesError, refuse
 from infra.main import chosen
-from infra.operations import deploy, drift
+from infra.operations import bootstrap, deploy, drift
 from infra.releases import IMAGES
 from tests.facts import states
 
@@ -84,11 +85,13 @@ def test_one_environment_is_chosen_by_argument_or_by_variable_and_all_are_taken_
         chosen([], allow | {"LEADSCORING_ENV": "nowhere"})
 
 
-def test_a_deploy_and_the_nightly_comparison_refuse_them_before_anything_is_asked(
+def test_commands_that_ask_the_cloud_refuse_them_before_anything_is_asked(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv(example_values.VARIABLE, raising=False)
+    monkeypatch.setattr(google.auth, "default", lambda **_: pytest.fail("logged in"))
     for command in (deploy, drift):
         monkeypatch.setattr(command, "synthesize", lambda _: pytest.fail("synthesized"))
-        assert command.main(["dev"]) == 1
+    for main in (bootstrap.main, deploy.main, drift.main):
+        assert main(["dev"]) == 1
         states(capsys.readouterr().err, "dev: domain = leads-dev.acme.example", example_values.VARIABLE)

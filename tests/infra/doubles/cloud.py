@@ -47,6 +47,10 @@ def answer(name: str, arguments: list[str], state: dict[str, Any]) -> int:
         case ["gcloud", "auth", "configure-docker", _]:
             pass
         case ["gcloud", "artifacts", "repositories", "describe", _]:
+            if state["api_off"]:
+                # https://github.com/googleapis/googleapis/blob/master/google/api/error_reason.proto
+                api = "Artifact Registry API has not been used in project 1 before or it is disabled."
+                return refuse(f"(gcloud.artifacts.repositories.describe) PERMISSION_DENIED: {api}")
             if not state["repository"]:
                 return refuse("NOT_FOUND: Requested entity was not found.")
         case ["gcloud", "artifacts", "docker", "images", "describe", image]:

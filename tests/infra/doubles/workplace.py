@@ -45,6 +45,7 @@ class Cloud:
             commit=COMMIT,
             changed="",
             repository=True,
+            api_off=False,  # Artifact Registry's
             built=[],
             registry={},
             scan="FINISHED_SUCCESS",

@@ -153,5 +153,6 @@ def test_bootstrap_asks_with_the_quota_project_of_a_person_and_of_nobody_else(
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", file(text))
     monkeypatch.setattr(google.auth, "default", default)
+    monkeypatch.setenv(example_values.VARIABLE, "allow")
     assert bootstrap.main(["dev"]) == 1
     assert given["quota_project_id"] == project

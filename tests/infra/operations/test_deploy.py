@@ -281,9 +281,12 @@ def test_an_empty_project_is_deployed_trained_deployed_to_the_end_and_then_has_n
     assert (whole.cloud.state["backups"], whole.cloud.state["migrations"]) == (1, 1)
 
 
-def test_where_no_registry_is_yet_the_foundation_is_applied_before_the_images_are_built(site: Site, said: Said) -> None:
+@pytest.mark.parametrize("missing", [{"repository": False}, {"api_off": True}])
+def test_where_no_registry_is_yet_the_foundation_is_applied_before_the_images_are_built(
+    missing: dict[str, bool], site: Site, said: Said
+) -> None:
     site.parts = ("foundation", "storage")
-    site.cloud.write(repository=False)
+    site.cloud.write(**missing)
     assert site.deploy() == 0
     assert applied(said()[0])[:3] == ["foundation", "foundation", "storage"]
 

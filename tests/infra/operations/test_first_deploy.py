@@ -1,19 +1,31 @@
 """A first deploy of each environment, walked event by event; what is left out or comes too late is found by name."""
 
 import copy
+import json
 import re
 from collections.abc import Callable
 
 import pytest
 
 from infra import releases
-from infra.environments import ENVIRONMENTS, PROD
+from infra.environments import DEV, ENVIRONMENTS, PROD
 from infra.operations import apis, first_deploy, owner
+from infra.operations.apply import DryRunTerraform
+from infra.operations.deployment import Deploy
+from infra.operations.programs import Programs
 from infra.rehearsal.synthesis import Stack
 from infra.timeline.events import DeadlockError
 from tests.infra.conftest import Stacks
 
 AGENT = "gcp-sa-cloud-sql"
+
+
+# What a dry run of a deploy prints for each step that is no stack's.
+SIGNS = {
+    "execute acme-leads-dev-migrate": "migrate MLflow's database",
+    "rollout status": "wait for the roll-out",
+    "sign-jwt": "smoke test",
+}
 
 
 @pytest.fixture
@@ -47,6 +59,22 @@ def test_the_order_of_each_environment_can_be_done_and_people_are_told_their_ste
     ]
     stops = first_deploy.stops(events)
     assert any(stop.startswith(f"before `apply {env}-serving`") and "jobs execute" in stop for stop in stops)
+
+
+def test_the_steps_are_those_of_a_deploy_in_its_order(stacks: Stacks, capsys: pytest.CaptureFixture[str]) -> None:
+    made, dry, engine = stacks("dev"), Programs({}, dry=True), DryRunTerraform(("terraform",), "")
+    digest = f"sha256:{'1' * 64}"
+    texts = [json.dumps(stack.config).replace(releases.PLACEHOLDER, digest) for stack in made]
+    released = [Stack(stack.name, json.loads(text), stack.needs) for stack, text in zip(made, texts, strict=True)]
+    Deploy(DEV, {}, engine, dry, build=False, synthesize=lambda: released).phases()
+    done = []
+    for line in capsys.readouterr().out.splitlines():
+        if applied := re.search(r"-chdir=(\S+) apply", line):
+            done.append(f"apply {applied[1]}")
+        done += [step for sign, step in SIGNS.items() if sign in line]
+    steps = [event.name for event in first_deploy.steps(DEV, made)]
+    assert steps[:3] == ["scripts/bootstrap dev", "apply dev-foundation", "build, scan and push the images"]
+    assert done == [steps[1], *steps[3:]]
 
 
 def test_the_old_order_with_serving_before_the_train_job_is_found(prod: list[Stack]) -> None:

@@ -15,7 +15,7 @@ from infra.operations import plan as command
 from infra.rehearsal import report
 from infra.rehearsal.synthesis import synthesize
 from tests.facts import states
-from tests.infra.conftest import PLANTED_KEY
+from tests.infra.conftest import PLANTED_KEY, Stacks
 
 ROOT = Path(__file__).parents[3]
 
@@ -73,6 +73,17 @@ def test_a_rehearsal_without_a_network_ends_well_shows_its_limits_and_never_sees
 def test_a_real_plan_refuses_values_that_only_stand_for_your_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["dev", "--real"]) == 1
     states(" ".join(capsys.readouterr().err.split()), "dev: project = acme-leads-dev", example_values.VARIABLE)
+
+
+def test_a_rehearsal_ends_where_a_first_deploy_cannot_be_done_in_the_order_of_the_stacks(
+    stacks: Stacks, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = sorted(stacks("dev"), key=lambda stack: stack.name == "dev-lifecycle")
+    monkeypatch.setattr(command, "synthesize", lambda _: made)
+    monkeypatch.setattr(command, "rehearse", lambda *_, **__: pytest.fail("rehearsed"))
+    assert command.main(["dev"]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    states(said, "dev-serving waits for model", "train the first model waits for job acme-leads-dev-train")
 
 
 def test_a_failing_real_plan_is_no_rehearsal(
