@@ -648,7 +648,10 @@ def test_a_deploy_stops_at_once_where_a_secret_has_no_value_or_a_variable_is_not
     states(said()[1], "TF_VAR_migrator_password", f"gcloud secrets versions access latest --secret={name}")
 
 
-def test_a_domain_without_a_record_ends_the_deploy_at_once_and_takes_nothing_back(site: Site, said: Said) -> None:
+def test_a_domain_without_a_record_ends_the_deploy_at_once_and_takes_nothing_back(
+    site: Site, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "leads.invalid")
     site.parts = ("edge",)
     site.release()
     site.door.url = "https://leads.invalid"
