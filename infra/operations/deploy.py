@@ -79,13 +79,13 @@ def main(arguments: list[str]) -> int:
     """Run the command; returns the exit status."""
     options, allowed = command.read(parser(), arguments)
     env = ENVIRONMENTS[options.env]
-    if not options.dry_run and command.attempt(lambda: own_values.check(env, os.environ)):
-        return 1
     programs = Programs(unattended(os.environ, env.project), dry=options.dry_run)
     try:
         vulnerabilities = guard.reasons("--allow-vulnerability", "ID=REASON", options.allow_vulnerability)
     except guard.OverrideError as error:
         parser().error(str(error))
+    if not options.dry_run and command.attempt(lambda: own_values.check(env, os.environ)):
+        return 1
     return run(
         Deploy(
             env,

@@ -21,7 +21,8 @@ GROUPS = f"endpoint groups of {NAMESPACE}/scoring"
 
 def timeline(env: Environment, stacks: Sequence[Stack]) -> list[DeployEvent]:
     """All events of a first deploy in their order. Raises DeadlockError where one of them cannot happen."""
-    return walk(list(steps(env, stacks)), list(people(env, stacks)))
+    applied = [stack_event(stack, stacks, pointer=POINTER) for stack in stacks]
+    return walk(list(steps(env, applied)), list(people(env, applied)))
 
 
 def stops(events: Sequence[DeployEvent]) -> list[str]:
@@ -34,14 +35,14 @@ def stops(events: Sequence[DeployEvent]) -> list[str]:
     return found
 
 
-def steps(env: Environment, stacks: Sequence[Stack]) -> Iterator[DeployEvent]:
-    """What `scripts/bootstrap` and `scripts/deploy` do."""
+def steps(env: Environment, applied: Sequence[DeployEvent]) -> Iterator[DeployEvent]:
+    """What `scripts/bootstrap` and `scripts/deploy` do; `applied` are the events of the stacks in their order."""
     yield _bootstrap(env)
-    applied = {stack.name.removeprefix(f"{env.id}-"): stack_event(stack, stacks, pointer=POINTER) for stack in stacks}
+    parts = {event.name.removeprefix(f"apply {env.id}-"): event for event in applied}
     # Foundation turns on the registry's API: without an answer a deploy takes the registry for missing.
-    yield from ([applied["foundation"]] if "foundation" in applied else [])
+    yield from ([parts["foundation"]] if "foundation" in parts else [])
     yield _release(env)
-    for part, event in applied.items():
+    for part, event in parts.items():
         match part:
             case "foundation":
                 continue
@@ -60,10 +61,10 @@ def steps(env: Environment, stacks: Sequence[Stack]) -> Iterator[DeployEvent]:
                 yield event
 
 
-def people(env: Environment, stacks: Sequence[Stack]) -> Iterator[DeployEvent]:
-    """What people do, each with the command that does it."""
+def people(env: Environment, applied: Sequence[DeployEvent]) -> Iterator[DeployEvent]:
+    """What people do, each with the command that does it, for the events of the stacks."""
     yield _owner(env)
-    secrets, variables = _from_people(env, stacks)
+    secrets, variables = _from_people(env, applied)
     for secret in secrets:
         needs = {f"secret {secret}": "gcloud secrets versions add"}
         made = frozenset({f"value of secret {secret}"})
@@ -127,11 +128,11 @@ def check_values(env: Environment, programs: Programs, event: DeployEvent) -> No
         )
 
 
-def _from_people(env: Environment, stacks: Sequence[Stack]) -> tuple[list[str], list[str]]:
+def _from_people(env: Environment, applied: Sequence[DeployEvent]) -> tuple[list[str], list[str]]:
     """The secrets whose values people add, and the Terraform variables that they set, of all stacks."""
     secrets, variables = [], []
-    for stack in stacks:
-        own, given = values_from_people(stack_event(stack, stacks, pointer=POINTER))
+    for event in applied:
+        own, given = values_from_people(event)
         secrets += [*own, *(secret_of(env, variable) for variable in given)]
         variables += given
     return list(dict.fromkeys(secrets)), list(dict.fromkeys(variables))

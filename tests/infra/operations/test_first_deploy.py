@@ -12,9 +12,11 @@ from infra.environments import DEV, ENVIRONMENTS, PROD
 from infra.operations import apis, first_deploy, owner
 from infra.operations.apply import DryRunTerraform
 from infra.operations.deployment import Deploy
+from infra.operations.first_deploy import POINTER
 from infra.operations.programs import Programs
 from infra.rehearsal.synthesis import Stack
 from infra.timeline.events import DeadlockError
+from infra.timeline.needs import stack_event
 from tests.infra.conftest import Stacks
 
 AGENT = "gcp-sa-cloud-sql"
@@ -72,7 +74,9 @@ def test_the_steps_are_those_of_a_deploy_in_its_order(stacks: Stacks, capsys: py
         if applied := re.search(r"-chdir=(\S+) apply", line):
             done.append(f"apply {applied[1]}")
         done += [step for sign, step in SIGNS.items() if sign in line]
-    steps = [event.name for event in first_deploy.steps(DEV, made)]
+    steps = [
+        event.name for event in first_deploy.steps(DEV, [stack_event(stack, made, pointer=POINTER) for stack in made])
+    ]
     assert steps[:3] == ["scripts/bootstrap dev", "apply dev-foundation", "build, scan and push the images"]
     assert done == [steps[1], *steps[3:]]
 

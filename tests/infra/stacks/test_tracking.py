@@ -97,12 +97,6 @@ def test_people_reach_it_where_a_group_is_named_and_nobody_else_may_call_it() ->
     assert (service["ingress"], service["invoker_iam_disabled"]) == ("INGRESS_TRAFFIC_ALL", False)
 
 
-@pytest.mark.parametrize("viewer", ["allUsers", "user:ann@northwind.com", "domain:northwind.com", "group:everybody"])
-def test_only_groups_can_be_named_as_viewers(viewer: str) -> None:
-    with pytest.raises(ValidationError, match="mlflow_viewers"):
-        Environment(**{**DEV.model_dump(), "mlflow_viewers": (viewer,)})
-
-
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_what_the_container_is_told_opens_no_more_connections_than_were_reckoned_with(plans: Plans, env: str) -> None:
     told = variables(plans, env)
