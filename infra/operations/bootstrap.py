@@ -20,9 +20,9 @@ from google.cloud.exceptions import GoogleCloudError
 
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
-from infra.operations import apis as first_apis
 from infra.operations import own_values
 from infra.operations.credentials import of_a_person
+from infra.operations.prerequisites import FIRST_APIS, QUOTAS
 from infra.operations.programs import Failed
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -54,8 +54,6 @@ PERMISSIONS = (
 )
 BUDGET = "billing.budgets.create"  # on the billing account
 SHARING = "iam.allowedPolicyMemberDomains"  # domain-restricted sharing
-# Compute Engine's quotas of a region, and the room that we ask for in each: a choice with some to spare.
-QUOTAS = {"CPUS": 8, "IN_USE_ADDRESSES": 1, "STATIC_ADDRESSES": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ class Google:
         if answer.status_code != 200:
             if service := _disabled(answer):
                 raise CheckError(
-                    f"{service} is off: gcloud services enable {' '.join(first_apis.FIRST)} (it takes minutes to count)"
+                    f"{service} is off: gcloud services enable {' '.join(FIRST_APIS)} (it takes minutes to count)"
                 )
             raise CheckError(f"{url} answers {answer.status_code}: {answer.text.strip()[:300]}")
         return dict(answer.json())

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from infra import releases
 from infra.environment import Environment
-from infra.operations import apis, bootstrap, owner, smoke
+from infra.operations import owner, smoke
+from infra.operations.prerequisites import BOOTSTRAP_APIS, QUOTAS
 from infra.operations.programs import Failed, Programs
 from infra.rehearsal.synthesis import Stack
 from infra.timeline.events import DeployEvent, walk
@@ -153,8 +154,8 @@ def _owner(env: Environment) -> DeployEvent:
 
 
 def _bootstrap(env: Environment) -> DeployEvent:
-    needs = {f"API {api}": "its checks" for api in apis.BOOTSTRAP}
-    checked = {*(f"quota {quota}" for quota in bootstrap.QUOTAS), f"right to make budgets on {env.billing_account}"}
+    needs = {f"API {api}": "its checks" for api in BOOTSTRAP_APIS}
+    checked = {*(f"quota {quota}" for quota in QUOTAS), f"right to make budgets on {env.billing_account}"}
     return DeployEvent(f"scripts/bootstrap {env.id}", needs, frozenset({f"bucket {env.state_bucket}", *checked}))
 
 

@@ -8,7 +8,7 @@ https://cloud.google.com/billing/docs/how-to/billing-access
 
 from infra.components.kms_keys import CUSTOMER_KEYS, SECRETS_KEY
 from infra.environment import Environment
-from infra.operations import apis
+from infra.operations.prerequisites import FIRST_APIS
 
 DEPLOYER = (
     "roles/artifactregistry.admin",
@@ -41,7 +41,7 @@ BILLING = {"deployer": "roles/billing.costsManager", "planner": "roles/billing.v
 # A person's requests count against the project (infra/operations/credentials.py), so these must be on before Terraform
 # runs: it turns on all others through serviceusage, and reads the project through cloudresourcemanager. The others are
 # what `scripts/bootstrap` asks, in a project where nothing is on yet.
-APIS = apis.FIRST
+APIS = FIRST_APIS
 # Who encrypts with a key must exist before it is granted: by service, the account that Google makes.
 SERVICES = {
     "container-engine-robot": "container.googleapis.com",

@@ -47,12 +47,7 @@ def answer(name: str, arguments: list[str], state: dict[str, Any]) -> int:
         case ["gcloud", "auth", "configure-docker", _]:
             pass
         case ["gcloud", "artifacts", "repositories", "describe", _]:
-            if state["api_off"]:
-                # https://github.com/googleapis/googleapis/blob/master/google/api/error_reason.proto
-                api = "Artifact Registry API has not been used in project 1 before or it is disabled."
-                return refuse(f"(gcloud.artifacts.repositories.describe) PERMISSION_DENIED: {api}")
-            if not state["repository"]:
-                return refuse("NOT_FOUND: Requested entity was not found.")
+            return repository(state)
         case ["gcloud", "artifacts", "docker", "images", "describe", image]:
             return describe(image, "--show-package-vulnerability" in arguments, state)
         case ["gcloud", "sql", "backups", "create"]:
@@ -96,6 +91,14 @@ def answer(name: str, arguments: list[str], state: dict[str, Any]) -> int:
         case unknown:
             return refuse(f"nobody has said how to answer {unknown}")
     return 0
+
+
+def repository(state: dict[str, Any]) -> int:
+    if state["api_off"]:
+        # https://github.com/googleapis/googleapis/blob/master/google/api/error_reason.proto
+        api = "Artifact Registry API has not been used in project 1 before or it is disabled."
+        return refuse(f"(gcloud.artifacts.repositories.describe) PERMISSION_DENIED: {api}")
+    return 0 if state["repository"] else refuse("NOT_FOUND: Requested entity was not found.")
 
 
 def describe(image: str, scan: bool, state: dict[str, Any]) -> int:

@@ -12,9 +12,9 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
 from infra.environments import DEV
-from infra.operations import apis as first_apis
 from infra.operations import bootstrap
-from infra.operations.bootstrap import BUDGET, PERMISSIONS, QUOTAS, Google
+from infra.operations.bootstrap import BUDGET, PERMISSIONS, Google
+from infra.operations.prerequisites import FIRST_APIS, QUOTAS
 from tests.facts import states
 
 HOSTS = ("cloudresourcemanager", "cloudbilling", "compute")
@@ -156,14 +156,14 @@ def test_an_api_that_is_off_is_named_with_the_command_that_turns_on_all_that_are
     cloud.off = {f"{name}.googleapis.com"}
     found = set(bootstrap.faults(DEV, apis))
     assert len(found) == 1
-    states(found.pop(), f"{name}.googleapis.com is off", f"gcloud services enable {' '.join(first_apis.FIRST)}")
+    states(found.pop(), f"{name}.googleapis.com is off", f"gcloud services enable {' '.join(FIRST_APIS)}")
 
 
 def test_every_api_that_is_asked_is_one_that_the_owner_turns_on(apis: Google, cloud: Cloud) -> None:
     cloud.off = {f"{name}.googleapis.com" for name in HOSTS}
     named = {fault.partition(" is off")[0] for fault in bootstrap.faults(DEV, apis)}
     assert named == cloud.off
-    assert named < set(first_apis.FIRST)
+    assert named < set(FIRST_APIS)
 
 
 @pytest.mark.parametrize("policy", [{"allowedValues": ["C0abc123"]}, {"allValues": "DENY"}])

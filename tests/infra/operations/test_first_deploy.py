@@ -4,15 +4,17 @@ import copy
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from infra import releases
 from infra.environments import DEV, ENVIRONMENTS, PROD
-from infra.operations import apis, first_deploy, owner
+from infra.operations import first_deploy, owner
 from infra.operations.apply import DryRunTerraform
 from infra.operations.deployment import Deploy
 from infra.operations.first_deploy import POINTER
+from infra.operations.prerequisites import BOOTSTRAP_APIS
 from infra.operations.programs import Programs
 from infra.rehearsal.synthesis import Stack
 from infra.timeline.events import DeadlockError
@@ -63,15 +65,17 @@ def test_the_order_of_each_environment_can_be_done_and_people_are_told_their_ste
     assert any(stop.startswith(f"before `apply {env}-serving`") and "jobs execute" in stop for stop in stops)
 
 
-def test_the_steps_are_those_of_a_deploy_in_its_order(stacks: Stacks, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_steps_are_those_of_a_deploy_in_its_order(
+    stacks: Stacks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     made, dry, engine = stacks("dev"), Programs({}, dry=True), DryRunTerraform(("terraform",), "")
     digest = f"sha256:{'1' * 64}"
     texts = [json.dumps(stack.config).replace(releases.PLACEHOLDER, digest) for stack in made]
     released = [Stack(stack.name, json.loads(text), stack.needs) for stack, text in zip(made, texts, strict=True)]
-    Deploy(DEV, {}, engine, dry, build=False, synthesize=lambda: released).phases()
+    Deploy(DEV, {}, engine, dry, build=False, folder=tmp_path, synthesize=lambda: released).phases()
     done = []
     for line in capsys.readouterr().out.splitlines():
-        if applied := re.search(r"-chdir=(\S+) apply", line):
+        if applied := re.search(r"-chdir=\S+/(\S+) apply", line):
             done.append(f"apply {applied[1]}")
         done += [step for sign, step in SIGNS.items() if sign in line]
     steps = [
@@ -155,7 +159,7 @@ def test_a_google_account_that_the_owner_does_not_make_is_found(
     assert f"waits for Google's account service-333333333333@{AGENT}" in deadlock(prod)
 
 
-@pytest.mark.parametrize("api", apis.BOOTSTRAP)
+@pytest.mark.parametrize("api", BOOTSTRAP_APIS)
 def test_an_api_that_bootstrap_asks_and_the_owner_does_not_turn_on_is_found(
     api: str, prod: list[Stack], monkeypatch: pytest.MonkeyPatch
 ) -> None:
