@@ -18,6 +18,7 @@ Cron = Annotated[str, Field(pattern=r"^[\d*,/-]+( [\d*,/-]+){4}$")]  # minute, h
 SourceFile = Annotated[str, Field(pattern=r"^service/examples/[a-z0-9_]+\.toml$")]
 Number = Annotated[str, Field(pattern=r"^[0-9]{1,19}$")]
 Domain = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$", max_length=253)]
+Group = Annotated[str, Field(pattern=r"^group:[^@\s]+@[^@\s]+\.[^@\s]+$")]
 Caller = Annotated[str, Field(pattern=r"^(group|serviceAccount):[^@\s]+@[^@\s]+\.[^@\s]+$")]
 
 JOB_CPUS = 2  # of each task of a job
@@ -102,6 +103,7 @@ class Environment(BaseModel):
     database_connections: Annotated[int, Field(ge=25, le=1000)] = 100  # max_connections, at about 10 MB each
     migrator_password_version: Annotated[int, Field(ge=1)] = 1  # add 1 after a new version of the secret
     mlflow_instances: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1, le=20)]] = (0, 2)  # least, most
+    mlflow_viewers: tuple[Group, ...] = ()  # who may open MLflow from a laptop; they may change all that it holds
     mlflow_workers: Annotated[int, Field(ge=1, le=8)] = 2
 
     pages: bool  # False: what would page somebody writes a mail instead
@@ -114,6 +116,7 @@ class Environment(BaseModel):
     personal_data_days: Annotated[int, Field(ge=30, le=3650)] = 400
     noncurrent_days: Annotated[int, Field(ge=1, le=90)] = 14
     soft_delete_days: Annotated[int, Field(ge=7, le=90)] = 7  # 7 to 90 is what Cloud Storage takes
+    usage_logs: bool = True  # of buckets; domain-restricted sharing refuses the group of Google's that delivers them
     access_log_days: Annotated[int, Field(ge=30, le=3650)] = 400
     log_days: Annotated[int, Field(ge=1, le=3650)] = 30  # as long as they cost nothing extra
     audit_log_days: Annotated[int, Field(ge=30, le=3650)] = 400  # who read and wrote data

@@ -1,11 +1,15 @@
 """Every stack and every connection between stacks: what the platform is, on one screen.
 
-`python -m infra.main [ENV ...]` writes the Terraform of these environments (of all, without a name) to
-$CDKTF_OUTDIR, cdktf.out by default.
+`python -m infra.main [ENV ...]` writes the Terraform of these environments to $CDKTF_OUTDIR, cdktf.out by default.
+Without a name it takes those in $LEADSCORING_ENV, and without that all. It is what `cdktf` runs, so it refuses example
+values: what it writes may be applied.
 """
 
+import os
 import sys
+from collections.abc import Mapping
 
+from infra import example_values
 from infra.bindings import App, GcsBackend, GoogleProvider, TerraformStack
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
@@ -167,5 +171,17 @@ def main(ids: list[str]) -> None:
     app.synth()
 
 
+def chosen(arguments: list[str], environ: Mapping[str, str]) -> list[str]:
+    """The ids of the environments to write. Ends the process with a message on an unknown id, and on example values."""
+    ids = arguments or environ.get("LEADSCORING_ENV", "").split() or list(ENVIRONMENTS)
+    if unknown := [id for id in ids if id not in ENVIRONMENTS]:
+        sys.exit(f"infra.main: no environment {', '.join(unknown)}; there are {', '.join(ENVIRONMENTS)}")
+    try:
+        example_values.refuse([ENVIRONMENTS[id] for id in ids], environ, images=True)
+    except example_values.ExampleValuesError as error:
+        sys.exit(f"infra.main: {error}\nWhat to do: {error.remedy}")
+    return ids
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(chosen(sys.argv[1:], os.environ))

@@ -50,11 +50,13 @@ LAYERS = {
     "infra": """
         environment cdk
         bindings environments releases
+        example_values
         components
         stacks
         main
         rehearsal
         synthesize
+        timeline
         coverage kubernetes permissions review
         policies
         operations""",

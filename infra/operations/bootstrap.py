@@ -5,6 +5,7 @@ it puts right what is not as it should be, and touches nothing else.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,13 +20,17 @@ from google.cloud.exceptions import GoogleCloudError
 
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
+from infra.operations import own_values
+from infra.operations.credentials import of_a_person
+from infra.operations.prerequisites import FIRST_APIS, QUOTAS
+from infra.operations.programs import Failed
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 NONCURRENT_DAYS = 90  # an older version of a state is for undoing, not for history
 EXAMPLES = """\
 examples:
   scripts/bootstrap dev --dry-run     say what it would look at and make; asks Google nothing
-  scripts/bootstrap dev --owner       print what the project's owner runs once: roles, Google's own accounts
+  scripts/bootstrap dev --owner       print what the project's owner runs once: APIs, Google's own accounts, roles
   scripts/bootstrap dev               check DEV's project, and make the bucket of its Terraform states
 
 exit status: 0 done, 1 a check failed, 2 wrong use"""
@@ -47,8 +52,8 @@ PERMISSIONS = (
     "serviceusage.services.enable",
     "storage.buckets.create",
 )
-# Compute Engine's quotas of a region, and the room that we ask for in each: a choice with some to spare.
-QUOTAS = {"CPUS": 8, "IN_USE_ADDRESSES": 1, "STATIC_ADDRESSES": 1}
+BUDGET = "billing.budgets.create"  # on the billing account
+SHARING = "iam.allowedPolicyMemberDomains"  # domain-restricted sharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +72,21 @@ class Google:
         except requests.RequestException as error:
             raise CheckError(f"{url} does not answer: {error}") from error
         if answer.status_code != 200:
+            if service := _disabled(answer):
+                raise CheckError(
+                    f"{service} is off: gcloud services enable {' '.join(FIRST_APIS)} (it takes minutes to count)"
+                )
             raise CheckError(f"{url} answers {answer.status_code}: {answer.text.strip()[:300]}")
         return dict(answer.json())
+
+
+def _disabled(answer: requests.Response) -> str | None:
+    """The API that is off, where an answer says so. https://cloud.google.com/apis/design/errors#error_info"""
+    try:
+        details = answer.json()["error"]["details"]
+        return next(str(each["metadata"]["service"]) for each in details if each.get("reason") == "SERVICE_DISABLED")
+    except (ValueError, KeyError, TypeError, StopIteration):
+        return None
 
 
 class CheckError(Exception):
@@ -77,7 +95,7 @@ class CheckError(Exception):
 
 def faults(env: Environment, apis: Google) -> Iterator[str]:
     """What stands in the way of a first deploy."""
-    for check in (_roles, _billing, _quotas):
+    for check in (_roles, _billing, _quotas, _usage_logs):
         try:
             yield from check(env, apis)
         except CheckError as error:
@@ -96,6 +114,10 @@ def _billing(env: Environment, apis: Google) -> Iterator[str]:
     # https://cloud.google.com/billing/docs/reference/rest/v1/projects/getBillingInfo
     if not apis.ask("GET", f"{apis.billing}/v1/projects/{env.project}/billingInfo").get("billingEnabled"):
         yield f"{env.project} has no billing account: link one"
+    # https://cloud.google.com/billing/docs/reference/rest/v1/billingAccounts/testIamPermissions
+    url = f"{apis.billing}/v1/billingAccounts/{env.billing_account}:testIamPermissions"
+    if not apis.ask("POST", url, {"permissions": [BUDGET]}).get("permissions"):
+        yield f"you have no permission for {BUDGET} on {env.billing_account}: roles/billing.costsManager there has it"
 
 
 def _quotas(env: Environment, apis: Google) -> Iterator[str]:
@@ -108,6 +130,35 @@ def _quotas(env: Environment, apis: Google) -> Iterator[str]:
             yield (
                 f"quota {metric} in {env.region}: {quota['usage']:g} of {quota['limit']:g} used, {need} more are needed"
             )
+
+
+def _usage_logs(env: Environment, apis: Google) -> Iterator[str]:
+    """Domain-restricted sharing refuses the group of Google's that delivers the buckets' usage logs.
+
+    Organizations can restrict grants in other ways too (iam.managed.allowedPolicyMembers, custom constraints), which
+    this does not see. https://cloud.google.com/resource-manager/docs/organization-policy/domain-restricted-sharing
+    """
+    if not env.usage_logs:
+        return
+    # https://cloud.google.com/resource-manager/reference/rest/v1/projects/getEffectiveOrgPolicy
+    url = f"{apis.resource_manager}/v1/projects/{env.project}:getEffectiveOrgPolicy"
+    policy = apis.ask("POST", url, {"constraint": f"constraints/{SHARING}"}).get("listPolicy", {})
+    if policy.get("allowedValues") or policy.get("allValues") == "DENY":
+        yield (
+            f"the policy {SHARING} of your organization refuses the group that delivers usage logs: set "
+            f"usage_logs=False for {env.id} in infra/environments.py (audit logs still say who read and wrote what), "
+            f"or have {SHARING} lifted for {env.project} while the storage stack is deployed"
+        )
+
+
+def notes(env: Environment, apis: Google) -> Iterator[str]:
+    """What does not stand in the way, and has to be known before anything is made."""
+    # https://cloud.google.com/resource-manager/reference/rest/v3/projects/get
+    if not apis.ask("GET", f"{apis.resource_manager}/v3/projects/{env.project}").get("parent"):
+        yield (
+            f"{env.project} is in no organization: the identity-aware proxy lets people in only with an OAuth client "
+            "of your own. infra/README.md says how: A project without an organization"
+        )
 
 
 def state_bucket(env: Environment, client: storage.Client) -> list[str]:
@@ -149,8 +200,9 @@ def plan(env: Environment) -> list[str]:
     """What a run looks at and makes."""
     return [
         f"check {len(PERMISSIONS)} permissions of yours on {env.project}: {', '.join(PERMISSIONS)}",
-        f"check that {env.project} has a billing account",
+        f"check that {env.project} has a billing account, and {BUDGET} on {env.billing_account}",
         f"check quotas in {env.region}: {', '.join(f'{n} more {metric}' for metric, n in QUOTAS.items())}",
+        f"check that {SHARING} does not refuse usage logs, and whether {env.project} is in an organization",
         f"make gs://{env.state_bucket} in {env.region}, or put it right: versioned, uniform access, public access "
         f"prevented, versions of {NONCURRENT_DAYS} days ago deleted",
     ]
@@ -178,7 +230,14 @@ def main(arguments: list[str]) -> int:
         print("\n".join(f"would {step}" for step in plan(env)))
         return 0
     try:
-        credentials, _ = google.auth.default(scopes=[SCOPE])
+        own_values.check(env, os.environ)
+    except Failed as error:
+        print(f"bootstrap: {error}\nWhat to do: {error.remedy}", file=sys.stderr)
+        return 1
+    try:
+        # Without one, a person's requests count against a project of Google's, where most APIs are off.
+        quota_project = env.project if of_a_person(os.environ) else None
+        credentials, _ = google.auth.default(scopes=[SCOPE], quota_project_id=quota_project)
     except DefaultCredentialsError:
         print("bootstrap: no credentials; log in: gcloud auth application-default login", file=sys.stderr)
         return 1
@@ -187,10 +246,12 @@ def main(arguments: list[str]) -> int:
 
 def run(env: Environment, apis: Google, client: storage.Client) -> int:
     """Check, then make; returns the exit status. Nothing is made when a check fails."""
-    if found := list(faults(env, apis)):
+    if found := list(dict.fromkeys(faults(env, apis))):
         print("\n".join(f"bootstrap: {fault}" for fault in found), file=sys.stderr)
         return 1
-    print(f"{env.project}: permissions, billing and quotas are as they must be")
+    for note in notes(env, apis):
+        print(f"NOTE: {note}")
+    print(f"{env.project}: permissions, billing, quotas and policies are as they must be")
     try:
         done = state_bucket(env, client)
     except GoogleCloudError as error:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from infra.environments import ENVIRONMENTS
-from infra.operations import command
+from infra.operations import command, own_values
 from infra.operations.apply import DryRunTerraform
 from infra.operations.credentials import unattended
 from infra.operations.deployment import Deploy
@@ -84,6 +84,8 @@ def main(arguments: list[str]) -> int:
         vulnerabilities = guard.reasons("--allow-vulnerability", "ID=REASON", options.allow_vulnerability)
     except guard.OverrideError as error:
         parser().error(str(error))
+    if not options.dry_run and command.attempt(lambda: own_values.check(env, os.environ)):
+        return 1
     return run(
         Deploy(
             env,

@@ -10,18 +10,17 @@ from pathlib import Path
 
 from infra import releases
 from infra.environment import Environment
-from infra.operations import images, lead_source, rollout, smoke
+from infra.operations import first_deploy, images, lead_source, rollout, smoke
 from infra.operations.apply import apply, planned_images, released
 from infra.operations.command import Refused
+from infra.operations.first_deploy import NAMESPACE, POINTER
 from infra.operations.programs import Failed, Programs
 from infra.rehearsal import report
 from infra.rehearsal.masking import Plan
 from infra.rehearsal.steps import StackError, Step, doing, silent
 from infra.rehearsal.synthesis import Stack
 from infra.rehearsal.terraform import Terraform
-
-NAMESPACE = "leadscoring"  # of the pods; a test compares it with the serving stack's
-POINTER = "champion.json"  # names the model that the pods load; a test compares it with the service's
+from infra.timeline.needs import stack_event
 
 
 @dataclass
@@ -56,6 +55,7 @@ class Deploy:
         for stack in self.stacks:
             if not (self.programs.dry and self._builds):
                 released(stack)
+            first_deploy.check_values(self.env, self.programs, stack_event(stack, self.stacks, pointer=POINTER))
             match self._part(stack):
                 case "tracking":
                     self._apply(stack, self._migrate)
@@ -141,6 +141,14 @@ class Deploy:
             self.done.append(f"no smoke test: {self.no_smoke}")
             print(self.done[-1])
             return
+        if not self.programs.dry and not smoke.resolves(self.door):
+            edge = self.folder / self._named("edge").name
+            _, records = self.engine.run("output", "-no-color", folder=edge, env=self.programs.environ)
+            raise Failed(
+                f"{self.door} does not resolve",
+                "make the domain's DNS records: address_record is what it resolves to, certificate_record the CNAME "
+                f"that proves it yours\n{records.strip()}\nThen deploy again; until then with --no-smoke 'REASON'.",
+            )
         try:
             with doing(self.env.name("scoring"), "smoke test", self.step):
                 commit, patience = images.commit(self.programs), self.patience

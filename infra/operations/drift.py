@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.environments import ENVIRONMENTS
+from infra.operations import command, own_values
 from infra.operations.credentials import unattended
 from infra.rehearsal import terraform
 from infra.rehearsal.synthesis import Stack, readable
@@ -83,6 +84,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("env", metavar="ENV", choices=list(ENVIRONMENTS), help=", ".join(ENVIRONMENTS))
     options = parser.parse_args(arguments)
     env = ENVIRONMENTS[options.env]
+    if command.attempt(lambda: own_values.check(env, os.environ)):
+        return 1
     stacks = synthesize(env)
     planned = readable(stacks)
     found = list(drift(planned, terraform.find(), FOLDER, unattended(os.environ, env.project)))

@@ -45,12 +45,15 @@ class Vulnerability:
 
 
 def registry_is_there(env: Environment, programs: Programs) -> bool:
-    """Whether the foundation stack has made the registry. Raises ProgramError."""
+    """Whether the foundation stack has made the registry. Raises ProgramError.
+
+    In an empty project it has not turned on the API either, which then refuses the question.
+    """
     at = (f"--location={env.region}", f"--project={env.project}")
     try:
         programs.run("gcloud", "artifacts", "repositories", "describe", env.name("images"), *at, "--quiet")
     except ProgramError as error:
-        if "NOT_FOUND" in error.output:
+        if "NOT_FOUND" in error.output or "has not been used in project" in error.output:
             return False
         raise
     return True

@@ -8,6 +8,7 @@ https://cloud.google.com/billing/docs/how-to/billing-access
 
 from infra.components.kms_keys import CUSTOMER_KEYS, SECRETS_KEY
 from infra.environment import Environment
+from infra.operations.prerequisites import FIRST_APIS
 from infra.permissions.grants import BILLING_ACCOUNT, Grant
 
 DEPLOYER = (
@@ -41,8 +42,9 @@ PERSON = ("roles/containeranalysis.occurrences.viewer",)
 # On the billing account: the deployer makes the budget, the planner reads it.
 BILLING = {"deployer": "roles/billing.costsManager", "planner": "roles/billing.viewer"}
 # A person's requests count against the project (infra/operations/credentials.py), so these must be on before Terraform
-# runs: it turns on all others through the second, and reads the project through the first.
-APIS = ("cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com")
+# runs: it turns on all others through serviceusage, and reads the project through cloudresourcemanager. The others are
+# what `scripts/bootstrap` asks, in a project where nothing is on yet.
+APIS = FIRST_APIS
 # Who encrypts with a key must exist before it is granted: by service, the account that Google makes.
 SERVICES = {
     "container-engine-robot": "container.googleapis.com",

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from infra import releases
 from infra.environment import Environment
-from infra.operations import lead_source, permissions, real
+from infra.operations import first_deploy, lead_source, own_values, permissions, real
 from infra.operations.credentials import unattended
 from infra.operations.programs import Failed
 from infra.policies import __main__ as policies
@@ -30,6 +30,8 @@ from infra.rehearsal.terraform import Terraform
 from infra.review import addresses, guard, inventory, sheet
 from infra.review.base import BaseError, stacks_at
 from infra.synthesize import synthesize
+from infra.timeline.events import DeadlockError
+from infra.timeline.needs import UnknownTypeError
 
 ROOT = Path(__file__).parents[2]
 PLATFORM = ROOT / ".platform"
@@ -66,6 +68,7 @@ def main(arguments: list[str]) -> int:
     env = ENVIRONMENTS[options.env]
     if options.real:
         try:
+            own_values.check(env, os.environ)
             lead_source.check(env)
         except Failed as error:
             failures.print(f"{error}\nWhat to do: {error.remedy}", markup=False, highlight=False)
@@ -85,7 +88,7 @@ def main(arguments: list[str]) -> int:
     try:
         with console.status("Terraform is at work"):
             planned = _planned(options, env, stacks, engine, console)
-    except (StackError, BackendError, BaseError, real.StandInError) as error:
+    except (StackError, BackendError, BaseError, DeadlockError, UnknownTypeError, real.StandInError) as error:
         failures.print(f"[bold red]{escape(str(error))}[/]", highlight=False)
         if remedy := real.remedy(str(error)):
             failures.print(f"What to do: {remedy}", markup=False, highlight=False)
@@ -158,7 +161,7 @@ def _kind(options: argparse.Namespace) -> str:
 def _planned(
     options: argparse.Namespace, env: Environment, stacks: tuple[Stack, ...], engine: Terraform, console: Console
 ) -> list[Planned]:
-    """The plans, with a line of progress for each step. Raises StackError, BackendError, BaseError, StandInError."""
+    """The plans, with a line of progress for each step. Raises what `main` names."""
 
     def step(stack: str, what: str, seconds: float) -> None:
         console.print(f"  [dim]{stack:<24}[/] {what:<12} {seconds:5.1f} s", highlight=False)
@@ -166,6 +169,9 @@ def _planned(
     if options.real:
         environ = unattended(os.environ, env.project)
         return real.plan(stacks, engine, folder=PLATFORM / "real" / options.env, environ=environ, step=step)
+    stops = first_deploy.stops(first_deploy.timeline(env, stacks))
+    console.print("A first deploy of an empty project stops for a person:")
+    console.print("\n".join(f"  {stop}" for stop in stops), markup=False, highlight=False, soft_wrap=True)
     if options.against:
         deployed = stacks_at(options.against, options.env)
         return rehearse_change(deployed, stacks, engine, step=step, notice=console.print)

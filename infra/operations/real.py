@@ -30,6 +30,14 @@ REMEDIES = (
         "Terraform could not reach registry.terraform.io: allow it, or name a mirror in TF_CLI_CONFIG_FILE.",
     ),
     (
+        "iam.gserviceaccount.com does not exist",
+        "Google makes some accounts at their first use: run what `scripts/bootstrap ENV --owner` prints, deploy again.",
+    ),
+    (
+        "has not been used in project",
+        "The API that it names is off, or was turned on minutes ago: foundation turns on all of them; deploy again.",
+    ),
+    (
         # The gcs backend answers with an empty state where there is none yet.
         'does not have an attribute named "cross-stack-output',
         "A stack before this one is not deployed yet: deploy it first, its outputs are needed here.",

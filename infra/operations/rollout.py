@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from infra.environment import Environment
+from infra.operations import first_deploy
 from infra.operations.programs import Failed, ProgramError, Programs, wait
 
 NEG_STATUS = "cloud.google.com/neg-status"  # https://cloud.google.com/kubernetes-engine/docs/how-to/standalone-neg
@@ -78,7 +79,7 @@ def restore(env: Environment, backup: str) -> str:
 
 def model(env: Environment, programs: Programs, pointer: str) -> None:
     """Check that a model is published, for no pod is ready without one. Raises Failed, with the command that trains."""
-    train = f"gcloud run jobs execute {env.name('train')} --region={env.region} --project={env.project} --wait"
+    train = first_deploy.train(env)
     programs.say(f"where no model is published yet, the deploy stops here; then train first: {train}")
     published = f"gs://{env.name('models')}/{pointer}"
     try:

@@ -15,14 +15,13 @@ def _task(r: Resource) -> str:
     return "template.template" if r.type == JOB else "template"
 
 
-require(
-    "run-ingress",
-    SERVICE,
-    "ingress",
-    "INGRESS_TRAFFIC_INTERNAL_ONLY",
-    "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER",
-    because="a service is reached from our network or our load balancer only",
-)
+@policy("run-ingress", SERVICE)
+def ingress(r: Resource) -> str | None:
+    """A service is reached from our network or our load balancer; from the internet only if a group may invoke it."""
+    inside = ("INGRESS_TRAFFIC_INTERNAL_ONLY", "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER")
+    grants = [grant for grant in r.plan.of(f"{SERVICE}_iam_member") if grant.refers(r)]
+    named = any(grant.written("member").startswith("group:") for grant in grants)
+    return None if named else other_than(r, "ingress", *inside)
 
 
 @policy("run-invoker-checked", SERVICE)

@@ -50,9 +50,10 @@ class StorageStack(TerraformStack):
         super().__init__(scope, id)
         self._key = key
         logs = self._bucket(env, "access-logs", _delete_after(env.access_log_days))
-        # Cloud Storage itself writes the usage logs, as this group.
-        # https://cloud.google.com/storage/docs/access-logs#delivery
-        self._grant("access_logs_delivery", logs, "group:cloud-storage-analytics@google.com", CREATE)
+        if env.usage_logs:
+            # Cloud Storage itself writes the usage logs, as this group.
+            # https://cloud.google.com/storage/docs/access-logs#delivery
+            self._grant("access_logs_delivery", logs, "group:cloud-storage-analytics@google.com", CREATE)
 
         personal_data = _delete_after(env.live_days)
         models = self._bucket(env, "models", logs=logs)
@@ -118,7 +119,7 @@ class StorageStack(TerraformStack):
             ],
             # Google's key for the access logs, which Cloud Storage itself delivers.
             encryption=BucketEncryption(default_kms_key_name=self._key) if self._key and logs else None,
-            logging=BucketLogging(log_bucket=logs, log_object_prefix=thing) if logs else None,
+            logging=BucketLogging(log_bucket=logs, log_object_prefix=thing) if logs and env.usage_logs else None,
             lifecycle=Lifecycle(prevent_destroy=True),
         )
         return str(bucket.name)

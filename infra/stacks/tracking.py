@@ -57,6 +57,8 @@ class TrackingStack(TerraformStack):
         # The name that does not depend on chance: https://cloud.google.com/run/docs/triggering/https-request#url-format
         host = f"{env.name('mlflow')}-{env.project_number}.{env.region}.run.app"
         self.url = f"https://{host}"
+        # The other one has a hash in it, which nobody knows before the service is there.
+        hosts = f"{host},{env.name('mlflow')}-*.a.run.app"
         least, most = env.mlflow_instances
         variables = {
             "TRACKING_DATABASE_HOST": database_address,
@@ -65,7 +67,7 @@ class TrackingStack(TerraformStack):
             "TRACKING_DATABASE_USER": database_user,
             "TRACKING_DATABASE_LOGIN": "iam",  # a token for each new connection: there is no password
             "TRACKING_ARTIFACTS_URL": f"gs://{env.name('artifacts')}",
-            "TRACKING_ALLOWED_HOSTS": host,
+            "TRACKING_ALLOWED_HOSTS": hosts,
             "TRACKING_AUTHENTICATED_BY": "cloud-run",  # nobody comes this far without run.invoker
             "TRACKING_WORKERS": str(env.mlflow_workers),
             "TRACKING_POOL_SIZE": str(MLFLOW_POOL),
@@ -79,7 +81,9 @@ class TrackingStack(TerraformStack):
             description="MLflow: runs, models, artifacts.",
             deletion_protection=False,  # it holds nothing: what it keeps is in database and bucket
             launch_stage="GA",
-            ingress="INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER",
+            # A person's `gcloud run services proxy` comes from the internet: only where somebody is named, and then
+            # Cloud Run asks IAM who it is before the container sees a request.
+            ingress="INGRESS_TRAFFIC_ALL" if env.mlflow_viewers else "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER",
             invoker_iam_disabled=False,
             custom_audiences=[self.url],
             binary_authorization=ServiceBinaryAuthorization(use_default=True),
@@ -101,14 +105,12 @@ class TrackingStack(TerraformStack):
                 ),
             ),
         )
-        ServiceIamMember(
-            self,
-            "jobs_call",
-            name=service.name,
-            location=env.region,
-            role="roles/run.invoker",
-            member=f"serviceAccount:{jobs}",
-        )
+        callers = {"jobs_call": f"serviceAccount:{jobs}"}
+        callers |= {f"viewer_{number}": viewer for number, viewer in enumerate(env.mlflow_viewers)}
+        for name, member in callers.items():
+            ServiceIamMember(
+                self, name, name=service.name, location=env.region, role="roles/run.invoker", member=member
+            )
 
 
 def _container(image: str, variables: dict[str, str]) -> ServiceContainer:

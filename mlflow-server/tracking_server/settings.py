@@ -89,13 +89,19 @@ class Migration(Database):
         return self
 
 
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?")
+# The name with a hash that Cloud Run gives a service. All below a.run.app are Google's, so none can be pointed
+# elsewhere, which is what the check of hosts is against. https://cloud.google.com/run/docs/triggering/https-request
+RUN_NAME = re.compile(r"[a-z][a-z0-9-]{0,48}-\*\.a\.run\.app")
+
+
 def _hosts(value: object) -> object:
     if not isinstance(value, str):
         return value
     hosts = tuple(host.strip() for host in value.split(","))
     for host in hosts:
-        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?", host):
-            raise ValueError(f"{host!r} is no host[:port]; wildcards are not allowed")
+        if not HOST.fullmatch(host) and not RUN_NAME.fullmatch(host):
+            raise ValueError(f"{host!r} is no host[:port]; wildcards are not allowed but in SERVICE-*.a.run.app")
     return hosts
 
 

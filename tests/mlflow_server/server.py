@@ -60,7 +60,7 @@ class Tracking:
         return self.common | {
             "TRACKING_DATABASE_USER": SERVER,
             "TRACKING_ARTIFACTS_URL": self.artifacts,
-            "TRACKING_ALLOWED_HOSTS": f"127.0.0.1:{self.port}",
+            "TRACKING_ALLOWED_HOSTS": f"127.0.0.1:{self.port},mlflow-*.a.run.app",
             "TRACKING_PORT": str(self.port),
             "TRACKING_WORKERS": "1",
         }

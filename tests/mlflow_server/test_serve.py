@@ -165,6 +165,16 @@ def test_health_opens_nothing_and_readiness_asks_the_database(migrated: Tracking
             "/get-artifact?path=a",
         ):
             assert http.get(closed, headers=stranger).status_code == 403, closed
+        # As a browser asks through `gcloud run services proxy`: by Cloud Run's name, from a page of this machine.
+        search = "/ajax-api/2.0/mlflow/experiments/search"
+        for host, origin, status in (
+            ("mlflow-k3xjq7w2ya-ew.a.run.app", "http://localhost:8080", 200),
+            ("mlflow-k3xjq7w2ya-ew.a.run.app", "https://elsewhere.example.com", 403),
+            ("other-k3xjq7w2ya-ew.a.run.app", "http://localhost:8080", 403),
+            ("mlflow-k3xjq7w2ya-ew.a.run.app.example.com", "http://localhost:8080", 403),
+        ):
+            asked = http.post(search, headers={"Host": host, "Origin": origin}, json={"max_results": 1})
+            assert asked.status_code == status, (host, origin)
         assert http.get("/ajax-api/3.0/mlflow/assistant/config").status_code == 404
         proxied = http.get("/api/2.0/mlflow-artifacts/artifacts")
         assert proxied.status_code == 503

@@ -40,6 +40,8 @@ def refusal(monkeypatch: pytest.MonkeyPatch, kind: type[Server] | type[Migration
     [
         ("TRACKING_ALLOWED_HOSTS", "*", ["wildcards"]),
         ("TRACKING_ALLOWED_HOSTS", "a.example.com,*.example.com", ["wildcards"]),
+        ("TRACKING_ALLOWED_HOSTS", "*.a.run.app", ["wildcards"]),
+        ("TRACKING_ALLOWED_HOSTS", "mlflow-*.run.app", ["wildcards"]),
         ("TRACKING_ALLOWED_HOSTS", "", ["is no host"]),
         ("TRACKING_ALLOWED_HOSTS", "https://a.example.com", ["is no host"]),
         ("TRACKING_ARTIFACTS_URL", "/var/artifacts", ["pattern"]),

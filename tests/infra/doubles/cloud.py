@@ -47,8 +47,7 @@ def answer(name: str, arguments: list[str], state: dict[str, Any]) -> int:
         case ["gcloud", "auth", "configure-docker", _]:
             pass
         case ["gcloud", "artifacts", "repositories", "describe", _]:
-            if not state["repository"]:
-                return refuse("NOT_FOUND: Requested entity was not found.")
+            return repository(state)
         case ["gcloud", "artifacts", "docker", "images", "describe", image]:
             return describe(image, "--show-package-vulnerability" in arguments, state)
         case ["gcloud", "sql", "backups", "create"]:
@@ -67,6 +66,10 @@ def answer(name: str, arguments: list[str], state: dict[str, Any]) -> int:
             if not state["model"]:
                 return refuse(f"(gcloud.storage.objects.describe) {url} not found: 404.")
             print(1_700_000_000_000_001)
+        case ["gcloud", "secrets", "versions", "list", secret]:
+            # With --filter and --format: a line for each version that is left, and nothing where there is none.
+            if secret not in state["valueless"]:
+                print(f"projects/1/secrets/{secret}/versions/1")
         case ["gcloud", "container", "clusters", "get-credentials", _]:
             Path(os.environ["KUBECONFIG"]).write_text("{}")
         case ["kubectl", "rollout", "status", "deployment/scoring"]:
@@ -88,6 +91,14 @@ def answer(name: str, arguments: list[str], state: dict[str, Any]) -> int:
         case unknown:
             return refuse(f"nobody has said how to answer {unknown}")
     return 0
+
+
+def repository(state: dict[str, Any]) -> int:
+    if state["api_off"]:
+        # https://github.com/googleapis/googleapis/blob/master/google/api/error_reason.proto
+        api = "Artifact Registry API has not been used in project 1 before or it is disabled."
+        return refuse(f"(gcloud.artifacts.repositories.describe) PERMISSION_DENIED: {api}")
+    return 0 if state["repository"] else refuse("NOT_FOUND: Requested entity was not found.")
 
 
 def describe(image: str, scan: bool, state: dict[str, Any]) -> int:

@@ -45,6 +45,7 @@ class Cloud:
             commit=COMMIT,
             changed="",
             repository=True,
+            api_off=False,  # Artifact Registry's
             built=[],
             registry={},
             scan="FINISHED_SUCCESS",
@@ -54,6 +55,7 @@ class Cloud:
             backups=0,
             migrations=0,
             model=True,
+            valueless=[],  # secrets without a value
             zones=["europe-west1-b", "europe-west1-c"],
             zones_after=1,
             asked_for_zones=0,

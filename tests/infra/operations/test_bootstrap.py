@@ -13,31 +13,62 @@ from google.cloud import storage
 
 from infra.environments import DEV
 from infra.operations import bootstrap
-from infra.operations.bootstrap import PERMISSIONS, QUOTAS, Google
+from infra.operations.bootstrap import BUDGET, PERMISSIONS, Google
+from infra.operations.prerequisites import FIRST_APIS, QUOTAS
+from tests.facts import states
+
+HOSTS = ("cloudresourcemanager", "cloudbilling", "compute")
 
 
 class Cloud:
     """What the project is like, and what was asked of it."""
 
     def __init__(self) -> None:
-        self.permissions = list(PERMISSIONS)
+        self.permissions = [*PERMISSIONS, BUDGET]
         self.billing: dict[str, Any] = {"billingEnabled": True}
         self.quotas = [{"metric": metric, "limit": need, "usage": 0} for metric, need in QUOTAS.items()]
+        self.project: dict[str, Any] = {"projectId": DEV.project, "parent": "folders/1"}
+        # Where no policy is set, the effective one is the constraint's default.
+        self.policy: dict[str, Any] = {"listPolicy": {"allValues": "ALLOW"}}
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
         self.status = 200
+        self.off: set[str] = set()  # APIs
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.asked.append((method, path, body))
         if self.status != 200:
-            return self.status, {"error": {"message": "The API is not enabled"}}
-        answers: dict[tuple[str, str], dict[str, Any]] = {
-            ("POST", f"/v3/projects/{DEV.project}:testIamPermissions"): {
-                "permissions": [each for each in body.get("permissions", []) if each in self.permissions]
-            },
-            ("GET", f"/v1/projects/{DEV.project}/billingInfo"): self.billing,
-            ("GET", f"/compute/v1/projects/{DEV.project}/regions/{DEV.region}"): {"quotas": self.quotas},
+            return self.status, {"error": {"message": "no"}}
+        service, answers = self._answers(body)[method, path]
+        return disabled(service) if service in self.off else (200, answers)
+
+    def _answers(self, body: dict[str, Any]) -> dict[tuple[str, str], tuple[str, dict[str, Any]]]:
+        """By request: the API that answers it, and the answer."""
+        held = {"permissions": [each for each in body.get("permissions", []) if each in self.permissions]}
+        manager, billing, compute = (f"{name}.googleapis.com" for name in HOSTS)
+        return {
+            ("POST", f"/v3/projects/{DEV.project}:testIamPermissions"): (manager, held),
+            ("GET", f"/v3/projects/{DEV.project}"): (manager, self.project),
+            ("POST", f"/v1/projects/{DEV.project}:getEffectiveOrgPolicy"): (manager, self.policy),
+            ("GET", f"/v1/projects/{DEV.project}/billingInfo"): (billing, self.billing),
+            ("POST", f"/v1/billingAccounts/{DEV.billing_account}:testIamPermissions"): (billing, held),
+            ("GET", f"/compute/v1/projects/{DEV.project}/regions/{DEV.region}"): (compute, {"quotas": self.quotas}),
         }
-        return (200, answers[method, path]) if (method, path) in answers else (404, {})
+
+
+def disabled(service: str) -> tuple[int, dict[str, Any]]:
+    """What an API answers that is off in the project.
+
+    google/api/error_reason.proto (SERVICE_DISABLED) and google/rpc/error_details.proto (ErrorInfo) of
+    https://github.com/googleapis/googleapis
+    """
+    info = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "SERVICE_DISABLED",
+        "domain": "googleapis.com",
+        "metadata": {"consumer": f"projects/{DEV.project_number}", "service": service},
+    }
+    says = f"{service} has not been used in project {DEV.project_number} before or it is disabled."
+    return 403, {"error": {"code": 403, "message": says, "status": "PERMISSION_DENIED", "details": [info]}}
 
 
 @pytest.fixture
@@ -110,21 +141,63 @@ def test_each_check_asks_google_and_the_project_as_documented(cloud: Cloud, apis
     assert [(method, path) for method, path, _ in cloud.asked] == [
         ("POST", f"/v3/projects/{DEV.project}:testIamPermissions"),
         ("GET", f"/v1/projects/{DEV.project}/billingInfo"),
+        ("POST", f"/v1/billingAccounts/{DEV.billing_account}:testIamPermissions"),
         ("GET", f"/compute/v1/projects/{DEV.project}/regions/{DEV.region}"),
+        ("POST", f"/v1/projects/{DEV.project}:getEffectiveOrgPolicy"),
     ]
     assert cloud.asked[0][2] == {"permissions": list(PERMISSIONS)}
+    assert cloud.asked[-1][2] == {"constraint": "constraints/iam.allowedPolicyMemberDomains"}
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_an_api_that_is_off_is_named_with_the_command_that_turns_on_all_that_are_asked(
+    name: str, cloud: Cloud, apis: Google
+) -> None:
+    cloud.off = {f"{name}.googleapis.com"}
+    found = set(bootstrap.faults(DEV, apis))
+    assert len(found) == 1
+    states(found.pop(), f"{name}.googleapis.com is off", f"gcloud services enable {' '.join(FIRST_APIS)}")
+
+
+def test_every_api_that_is_asked_is_one_that_the_owner_turns_on(apis: Google, cloud: Cloud) -> None:
+    cloud.off = {f"{name}.googleapis.com" for name in HOSTS}
+    named = {fault.partition(" is off")[0] for fault in bootstrap.faults(DEV, apis)}
+    assert named == cloud.off
+    assert named < set(FIRST_APIS)
+
+
+@pytest.mark.parametrize("policy", [{"allowedValues": ["C0abc123"]}, {"allValues": "DENY"}])
+def test_domain_restricted_sharing_is_told_unless_the_environment_does_without_usage_logs(
+    policy: dict[str, Any], cloud: Cloud, apis: Google
+) -> None:
+    cloud.policy = {"listPolicy": policy}
+    (fault,) = bootstrap.faults(DEV, apis)
+    states(fault, "iam.allowedPolicyMemberDomains", "usage_logs=False", DEV.project)
+    assert list(bootstrap.faults(DEV.model_copy(update={"usage_logs": False}), apis)) == []
+
+
+def test_a_project_without_an_organization_is_told_before_anything_is_made(
+    cloud: Cloud, apis: Google, client: storage.Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del cloud.project["parent"]
+    assert bootstrap.run(DEV, apis, client) == 0
+    out = capsys.readouterr().out
+    assert out.index("no organization") < out.index("made gs://")
+    states(out, "OAuth client", "infra/README.md")
 
 
 def test_what_is_missing_is_named_and_nothing_is_made(
     cloud: Cloud, apis: Google, client: storage.Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cloud.permissions.remove("container.clusters.create")
+    cloud.permissions.remove(BUDGET)
     cloud.billing = {"billingEnabled": False}
     cloud.quotas = [{"metric": "CPUS", "limit": 24.0, "usage": 20.0}]
     assert bootstrap.run(DEV, apis, client) == 1
     said = capsys.readouterr().err
     assert f"no permission for container.clusters.create on {DEV.project}" in said
     assert f"{DEV.project} has no billing account" in said
+    assert f"no permission for {BUDGET} on {DEV.billing_account}" in said
     assert f"quota CPUS in {DEV.region}: 20 of 24 used, 8 more are needed" in said
     assert "quota STATIC_ADDRESSES" in said
     assert client.lookup_bucket(DEV.state_bucket) is None
@@ -133,8 +206,8 @@ def test_what_is_missing_is_named_and_nothing_is_made(
 def test_an_api_that_answers_with_an_error_is_a_fault_with_its_words(cloud: Cloud, apis: Google) -> None:
     cloud.status = 403
     found = list(bootstrap.faults(DEV, apis))
-    assert len(found) == 3
-    assert all("answers 403" in fault and "The API is not enabled" in fault for fault in found)
+    assert len(found) == 4
+    assert all("answers 403" in fault and '"no"' in fault for fault in found)
 
 
 def test_an_api_that_does_not_answer_is_a_fault() -> None:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import google.auth
 import pytest
+from google.auth.exceptions import DefaultCredentialsError
 
+from infra import example_values
 from infra.environments import DEV
-from infra.operations import credentials, deploy, destroy, drift
-from infra.operations import plan as plan
+from infra.operations import bootstrap, credentials, deploy, destroy, drift, plan
 from tests.infra.conftest import Stacks
 from tests.infra.doubles.workplace import Cloud
 
@@ -126,6 +128,7 @@ def test_every_command_gives_terraform_the_quota_project_of_a_person_and_of_nobo
     for variable, value in cloud.environ().items():
         monkeypatch.setenv(variable, value)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", file(text))
+    monkeypatch.setenv(example_values.VARIABLE, "allow")
     monkeypatch.setenv("SEEN", str(tmp_path / "seen.json"))
     monkeypatch.setattr(module, "synthesize", lambda env: stacks(env.id))
     monkeypatch.setattr(module, "PLATFORM" if module is plan else "FOLDER", tmp_path / "work")
@@ -134,3 +137,22 @@ def test_every_command_gives_terraform_the_quota_project_of_a_person_and_of_nobo
     assert seen.get("GOOGLE_BILLING_PROJECT") == project
     assert seen.get("USER_PROJECT_OVERRIDE") == (project and "true")
     assert (seen["TF_INPUT"], seen["TF_IN_AUTOMATION"]) == ("0", "1")
+
+
+@pytest.mark.parametrize(("text", "project"), [(PERSON, DEV.project), (FEDERATED, None)])
+def test_bootstrap_asks_with_the_quota_project_of_a_person_and_of_nobody_else(
+    text: str, project: str | None, file: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+
+    def default(**arguments: Any) -> Any:
+        given.update(arguments)
+        raise DefaultCredentialsError
+
+    for variable in (*credentials.KEYS, credentials.TOKEN, credentials.IMPERSONATED):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", file(text))
+    monkeypatch.setattr(google.auth, "default", default)
+    monkeypatch.setenv(example_values.VARIABLE, "allow")
+    assert bootstrap.main(["dev"]) == 1
+    assert given["quota_project_id"] == project

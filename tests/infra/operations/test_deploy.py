@@ -15,7 +15,8 @@ from infra import releases
 from infra.environments import DEV, PROD
 from infra.operations import deploy, rollout, smoke
 from infra.operations.apply import DryRunTerraform
-from infra.operations.deployment import NAMESPACE, POINTER, Deploy
+from infra.operations.deployment import Deploy
+from infra.operations.first_deploy import NAMESPACE, POINTER
 from infra.operations.images import ImageRecipe
 from infra.operations.programs import Programs
 from infra.rehearsal import schema_cache, terraform
@@ -280,9 +281,12 @@ def test_an_empty_project_is_deployed_trained_deployed_to_the_end_and_then_has_n
     assert (whole.cloud.state["backups"], whole.cloud.state["migrations"]) == (1, 1)
 
 
-def test_where_no_registry_is_yet_the_foundation_is_applied_before_the_images_are_built(site: Site, said: Said) -> None:
+@pytest.mark.parametrize("missing", [{"repository": False}, {"api_off": True}])
+def test_where_no_registry_is_yet_the_foundation_is_applied_before_the_images_are_built(
+    missing: dict[str, bool], site: Site, said: Said
+) -> None:
     site.parts = ("foundation", "storage")
-    site.cloud.write(repository=False)
+    site.cloud.write(**missing)
     assert site.deploy() == 0
     assert applied(said()[0])[:3] == ["foundation", "foundation", "storage"]
 
@@ -624,6 +628,36 @@ def test_no_pod_is_deployed_while_no_model_is_published(site: Site, said: Said) 
     train = "gcloud run jobs execute acme-leads-dev-train --region=europe-west1 --project=acme-leads-dev --wait"
     states(err, train)
     assert "Not reached: dev-serving, dev-edge" in err
+
+
+def test_a_deploy_stops_at_once_where_a_secret_has_no_value_or_a_variable_is_not_set(site: Site, said: Said) -> None:
+    name = "acme-leads-dev-migrator-password"
+    volume = {"name": "password", "secret": {"secret": f"projects/p/secrets/{name}", "items": [{"version": "latest"}]}}
+    job = {"name": "m", "location": "europe-west1", "template": {"template": {"volumes": [volume]}}}
+    owner = {"account_id": "some-account", "description": "${var.migrator_password}"}
+    site.parts = ("foundation", "tracking")
+    site.changes = {"tracking": {SERVICE: {"m": job}, ACCOUNT: {"owner": owner}}}
+    site.release()
+    site.cloud.write(valueless=[name])
+    assert site.deploy() == 1
+    out, err = said()
+    assert applied(out) == ["foundation"]
+    states(err, f"gcloud secrets versions add {name}")
+    site.cloud.write(valueless=[])
+    assert site.deploy() == 1
+    states(said()[1], "TF_VAR_migrator_password", f"gcloud secrets versions access latest --secret={name}")
+
+
+def test_a_domain_without_a_record_ends_the_deploy_at_once_and_takes_nothing_back(
+    site: Site, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "leads.invalid")
+    site.parts = ("edge",)
+    site.release()
+    site.door.url = "https://leads.invalid"
+    assert site.deploy() == 1
+    states(said()[1], "https://leads.invalid", "address_record", "certificate_record", "--no-smoke")
+    assert site.cloud.calls("sign-jwt") == 0
 
 
 def test_a_models_bucket_that_may_not_be_read_is_no_missing_model(site: Site, said: Said) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from infra import example_values
 from infra.environments import ENVIRONMENTS
 from infra.operations import plan as command
 from infra.rehearsal import report
 from infra.synthesize import synthesize
 from tests.facts import states
-from tests.infra.conftest import PLANTED_KEY
+from tests.infra.conftest import PLANTED_KEY, Stacks
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,8 +33,9 @@ def run(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str
 
 
 def test_a_real_plan_of_an_environment_that_pages_refuses_the_sample(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv(example_values.VARIABLE, "allow")
     assert command.main(["prod", "--real"]) == 1
     out, err = capsys.readouterr()
     assert "lead_source of prod: service/examples/sample.toml" in " ".join(err.split())
@@ -70,6 +72,22 @@ def test_a_rehearsal_without_a_network_ends_well_shows_its_limits_and_never_sees
     assert not any(PLANTED_KEY in text for text in [done.stdout, done.stderr, *written])
 
 
+def test_a_real_plan_refuses_values_that_only_stand_for_your_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["dev", "--real"]) == 1
+    states(" ".join(capsys.readouterr().err.split()), "dev: project = acme-leads-dev", example_values.VARIABLE)
+
+
+def test_a_rehearsal_ends_where_a_first_deploy_cannot_be_done_in_the_order_of_the_stacks(
+    stacks: Stacks, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = sorted(stacks("dev"), key=lambda stack: stack.name == "dev-lifecycle")
+    monkeypatch.setattr(command, "synthesize", lambda _: made)
+    monkeypatch.setattr(command, "rehearse", lambda *_, **__: pytest.fail("rehearsed"))
+    assert command.main(["dev"]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    states(said, "dev-serving waits for model", "train the first model waits for job acme-leads-dev-train")
+
+
 def test_a_failing_real_plan_is_no_rehearsal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,6 +95,7 @@ def test_a_failing_real_plan_is_no_rehearsal(
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv(example_values.VARIABLE, "allow")
     assert command.main(["dev", "--real"]) == 1
     out, err = capsys.readouterr()
     assert out.startswith("Real plan of dev")

@@ -96,6 +96,25 @@ def test_a_real_plan_reads_the_remote_state_and_leaves_no_secret(
     assert left == {"cdk.tf.json", ".terraform/terraform.tfstate"}
 
 
+@pytest.mark.parametrize(
+    ("said", "facts"),
+    [
+        # googleapi.Error as the provider prints it
+        (
+            "googleapi: Error 400: Service account service-1@gcp-sa-cloud-sql.iam.gserviceaccount.com does not exist., "
+            "badRequest",
+            ["scripts/bootstrap", "--owner"],
+        ),
+        (
+            "googleapi: Error 403: Compute Engine API has not been used in project 1 before or it is disabled.",
+            ["foundation", "deploy again"],
+        ),
+    ],
+)
+def test_what_google_refuses_in_a_new_project_has_a_remedy(said: str, facts: list[str]) -> None:
+    states(real.remedy(said) or "", *facts)
+
+
 def test_a_missing_variable_is_named_with_its_remedy(
     engine: Terraform, reaching: dict[str, str], tmp_path: Path
 ) -> None:

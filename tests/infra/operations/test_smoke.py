@@ -28,3 +28,14 @@ def test_the_service_scores_the_lead_of_a_smoke_test_and_keeps_its_record(
         service.stop()
     assert f"scored the lead smoke-{COMMIT}" in capsys.readouterr().out
     assert [record.lead_id for record in service.records()] == [f"smoke-{COMMIT}"]
+
+
+def test_a_name_without_an_address_is_found_unless_a_proxy_looks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert smoke.resolves("https://127.0.0.1:8443")
+    assert not smoke.resolves("https://leads.invalid")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    assert smoke.resolves("https://leads.invalid")
+    monkeypatch.setenv("no_proxy", "leads.invalid")
+    assert not smoke.resolves("https://leads.invalid")

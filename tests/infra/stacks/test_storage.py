@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from infra.bindings import App, GcsBackend, GoogleProvider
+from infra.environment import Environment
 from infra.environments import ENVIRONMENTS, PROD
 from infra.policies import check, plan
 from infra.policies.policy import POLICIES
@@ -12,6 +13,7 @@ from infra.rehearsal.rehearse import rehearse
 from infra.rehearsal.synthesis import read
 from infra.rehearsal.terraform import Terraform
 from infra.stacks import storage
+from infra.synthesize import synthesize
 from infra.stacks.serving import NAMESPACE
 from service.lifecycle.data import quarantine
 from service.lifecycle.promotion import lease
@@ -72,6 +74,18 @@ def test_every_access_is_logged_where_only_cloud_storage_can_write(plans: Plans)
         assert logged == ([] if name == "access_logs" else ["acme-leads-prod-access-logs"])
     writers = {who for bucket, who, _, _ in grants(plans) if bucket == "access-logs"}
     assert writers == {"cloud-storage-analytics"}
+
+
+def test_without_usage_logs_nothing_is_granted_outside_and_all_else_stays() -> None:
+    def resources(env: Environment) -> Any:
+        (made,) = (stack for stack in synthesize(env) if stack.name == "prod-storage")
+        return made.config["resource"]
+
+    before, after = resources(PROD), resources(PROD.model_copy(update={"usage_logs": False}))
+    members = "google_storage_bucket_iam_member"
+    assert before[members].pop("access_logs_delivery")["member"] == "group:cloud-storage-analytics@google.com"
+    assert [bucket.pop("logging", None) for bucket in before["google_storage_bucket"].values()].count(None) == 1
+    assert after == before
 
 
 def test_personal_data_is_gone_for_good_after_400_days(plans: Plans) -> None:

@@ -7,6 +7,7 @@ from infra import releases
 from infra.environment import Environment
 from infra.environments import DEV, ENVIRONMENTS, PROD
 from infra.rehearsal import provider_facts
+from infra.synthesize import synthesize
 from infra.stacks import database, tracking
 from tests.infra.conftest import Plans, planned
 from tests.mlflow_server.cluster import certificate, pem
@@ -77,10 +78,23 @@ def test_the_database_must_prove_itself_by_those_who_sign_for_it_now_and_next(pl
     assert variables(plans, env)["TRACKING_DATABASE_CA"] == "\n".join(authorities)
 
 
-def test_it_answers_for_its_own_name_alone(plans: Plans) -> None:
+def test_it_answers_for_both_of_its_own_names_alone(plans: Plans) -> None:
     host = f"acme-leads-prod-mlflow-{PROD.project_number}.europe-west1.run.app"
-    assert variables(plans)["TRACKING_ALLOWED_HOSTS"] == host
+    assert variables(plans)["TRACKING_ALLOWED_HOSTS"] == f"{host},acme-leads-prod-mlflow-*.a.run.app"
     assert server(plans)["custom_audiences"] == [f"https://{host}"]
+
+
+def test_people_reach_it_where_a_group_is_named_and_nobody_else_may_call_it() -> None:
+    env = PROD.model_copy(update={"mlflow_viewers": ("group:analysts@northwind.com",)})
+    (made,) = (stack for stack in synthesize(env) if stack.name == "prod-tracking")
+    grants = made.config["resource"]["google_cloud_run_v2_service_iam_member"]
+    assert {name: grant["role"] for name, grant in grants.items()} == {
+        "jobs_call": "roles/run.invoker",
+        "viewer_0": "roles/run.invoker",
+    }
+    assert grants["viewer_0"]["member"] == "group:analysts@northwind.com"
+    service = made.config["resource"]["google_cloud_run_v2_service"]["mlflow"]
+    assert (service["ingress"], service["invoker_iam_disabled"]) == ("INGRESS_TRAFFIC_ALL", False)
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
