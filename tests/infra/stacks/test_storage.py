@@ -13,8 +13,8 @@ from infra.rehearsal.rehearse import rehearse
 from infra.rehearsal.synthesis import read
 from infra.rehearsal.terraform import Terraform
 from infra.stacks import storage
-from infra.synthesize import synthesize
 from infra.stacks.serving import NAMESPACE
+from infra.synthesize import synthesize
 from service.lifecycle.data import quarantine
 from service.lifecycle.promotion import lease
 from service.model import bundle

@@ -7,8 +7,8 @@ from infra import releases
 from infra.environment import Environment
 from infra.environments import DEV, ENVIRONMENTS, PROD
 from infra.rehearsal import provider_facts
-from infra.synthesize import synthesize
 from infra.stacks import database, tracking
+from infra.synthesize import synthesize
 from tests.infra.conftest import Plans, planned
 from tests.mlflow_server.cluster import certificate, pem
 from tracking_server.login import uri
