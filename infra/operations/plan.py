@@ -104,17 +104,9 @@ def main(arguments: list[str]) -> int:
         checked = rules.checked(stack.config for stack in stacks).total()
         console.print(f"{checked} rules of the provider's code checked on the arguments given")
     console.print(f"{len(planned)} stacks in {time.monotonic() - start:.1f} s")
-    rights = permissions.compare(env, stacks)
-    console.print(permissions.summary(rights))
-    found = [*guard.findings(planned), *guard.unprotected(stacks)]
-    findings = [*found, *permissions.findings(rights)]
+    findings = _findings(env, stacks, planned, console)
     if options.sheet:
-        policies_say = _policies(folder, options.env)
-        text = sheet.render(
-            options.env, planned, against=options.against, found=findings, allowed=allowed, policies=policies_say
-        )
-        (folder / "sheet.md").write_text(text)
-        console.print(f"Review sheet: {(folder / 'sheet.md').relative_to(ROOT)}")
+        _sheet(options, folder, planned, findings, allowed, console)
     return judge(failures, findings, allowed)
 
 
@@ -197,6 +189,31 @@ def _report(
         console.print(f"[yellow]{escape(limits)}[/]", highlight=False)
     console.print(f"Report and plans: {written.parent.relative_to(ROOT)}/")
     return folder
+
+
+def _findings(
+    env: Environment, stacks: tuple[Stack, ...], planned: list[Planned], console: Console
+) -> list[guard.Finding]:
+    """What the plans would do to stateful resources, and the permissions that somebody lacks."""
+    rights = permissions.compare(env, stacks)
+    console.print(permissions.summary(rights))
+    return [*guard.findings(planned), *guard.unprotected(stacks), *permissions.findings(rights)]
+
+
+def _sheet(
+    options: argparse.Namespace,
+    folder: Path,
+    planned: list[Planned],
+    findings: list[guard.Finding],
+    allowed: dict[str, str],
+    console: Console,
+) -> None:
+    policies_say = _policies(folder, options.env)
+    text = sheet.render(
+        options.env, planned, against=options.against, found=findings, allowed=allowed, policies=policies_say
+    )
+    (folder / "sheet.md").write_text(text)
+    console.print(f"Review sheet: {(folder / 'sheet.md').relative_to(ROOT)}")
 
 
 def _policies(folder: Path, env: str) -> str:
