@@ -7,8 +7,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+from service.lifecycle.data.dialect import layout_of
 from service.lifecycle.data.source import SourceError
-from service.lifecycle.data.table import header_of, sniff
 
 HEAD = 1 << 20
 """Bytes in which a CSV file's header must end."""
@@ -47,8 +47,8 @@ class CsvBytes(io.RawIOBase):
         if b"\0" in head and (fault := self.fault()):
             raise SourceError(fault)
         text = head[start:].decode(errors="replace")
-        delimiter = delimiter or sniff(self._origin, text)
-        names = header_of(text, delimiter)
+        layout = layout_of(self._origin, text, delimiter)
+        delimiter, names = layout.delimiter, layout.header
         if "" in names:
             raise SourceError(
                 f"{self._origin}, row 1: column {names.index('') + 1} has no name; name it or take it out"

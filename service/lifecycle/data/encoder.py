@@ -18,6 +18,7 @@ from service.lifecycle.data.source import ID_COLUMN, Source, SourceError
 from service.model.bundle import Bundle
 from service.model.engine import Matrix
 from service.model.schema import MAX_ID, MAX_NUMBER, MAX_TEXT, Kind
+from service.model.spelling import PLAIN, Mark, NumberSpelling, is_nothing
 
 SHOWN = 40
 """Characters of a refused value that are quoted."""
@@ -38,7 +39,7 @@ class Form:
 
     id_column: str = ID_COLUMN
     delimiter: str | None = None
-    decimal: str = "."
+    decimal: Mark | None = None
     missing: tuple[str, ...] = ()
     missing_in: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
@@ -79,6 +80,8 @@ class Encoder:
         self.form, self._engine, self._encoding = form, bundle.engine, manifest.encoding
         self._features = manifest.lead_schema.features
         self.kinds: dict[str, Kind] = {f.name: f.kind for f in self._features}
+        unsaid = NumberSpelling(decimal=",", grouping=".") if form.decimal == "," else PLAIN
+        self._spelling = {f.name: f.spelling or unsaid for f in self._features}
         self._used = [*self._encoding.numbers, *self._encoding.categories]
 
     def check(self, columns: pa.Schema, origin: str) -> list[str]:
@@ -143,18 +146,19 @@ class Encoder:
             values: Matrix = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
             beyond = np.abs(values) > MAX_NUMBER
             return values, beyond if beyond.any() else None
-        if _is_text(array.type) and (parsed := self._parsed(array)) is not None:
+        if _is_text(array.type) and (parsed := self._parsed(array, self._spelling[name])) is not None:
             return parsed, None
-        return _by_value(array, _or_missing(lambda v: as_number(v, self.form.decimal), self.form.absent(name)))
+        return _by_value(array, _or_missing(lambda v: as_number(v, self._spelling[name]), self.form.absent(name)))
 
-    def _parsed(self, array: pa.Array) -> Matrix | None:
+    def _parsed(self, array: pa.Array, spelling: NumberSpelling) -> Matrix | None:
         """All cells at once by Arrow's parser, or None where one is written as it does not know, or must be refused.
 
         What it accepts beyond `as_number` are NaN and infinities, which show in the values.
         """
+        if not spelling.plain:
+            return None
         try:
-            text = array if self.form.decimal == "." else pc.replace_substring(array, self.form.decimal, ".")
-            values: Matrix = text.cast(pa.float64()).to_numpy(zero_copy_only=False)
+            values: Matrix = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
         except pa.ArrowInvalid:
             return None
         sound = np.isnan(values).sum() == array.null_count and not (np.abs(values) > MAX_NUMBER).any()
@@ -173,7 +177,13 @@ def _by_value(array: pa.Array, convert: Convert) -> tuple[Matrix, Mask | None]:
 
 
 def _or_missing(convert: Callable[[Any], float | None], absent: frozenset[str]) -> Convert:
-    return lambda value: np.nan if _blank(value) or value in absent else convert(value)
+    def converted(value: Any) -> float | None:
+        if _blank(value) or value in absent:
+            return np.nan
+        found = convert(value)
+        return np.nan if found is None and isinstance(value, str) and is_nothing(value, among_numbers=True) else found
+
+    return converted
 
 
 def _hot(columns: dict[str | None, int], other: int | None) -> Convert:

@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
+from service.lifecycle.data.dialect import sniff
+from service.lifecycle.data.ids import WHOLE, as_id
 from service.lifecycle.data.source import ID_COLUMN, SourceError
-from service.lifecycle.data.table import sniff
 from service.storage import Opened, Writable
 
 READ = 1 << 20
@@ -27,21 +28,11 @@ LONGEST = 1 << 24
 
 GZIP = b"\x1f\x8b"
 
-WHOLE = re.compile(r"^(0|-?[1-9][0-9]*)\.0+$")
-"""A whole number that a spreadsheet or a data frame wrote as a decimal one. Arrow takes the same pattern."""
-
 NUMBER_AS_ID = re.compile(rb'"%b"\s*:\s*[-0-9]' % ID_COLUMN.encode())
 """A JSON object whose id is a number, not a text."""
 
 EXACT = {16: 1 << 11, 32: 1 << 24, 64: 1 << 53}
 """From this number on a float of so many bits may stand for several whole numbers."""
-
-
-def as_id(value: object) -> str:
-    """An id as text. 1007, 1007.0 and "1007.00" are one id; "01007" is another, "" is none."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return WHOLE.sub(r"\1", "" if value is None else str(value).strip())
 
 
 @dataclass(frozen=True)

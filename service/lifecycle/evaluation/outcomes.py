@@ -12,7 +12,7 @@ import pandas as pd
 from service.lifecycle.data.leads import OutcomeValues
 from service.lifecycle.data.quarantine import Rejected
 from service.lifecycle.data.source import Source, SourceError
-from service.lifecycle.data.table import Table, parse_table
+from service.lifecycle.data.table import Table, form_of_table, parse_table
 from service.lifecycle.evaluation.scored import ScoredLeads
 from service.storage import Storage
 
@@ -70,7 +70,7 @@ def read_outcomes(source: Source, values: OutcomeValues, leads: Storage) -> Outc
             continue
         origin = f"{leads.url}/{key}"
         try:
-            rows, bad = _rows(source, values, parse_table(origin, stored.data, source.delimiter))
+            rows, bad = _rows(source, values, parse_table(origin, stored.data, form_of_table(source)))
         except SourceError as error:
             rejected.append(Rejected(file=origin, row=0, column="", reason=str(error).removeprefix(f"{origin}: ")))
             continue
