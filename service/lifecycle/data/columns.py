@@ -80,10 +80,19 @@ class Column:
         held = (v for v in self.values if isinstance(v, str) and is_nothing(v, among_numbers))
         return [v for v in held if self.marks and not (kind == "boolean" and truth(v) is not None)]
 
+    def check(self) -> None:
+        """Raise SourceError where the cells cannot be read as they are, naming the row where one is at fault."""
+        found = self.finding
+        if found.refusal and found.odd in self.values:
+            place = int((self.codes == self.values.index(found.odd)).argmax())
+            raise SourceError(f"{self.where(place)}: the column {found.refusal}")
+        if found.refusal:
+            raise SourceError(f"{self.table.origin}, column {self.name!r}: {found.refusal}")
+
     def prepare(self, kind: Kind) -> npt.NDArray[Any]:
         """The cells as the model takes them. Raises SourceError naming the first cell that is not of this kind."""
-        if kind == "number" and self.frozen is None and self.finding.refusal:
-            raise SourceError(f"{self.table.origin}, column {self.name!r}: {self.finding.refusal}")
+        if kind == "number" and self.frozen is None and self.kind() == "number":
+            self.check()
         convert = {"number": self._number, "boolean": as_boolean, "category": as_text}[kind]
         nothing = set(self.nothing(kind))
         prepared: list[Any] = [convert(value) if value not in nothing else "" for value in self.values]

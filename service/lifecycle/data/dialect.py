@@ -48,11 +48,12 @@ def layout_of(path: str, text: str, delimiter: str | None) -> Layout:
 def header_place(rows: Sequence[Sequence[Any]]) -> int:
     """Which of the first rows is the header: the first in which more than half of the columns have a name.
 
-    What stands above it, such as a report's title, is left out. 0 where no row is such.
+    What stands above it, such as a report's title, is left out. The first with a filled cell where no row is such.
     """
     width = _width(rows)
-    filled = (sum(cell is not None and str(cell).strip() != "" for cell in row) for row in rows)
-    return next((place for place, count in enumerate(filled) if 2 * count > width), 0)
+    filled = [sum(cell is not None and str(cell).strip() != "" for cell in row) for row in rows]
+    first = next((place for place, count in enumerate(filled) if count), 0)
+    return next((place for place, count in enumerate(filled) if 2 * count > width), first)
 
 
 def sniff(path: str, text: str) -> str:

@@ -28,11 +28,17 @@ def join_key(value: object) -> str:
     """Equal for ids of one lead: of Salesforce's ids of 18 characters the first 15, where the last three check them.
 
     Each of the three tells which of five characters are capitals:
-    https://help.salesforce.com/s/articleView?id=000383751&type=1
+    https://prats23.wordpress.com/2014/03/03/salesforce-15-digit-vs-18-digit-id/
     """
     text = as_id(value)
     found = _SALESFORCE.fullmatch(text)
     return text[:15] if found and found[1] == _check_characters(text[:15]) else text
+
+
+def spellings(key: str) -> frozenset[str]:
+    """The texts, as `as_id` writes them, whose `join_key` this is."""
+    salesforce = re.fullmatch(r"[A-Za-z0-9]{15}", key)
+    return frozenset({key, key + _check_characters(key)} if salesforce else {key})
 
 
 def _check_characters(text: str) -> str:

@@ -53,8 +53,8 @@ _LEADING_ZERO = re.compile(r"[+-]?0\d+")
 class ColumnReading(NamedTuple):
     """A column's kind, the spelling of its numbers, the order of its times, and what is to be said about it.
 
-    `refusal` is why the column cannot be used as it is. `decides` is the decimal mark that its cells leave no doubt of;
-    a column is `ambiguous` where another decimal mark gives other numbers.
+    `refusal` is why the column cannot be used as it is, `odd` the value at fault. `decides` is the mark that its
+    cells leave no doubt of; a column is `ambiguous` where another mark gives other numbers.
     """
 
     kind: Found
@@ -62,6 +62,7 @@ class ColumnReading(NamedTuple):
     order: times.Order | None = None
     notes: tuple[str, ...] = ()
     refusal: str = ""
+    odd: Any = None
     decides: Mark | None = None
     ambiguous: bool = False
 
@@ -89,9 +90,9 @@ def find(name: str, values: Sequence[Any], counts: npt.NDArray[np.int64], stated
         return ColumnReading("category", notes=(code,) if share == 1 else ())
     if share == 1:
         return _number(rest, [part for part in parts if part], stated)
-    odd = [str(value)[:40] for value, number in zip(rest, is_number, strict=True) if not number]
-    notes, refusal = _mixed(name, share, odd)
-    return ColumnReading("category", notes=notes, refusal=refusal)
+    odd = [value for value, number in zip(rest, is_number, strict=True) if not number]
+    notes, refusal = _mixed(name, share, [str(value)[:40] for value in odd])
+    return ColumnReading("category", notes=notes, refusal=refusal, odd=odd[0])
 
 
 def _mixed(name: str, share: float, odd: list[str]) -> tuple[tuple[str, ...], str]:

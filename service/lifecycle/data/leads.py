@@ -325,8 +325,8 @@ def _infer(
         found = column.kind()
         if stated is None and (cut := shortened(column.values)):
             raise SourceError(f"{table.origin}, column {name!r}: {_shortened(cut)}")
-        if stated is None and column.finding.refusal:
-            raise SourceError(f"{table.origin}, column {name!r}: {column.finding.refusal}")
+        if stated is None:
+            column.check()
         if stated is not None:
             kinds[name] = stated
         elif why := _useless(column, found, len(target)):

@@ -191,7 +191,14 @@ def test_what_only_arrow_takes_for_a_number_is_set_aside(served: Bundle, written
 
 
 def test_ids_of_every_type_are_text(served: Bundle) -> None:
-    for ids in ([7, 8], [7.0, 8.0], ["7", "8"], pa.array(["7", "8"]).dictionary_encode()):
+    for ids in (
+        [7, 8],
+        [7.0, 8.0],
+        ["7", "8"],
+        ["7.0", " 8 "],
+        ['="7"', "8"],
+        pa.array(["7", "8"]).dictionary_encode(),
+    ):
         assert encode(served, {"lead_id": ids, "visits": [1, 2]}).ids.to_pylist() == ["7", "8"]
 
 
