@@ -12,7 +12,7 @@ from tests.facts import stating
 
 pytest.importorskip("python_calamine", reason="python-calamine is not installed")
 
-ROWS = [["Report"], [], ["id", "size", "won"], ["a", 1.5, True], ["b", None, False], ["c", 3, True]]
+ROWS: list[list[object]] = [["Report"], [], ["id", "size", "won"], ["a", 1.5, True], ["b", None, False], ["c", 3, True]]
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 RELATED = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006"
