@@ -29,7 +29,9 @@ def test_an_id_is_text_as_it_was_meant(written: object, text: str) -> None:
 
 
 def test_salesforce_ids_of_15_and_18_characters_are_one_lead() -> None:
-    # The pair is the example of https://prats23.wordpress.com/2014/03/03/salesforce-15-digit-vs-18-digit-id/
+    # Examples of https://prats23.wordpress.com/2014/03/03/salesforce-15-digit-vs-18-digit-id/ and of
+    # https://theblogreaders.com/what-is-the-difference-between-a-15-digit-and-a-18-digit-salesforce-id/
+    assert join_key("0019000000B98deAAB") == "0019000000B98de"
     assert join_key("0019000000oC4HkAAK") == join_key("0019000000oC4Hk") == "0019000000oC4Hk"
     assert join_key("0019000000oC4HkAAA") == "0019000000oC4HkAAA"
     assert spellings("0019000000oC4Hk") == {"0019000000oC4Hk", "0019000000oC4HkAAK"}
