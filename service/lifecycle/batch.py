@@ -116,21 +116,23 @@ def score_object(batch: BatchJob, key: str, done: Collection[str] = ()) -> Count
 
 def described(counts: Counts) -> str:
     """The counts in words."""
-    return f"{counts.scored:,} scored, {counts.contacts:,} to contact, {counts.set_aside:,} set aside"
+    blank = f", {counts.blank:,} blank rows left out" if counts.blank else ""
+    return f"{counts.scored:,} scored, {counts.contacts:,} to contact, {counts.set_aside:,} set aside{blank}"
 
 
 def _score(batch: BatchJob, origin: str, opened: Opened, name: str) -> Counts:
     encoder = Encoder(batch.bundle, batch.form)
-    with LeadFile(origin, opened.file, opened.size, batch.form.delimiter) as leads:
-        for note in encoder.check(leads.columns, origin):
+    form = batch.form
+    with LeadFile(origin, opened.file, opened.size, form.delimiter, form.encoding, form.sheet) as leads:
+        for note in [*leads.call(encoder.names), *encoder.check(leads.columns, origin)]:
             batch.say(note)
-        form = batch.as_format or ("parquet" if leads.is_parquet else "csv")
+        as_format = batch.as_format or ("parquet" if leads.is_parquet else "csv")
         # The quarantine is complete when the scores appear: it is the inner one.
         with (
-            batch.out.writing(f"{name}.{form}", None) as out,
+            batch.out.writing(f"{name}.{as_format}", None) as out,
             quarantine_to(lambda: replacing(batch.out, f"{QUARANTINE}{name}.jsonl.gz")) as put,
         ):
-            return score_file(leads, encoder, batch.bundle, out, put, form, batch.threads)
+            return score_file(leads, encoder, batch.bundle, out, put, as_format, batch.threads)
 
 
 def replacing(storage: Storage, key: str) -> AbstractContextManager[Writable]:
@@ -163,14 +165,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if f"{options.out}/".startswith(f"{options.input.rstrip('/')}/"):
         parser.error("--out lies in --input: the next run would take the scores for leads")
     try:
-        form = form_of(load_source(options.source) if options.source else None, options.id_column)
+        source = load_source(options.source) if options.source else None
         models, leads, out = (open_storage(url) for url in (options.models, options.input, options.out))
         task, tasks = _share(os.environ)
     except (SourceError, ValueError) as error:
         return runner.failed(Console(stderr=True), error, 2)
 
     def work(tell: Progress) -> Sequence[Gauge]:
-        run(BatchJob(load_bundle(models), form, leads, out, options.format, options.threads, task, tasks, tell))
+        served = load_bundle(models)
+        form = form_of(source, options.id_column, served.manifest.id_column)
+        run(BatchJob(served, form, leads, out, options.format, options.threads, task, tasks, tell))
         return ()
 
     return runner.supervise("batch", options.metrics, models, work, always=task == 0)
@@ -193,9 +197,7 @@ def threads(text: str) -> int:
 def add_form(parser: argparse.ArgumentParser) -> None:
     """Options that say how files are read and with what."""
     parser.add_argument("--source", type=Path, metavar="FILE.toml", help="lead source that says how files are written")
-    parser.add_argument(
-        "--id-column", metavar="NAME", help="column with the lead's id (default: the source's, else lead_id)"
-    )
+    parser.add_argument("--id-column", metavar="NAME", help="column with the lead's id (default: that of the training)")
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--threads", type=threads, default=cores, help="threads that score (default: %(default)s, all)")
 

@@ -40,14 +40,14 @@ def score(
     file: Path, out: Path, bundle: Bundle, source: Source | None, id_column: str | None, threads: int, console: Console
 ) -> Counts:
     """Score the file into `out`, which is replaced when all is done. Raises SourceError and StorageError."""
-    origin, form = str(file), form_of(source, id_column)
+    origin, form = str(file), form_of(source, id_column, bundle.manifest.id_column)
     opened = Folder(file.absolute().parent).open(file.name)
     if opened is None:
         raise SourceError(f"{file}: there is no such file")
     folder, encoder = Folder(out.absolute().parent), Encoder(bundle, form)
     aside = f"{out.name}.quarantine.jsonl.gz"
-    with LeadFile(origin, opened.file, opened.size, form.delimiter) as leads:
-        for note in encoder.check(leads.columns, origin):
+    with LeadFile(origin, opened.file, opened.size, form.delimiter, form.encoding, form.sheet) as leads:
+        for note in [*leads.call(encoder.names), *encoder.check(leads.columns, origin)]:
             console.print(note, markup=False, highlight=False, soft_wrap=True)
         with (
             _bar(leads, console) as tell,
@@ -94,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if counts.set_aside:
         print(f"All that were set aside: {options.out}.quarantine.jsonl.gz")
     print(f"{options.out}: {batch.described(counts)}, by {bundle.version}")
+    if not counts.scored:
+        return failed(console, SourceError(f"{options.file}: no row could be scored"), 1)
     return 0
 
 

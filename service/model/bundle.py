@@ -111,12 +111,14 @@ class Skill(_Document):
 class Manifest(_Document):
     """bundle.json. `benchmark` holds the held-out figures of this very model, by name.
 
-    `skill` is None for a model that was promoted for being better than the one before.
+    `skill` is None for a model that was promoted for being better than the one before. `id_column` names the leads in
+    files, as in the training's.
     """
 
     format: Literal[1] = 1
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
     lead_schema: LeadSchema
+    id_column: str | None = None
     encoding: Encoding
     threshold: Share
     bands: Annotated[tuple[Band, ...], Field(min_length=1)]

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from itertools import chain, repeat
+from itertools import chain
 from typing import Annotated
 
 # ONNX Runtime reports its use to its makers unless told otherwise before it is imported.
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.model.lead import features_type
 from service.model.schema import LeadSchema
+from service.model.spelling import fold, is_nothing, truth
 from service.model.trees import Matrix as Matrix
 from service.model.trees import Trees
 
@@ -43,11 +44,44 @@ class Encoding(BaseModel):
     width: Annotated[int, Field(gt=0)]
 
 
+class Places(dict[str | None, int]):
+    """The column of each value of a category, and of every other spelling of it; NOWHERE for a value that has none.
+
+    What is not written as in training is looked up without regard to case and blanks, then as a word for yes or no,
+    then as a mark for "no value".
+    """
+
+    def __init__(self, columns: dict[str | None, int], other: int | None) -> None:
+        super().__init__(columns)
+        self._other = NOWHERE if other is None else other
+        alike: dict[str, set[int]] = {}
+        said: dict[bool, set[int]] = {}
+        for value, place in columns.items():
+            if value:
+                alike.setdefault(fold(value), set()).add(place)
+                if (answer := truth(value)) is not None:
+                    said.setdefault(answer, set()).add(place)
+        self._alike = {value: places.pop() for value, places in alike.items() if len(places) == 1}
+        both = len(said) == 2 and all(len(places) == 1 for places in said.values())
+        self._said = {answer: places.pop() for answer, places in said.items()} if both else {}
+        self._missing = columns.get(None, self._other)
+
+    def __missing__(self, value: str | None) -> int:
+        """The place of a value that training did not see, or not in this spelling. Nothing is kept."""
+        if value is None:
+            return self._missing
+        if (place := self._alike.get(fold(value))) is not None:
+            return place
+        if self._said and (answer := truth(value)) is not None:
+            return self._said[answer]
+        return self._missing if is_nothing(value) else self._other
+
+
 class Engine:
     """A model ready to score. Safe to use from several threads.
 
     `absent` lists, by column of the matrix, the numbers that mean "missing". `categories` has, for each, its position
-    in the schema, the column of each of its values (None: missing), and that of all other values, if there is one.
+    in the schema and its Places.
 
     Raises ValueError when the encoding does not fit the schema, and ONNX Runtime's own errors when the graph
     cannot be loaded.
@@ -67,7 +101,7 @@ class Engine:
             for value in schema.features[position[name]].missing
             if not isinstance(value, str)
         ]
-        self.categories: list[tuple[int, dict[str | None, int], int | None]] = []
+        self.categories: list[tuple[int, Places]] = []
         for name, category in encoding.categories.items():
             columns: dict[str | None, int] = dict(category.columns.items())
             # "" is how training writes a missing category; it may be rare, or not have occurred at all.
@@ -75,8 +109,7 @@ class Engine:
             for value in (None, "", *schema.features[position[name]].missing):
                 if missing is not None and (value is None or isinstance(value, str)):
                     columns[value] = missing
-            self.categories.append((position[name], columns, category.other))
-        self._hot = [(i, columns, NOWHERE if other is None else other) for i, columns, other in self.categories]
+            self.categories.append((position[name], Places(columns, category.other)))
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -109,10 +142,10 @@ class Engine:
                 numbers = matrix[:, column]
                 numbers[numbers == value] = np.nan
         if self.categories:
-            hot = [map(columns.get, features[i], repeat(other)) for i, columns, other in self._hot]
-            places = np.fromiter(chain.from_iterable(hot), np.intp, len(hot) * len(leads)).reshape(len(hot), -1)
-            places += np.arange(0, len(leads) * self._width, self._width)
-            cells[np.minimum(places, len(cells) - 1)] = 1.0
+            hot = [map(places.__getitem__, features[i]) for i, places in self.categories]
+            at = np.fromiter(chain.from_iterable(hot), np.intp, len(hot) * len(leads)).reshape(len(hot), -1)
+            at += np.arange(0, len(leads) * self._width, self._width)
+            cells[np.minimum(at, len(cells) - 1)] = 1.0
         return matrix
 
     def score(self, leads: Sequence[msgspec.Struct]) -> list[float]:

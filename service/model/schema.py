@@ -1,9 +1,18 @@
 """The lead schema: which fields a lead has and what each may hold. Frozen at a source's first training."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from service.model.spelling import NumberSpelling
 
 Kind = Literal["number", "boolean", "category"]
 Value = float | bool | str | None
@@ -16,13 +25,25 @@ MAX_TEXT, MAX_ID = 1_000, 200
 
 
 class Feature(BaseModel):
-    """One input of the model: its name as the caller writes it, its kind, and the values that mean "missing"."""
+    """One input of the model: its name as the caller writes it, its kind, and the values that mean "missing".
+
+    `spelling` is how files write its numbers, None where they are plain.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     kind: Kind
     missing: tuple[float | str, ...] = ()
+    spelling: NumberSpelling | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_plain_spelling(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A bundle whose numbers are plain is one that older releases can read."""
+        document: dict[str, Any] = serialize(self)
+        if self.spelling is None:
+            del document["spelling"]
+        return document
 
 
 class LeadSchema(BaseModel):

@@ -45,11 +45,12 @@ Put = Callable[[list[Rejected]], None]
 
 @dataclass
 class Counts:
-    """What became of a file's rows. `examples` are the first that were set aside."""
+    """What became of a file's rows. `blank` ones are no leads; `examples` are the first that were set aside."""
 
     scored: int = 0
     contacts: int = 0
     set_aside: int = 0
+    blank: int = 0
     examples: tuple[Rejected, ...] = ()
 
     def add(self, rejected: list[Rejected]) -> None:
@@ -94,6 +95,7 @@ def score_file(
             return counts.scored + counts.set_aside
 
         for batch in leads.batches(wanted, repeating):
+            counts.blank += batch.blank
             waiting.append(pool.submit(_score, leads.origin, batch, encoder, bundle))
             # Two a thread: one that is being scored, one that is ready when it ends.
             if len(waiting) >= 2 * threads:

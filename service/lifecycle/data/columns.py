@@ -1,86 +1,141 @@
 """One column of a lead table: what kind it is, and its cells as the model takes them."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from service.lifecycle.data.inference import ColumnReading, Found, find
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.data.table import Table
+from service.lifecycle.data.times import EXAMPLES, Order, counted, orders, readings
 from service.model.schema import MAX_NUMBER, MAX_TEXT, Kind
+from service.model.spelling import PLAIN, Mark, NumberSpelling, clean, fold, is_nothing, truth
 
 NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 DATE = re.compile(r"\s*\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?\s*")
-BOOLEANS = {"true": True, "false": False}
-MOSTLY = 0.9
-"""Share of numbers from which on the rest of a column looks like ways to write "missing"."""
-
-Found = Kind | Literal["time", "nested"] | None
+LONG_TEXT = 40
+"""Characters on average from which on texts that are nearly all different are notes, not names."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column's distinct values and, for each row, which of them it holds; -1 where the cell is missing."""
+    """A column's distinct values and, for each row, which of them it holds; -1 where the cell is missing.
+
+    Texts are without blanks around them. `stated` is the decimal mark that a person named. `frozen` is how the numbers
+    were written at training. With `marks` the known marks for "no value" are missing too.
+    """
 
     table: Table
     name: str
     values: list[Any]
     codes: npt.NDArray[np.int64]
-    decimal: str = "."
+    stated: Mark | None = None
+    frozen: NumberSpelling | None = None
+    absent: frozenset[float] = frozenset()
+    marks: bool = True
 
     @property
     def present(self) -> npt.NDArray[np.int64]:
         """Codes of the cells that are not missing."""
         return self.codes[self.codes >= 0]
 
+    @cached_property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """How many cells hold each value."""
+        return np.bincount(self.present, minlength=len(self.values))
+
+    @cached_property
+    def finding(self) -> ColumnReading:
+        """What the cells are and how they are written; see `inference.find`."""
+        return find(self.name, self.values, self.counts, self.stated)
+
+    @property
+    def spelling(self) -> NumberSpelling:
+        """How the numbers are written: as at training, else as all cells say."""
+        return self.frozen or self.finding.spelling
+
     def kind(self) -> Found:
         """The kind that all values agree on: text unless all are numbers, true/false, or times; None: all missing."""
-        kinds = {self._kind_of(value) for value in self.values}
-        if not kinds:
-            return None
-        return kinds.pop() if len(kinds) == 1 else "category"
+        return self.finding.kind
 
-    def not_numbers(self) -> list[str]:
-        """The odd texts in a column that otherwise holds numbers, the first ones; nothing in any other column."""
-        odd = [code for code, value in enumerate(self.values) if self._kind_of(value) != "number"]
-        numbers = 1 - float(np.isin(self.present, odd).mean()) if odd else 0.0
-        return [str(self.values[code]) for code in odd[:3]] if MOSTLY <= numbers < 1 else []
+    def identifier(self, share: float) -> str:
+        """Why texts that are nearly all different are names, keys or notes; empty where they are not."""
+        if self.kind() != "category" or len(self.values) <= share * max(1, len(self.present)):
+            return ""
+        length = float(np.mean([len(str(value)) for value in self.values]))
+        return f"long text of {length:.0f} characters on average" if length >= LONG_TEXT else "texts"
 
-    def is_identifier(self, share: float) -> bool:
-        """Whether texts or whole numbers are nearly all different, as names and keys are."""
-        whole = self.kind() == "number" and all(float(self.number(v) or 0).is_integer() for v in self.values)
-        return (whole or self.kind() == "category") and len(self.values) > share * max(1, len(self.present))
+    def nothing(self, kind: Kind) -> list[str]:
+        """The marks for "no value" that this column holds, besides blank cells."""
+        among_numbers = kind != "category"
+        held = (v for v in self.values if isinstance(v, str) and is_nothing(v, among_numbers))
+        return [v for v in held if self.marks and not (kind == "boolean" and truth(v) is not None)]
+
+    def check(self) -> None:
+        """Raise SourceError where the cells cannot be read as they are, naming the row where one is at fault."""
+        found = self.finding
+        if found.refusal and found.odd in self.values:
+            place = int((self.codes == self.values.index(found.odd)).argmax())
+            raise SourceError(f"{self.where(place)}: the column {found.refusal}")
+        if found.refusal:
+            raise SourceError(f"{self.table.origin}, column {self.name!r}: {found.refusal}")
 
     def prepare(self, kind: Kind) -> npt.NDArray[Any]:
         """The cells as the model takes them. Raises SourceError naming the first cell that is not of this kind."""
-        convert = {"number": self.number, "boolean": as_boolean, "category": as_text}[kind]
-        prepared: list[Any] = [convert(value) for value in self.values]
+        if kind == "number" and self.frozen is None and self.kind() == "number":
+            self.check()
+        convert = {"number": self._number, "boolean": as_boolean, "category": as_text}[kind]
+        nothing = set(self.nothing(kind))
+        prepared: list[Any] = [convert(value) if value not in nothing else "" for value in self.values]
         if None in prepared:
             self.refuse(prepared.index(None), f"is no {kind}" if kind != "category" else "is no text that can be sent")
         if kind == "category":
-            return np.array([*prepared, ""], dtype=object)[self.codes]
-        return np.array([*prepared, np.nan], dtype=np.float64)[self.codes]
+            common = self.common_spellings()
+            texts = [common.get(text, text) for text in prepared]
+            return np.array([*texts, ""], dtype=object)[self.codes]
+        numbers = [np.nan if value == "" or value in self.absent else value for value in prepared]
+        return np.array([*numbers, np.nan], dtype=np.float64)[self.codes]
+
+    def common_spellings(self) -> dict[str, str]:
+        """For a text that others equal but for case and blanks: the most frequent of them, itself excepted."""
+        spelled: dict[str, Counter[str]] = {}
+        for value, count in zip(self.values, self.counts, strict=True):
+            if (text := as_text(value)) is not None:
+                spelled.setdefault(fold(text), Counter())[text] += int(count)
+        return {
+            text: counted.most_common(1)[0][0]
+            for counted in spelled.values()
+            if len(counted) > 1
+            for text in counted
+            if text != counted.most_common(1)[0][0]
+        }
 
     def times(self, form: str | None) -> pd.DatetimeIndex:
         """The cells as UTC times. Raises SourceError naming the first cell that is none, or that is missing."""
         if (missing := self.codes < 0).any():
             raise SourceError(f"{self.where(int(missing.argmax()))}: the lead has no time")
-        parsed = pd.to_datetime(pd.Series(self.values), utc=True, format=form or "ISO8601", errors="coerce")
-        if parsed.isna().any():
-            hint = f"time_format {form!r}" if form else "ISO 8601; for another form give time_format, such as %d/%m/%Y"
-            self.refuse(int(parsed.isna().to_numpy().argmax()), f"is no time ({hint})")
-        return pd.DatetimeIndex(parsed)[self.codes]
-
-    def number(self, value: Any) -> float | None:
-        """See `as_number`."""
-        return as_number(value, self.decimal)
+        if form or (all(not isinstance(v, str) or DATE.fullmatch(v) for v in self.values) and self.kind() == "time"):
+            parsed = pd.to_datetime(pd.Series(self.values), utc=True, format=form or "ISO8601", errors="coerce")
+            if parsed.isna().any():
+                self.refuse(
+                    int(parsed.isna().to_numpy().argmax()),
+                    f"is no time (time_format {form!r})" if form else "is no time",
+                )
+            return pd.DatetimeIndex(parsed)[self.codes]
+        read = readings if any(readings(value) for value in self.values) else counted
+        found = orders(self.values, read)
+        if len(found) != 1:
+            self._refuse_times(found, read)
+        return pd.DatetimeIndex([pd.Timestamp(read(value)[found[0]]) for value in self.values])[self.codes]
 
     def where(self, index: int) -> str:
         """File, row and column, for messages."""
@@ -90,41 +145,55 @@ class Column:
         """Raise SourceError at the first cell that holds the value with this code."""
         raise SourceError(f"{self.where(int((self.codes == code).argmax()))}: {str(self.values[code])[:40]!r} {reason}")
 
-    def _kind_of(self, value: Any) -> Found:
-        if as_boolean(value) is not None:
-            return "boolean"
-        if isinstance(value, datetime | date) or (isinstance(value, str) and DATE.fullmatch(value)):
-            return "time"
-        if isinstance(value, int | float | Decimal) or self.number(value) is not None:
-            return "number"
-        return "category" if isinstance(value, str) else "nested"
+    def _refuse_times(self, found: list[Order], read: Any) -> None:
+        """Raise SourceError for times that are none, that contradict each other, or that may mean two days."""
+        none = [code for code, value in enumerate(self.values) if not read(value)]
+        if none:
+            self.refuse(none[0], "is no time in a known spelling; give time_format, such as %d/%m/%Y")
+        if found:
+            forms = " or ".join(f'"{EXAMPLES[order]}"' for order in found if order in EXAMPLES)
+            self.refuse(0, f"may be read {' or '.join(found)}, and no cell decides; say time_format = {forms}")
+        first = set(read(self.values[0]))
+        other = next(c for c, v in enumerate(self.values) if first.isdisjoint(read(v)) or len(read(v)) < len(first))
+        self.refuse(other, f"is written in another order than {str(self.values[0])!r}; export one, or give time_format")
+
+    def _number(self, value: Any) -> float | None:
+        return as_number(value, self.spelling)
 
 
-def as_number(value: Any, decimal: str = ".") -> float | None:
+def as_number(value: Any, spelling: NumberSpelling = PLAIN) -> float | None:
     """The value as the nearest float64, or None if it is no finite number that a caller could send."""
     if isinstance(value, str):
-        text = value.replace(decimal, ".") if "." not in value else value
-        number = float(text) if NUMBER.fullmatch(text) else np.nan
+        number = float(value) if spelling.plain and NUMBER.fullmatch(value) else spelling.number(value)
     else:
         numeric = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-        number = float(value) if numeric else np.nan
-    return number if abs(number) <= MAX_NUMBER else None
+        number = float(value) if numeric else None
+    return number if number is not None and abs(number) <= MAX_NUMBER else None
 
 
 def as_boolean(value: Any) -> bool | None:
     """The value as true or false, or None if it is neither."""
-    return value if isinstance(value, bool) else BOOLEANS.get(value.strip().lower()) if isinstance(value, str) else None
+    if isinstance(value, int | float) and value in (0, 1):
+        return bool(value)
+    return truth(value) if isinstance(value, str) else None
 
 
 def as_text(value: Any) -> str | None:
     """The value as text, a whole number without ".0", or None if it is longer than a caller could send."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    text = str(value)
+    text = clean(value) if isinstance(value, str) else str(value)
     return text if len(text) <= MAX_TEXT else None
 
 
-def read_column(table: Table, name: str, missing: Collection[str | float] = (), decimal: str = ".") -> Column:
+def read_column(
+    table: Table,
+    name: str,
+    missing: Collection[str | float] = (),
+    stated: Mark | None = None,
+    frozen: NumberSpelling | None = None,
+    marks: bool = True,
+) -> Column:
     """The column with these values, and blank cells, as missing. A number is the same number however it is written."""
     cells = table.cells[name]
     if pa.types.is_nested(cells.type):
@@ -132,21 +201,18 @@ def read_column(table: Table, name: str, missing: Collection[str | float] = (), 
     if pa.types.is_dictionary(cells.type):
         cells = cells.cast(cells.type.value_type)
     encoded = cells.combine_chunks().dictionary_encode()
-    column = Column(table, name, encoded.dictionary.to_pylist(), _codes(encoded), decimal)
-    texts, numbers = {m for m in missing if isinstance(m, str)}, set(_numbers(missing))
-    kept = [
-        not (
-            value is None
-            or value != value
-            or value in texts
-            or str(value).strip() == ""
-            or column.number(value) in numbers
+    texts, absent = {clean(m) for m in missing if isinstance(m, str)}, frozenset(_numbers(missing))
+    values: dict[Any, int] = {}
+    places = []
+    for value in encoded.dictionary.to_pylist():
+        tidy = clean(value) if isinstance(value, str) else value
+        gone = (
+            tidy is None or tidy != tidy or tidy == "" or tidy in texts or (bool(absent) and as_number(tidy) in absent)
         )
-        for value in column.values
-    ]
-    renumbered = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1).astype(np.int64)
-    values = [value for value, keep in zip(column.values, kept, strict=True) if keep]
-    return Column(table, name, values, renumbered[column.codes], decimal)
+        key = (type(tidy), tidy)
+        places.append(-1 if gone else values.setdefault(key, len(values)))
+    codes = np.append(np.array(places, dtype=np.int64), -1)[_codes(encoded)]
+    return Column(table, name, [value for _, value in values], codes, stated, frozen, absent, marks)
 
 
 def missing_of(kind: Kind, missing: Collection[str | float]) -> tuple[float | str, ...]:

@@ -1,5 +1,6 @@
 """The bytes of a CSV file on their way to Arrow: unpacked, its header read, and watched for what is no CSV text."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -7,8 +8,9 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+from service.lifecycle.data.decoding import as_utf8, encoding_of, kind_of_file
+from service.lifecycle.data.dialect import Layout, layout_of
 from service.lifecycle.data.source import SourceError
-from service.lifecycle.data.table import header_of, sniff
 
 HEAD = 1 << 20
 """Bytes in which a CSV file's header must end."""
@@ -32,29 +34,77 @@ class Unpacked(io.RawIOBase):
         return self._file.seek(offset, whence)
 
 
+class Transcoded(io.RawIOBase):
+    """A text in another encoding, in UTF-8. Raises SourceError where it is no such text."""
+
+    def __init__(self, origin: str, file: Any, encoding: str) -> None:
+        self._origin, self._file, self._encoding = origin, file, encoding
+        self._rest = b""
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+
+    def read(self, size: int = -1) -> bytes:
+        """At most so many bytes."""
+        while size < 0 or len(self._rest) < size:
+            data = self._file.read(HEAD)
+            try:
+                text = self._decoder.decode(data, final=not data)
+            except UnicodeError as error:
+                raise SourceError(f"{self._origin}: is no {self._encoding} text: {error}") from error
+            self._rest += text.removeprefix("\ufeff").encode()
+            if not data:
+                break
+        size = len(self._rest) if size < 0 else size
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        return taken
+
+    def seek(self, offset: int, _whence: int = io.SEEK_SET) -> int:
+        """Going back reads again from the start."""
+        self._file.seek(0)
+        self._decoder.reset()
+        self._rest = b""
+        while offset > 0 and (skipped := len(self.read(min(offset, HEAD)))):
+            offset -= skipped
+        return offset
+
+
 class CsvBytes(io.RawIOBase):
-    """A CSV file's bytes on their way to Arrow, which would let through a NUL, or a quote that swallows the rest."""
+    """A CSV file's text in UTF-8 on its way to Arrow, which would let through a NUL, or a quote that swallows the rest.
 
-    def __init__(self, origin: str, file: Any) -> None:
-        self._origin, self._file, self.quotes = origin, file, 0
+    The first HEAD bytes tell the encoding and where the table begins; `ends` says that it has no rows. `stated` is the
+    encoding that a person named.
+    """
 
-    def header(self, delimiter: str | None) -> tuple[str, list[str]]:
-        """The delimiter, told from the first rows unless given, and the names of the columns."""
+    def __init__(self, origin: str, file: Any, stated: str | None = None) -> None:
+        self._origin, self._file, self.quotes, self.encoding = origin, file, 0, stated
+        self.ends = False
+
+    def layout(self, delimiter: str | None) -> Layout:
+        """How the text is cut, the delimiter told from the first rows unless given; reading goes on below the header.
+
+        Raises SourceError.
+        """
         head = self._file.read(HEAD)
-        start = 3 if head.startswith(b"\xef\xbb\xbf") else 0
         if not head.strip():
             raise SourceError(f"{self._origin}: is empty")
-        if b"\0" in head and (fault := self.fault()):
+        if other := kind_of_file(head):
+            raise SourceError(f"{self._origin}: is {other}")
+        self.encoding = self.encoding or encoding_of(head)
+        if self.encoding is None and b"\0" in head and (fault := self.fault()):
             raise SourceError(fault)
+        start = 3 if head.startswith(codecs.BOM_UTF8) else 0
+        whole = head.rpartition(b"\n")[0] if len(head) == HEAD else head
+        if self.encoding is None and as_utf8(self._origin, whole)[1] != "UTF-8":
+            self.encoding = "cp1252"
+        if self.encoding is not None:
+            self._file = Transcoded(self._origin, self._file, self.encoding)
+            self._file.seek(0)
+            head, start = self._file.read(HEAD), 0
         text = head[start:].decode(errors="replace")
-        delimiter = delimiter or sniff(self._origin, text)
-        names = header_of(text, delimiter)
-        if "" in names:
-            raise SourceError(
-                f"{self._origin}, row 1: column {names.index('') + 1} has no name; name it or take it out"
-            )
-        self._file.seek(start)
-        return delimiter, names
+        layout = layout_of(self._origin, text, delimiter)
+        below = text[layout.start :]
+        self.ends = len(head) < HEAD and not below.strip()
+        self._file.seek(start + len(text[: layout.start].encode()))
+        return layout
 
     def read(self, size: int = -1) -> bytes:
         """At most so many bytes. Raises SourceError where a NUL is among them."""
@@ -77,8 +127,7 @@ class CsvBytes(io.RawIOBase):
                 line.decode()
             except UnicodeDecodeError:
                 return (
-                    f"{self._origin}, row {number}: is not UTF-8; convert it, for instance: "
-                    "iconv -f WINDOWS-1252 -t UTF-8 < in > out"
+                    f'{self._origin}, row {number}: is not UTF-8; name its encoding: encoding = "cp1252" in the source'
                 )
         return None
 

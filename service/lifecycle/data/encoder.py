@@ -14,13 +14,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.lifecycle.data.columns import as_boolean, as_number, as_text
+from service.lifecycle.data.ids import as_id
 from service.lifecycle.data.source import ID_COLUMN, Source, SourceError
 from service.model.bundle import Bundle
-from service.model.engine import Matrix
+from service.model.engine import NOWHERE, Matrix, Places
 from service.model.schema import MAX_ID, MAX_NUMBER, MAX_TEXT, Kind
+from service.model.spelling import PLAIN, Mark, NumberSpelling, is_nothing
 
 SHOWN = 40
 """Characters of a refused value that are quoted."""
+
+_SUMS = ("total", "totals", "grand total", "subtotal", "summe", "gesamt", "gesamtsumme", "zwischensumme", "somme")
+TOTALS = pa.array(
+    [f"{form}{end}" for word in _SUMS for form in (word, word.title(), word.upper()) for end in ("", ":")]
+)
+"""Ids of rows that hold a sum of the others."""
 
 Convert = Callable[[Any], float | None]
 Mask = npt.NDArray[np.bool_]
@@ -38,21 +46,31 @@ class Form:
 
     id_column: str = ID_COLUMN
     delimiter: str | None = None
-    decimal: str = "."
+    decimal: Mark | None = None
     missing: tuple[str, ...] = ()
     missing_in: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    encoding: str | None = None
+    sheet: str | None = None
 
     def absent(self, column: str) -> frozenset[str]:
         """What means "missing" in this column, beside a blank cell."""
         return frozenset((*self.missing, *dict(self.missing_in).get(column, ())))
 
 
-def form_of(source: Source | None, id_column: str | None = None) -> Form:
-    """The form of this source's files; `id_column` overrides the source's."""
+def form_of(source: Source | None, id_column: str | None = None, trained_with: str | None = None) -> Form:
+    """The form of this source's files; `id_column` overrides the source's, and that the one of the training."""
     if source is None:
-        return Form(id_column or ID_COLUMN)
+        return Form(id_column or trained_with or ID_COLUMN)
     named = tuple((name, _texts(markers)) for name, markers in source.missing_in.items())
-    return Form(id_column or source.lead_id, source.delimiter, source.decimal, _texts(source.missing), named)
+    return Form(
+        id_column or source.lead_id,
+        source.delimiter,
+        source.decimal,
+        _texts(source.missing),
+        named,
+        source.encoding,
+        source.sheet,
+    )
 
 
 class BadCell(NamedTuple):
@@ -79,7 +97,14 @@ class Encoder:
         self.form, self._engine, self._encoding = form, bundle.engine, manifest.encoding
         self._features = manifest.lead_schema.features
         self.kinds: dict[str, Kind] = {f.name: f.kind for f in self._features}
+        unsaid = NumberSpelling(decimal=",", grouping=".") if form.decimal == "," else PLAIN
+        self._spelling = {f.name: f.spelling or unsaid for f in self._features}
         self._used = [*self._encoding.numbers, *self._encoding.categories]
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that are read: the lead's id and the model's."""
+        return [self.form.id_column, *self.kinds]
 
     def check(self, columns: pa.Schema, origin: str) -> list[str]:
         """What is to be said of a file with these columns. Raises SourceError when its leads cannot be scored."""
@@ -111,6 +136,8 @@ class Encoder:
         if unnamed.any():
             reason = f"names no lead, or one of more than {MAX_ID} characters"
             faults.append((self.form.id_column, reason, unnamed))
+        if (totals := pc.is_in(ids, TOTALS).to_numpy(zero_copy_only=False)).any():
+            faults.append((self.form.id_column, "is a total, no lead", totals))
         for column, name in enumerate(self._encoding.numbers):
             values, bad = self._numbers(cells, name)
             matrix[:, column] = values
@@ -120,9 +147,9 @@ class Encoder:
             numbers = matrix[:, column]
             numbers[numbers == value] = np.nan
         flat, starts = matrix.reshape(-1), np.arange(rows) * self._encoding.width
-        for position, columns, other in self._engine.categories:
+        for position, places in self._engine.categories:
             name = self._features[position].name
-            hot, bad = _by_value(_column(cells, name), _hot(columns, other))
+            hot, bad = _by_value(_column(cells, name), _hot(places))
             at = hot.astype(np.int64)
             flat[(starts + at)[at >= 0]] = 1.0
             if bad is not None:
@@ -143,18 +170,19 @@ class Encoder:
             values: Matrix = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
             beyond = np.abs(values) > MAX_NUMBER
             return values, beyond if beyond.any() else None
-        if _is_text(array.type) and (parsed := self._parsed(array)) is not None:
+        if _is_text(array.type) and (parsed := self._parsed(array, self._spelling[name])) is not None:
             return parsed, None
-        return _by_value(array, _or_missing(lambda v: as_number(v, self.form.decimal), self.form.absent(name)))
+        return _by_value(array, _or_missing(lambda v: as_number(v, self._spelling[name]), self.form.absent(name)))
 
-    def _parsed(self, array: pa.Array) -> Matrix | None:
+    def _parsed(self, array: pa.Array, spelling: NumberSpelling) -> Matrix | None:
         """All cells at once by Arrow's parser, or None where one is written as it does not know, or must be refused.
 
         What it accepts beyond `as_number` are NaN and infinities, which show in the values.
         """
+        if not spelling.plain:
+            return None
         try:
-            text = array if self.form.decimal == "." else pc.replace_substring(array, self.form.decimal, ".")
-            values: Matrix = text.cast(pa.float64()).to_numpy(zero_copy_only=False)
+            values: Matrix = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
         except pa.ArrowInvalid:
             return None
         sound = np.isnan(values).sum() == array.null_count and not (np.abs(values) > MAX_NUMBER).any()
@@ -173,18 +201,24 @@ def _by_value(array: pa.Array, convert: Convert) -> tuple[Matrix, Mask | None]:
 
 
 def _or_missing(convert: Callable[[Any], float | None], absent: frozenset[str]) -> Convert:
-    return lambda value: np.nan if _blank(value) or value in absent else convert(value)
+    def converted(value: Any) -> float | None:
+        if _blank(value) or value in absent:
+            return np.nan
+        found = convert(value)
+        return np.nan if found is None and isinstance(value, str) and is_nothing(value, among_numbers=True) else found
+
+    return converted
 
 
-def _hot(columns: dict[str | None, int], other: int | None) -> Convert:
+def _hot(places: Places) -> Convert:
     """The category's column of the matrix, or -1 where the value has none."""
 
     def hot(value: Any) -> float | None:
         text = None if _blank(value) else as_text(value)
         if text is None and not _blank(value):
             return None
-        found = columns.get(text, other)
-        return -1 if found is None else found
+        found = places[text]
+        return -1 if found == NOWHERE else found
 
     return hot
 
@@ -198,12 +232,20 @@ def _ids(array: pa.Array) -> tuple[pa.Array, Mask]:
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
     if _is_text(array.type) or pa.types.is_integer(array.type):
-        ids = array.cast(pa.string())
+        ids = _plain(array.cast(pa.string()))
     else:
         ids = pa.array([None if _blank(v) else as_text(v) for v in array.to_pylist()], pa.string())
     length = pc.utf8_length(pc.utf8_trim_whitespace(ids))
     usable = pc.and_(pc.greater(length, 0), pc.less_equal(pc.utf8_length(ids), MAX_ID)).fill_null(False)
     return ids, ~usable.to_numpy(zero_copy_only=False)
+
+
+def _plain(ids: pa.Array) -> pa.Array:
+    """The ids without what spreadsheets add; see `as_id`."""
+    odd = (pc.starts_with(ids, '="'), pc.match_substring(ids, ".0"), pc.ends_with(ids, " "), pc.starts_with(ids, " "))
+    if not any(pc.any(found).as_py() for found in odd):
+        return ids
+    return pa.array([None if value is None else as_id(value) for value in ids.to_pylist()], pa.string())
 
 
 def _column(cells: pa.RecordBatch, name: str) -> pa.Array:

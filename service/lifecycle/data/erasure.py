@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
+from service.lifecycle.data.dialect import sniff
+from service.lifecycle.data.ids import WHOLE, join_key, spellings
 from service.lifecycle.data.source import ID_COLUMN, SourceError
-from service.lifecycle.data.table import sniff
 from service.storage import Opened, Writable
 
 READ = 1 << 20
@@ -27,21 +28,11 @@ LONGEST = 1 << 24
 
 GZIP = b"\x1f\x8b"
 
-WHOLE = re.compile(r"^(0|-?[1-9][0-9]*)\.0+$")
-"""A whole number that a spreadsheet or a data frame wrote as a decimal one. Arrow takes the same pattern."""
-
 NUMBER_AS_ID = re.compile(rb'"%b"\s*:\s*[-0-9]' % ID_COLUMN.encode())
 """A JSON object whose id is a number, not a text."""
 
 EXACT = {16: 1 << 11, 32: 1 << 24, 64: 1 << 53}
 """From this number on a float of so many bits may stand for several whole numbers."""
-
-
-def as_id(value: object) -> str:
-    """An id as text. 1007, 1007.0 and "1007.00" are one id; "01007" is another, "" is none."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return WHOLE.sub(r"\1", "" if value is None else str(value).strip())
 
 
 @dataclass(frozen=True)
@@ -54,8 +45,13 @@ class Search:
 
     @cached_property
     def ids(self) -> frozenset[str]:
-        """The leads as `as_id` writes them."""
-        return frozenset(as_id(lead) for lead in self.leads)
+        """The leads as `join_key` writes them."""
+        return frozenset(join_key(lead) for lead in self.leads)
+
+    @cached_property
+    def spelled(self) -> frozenset[str]:
+        """The leads in every spelling that stands for them."""
+        return frozenset(text for lead in self.ids for text in spellings(lead))
 
     @cached_property
     def numbers(self) -> tuple[int, ...]:
@@ -76,11 +72,11 @@ class Search:
 
     def stated_in(self, text: str) -> bool:
         """Whether a text names one of the leads, not just as a part of another word: 1007 is not in "L-1007"."""
-        return any(re.search(rf"(?<![\w.-]){re.escape(lead)}(\.0+)?(?![\w-]|\.\w)", text) for lead in self.ids)
+        return any(re.search(rf"(?<![\w.-]){re.escape(lead)}(\.0+)?(?![\w-]|\.\w)", text) for lead in self.spelled)
 
     def holds(self, cells: Sequence[str]) -> bool:
         """Whether one of the cells is the id of one of the leads."""
-        return not self.ids.isdisjoint(map(as_id, cells))
+        return not self.ids.isdisjoint(map(join_key, cells))
 
 
 def without(origin: str, opened: Opened, kept: IO[bytes], search: Search) -> tuple[int, int]:
@@ -122,7 +118,7 @@ def _names(origin: str, number: int, line: bytes, search: Search) -> bool:
         raise SourceError(f"{origin}, line {number}: is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise SourceError(f"{origin}, line {number}: is not a JSON object")
-    if lead := as_id(content.get(ID_COLUMN)):
+    if lead := join_key(content.get(ID_COLUMN)):
         return lead in search.ids
     return search.stated_in(str(content.get("content", "")))
 
@@ -189,7 +185,7 @@ def _parquet(origin: str, data: IO[bytes], out: Writable, search: Search) -> tup
     if not at:
         raise SourceError(_no_column(origin, search))
     rows = gone = 0
-    wanted = pa.array(sorted(search.ids), pa.string())
+    wanted = pa.array([text for lead in sorted(search.spelled) for text in (lead, f'="{lead}"')], pa.string())
     with parquet.ParquetWriter(out, read.schema_arrow, compression="zstd") as writer:
         for part in read.iter_batches():
             there = pa.array([False] * part.num_rows)

@@ -11,12 +11,16 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from typing import Any, NamedTuple, Self
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
+from service.lifecycle.data import workbook
 from service.lifecycle.data.csvbytes import CsvBytes, Unpacked
 from service.lifecycle.data.source import SourceError
+from service.lifecycle.data.table import FileForm, Table, parse_table
+from service.model.spelling import fold
 
 ROWS = 16_384
 """Rows of a batch from Parquet. Their matrix stays near the processor's caches; larger ones are scored more slowly."""
@@ -36,11 +40,15 @@ class Ragged(NamedTuple):
 
 
 class LeadBatch(NamedTuple):
-    """Some rows, the number of each as a person counts, and those among them that could not be cut into cells."""
+    """Some rows, the number of each as a person counts, and those among them that could not be cut into cells.
+
+    `blank` counts rows that are left out: every cell that was asked for is empty.
+    """
 
     cells: pa.RecordBatch
     rows: range | list[int]
     ragged: list[Ragged]
+    blank: int = 0
 
 
 class LeadFile:
@@ -49,8 +57,17 @@ class LeadFile:
     Raises SourceError, here and while it is read, when the file is not what it says.
     """
 
-    def __init__(self, origin: str, file: io.RawIOBase, size: int, delimiter: str | None = None) -> None:
+    def __init__(
+        self,
+        origin: str,
+        file: io.RawIOBase,
+        size: int,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        sheet: str | None = None,
+    ) -> None:
         self.origin, self._raw, self._size, self._delimiter = origin, file, max(1, size), delimiter
+        self._encoding, self._sheet = encoding, sheet
         self._closing = ExitStack()
         self._closing.callback(file.close)
         self._done = 0
@@ -70,6 +87,7 @@ class LeadFile:
         file: Any = io.BufferedReader(self._raw, 1 << 20)
         if file.peek(2)[:2] == b"\x1f\x8b":
             file = Unpacked(self.origin, gzip.GzipFile(fileobj=file))
+        self._table: Table | None = None
         self._file, self.total = file, None  # kept, for it closes what it reads when it goes
         self.is_parquet = file.read(4) == b"PAR1"
         file.seek(0)
@@ -78,9 +96,17 @@ class LeadFile:
             self._first = self._parquet([])  # kept likewise
             self.columns, self.total = self._first.schema_arrow, self._first.metadata.num_rows
             return
-        self._text = CsvBytes(self.origin, file)
-        self._delimiter, names = self._text.header(self._delimiter)
-        self.columns = pa.schema([(name, pa.string()) for name in names])
+        start = file.read(len(workbook.OLE))
+        file.seek(0)
+        if start.startswith((workbook.ZIP, workbook.OLE)):
+            form = FileForm(self._delimiter, self._encoding, self._sheet)
+            self._table = parse_table(self.origin, file.read(), form)
+            self.columns, self.total = self._table.cells.schema, self._table.cells.num_rows
+            return
+        self._text = CsvBytes(self.origin, file, self._encoding)
+        layout = self._text.layout(self._delimiter)
+        self._delimiter, self._above = layout.delimiter, layout.row
+        self.columns = pa.schema([(name, pa.string()) for name in told_apart(layout.header)])
 
     def _unpack(self, file: Any) -> Any:
         """Parquet needs its end first."""
@@ -97,7 +123,31 @@ class LeadFile:
     def batches(self, wanted: Collection[str], repeating: Collection[str]) -> Iterator[LeadBatch]:
         """The wanted columns. Those that are `repeating` come dictionary-encoded where the file allows it."""
         names = [name for name in self.columns.names if name in wanted]
-        yield from self._parquet_batches(names, repeating) if self.is_parquet else self._csv_batches(names, repeating)
+        if self._table is not None:
+            yield from self._table_batches(self._table, names)
+        else:
+            yield from (self._parquet_batches if self.is_parquet else self._csv_batches)(names, repeating)
+
+    def call(self, wanted: Collection[str]) -> list[str]:
+        """Call the columns as they are wanted, where case and blanks alone differ; return a line for each."""
+        if self.is_parquet or self._table is not None:
+            return []
+        names, notes = self.columns.names, []
+        for want in wanted:
+            alike = [place for place, name in enumerate(names) if fold(name) == fold(want)]
+            if want not in names and len(alike) == 1:
+                notes.append(f"{self.origin}: {names[alike[0]]!r} is read as {want!r}")
+                names[alike[0]] = want
+        self.columns = pa.schema([(name, pa.string()) for name in names])
+        return notes
+
+    def _table_batches(self, table: Table, names: list[str]) -> Iterator[LeadBatch]:
+        """A workbook, which is read as a whole."""
+        cells = table.cells.select(names).combine_chunks()
+        for start in range(0, cells.num_rows, ROWS):
+            (batch,) = cells.slice(start, ROWS).to_batches()
+            self._done += batch.num_rows
+            yield LeadBatch(batch, list(table.rows[start : start + ROWS]), [])
 
     def _parquet(self, repeating: list[str]) -> parquet.ParquetFile:
         try:
@@ -125,12 +175,16 @@ class LeadFile:
             yield LeadBatch(cells, range(first, first + cells.num_rows), [])
 
     def _csv_batches(self, names: list[str], repeating: Collection[str]) -> Iterator[LeadBatch]:
+        if self._text.ends:
+            return
         ragged: list[Ragged] = []
 
         def keep(row: arrow_csv.InvalidRow) -> str:
             reason = f"has {row.actual_columns} cells where the header has {row.expected_columns}"
             ragged.append(
-                Ragged(row.number, f"{reason} (delimiter {self._delimiter!r}; a cell with it must be quoted)")
+                Ragged(
+                    self._above + row.number, f"{reason} (delimiter {self._delimiter!r}; a cell with it must be quoted)"
+                )
             )
             return "skip"
 
@@ -139,8 +193,13 @@ class LeadFile:
             read = arrow_csv.open_csv(
                 pa.PythonFile(self._text, "r"),
                 # One thread, or rows would have no numbers.
-                arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK),
-                arrow_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=keep),
+                arrow_csv.ReadOptions(use_threads=False, block_size=BLOCK, column_names=self.columns.names),
+                arrow_csv.ParseOptions(
+                    delimiter=self._delimiter,
+                    newlines_in_values=True,
+                    invalid_row_handler=keep,
+                    ignore_empty_lines=False,  # or rows would have other numbers than in a spreadsheet
+                ),
                 arrow_csv.ConvertOptions(
                     column_types={name: coded if name in repeating else pa.string() for name in names},
                     include_columns=names,
@@ -148,13 +207,17 @@ class LeadFile:
                     strings_can_be_null=True,
                 ),
             )
-            row = 2
+            row = self._above + 1
             while (cells := next(read, None)) is not None:
                 # Whatever was read ahead stays for the batch that it belongs to.
                 rows, passed, row = _numbered(row, cells.num_rows, ragged)
                 del ragged[: len(passed)]
-                for start in range(0, len(rows), ROWS):
-                    yield LeadBatch(cells.slice(start, ROWS), rows[start : start + ROWS], [] if start else passed)
+                cells, rows, blank = _filled(cells, rows)
+                for start in range(0, max(1, len(rows)), ROWS):
+                    first = start == 0
+                    yield LeadBatch(
+                        cells.slice(start, ROWS), rows[start : start + ROWS], passed if first else [], blank * first
+                    )
             if ragged:
                 yield LeadBatch(
                     pa.RecordBatch.from_pylist([], pa.schema([(n, pa.string()) for n in names])), [], ragged
@@ -163,6 +226,25 @@ class LeadFile:
             raise SourceError(self._text.fault() or f"{self.origin}: is no CSV file: {error}") from error
         if self._text.quotes % 2 and (opened := self._text.never_closed(str(self._delimiter))):
             raise SourceError(f"{self.origin}, row {opened}: a quote is opened and never closed")
+
+
+def told_apart(header: list[str]) -> list[str]:
+    """The names, of which each is there once: one that is missing or there again is called by its place."""
+    return [
+        name if name and name not in header[:place] else f"column {place + 1}{f' ({name} again)' if name else ''}"
+        for place, name in enumerate(header)
+    ]
+
+
+def _filled(cells: pa.RecordBatch, rows: range | list[int]) -> tuple[pa.RecordBatch, range | list[int], int]:
+    """The rows in which a cell is filled, their numbers, and how many others there are."""
+    if not all(column.null_count for column in cells.columns) or not cells.num_columns:
+        return cells, rows, 0
+    empty = np.logical_and.reduce([column.is_null().to_numpy(zero_copy_only=False) for column in cells.columns])
+    if not empty.any():
+        return cells, rows, 0
+    kept = np.flatnonzero(~empty)
+    return cells.filter(pa.array(~empty)), np.asarray(rows)[kept].tolist(), int(empty.sum())
 
 
 def _numbered(row: int, count: int, ragged: list[Ragged]) -> tuple[range | list[int], list[Ragged], int]:

@@ -1,9 +1,10 @@
 """Leads with known outcomes, prepared for the models: typed columns, target, ids and times, oldest first."""
 
+import difflib
 import hashlib
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +14,14 @@ import pyarrow as pa
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
-from service.lifecycle.data.columns import Column, Found, missing_of, read_column
+from service.lifecycle.data.columns import Column, missing_of, read_column
+from service.lifecycle.data.ids import as_id
+from service.lifecycle.data.inference import Found, key_of_numbers, shortened
 from service.lifecycle.data.sample import Sample, generate
 from service.lifecycle.data.source import Source, SourceError
-from service.lifecycle.data.table import Table, read_table
+from service.lifecycle.data.table import Table, form_of_table, read_table
 from service.model.schema import Feature, Kind, LeadSchema
+from service.model.spelling import NumberSpelling, fold
 
 IDENTIFIER_SHARE = 0.9
 """A text or whole-number column with more distinct values than this share of its cells is an identifier."""
@@ -27,6 +31,9 @@ SUSPICIOUS_AUC = 0.8
 reaches .78, and the length of the call, known only after it, .82."""
 
 BINS = 32
+
+SHOWN = 5
+"""Marks for "no value" that a note names at most."""
 
 
 class OutcomeValues(NamedTuple):
@@ -65,22 +72,23 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
 
     Raises SourceError naming file, row and column, and the remedy.
     """
-    table = read_raw(source)
-    _check_columns(source, table, schema)
+    table = _with_named_columns(source, read_raw(source), schema)
     outcomes = _outcome_values(source, table)
     target = _target(source, table, outcomes)
     times = read_column(table, source.time_column).times(source.time_format) if source.time_column else None
-    kinds, notes = (schema_kinds(schema), []) if schema else _infer(source, table, target)
-    columns = {name: _column(source, table, name) for name in kinds}
+    frozen = {f.name: f.spelling for f in schema.features} if schema else {}
+    columns = _columns(source, table, list(frozen) or _inputs(source, table), frozen)
+    kinds, notes = (schema_kinds(schema), []) if schema else _infer(source, table, columns, target)
+    notes = [*table.notes, *notes, *_doubt_of_times(source, times, table)]
+    columns = {name: columns[name] for name in kinds}
     if schema:
         _check_kinds(source, columns, kinds)
         notes += [f"{n}: left out, not in the served schema" for n in _inputs(source, table) if n not in kinds]
-    features = tuple(Feature(name=n, kind=k, missing=missing_of(k, _missing(source, n))) for n, k in kinds.items())
+    features = tuple(_feature(source, columns[name], kind) for name, kind in kinds.items())
     frame = pd.DataFrame({f.name: columns[f.name].prepare(f.kind) for f in features})
+    notes += [note for name, kind in kinds.items() for note in _spellings(columns[name], kind)]
     notes += _suspicions(frame, target)
-    ids = read_column(table, source.id_column).prepare("category") if source.id_column else None
-    if ids is not None and (repeated := len(ids) - len(set(ids))):
-        notes.append(f"{source.id_column}: {repeated} leads have the id of another; the same lead may be judged twice")
+    ids = _ids(table, source.id_column, notes) if source.id_column else None
     order = np.arange(len(target)) if times is None else np.argsort(times, kind="stable")
     return Leads(
         LeadSchema(features=features),
@@ -97,14 +105,12 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
 
 def outcome_values(source: Source) -> OutcomeValues:
     """The two outcomes that the source's own data hold. Raises SourceError where these cannot be read."""
-    table = read_raw(source)
-    _check_columns(source, table, None)
-    return _outcome_values(source, table)
+    return _outcome_values(source, _with_named_columns(source, read_raw(source), None))
 
 
 def read_raw(source: Source) -> Table:
     """The source's table as it stands in its file, or as it is generated. Raises SourceError."""
-    return _sample_table(source.sample) if source.sample else read_table(source.location, source.delimiter)
+    return _sample_table(source.sample) if source.sample else read_table(source.location, form_of_table(source))
 
 
 def schema_kinds(schema: LeadSchema) -> dict[str, Kind]:
@@ -134,11 +140,16 @@ def auc_alone(column: npt.NDArray[Any], target: npt.NDArray[np.int8]) -> float:
 def _sample_table(sample: Sample) -> Table:
     frame = generate(sample).frame
     digest = hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()).hexdigest()
-    return Table("the sample", pa.Table.from_pandas(frame, preserve_index=False), 1, digest)
+    return Table("the sample", pa.Table.from_pandas(frame, preserve_index=False), range(1, len(frame) + 1), digest)
 
 
-def _check_columns(source: Source, table: Table, schema: LeadSchema | None) -> None:
-    found = set(table.cells.column_names)
+def _with_named_columns(source: Source, table: Table, schema: LeadSchema | None) -> Table:
+    """The table whose columns are called as source and schema call them. Raises SourceError where one is not there.
+
+    A column whose name differs in case and blanks alone is the one that is meant, if no other does.
+    """
+    found = list(table.cells.column_names)
+    notes = []
     named: Iterator[tuple[str, Iterable[str | None]]] = iter(
         [
             ("target_column", [source.target_column]),
@@ -153,11 +164,18 @@ def _check_columns(source: Source, table: Table, schema: LeadSchema | None) -> N
     )
     for key, columns in named:
         for column in columns:
-            if column is not None and column not in found:
+            if column is None or column in found:
+                continue
+            alike = [place for place, name in enumerate(found) if fold(name) == fold(column)]
+            if len(alike) != 1:
+                close = difflib.get_close_matches(column, found, n=1)
                 raise SourceError(
-                    f"{table.origin}: has no column {column!r}, which {key} names; "
-                    f"it has: {', '.join(table.cells.column_names)}"
+                    f"{table.origin}: has no column {column!r}, which {key} names"
+                    f"{f' (did you mean {close[0]!r}?)' if close else ''}; it has: {', '.join(found)}"
                 )
+            notes.append(f"{column}: it is written {found[alike[0]]!r} in the file")
+            found[alike[0]] = column
+    return replace(table, cells=table.cells.rename_columns(found), notes=table.notes + tuple(notes)) if notes else table
 
 
 def _outcome_values(source: Source, table: Table) -> OutcomeValues:
@@ -212,25 +230,103 @@ def _missing(source: Source, name: str) -> tuple[str | float, ...]:
     return (*source.missing, *source.missing_in.get(name, ()))
 
 
-def _column(source: Source, table: Table, name: str) -> Column:
-    return read_column(table, name, _missing(source, name), source.decimal)
+def _column(source: Source, table: Table, name: str, frozen: NumberSpelling | None = None) -> Column:
+    stated = None if name in table.typed else source.decimal
+    marks = source.missing_in.get(name) != ()
+    return read_column(table, name, _missing(source, name), stated, frozen, marks)
 
 
-def _infer(source: Source, table: Table, target: npt.NDArray[np.int8]) -> tuple[dict[str, Kind], list[str]]:
+def _columns(
+    source: Source, table: Table, names: list[str], frozen: dict[str, NumberSpelling | None]
+) -> dict[str, Column]:
+    """The columns by name; one in which no cell tells the decimal mark has that of all others, where they have one.
+
+    A file is written by one program, in one language.
+    """
+    columns = {name: _column(source, table, name, frozen.get(name)) for name in names}
+    marks = {column.finding.decides for column in columns.values()} - {None}
+    if len(marks) == 1:
+        (mark,) = marks
+        columns = {
+            name: replace(column, stated=mark) if column.finding.ambiguous and column.stated is None else column
+            for name, column in columns.items()
+        }
+    return columns
+
+
+def _feature(source: Source, column: Column, kind: Kind) -> Feature:
+    """The feature that this column gives, with how files write it."""
+    missing = list(missing_of(kind, _missing(source, column.name)))
+    if kind == "category":
+        missing += [mark for mark in column.nothing(kind) if mark not in missing]
+    spelling = column.spelling if kind == "number" and not column.spelling.plain else None
+    return Feature(name=column.name, kind=kind, missing=tuple(missing), spelling=spelling)
+
+
+def _spellings(column: Column, kind: Kind) -> Iterator[str]:
+    """What is to be said about how the cells of a feature are written."""
+    yield from (f"{column.name}: {note}" for note in column.finding.notes if column.finding.kind == kind)
+    if nothing := column.nothing(kind):
+        cells = sum(int(count) for v, count in zip(column.values, column.counts, strict=True) if v in nothing)
+        yield f"{column.name}: {cells:,} cells are missing: {', '.join(map(repr, nothing[:SHOWN]))}"
+    if kind == "category" and (common := column.common_spellings()):
+        first, *_ = common.items()
+        yield f"{column.name}: {len(common):,} spellings are read as others, such as {first[0]!r} as {first[1]!r}"
+
+
+def _ids(table: Table, name: str, notes: list[str]) -> npt.NDArray[np.object_]:
+    """The leads' ids. Raises SourceError where they tell no leads apart."""
+    column = read_column(table, name)
+    where = f"{table.origin}, column {name!r}"
+    if cut := shortened(column.values):
+        raise SourceError(f"{where}: {_shortened(cut)}")
+    ids = np.array([*map(as_id, column.values), ""], dtype=object)[column.codes]
+    distinct = set(ids)
+    if len(distinct) == 1 < len(ids):
+        raise SourceError(f"{where}: all {len(ids):,} leads have the id {ids[0]!r}; name another id_column, or none")
+    if repeated := len(ids) - len(distinct):
+        notes.append(f"{name}: {repeated} leads have the id of another; the same lead may be judged twice")
+    return ids
+
+
+def _shortened(cell: str) -> str:
+    return (
+        f"{cell!r} is a number that a spreadsheet has shortened, and its digits are lost; export the column as text, "
+        "or list it under leave_out"
+    )
+
+
+def _doubt_of_times(source: Source, times: pd.DatetimeIndex | None, table: Table) -> Iterator[str]:
+    """A note where the stated order of day and month fits all cells, but the other one does too, and sorts the rows."""
+    if times is None or source.time_column is None or source.time_format is None or times.is_monotonic_increasing:
+        return
+    swapped = source.time_format.translate(str.maketrans("dm", "md"))
+    column = read_column(table, source.time_column)
+    try:
+        other = column.times(swapped)
+    except SourceError:
+        return
+    if swapped != source.time_format and other.is_monotonic_increasing:
+        yield (
+            f"{source.time_column}: CHECK time_format: {swapped!r} fits all cells too, and by it the rows are in time "
+            f"order, which they are not by {source.time_format!r}"
+        )
+
+
+def _infer(
+    source: Source, table: Table, columns: dict[str, Column], target: npt.NDArray[np.int8]
+) -> tuple[dict[str, Kind], list[str]]:
     """Kind by name of the inputs worth learning from, and a line for each of the others. Raises SourceError."""
     notes = [_leak(source, table, name, target) for name in source.leaks]
     notes += [f"{name}: left out, as leave_out says" for name in source.leave_out]
     kinds: dict[str, Kind] = {}
-    for name in _inputs(source, table):
-        column = _column(source, table, name)
+    for name, column in columns.items():
         stated = source.kinds.get(name)
-        if stated is None and (odd := column.not_numbers()):
-            raise SourceError(
-                f"{table.origin}, column {name!r}: holds numbers, and also {', '.join(map(repr, odd))}. If they mean "
-                f"missing, say so under [missing_in]: {name!r} = {odd}; if this is no number, under [kinds]: "
-                f'{name!r} = "category"'
-            )
         found = column.kind()
+        if stated is None and (cut := shortened(column.values)):
+            raise SourceError(f"{table.origin}, column {name!r}: {_shortened(cut)}")
+        if stated is None:
+            column.check()
         if stated is not None:
             kinds[name] = stated
         elif why := _useless(column, found, len(target)):
@@ -256,13 +352,15 @@ def _useless(column: Column, found: Found, leads: int) -> str:
     if len(column.values) == 1 and len(column.present) == leads:
         return f"all cells hold {str(column.values[0])[:40]!r}"
     if found == "time":
-        return "holds times; to use it, export the days since then as a number"
+        order = f" ({column.finding.order})" if column.finding.order not in (None, "year first") else ""
+        return f"holds times{order}; to use it, export the days since then as a number"
     if found == "nested":
         return "its cells are no single values"
-    if column.is_identifier(IDENTIFIER_SHARE):
+    numbers = [value for value in column.prepare("number") if value == value] if found == "number" else []
+    if why := key_of_numbers(np.array(numbers)) if numbers else column.identifier(IDENTIFIER_SHARE):
         return (
-            f"identifier-like ({len(column.values)} different values in {len(column.present)} cells); to use it, give "
-            "its kind under [kinds]"
+            f"identifier-like ({why}, {len(column.values)} different values in {len(column.present)} cells); to use "
+            "it, give its kind under [kinds]"
         )
     return ""
 
@@ -273,7 +371,8 @@ def _check_kinds(source: Source, columns: dict[str, Column], kinds: dict[str, Ki
         found, stated = column.kind(), source.kinds.get(name, kinds[name])
         if stated != kinds[name]:
             raise SourceError(f"kinds.{name}: {stated} contradicts the served schema, where it is a {kinds[name]}")
-        if kinds[name] == "category" and found not in (None, "category") and name not in source.kinds:
+        typed = any(isinstance(value, bool) for value in column.values)
+        if kinds[name] == "category" and (found == "number" or typed) and name not in source.kinds:
             column.refuse(0, f"is a {found}; the served schema has a category there, and callers rely on it")
 
 

@@ -54,7 +54,9 @@ class Source(BaseModel):
     path: Text | None = None
     sample: Sample | None = None
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-    decimal: Literal[".", ","] = "."
+    encoding: Text | None = None
+    sheet: Text | None = None
+    decimal: Literal[".", ","] | None = None
 
     id_column: Text | None = None
     time_column: Text | None = None

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from service import records
+from service.lifecycle.data.ids import join_key
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.quarantine import set_aside
 from service.lifecycle.data.source import Source
@@ -83,9 +84,9 @@ def matured(source: Source, schema: LeadSchema, predictions: Storage, leads: Sto
 
 def join(own: Leads, judged: LabelledScores | None) -> LabelledLeads:
     """The source's own leads and the scored ones whose id is not among them."""
-    known = set() if own.ids is None else set(own.ids)
+    known = set() if own.ids is None else set(map(join_key, own.ids))
     if judged is not None and known:
-        new = ~judged.scored.table["lead_id"].isin(known)
+        new = ~judged.scored.table["lead_id"].map(join_key).isin(known)
         judged = replace(judged, scored=judged.scored.select(new), target=judged.target[new.to_numpy()])
     if judged is None or not len(judged.scored):
         return LabelledLeads.whole(own)

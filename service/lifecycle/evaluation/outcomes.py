@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from service.lifecycle.data.ids import as_id, join_key
 from service.lifecycle.data.leads import OutcomeValues
 from service.lifecycle.data.quarantine import Rejected
 from service.lifecycle.data.source import Source, SourceError
-from service.lifecycle.data.table import Table, parse_table
+from service.lifecycle.data.table import Table, form_of_table, parse_table
 from service.lifecycle.evaluation.scored import ScoredLeads
 from service.storage import Storage
 
@@ -24,7 +25,7 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Outcomes:
-    """By lead id, whether it converted; `corrected` counts outcomes that a later file changed."""
+    """By `join_key` of the lead's id, whether it converted; `corrected` counts outcomes that a later file changed."""
 
     converted: dict[str, bool]
     corrected: int
@@ -70,7 +71,7 @@ def read_outcomes(source: Source, values: OutcomeValues, leads: Storage) -> Outc
             continue
         origin = f"{leads.url}/{key}"
         try:
-            rows, bad = _rows(source, values, parse_table(origin, stored.data, source.delimiter))
+            rows, bad = _rows(source, values, parse_table(origin, stored.data, form_of_table(source)))
         except SourceError as error:
             rejected.append(Rejected(file=origin, row=0, column="", reason=str(error).removeprefix(f"{origin}: ")))
             continue
@@ -92,9 +93,9 @@ def read_outcomes(source: Source, values: OutcomeValues, leads: Storage) -> Outc
 def judge(scored: ScoredLeads, outcomes: Outcomes, now: datetime, maturity: timedelta) -> LabelledScores:
     """Those of the leads that were scored `maturity` ago or earlier and have an outcome."""
     ripe = scored.table["time"] <= pd.Timestamp(now - maturity)
-    known = scored.table["lead_id"].isin(outcomes.converted.keys())
+    known = scored.table["lead_id"].map(join_key).isin(outcomes.converted.keys())
     kept = scored.select(ripe & known)
-    target = np.array([outcomes.converted[lead] for lead in kept.table["lead_id"]], dtype=np.int8)
+    target = np.array([outcomes.converted[join_key(lead)] for lead in kept.table["lead_id"]], dtype=np.int8)
     return LabelledScores(kept, target, int((ripe & ~known).sum()), len(outcomes.converted) - int(known.sum()))
 
 
@@ -113,8 +114,7 @@ def _rows(source: Source, values: OutcomeValues, table: Table) -> tuple[list[_Ro
         raise SourceError(f"{table.origin}: {_unknown(source, values, table, spelled, unknown)}")
     rows, rejected = [], []
     for index, (lead, outcome) in enumerate(zip(ids, spelled, strict=True)):
-        # A column of whole numbers with a gap is one of floats in Parquet.
-        name = _text(int(lead) if isinstance(lead, float) and lead.is_integer() else lead)
+        name = as_id(lead)
         at = Rejected(
             file=table.origin,
             row=table.row(index),
@@ -125,7 +125,7 @@ def _rows(source: Source, values: OutcomeValues, table: Table) -> tuple[list[_Ro
         )
         converted = known[outcome]
         if name and converted is not None:
-            rows.append(_Row(name, converted, at))
+            rows.append(_Row(join_key(name), converted, at))
         else:
             rejected.append(at)
     return rows, rejected

@@ -55,6 +55,7 @@ def prepare(
         # With the run: a training that is repeated after it was stopped halfway makes a bundle of its own.
         version=bundle.new_version(exported.onnx + run_id.encode(), now),
         lead_schema=leads.schema,
+        id_column=source.id_column,
         encoding=exported.encoding,
         threshold=chosen.threshold,
         bands=bands(chosen.served),

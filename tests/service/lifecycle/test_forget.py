@@ -19,7 +19,8 @@ from pyarrow import parquet
 
 from service import records
 from service.lifecycle import forget
-from service.lifecycle.data.erasure import Search, as_id, without
+from service.lifecycle.data.erasure import Search, without
+from service.lifecycle.data.ids import as_id
 from service.lifecycle.data.quarantine import Rejected, set_aside
 from service.lifecycle.data.source import SourceError
 from service.records import PredictionRecord

@@ -68,6 +68,36 @@ def test_ids_may_stand_in_another_column(models: str, tmp_path: Path) -> None:
     assert ids(tmp_path / "scores.csv") == ["b", "a"]
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        LEADS.replace(",", ";").encode("utf-16"),
+        b"sep=;\r\n" + LEADS.replace(",", ";").encode(),
+        ("Report\n\n" + LEADS.replace("lead_id,visits,region", " Lead_ID ,VISITS,Region")).encode("cp1252"),
+        (LEADS.replace("north", "NORTH ") + "\n\nTotal,8,\n").encode(),
+        LEADS.replace("\n", "\n\n").replace("b,", '"=""b""",').encode(),
+    ],
+)
+def test_a_file_in_another_spelling_gets_the_scores_of_the_plain_one(
+    models: str, tmp_path: Path, written: bytes
+) -> None:
+    assert run(models, tmp_path, LEADS, "plain.csv") == 0
+    (tmp_path / "other.csv").write_bytes(written)
+    assert score.main([str(tmp_path / "other.csv"), "--out", str(tmp_path / "out.csv"), "--models", models]) == 0
+    assert (tmp_path / "out.csv").read_text() == (tmp_path / "plain.csv").read_text()
+
+
+def test_rows_have_the_numbers_of_a_spreadsheet(
+    models: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(models, tmp_path, "Report\n\n" + LEADS + '\n"c\n",many,\n') == 0
+    states(capsys.readouterr().out.splitlines(), "row 7", "visits", "'many'")
+
+
+def test_scoring_no_row_at_all_fails(models: str, tmp_path: Path) -> None:
+    assert run(models, tmp_path, LEADS.replace("7", "x").replace("1", "y")) == 1
+
+
 @pytest.mark.parametrize(("out", "code"), [("scores.xlsx", 2), ("leads.csv", 2), ("none/such/scores.csv", 0)])
 def test_the_output_is_checked_before_anything_is_read(models: str, tmp_path: Path, out: str, code: int) -> None:
     try:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.lifecycle.training.onnx_export import to_onnx
-from service.model.engine import Category, Encoding, Engine, Matrix
+from service.model.engine import NOWHERE, Category, Encoding, Engine, Matrix, Places
 from service.model.schema import MAX_NUMBER
 from tests.service import forge
 
@@ -43,6 +43,20 @@ def test_a_never_seen_category_is_scored_and_is_not_missing(engine: Engine) -> N
     assert not np.array_equal(never, seen, equal_nan=True)
     assert not np.array_equal(never, missing, equal_nan=True)
     assert never[3:].sum() == 0
+
+
+def test_another_spelling_of_a_category_is_the_same_value(engine: Engine) -> None:
+    for spelling in ("RETAIL", " retail", "Retail\u00a0"):
+        np.testing.assert_array_equal(encode(engine, industry=spelling), encode(engine, industry="retail"))
+    for mark in ("#N/A", "null", "-"):
+        np.testing.assert_array_equal(encode(engine, industry=mark), encode(engine))
+
+
+def test_words_for_yes_and_no_are_places_of_each_other_and_no_others() -> None:
+    places = Places({"Ja": 3, "Nein": 4, None: 5}, None)
+    assert [places[text] for text in ("yes", "NO", "ja", "vielleicht", "n/a")] == [3, 4, 3, NOWHERE, 5]
+    assert [Places({"Ja": 3, "yes": 4, "no": 5}, 6)[text] for text in ("oui", "non", "YES")] == [6, 6, 4]
+    assert Places({"a": 1, "A": 2}, 3)["A "] == 3
 
 
 def test_a_boolean_counts_as_one_and_zero(engine: Engine) -> None:

@@ -96,7 +96,6 @@ def test_an_inch_mark_is_no_quote(tmp_path: Path) -> None:
         (b"a,b\n1,\0\n", ["row 2", "NUL"]),
         (b"a,b\n" + b"1,x\n" * 600_000 + b"2,\0\n", ["row 600002", "NUL"]),
         (b"a,b\n" + b"1,x\n" * 600_000 + b"2,\xe4\n", ["row 600002", "UTF-8"]),
-        (b"a,,b\n1,2,3\n", ["row 1", "column 2", "no name"]),
         (b'a,b\n1,x\n2,"y\n3,z\n', ["row 3", "quote", "closed"]),
         (b'a,b\n1,x\n2,"' + b"y" * 2 * BLOCK + b'"\n', ["no CSV"]),
         (b"PAR1 but nothing more", ["broken Parquet"]),

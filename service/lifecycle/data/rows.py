@@ -1,0 +1,89 @@
+"""Rows of a file that are no leads: blank ones, totals, and the lines below a report's table."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from service.model.spelling import fold, split
+
+LAST_ROWS = 20
+"""Rows at a file's end among which totals and footers are looked for."""
+SPARSE_WIDTH = 3
+"""Least number of columns from which on a row with one filled cell is no lead."""
+
+_TOTAL = re.compile(
+    r"((grand|sub)[ -]?)?totals?( général| generale?)?|(zwischen|gesamt)?summe|insgesamt|gesamt|somme|sous-total|"
+    r"sum|count|anzahl|average|mean|mittelwert|durchschnitt|ø|Σ",
+    re.IGNORECASE,
+)
+
+Mask = npt.NDArray[np.bool_]
+
+
+def blank(table: pa.Table) -> Mask:
+    """Which rows have no filled cell."""
+    empty = np.ones(table.num_rows, dtype=bool)
+    for column in table.columns:
+        if not empty.any():
+            break
+        empty &= _empty(column)
+    return empty
+
+
+def totals_and_footers(table: pa.Table, kept: Mask) -> Mask:
+    """Which of the kept rows are totals anywhere, or totals, lone texts and sums without a name at the end."""
+    found = np.zeros(table.num_rows, dtype=bool)
+    if table.num_columns < SPARSE_WIDTH:
+        return found
+    for place in reversed(np.flatnonzero(kept)[-LAST_ROWS:]):
+        cells = _cells(table, place)
+        if not (is_total(cells) or _lone(cells) or _sums(cells)):
+            break
+        found[place] = True
+    first = table.column(0)
+    if pa.types.is_string(first.type):
+        named = pc.match_substring_regex(first, r"(?i)^\s*(grand|sub|zwischen|gesamt|sous-)?[ -]?(total|summe|somme)")
+        for place in np.flatnonzero(named.fill_null(False).to_numpy()):
+            found[place] |= is_total(_cells(table, place))
+    return found & kept
+
+
+def is_total(cells: Sequence[Any]) -> bool:
+    """Whether the first filled cell is a word for a sum, all others are numbers, and some cells are blank."""
+    texts = [str(cell) for cell in cells if not _blank(cell)]
+    if not texts or len(texts) == len(cells):
+        return False
+    word = re.sub(r"[ (]*[\d.,' ]*\)?\s*:?$", "", fold(texts[0]))
+    return bool(_TOTAL.fullmatch(word)) and all(split(text) for text in texts[1:])
+
+
+def _lone(cells: Sequence[Any]) -> bool:
+    return sum(not _blank(cell) for cell in cells) == 1
+
+
+def _sums(cells: Sequence[Any]) -> bool:
+    """Whether numbers stand in at most half of the cells, and nothing else: not even the first cell is filled."""
+    texts = [str(cell) for cell in cells if not _blank(cell)]
+    return _blank(cells[0]) and _blank(cells[-1]) and 2 * len(texts) <= len(cells) and all(split(t) for t in texts)
+
+
+def _cells(table: pa.Table, place: Any) -> list[Any]:
+    return [column[int(place)].as_py() for column in table.columns]
+
+
+def _empty(column: pa.ChunkedArray) -> Mask:
+    if pa.types.is_string(column.type):
+        column = pc.equal(pc.utf8_trim_whitespace(column), "").fill_null(True)
+        mask: Mask = column.to_numpy()
+        return mask
+    missing: Mask = column.is_null().to_numpy()
+    return missing
+
+
+def _blank(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, str) and not cell.strip())
