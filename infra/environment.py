@@ -219,6 +219,10 @@ class Environment(BaseModel):
         """`<prefix>-<environment>-<thing>`, the name of a resource."""
         return f"{self.prefix}-{self.id}-{thing}"
 
+    def email(self, account: str) -> str:
+        """The address of one of our service accounts."""
+        return f"{self.name(account)}@{self.project}.iam.gserviceaccount.com"
+
     @property
     def images(self) -> str:
         """Where the container images are, without a slash at the end."""

@@ -16,7 +16,7 @@ def identity(env: Environment, account: str) -> dict[str, str]:
     pool = f"projects/{env.project_number}/locations/global/workloadIdentityPools/{env.name('ci')}"
     return {
         "provider": f"{pool}/providers/github",
-        "account": f"{env.name(account)}@{env.project}.iam.gserviceaccount.com",
+        "account": env.email(account),
         "project": env.project,
         # Names of the secrets that are Terraform's variables in a deploy.
         "migrator_password": env.name("migrator-password"),

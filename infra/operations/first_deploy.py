@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from infra import releases
 from infra.environment import Environment
-from infra.operations import owner, smoke
+from infra.operations import owner
 from infra.operations.prerequisites import BOOTSTRAP_APIS, QUOTAS
 from infra.operations.programs import Failed, Programs
 from infra.rehearsal.synthesis import Stack
@@ -180,7 +180,7 @@ def _migrate(env: Environment) -> DeployEvent:
 
 def _smoke(env: Environment) -> DeployEvent:
     needs = {
-        "API iamcredentials.googleapis.com": f"a token of {smoke.account(env)}",
+        "API iamcredentials.googleapis.com": f"a token of {env.email('smoke')}",
         f"address record of {env.domain}": "the request",
         f"certificate record of {env.domain}": "TLS",
     }

@@ -60,7 +60,7 @@ def commands(env: Environment) -> list[str]:
     """The owner's commands. Each can be run again."""
 
     def member(account: str) -> str:
-        return f"serviceAccount:{env.name(account)}@{env.project}.iam.gserviceaccount.com"
+        return f"serviceAccount:{env.email(account)}"
 
     agents = [*SECRETS_KEY.values(), *(CUSTOMER_KEYS.values() if env.customer_keys else ())]
     services = sorted(SERVICES[agent] for agent in agents if agent in SERVICES)

@@ -24,7 +24,7 @@ ANSWER_SECONDS = 35  # a little more than the load balancer gives the pods
 
 def account(env: Environment) -> str:
     """The e-mail address of whom the smoke test calls as."""
-    return f"{env.name(ACCOUNT)}@{env.project}.iam.gserviceaccount.com"
+    return env.email(ACCOUNT)
 
 
 def resolves(door: str) -> bool:

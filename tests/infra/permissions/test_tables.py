@@ -16,7 +16,7 @@ from infra.rehearsal.synthesis import types
 from tests.infra.conftest import Stacks
 
 ROOT = Path(__file__).parents[3]
-CLIENT = re.compile(r'from google\.cloud import|google\.auth\.default|id_token\.fetch|^ *"gcloud",|run\("gcloud"', re.M)
+CLIENT = re.compile(r'from google\.cloud import|google\.auth\.default|id_token\.fetch|^ *"gcloud",|\("gcloud"', re.M)
 
 
 @pytest.fixture

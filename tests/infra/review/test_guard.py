@@ -17,6 +17,13 @@ from tests.facts import states, stating
 from tests.infra.conftest import Stacks, stack
 
 BUCKET, DATABASE, ACCOUNT = "google_storage_bucket", "google_sql_database_instance", "google_service_account"
+SETTINGS = {
+    "tier": "db-f1-micro",
+    "disk_size": 10,
+    "disk_autoresize": False,
+    "deletion_protection_enabled": True,
+}
+
 BASE = stack(
     name="s",
     resource={
@@ -26,7 +33,7 @@ BASE = stack(
                 "name": "d",
                 "database_version": "POSTGRES_17",
                 "deletion_protection": True,
-                "settings": {"tier": "db-f1-micro", "disk_size": 10, "disk_autoresize": False},
+                "settings": SETTINGS,
                 "lifecycle": {"prevent_destroy": True},
             }
         },
@@ -51,17 +58,14 @@ def head(type_name: str, name: str, **values: Any) -> Stack:
         (BUCKET, {}, [["destroyed"]]),
         (BUCKET, {"location": "US"}, [["would be replaced", "location"]]),
         (BUCKET, {"storage_class": "NEARLINE"}, []),
+        (DATABASE, {"settings": SETTINGS | {"time_zone": "UTC"}}, []),
+        (DATABASE, {"settings": SETTINGS | {"tier": "db-custom-2-7680"}}, []),
+        (DATABASE, {"settings": SETTINGS | {"disk_size": 20}}, []),
+        (DATABASE, {"settings": SETTINGS | {"disk_size": 5}}, [["would be replaced", "settings"]]),
         (
             DATABASE,
-            {"settings": {"tier": "db-f1-micro", "disk_size": 10, "disk_autoresize": False, "time_zone": "UTC"}},
-            [],
-        ),
-        (DATABASE, {"settings": {"tier": "db-custom-2-7680", "disk_size": 10, "disk_autoresize": False}}, []),
-        (DATABASE, {"settings": {"tier": "db-f1-micro", "disk_size": 20, "disk_autoresize": False}}, []),
-        (
-            DATABASE,
-            {"settings": {"tier": "db-f1-micro", "disk_size": 5, "disk_autoresize": False}},
-            [["would be replaced", "settings"]],
+            {"settings": SETTINGS | {"deletion_protection_enabled": False}},
+            [["protection", "settings.deletion_protection_enabled"]],
         ),
         (DATABASE, {"deletion_protection": False}, [["protection", "deletion_protection"]]),
         (ACCOUNT, {}, []),
@@ -107,6 +111,10 @@ def test_every_stateful_resource_is_protected_by_terraform_and_by_the_provider(s
         ({"lifecycle": {}}, "has no prevent_destroy"),
         ({"deletion_protection": None}, "does not set deletion_protection"),
         ({"deletion_protection": False}, "does not set deletion_protection"),
+        (
+            {"settings": SETTINGS | {"deletion_protection_enabled": False}},
+            "does not set settings.deletion_protection_enabled",
+        ),
     ],
 )
 def test_a_protection_that_is_taken_out_is_found(values: dict[str, Any], says: str) -> None:
@@ -146,12 +154,12 @@ def test_our_cluster_and_our_database_refuse_to_go_with_the_code_that_made_them(
         for each in stacks("prod")
         if STATEFUL & {switch.type for switch in SWITCHES} & each.config["resource"].keys()
     ]
-    assert {each.name for each in holding} == {"prod-cluster", "prod-database"}
+    assert {each.name for each in holding} == {"prod-cluster", "prod-database", "prod-foundation"}
     with rehearse._stage(stacks("prod"), engine, None, silent, print) as run:
         for each in stacks("prod"):
             run(each).deploy()
         for each in holding:
-            with pytest.raises(StackError, match="cannot destroy"):
+            with pytest.raises(StackError, match="cannot (destroy|delete)|deletion_protection"):
                 run(emptied(each)).deploy()
 
 

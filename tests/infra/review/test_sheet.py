@@ -76,8 +76,9 @@ def section(text: str, title: str) -> str:
 def test_what_is_added_changed_replaced_and_destroyed_is_counted_by_stack(text: str) -> None:
     assert text.startswith("# Review of prod, against `main`\n")
     shown = section(text, "Resources")
-    assert "| s | 2 | 2 | 1 | 2 |" in shown
+    assert "| s | 2 | 1 | 2 | 2 |" in shown
     assert "- s: replace `google_storage_bucket.b`" in shown
+    assert "- s: replace `google_storage_bucket_iam_member.reads`" in shown
     assert "- s: destroy `google_storage_bucket.old`" in shown
 
 
