@@ -159,7 +159,7 @@ def test_our_cluster_and_our_database_refuse_to_go_with_the_code_that_made_them(
         for each in stacks("prod"):
             run(each).deploy()
         for each in holding:
-            with pytest.raises(StackError, match="cannot (destroy|delete)|deletion_protection"):
+            with pytest.raises(StackError, match=r"cannot (destroy|delete)|deletion_protection"):
                 run(emptied(each)).deploy()
 
 
