@@ -11,8 +11,8 @@ from infra.environment import Environment
 
 VARIABLE = "LEADSCORING_PLACEHOLDERS"  # set to `allow` for stand-ins, never for a cloud
 ENVIRONMENTS_FILE, RELEASES_FILE = "infra/environments.py", "infra/releases.toml"
-# Names that nobody can register: https://www.rfc-editor.org/rfc/rfc2606
-RESERVED = re.compile(r"(^|[@./])([\w-]+\.)*(example|invalid|test|localhost|example\.(com|net|org))(/|$)")
+# Domains that nobody can register, of an address or by themselves: https://www.rfc-editor.org/rfc/rfc2606
+RESERVED = re.compile(r"(^|@|//)([\w-]+\.)*([\w-]+\.(example|invalid|test|localhost)|example\.(com|net|org))(/|$)")
 SHIPPED = {
     "project": r"acme-leads-\w+",
     "project_number": r"(\d)\1+",  # one digit, repeated

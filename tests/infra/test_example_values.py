@@ -36,6 +36,29 @@ def test_every_value_that_an_adopter_must_set_is_named_and_their_own_are_not() -
     assert example_values.of(Environment(**{**DEV.model_dump(), **OWN})) == []
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("id", "test"), ("github_environment", "test"), ("github_branch", "feature/test"), ("prefix", "example")],
+)
+def test_a_word_that_is_reserved_as_a_domain_may_be_a_name(field: str, value: str) -> None:
+    assert example_values.of(Environment(**{**DEV.model_dump(), **OWN, field: value})) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("domain", "leads.northwind.test"),
+        ("domain", "example.com"),
+        ("ticket_email", "leads@mail.example.org"),
+        ("callers", ("group:sales@northwind.invalid",)),
+        ("runbooks_url", "https://git.northwind.example/runbooks"),
+    ],
+)
+def test_a_domain_that_nobody_can_register_is_refused(field: str, value: object) -> None:
+    (found,) = example_values.of(Environment(**{**DEV.model_dump(), **OWN, field: value}))
+    assert found.startswith(f"{field} = ")
+
+
 @pytest.mark.parametrize("field", OWN)
 def test_one_value_that_is_left_is_refused_by_its_name(field: str) -> None:
     env = Environment(**{**DEV.model_dump(), **OWN, field: getattr(DEV, field)})
