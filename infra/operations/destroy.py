@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.environments import ENVIRONMENTS
-from infra.operations import command
+from infra.operations import command, own_values
 from infra.operations.command import Refused
 from infra.operations.credentials import unattended
 from infra.operations.programs import Programs
@@ -170,6 +170,8 @@ def main(arguments: list[str]) -> int:
     allow = "a stateful resource that goes too, and why"
     options, allowed = command.read(command.parser("destroy", description, EXAMPLES, allow), arguments)
     env = ENVIRONMENTS[options.env]
+    if command.attempt(lambda: own_values.check(env, os.environ)):
+        return 1
     return run(synthesize(env), allowed, folder=FOLDER / env.id, environ=unattended(os.environ, env.project))
 
 

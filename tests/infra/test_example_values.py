@@ -13,7 +13,7 @@ from infra.environment import Environment
 from infra.environments import DEV, ENVIRONMENTS
 from infra.example_values import ExampleValuesError, refuse
 from infra.main import chosen
-from infra.operations import bootstrap, deploy, drift
+from infra.operations import bootstrap, deploy, destroy, drift, plan
 from infra.releases import IMAGES
 from tests.facts import states
 
@@ -113,8 +113,14 @@ def test_commands_that_ask_the_cloud_refuse_them_before_anything_is_asked(
 ) -> None:
     monkeypatch.delenv(example_values.VARIABLE, raising=False)
     monkeypatch.setattr(google.auth, "default", lambda **_: pytest.fail("logged in"))
-    for command in (deploy, drift):
+    for command in (deploy, destroy, drift, plan):
         monkeypatch.setattr(command, "synthesize", lambda _: pytest.fail("synthesized"))
-    for main in (bootstrap.main, deploy.main, drift.main):
+    for main in (
+        bootstrap.main,
+        deploy.main,
+        destroy.main,
+        drift.main,
+        lambda arguments: plan.main([*arguments, "--real"]),
+    ):
         assert main(["dev"]) == 1
         states(capsys.readouterr().err, "dev: domain = leads-dev.acme.example", example_values.VARIABLE)
