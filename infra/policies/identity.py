@@ -105,6 +105,8 @@ def federation_narrow(r: Resource) -> str | None:
     for claim in ("repository_id", "repository_owner_id"):
         if not re.search(rf"\b{claim}\s*==\s*['\"]\d+['\"]", condition):
             return f"attribute_condition does not compare {claim} with a number"
+    if re.search(r"\|\||\?|!(?!=)", condition):
+        return "attribute_condition is not only comparisons that must all hold"
     return None
 
 
@@ -123,7 +125,7 @@ def federation_event(r: Resource) -> str | None:
         return None if mapped.startswith("assertion.event_name + ':'") else f"{EVENT} does not begin with the event"
     for member in members(r):
         named = re.search(r"/attribute\.event_environment/(\w+):[\w.-]+$", member)
-        if member.startswith("principalSet:") and not (named and named[1] in TRUSTED_EVENTS):
+        if member.startswith(("principal:", "principalSet:")) and not (named and named[1] in TRUSTED_EVENTS):
             return f"lent to {member}, which names none of the events {', '.join(TRUSTED_EVENTS)}"
     return None
 

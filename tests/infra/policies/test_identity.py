@@ -21,6 +21,22 @@ def resource(type_name: str, **values: Any) -> Resource:
     ("condition", "refused"),
     [
         (f"{REPOSITORY} && assertion.ref == 'refs/heads/main'", False),
+        (f"{REPOSITORY} && assertion.actor != 'somebody'", False),
+        ("assertion.repository_id == '1'", True),
+        (f"{REPOSITORY} || assertion.repository == 'acme/other'", True),
+        (f"!({REPOSITORY})", True),
+        (f"{REPOSITORY} ? true : true", True),
+    ],
+)
+def test_a_provider_that_takes_another_repository_is_refused(condition: str, refused: bool) -> None:
+    found = identity.federation_narrow(resource(PROVIDER, attribute_condition=condition))
+    assert bool(found) is refused
+
+
+@pytest.mark.parametrize(
+    ("condition", "refused"),
+    [
+        (f"{REPOSITORY} && assertion.ref == 'refs/heads/main'", False),
         (REPOSITORY, True),
         (f"{REPOSITORY} && assertion.ref == 'refs/tags/v1'", True),
         (f"{REPOSITORY} && assertion.base_ref == 'refs/heads/main'", True),
@@ -47,6 +63,11 @@ def test_a_provider_that_takes_any_branch_is_refused(condition: str, refused: bo
 def test_an_account_that_is_lent_to_any_event_is_refused(caller: str, refused: bool) -> None:
     found = identity.federation_event(resource(ACCOUNT, member=f"{POOL}/{caller}"))
     assert bool(found) is refused
+
+
+def test_an_account_that_is_lent_to_a_subject_whatever_the_event_is_refused() -> None:
+    caller = POOL.replace("principalSet:", "principal:") + "/subject/repo:acme/leads:environment:prod"
+    assert identity.federation_event(resource(ACCOUNT, member=caller))
 
 
 def test_an_account_of_our_own_needs_no_event() -> None:
