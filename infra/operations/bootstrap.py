@@ -35,7 +35,8 @@ examples:
 
 exit status: 0 done, 1 a check failed, 2 wrong use"""
 
-# One permission for each thing that the stacks make; who has them all can deploy the environment.
+# One permission for each kind of thing that the stacks make; who lacks one cannot deploy the environment. All that are
+# needed: infra/permissions.
 # https://cloud.google.com/iam/docs/permissions-reference
 PERMISSIONS = (
     "artifactregistry.repositories.create",
@@ -249,8 +250,12 @@ def run(env: Environment, apis: Google, client: storage.Client) -> int:
     if found := list(dict.fromkeys(faults(env, apis))):
         print("\n".join(f"bootstrap: {fault}" for fault in found), file=sys.stderr)
         return 1
-    for note in notes(env, apis):
-        print(f"NOTE: {note}")
+    try:
+        for note in notes(env, apis):
+            print(f"NOTE: {note}")
+    except CheckError as error:
+        print(f"bootstrap: {error}", file=sys.stderr)
+        return 1
     print(f"{env.project}: permissions, billing, quotas and policies are as they must be")
     try:
         done = state_bucket(env, client)

@@ -11,6 +11,7 @@ from infra.operations.programs import Failed
 from infra.rehearsal.server import REATTACH
 from infra.rehearsal.steps import StackError
 from infra.review import guard
+from infra.timeline.needs import UnknownTypeError
 
 
 class Refused(Exception):
@@ -60,7 +61,7 @@ def attempt(work: Callable[[], object]) -> int:
     except Refused as refusal:
         print(f"{refusal}\nIf that is meant: --allow 'STACK/ADDRESS=REASON' for each of them", file=sys.stderr)
         return 1
-    except (StackError, Failed, guard.OverrideError) as error:
+    except (StackError, Failed, guard.OverrideError, UnknownTypeError) as error:
         print(f"{error}", file=sys.stderr)
         if remedy := error.remedy if isinstance(error, Failed) else real.remedy(str(error)):
             print(f"What to do: {remedy}", file=sys.stderr)

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -184,6 +185,16 @@ def test_a_project_without_an_organization_is_told_before_anything_is_made(
     out = capsys.readouterr().out
     assert out.index("no organization") < out.index("made gs://")
     states(out, "OAuth client", "infra/README.md")
+
+
+def test_a_project_that_cannot_be_read_is_told_and_nothing_is_made(
+    apis: Google, client: storage.Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bootstrap, "faults", lambda *_: [])
+    away = replace(apis, resource_manager="http://127.0.0.1:9")
+    assert bootstrap.run(DEV, away, client) == 1
+    states(capsys.readouterr().err, DEV.project, "does not answer")
+    assert client.lookup_bucket(DEV.state_bucket) is None
 
 
 def test_what_is_missing_is_named_and_nothing_is_made(

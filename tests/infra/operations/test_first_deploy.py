@@ -10,7 +10,7 @@ import pytest
 
 from infra import releases
 from infra.environments import DEV, ENVIRONMENTS, PROD
-from infra.operations import first_deploy, owner
+from infra.operations import deploy, first_deploy, owner
 from infra.operations.apply import DryRunTerraform
 from infra.operations.deployment import Deploy
 from infra.operations.first_deploy import POINTER
@@ -19,7 +19,8 @@ from infra.operations.programs import Programs
 from infra.rehearsal.synthesis import Stack
 from infra.timeline.events import DeadlockError
 from infra.timeline.needs import stack_event
-from tests.infra.conftest import Stacks
+from tests.facts import states
+from tests.infra.conftest import Stacks, stack
 
 AGENT = "gcp-sa-cloud-sql"
 
@@ -165,3 +166,12 @@ def test_an_api_that_bootstrap_asks_and_the_owner_does_not_turn_on_is_found(
 ) -> None:
     monkeypatch.setattr(owner, "APIS", tuple(each for each in owner.APIS if each != api))
     assert deadlock(prod).startswith(f"scripts/bootstrap prod waits for API {api}")
+
+
+def test_a_deploy_of_a_type_without_its_apis_ends_with_the_file_to_edit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = stack(resource={"google_pubsub_topic": {"t": {"name": "t"}}})
+    dry, engine = Programs({}, dry=True), DryRunTerraform(("terraform",), "")
+    assert deploy.run(Deploy(DEV, {}, engine, dry, build=False, folder=tmp_path, synthesize=lambda: [new])) == 1
+    states(capsys.readouterr().err, "infra/timeline/google.toml", "google_pubsub_topic")

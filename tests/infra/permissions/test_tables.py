@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from infra.environments import ENVIRONMENTS
 from infra.permissions import condense, tables
+from infra.permissions.grants import accounts
 from infra.rehearsal.synthesis import types
 from tests.infra.conftest import Stacks
 
@@ -61,6 +62,14 @@ def test_every_file_that_calls_google_is_named_by_a_call_and_every_file_that_is_
     assert calling - named == set()
     files = {place for place in named if place.startswith(("service/", "infra/", "mlflow-server/", ".github/"))}
     assert [place for place in files if not (ROOT / place).is_file()] == []
+
+
+def test_every_identity_that_calls_is_a_person_or_an_account_of_the_stacks(stacks: Stacks) -> None:
+    """The calls of any other name would be left out without a word."""
+    made = frozenset[str]().union(*(accounts(env, stacks(name)) for name, env in ENVIRONMENTS.items()))
+    calls = tables.read().calls
+    calling = calls.keys() | {who for rows in calls.values() for call in rows for who in call.also}
+    assert calling - made == {"person"}
 
 
 def test_no_row_says_of_a_method_what_nobody_calls() -> None:
