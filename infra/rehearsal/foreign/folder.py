@@ -21,9 +21,9 @@ def read(folder: Path) -> tuple[Stack, ...]:
     """What is in a folder, in the order of deployment. Raises CannotRehearse."""
     if not folder.is_dir():
         raise CannotRehearse(f"{folder} is no folder")
-    if not (folder / "manifest.json").is_file():
+    manifest = _manifest(folder / "manifest.json")
+    if manifest is None:
         return (_plain(folder),)
-    manifest = json.loads((folder / "manifest.json").read_text())["stacks"]
     for name, entry in manifest.items():
         if not entry["synthesizedStackPath"].endswith(".json"):
             raise CannotRehearse(f"{name} is synthesized as HCL: run `cdktf synth` without --hcl")
@@ -35,8 +35,22 @@ def read(folder: Path) -> tuple[Stack, ...]:
     return stacks
 
 
+def _manifest(file: Path) -> dict[str, Any] | None:
+    """The stacks that cdktf wrote; None where it did not write the file, or there is none."""
+    try:
+        manifest = json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    stacks = manifest.get("stacks") if isinstance(manifest, dict) else None
+    return stacks if isinstance(stacks, dict) else None
+
+
 def _synthesized(stack: Stack, folder: Path) -> Stack:
     """A stack of cdktf's; with the files beside it where it calls modules or has assets."""
+    if "backend" not in stack.config.get("terraform", {}):
+        raise CannotRehearse(
+            f"{stack.name} names no backend (Terraform's `cloud` block is none): give it one, such as GcsBackend"
+        )
     found = modules(folder)
     if len(found) == 1 and not (folder / "assets").exists():
         return stack

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.rehearsal.__main__ import main
+from infra.rehearsal.foreign import folder
 from tests.facts import states
 
 ROOT = Path(__file__).parents[3]
@@ -137,6 +138,23 @@ def test_a_cdktf_stack_whose_state_nobody_writes_is_refused(tmp_path: Path, caps
     file.write_text(file.read_text().replace("shop/queue", "another/queue"))
     assert main([str(shop)]) == 2
     states(capsys.readouterr().err, "oncall", "no stack in this folder writes", "another/queue")
+
+
+def test_a_cdktf_stack_without_a_backend_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shop = Path(shutil.copytree(EXAMPLES / "shop", tmp_path / "shop"))
+    file = shop / "stacks/queue/cdk.tf.json"
+    config = json.loads(file.read_text())
+    config["terraform"] |= {"cloud": {"organization": "shop", "workspaces": {"name": "queue"}}}
+    del config["terraform"]["backend"]
+    file.write_text(json.dumps(config))
+    assert main([str(shop)]) == 2
+    states(capsys.readouterr().err, "queue", "backend", "cloud")
+
+
+@pytest.mark.parametrize("text", ['{"name": "an app"}', '{"stacks": 1}', "[]", "no JSON"])
+def test_another_programs_manifest_makes_no_cdktf_output_of_a_folder(text: str, landing: Path) -> None:
+    (landing / "manifest.json").write_text(text)
+    assert [stack.name for stack in folder.read(landing)] == ["landing"]
 
 
 def test_a_cdktf_stack_of_another_provider_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
