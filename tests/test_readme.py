@@ -15,13 +15,13 @@ ROOT = Path(__file__).parent.parent
 
 
 def documents() -> Iterator[Path]:
-    """Every README.md of the repository, and the top level's other documents."""
+    """Every README.md of the repository, and other documents that people read."""
     for folder, folders, files in os.walk(ROOT):
         # Environments, what scripts/up keeps, and other files that are not ours.
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
         if "README.md" in files:
             yield Path(folder) / "README.md"
-    yield from (ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"))
+    yield from (ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "infra/google-cloud.md"))
 
 
 DOCUMENTS = {str(file.relative_to(ROOT)): file.read_text() for file in documents()}
