@@ -32,6 +32,11 @@ def cluster(name: str, **values: Any) -> dict[str, Any]:
     return {"name": name, "enable_l4_ilb_subsetting": True, **values}
 
 
+SCALED = {"min_instance_count": 1}  # comes back as it is written
+LIMITED = {
+    "scaling": {"max_instance_count": 1},
+    "containers": {"image": "i", "resources": {"limits": {"memory": "1Gi"}}},
+}
 LEAST = {"scaling": {"min_instance_count": 1}, "containers": {"image": "i"}}
 SCHEDULED = {"uri": "https://a.example", "oauth_token": {"service_account_email": "a@b.example"}}
 # Each is what it was before, as the least that shows it; its name says what Google does to it.
@@ -39,7 +44,8 @@ OLD: dict[str, dict[str, dict[str, Any]]] = {
     "google_cloud_run_v2_service": {
         "scaling_comes_back": service("a"),
         "scaling_of_defaults_goes": service("b", scaling={"min_instance_count": 0}),
-        "most_instances_come_back": service("c", template=LEAST),
+        "most_instances_come_back": service("c", scaling=SCALED, template=LEAST),
+        "cpu_limit_comes_back": service("d", scaling=SCALED, template=LIMITED),
     },
     "google_cloud_scheduler_job": {"header_is_added": {"name": "j", "http_target": SCHEDULED}},
     "google_compute_backend_service": {"client_is_a_blank": {"name": "b", "iap": {"enabled": True}}},
@@ -85,7 +91,7 @@ def test_the_second_plan_names_every_value_that_google_changes_and_nothing_else(
     assert named == {f"{type_name}.{name}" for type_name, names in OLD.items() for name in names}
 
 
-def test_every_fact_is_of_a_type_in_use_and_changes_something(stacks: Stacks) -> None:
+def test_every_fact_is_of_a_type_in_use_and_has_a_source(stacks: Stacks) -> None:
     used = {type_name for one in stacks("prod") for type_name in one.config.get("resource", {})}
     assert {fact.type for fact in changes.FACTS} <= used
     assert all(fact.source for fact in changes.FACTS)
