@@ -1,4 +1,4 @@
-"""What must be there before the first deploy: the bucket of the Terraform states, roles, billing, quotas.
+"""What must be there before the first deploy: the bucket of the Terraform states, roles, billing, quotas, policies.
 
 `python -m infra.operations.bootstrap ENV`, which people type as `scripts/bootstrap`. It can be run again at any time:
 it puts right what is not as it should be, and touches nothing else.

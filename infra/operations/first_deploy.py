@@ -101,7 +101,7 @@ def secret_of(env: Environment, variable: str) -> str:
 
 
 def set_variable(env: Environment, variable: str) -> str:
-    """The command that gives Terraform the newest version of a variable's secret."""
+    """The command that gives Terraform the newest version of a variable's secret, for as long as the shell is open."""
     read = f"gcloud secrets versions access latest --secret={secret_of(env, variable)} --project={env.project}"
     return f'export TF_VAR_{variable}="$({read})"'
 
@@ -125,7 +125,7 @@ def check_values(env: Environment, programs: Programs, event: DeployEvent) -> No
     if missing:
         raise Failed(
             f"{event.name} needs {', '.join(f'TF_VAR_{each}' for each in missing)}",
-            "set it for this command only: " + "\n".join(set_variable(env, each) for each in missing),
+            "set it in this shell, in no file: " + "\n".join(set_variable(env, each) for each in missing),
         )
 
 

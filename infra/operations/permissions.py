@@ -71,7 +71,7 @@ def report(proof: Proof, known: tables.Tables) -> str:
         key = f"{held.identity} {held.roles[0]}"
         lines += [f"  {key}: needs {held.needed} of {held.held}", f"    {known.justified.get(key, 'NOT JUSTIFIED')}"]
     unknown = sorted({f"{call.method}, for {call.why}" for call in proof.unknown})
-    lines += ["", "Calls of which nobody knows what they need:", *(f"  {text}" for text in unknown or ["none"])]
+    lines += ["", "Calls whose permissions are unknown:", *(f"  {text}" for text in unknown or ["none"])]
     others = sorted({grant.identity for grant in proof.others})
     lines += ["", "Not looked at, accounts of Google's, callers and jobs of CI:", *(f"  {name}" for name in others)]
     return "\n".join([*lines, "", LIMITS, summary(proof)])

@@ -46,7 +46,7 @@ def work(env: Environment, stacks: Sequence[Stack], tables: Tables) -> list[Work
 
 
 def needs(calls: Iterable[Work], tables: Tables) -> tuple[list[Need], list[Work]]:
-    """The permissions, each once for an identity and a resource, and the calls of which nobody knows what they need."""
+    """The permissions, each once for an identity and a resource, and the calls whose permissions are unknown."""
     found: dict[tuple[str, str, str], Need] = {}
     unknown = []
     for call in calls:
@@ -62,7 +62,7 @@ def needs(calls: Iterable[Work], tables: Tables) -> tuple[list[Need], list[Work]
     return [*found.values()], unknown
 
 
-def untold(stacks: Iterable[Stack], tables: Tables) -> list[str]:
+def types_without_a_row(stacks: Iterable[Stack], tables: Tables) -> list[str]:
     """The types of Google's and Kubernetes' providers that types.toml does not know."""
     used = {name for _, name, _ in _in_use(stacks) if name.startswith(("google_", "kubernetes_"))}
     return sorted(used - tables.types.keys())

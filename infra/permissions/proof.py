@@ -42,7 +42,7 @@ class Proof:
 
     asked: int  # permissions that were looked for, each once for an identity and a resource
     gaps: tuple[Gap, ...]
-    unknown: tuple[Work, ...]  # calls of which nobody knows what they need: not proven
+    unknown: tuple[Work, ...]  # calls whose permissions are unknown: not proven
     identities: tuple[Held, ...]
     grants: tuple[Held, ...]  # one role of one identity each, the widest first
     others: tuple[Grant, ...]  # to Google's own accounts, callers and jobs of CI: not looked at
@@ -57,7 +57,7 @@ def prove(env: Environment, stacks: Sequence[Stack], owned: Iterable[Grant], tab
     gaps = [
         *(
             Gap(f"types/{name}", "is in no row of infra/permissions/types.toml")
-            for name in needs_.untold(stacks, tables)
+            for name in needs_.types_without_a_row(stacks, tables)
         ),
         *(
             Gap(f"{name}/calls", "is an account of which infra/permissions/calls.toml does not say what it calls")

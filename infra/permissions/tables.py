@@ -89,7 +89,7 @@ class Tables:
     justified: dict[str, str]  # by "identity role"
 
     def permissions(self, method: str) -> frozenset[str] | None:
-        """What a method asks for; None where nobody knows."""
+        """What a method asks for; None where it is unknown."""
         if method.startswith("kubernetes."):
             # GKE's IAM names Kubernetes' own resources and verbs; patch is update, watch is list.
             # https://cloud.google.com/kubernetes-engine/docs/how-to/iam#predefined

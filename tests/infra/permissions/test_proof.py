@@ -10,7 +10,7 @@ from infra.environments import ENVIRONMENTS, PROD
 from infra.operations import owner
 from infra.permissions import tables
 from infra.permissions.grants import Grant, granted
-from infra.permissions.needs import TERRAFORM, needs, untold, work
+from infra.permissions.needs import TERRAFORM, needs, types_without_a_row, work
 from infra.permissions.proof import WIDEST, missing, prove
 from infra.permissions.tables import Method, ResourceType, Tables
 from infra.rehearsal.synthesis import Stack
@@ -121,7 +121,9 @@ def test_what_no_table_knows_fails(stacks: Stacks) -> None:
         "robot/calls",
         "roles/made.up/permissions",
     }
-    assert untold([stack(data={"google_new": {}}), stack(resource={"random_id": {}})], KNOWN) == ["google_new"]
+    assert types_without_a_row([stack(data={"google_new": {}}), stack(resource={"random_id": {}})], KNOWN) == [
+        "google_new"
+    ]
 
 
 def test_the_planner_is_asked_for_no_more_than_reading(stacks: Stacks) -> None:
