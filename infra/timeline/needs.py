@@ -139,7 +139,8 @@ def _needs(node: _Node, stack: Stack, stacks: Sequence[Stack], pointer: str) -> 
     yield from (f"Google's account {agent}" for agent in _AGENT.findall(node.text))
     yield from (f"workload identity pool {pool}" for pool in _POOL.findall(node.text))
     yield from (f"bucket {bucket}" for bucket in re.findall(r"gs://([\w.-]+)", node.text))
-    yield from (f"variable {name}" for name in re.findall(r"\$\{var\.(\w+)\}", node.text))
+    given = {name for name, variable in stack.config.get("variable", {}).items() if "default" in variable}
+    yield from (f"variable {name}" for name in re.findall(r"\$\{var\.(\w+)\}", node.text) if name not in given)
     yield from (f"output {_prefix(stack, remote)}.{output}" for remote, output in _REMOTE.findall(node.text))
     yield from (f"value of secret {secret}" for secret in _secrets(node.body, stack, stacks))
     match node.type:

@@ -49,6 +49,14 @@ def test_a_secret_is_found_behind_the_output_of_another_stack() -> None:
     assert {"secret pw", "output first.it", "state of first"} <= stack_event(first, [first], pointer="").makes
 
 
+def test_a_variable_with_a_default_needs_nobody() -> None:
+    account = {"account_id": "${var.name}", "display_name": "${var.title}"}
+    made = stack(
+        resource={"google_service_account": {"a": account}}, variable={"name": {}, "title": {"default": "Robot"}}
+    )
+    assert values_from_people(stack_event(made, [made], pointer="")) == ([], ["name"])
+
+
 def test_only_a_rollout_that_is_waited_for_needs_a_model() -> None:
     container = {"env": [{"name": "LEADSCORING_MODELS_URL", "value": "gs://models"}]}
     manifest = {"kind": "Deployment", "metadata": {"name": "d", "namespace": "n"}, "spec": container}
