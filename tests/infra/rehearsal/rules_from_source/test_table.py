@@ -168,6 +168,17 @@ def test_the_command_adds_a_type_to_those_that_the_table_has(tmp_path: Path, mon
     assert set(tomllib.loads(file.read_text())) == {"google_a", "google_a_member"}
 
 
+def test_the_command_writes_nothing_where_a_type_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "rules.toml"
+    monkeypatch.setattr(table, "FILE", file)
+    source(tmp_path)
+    with pytest.raises(SystemExit, match="no resource google_c"):
+        command.main([str(tmp_path), "google_a", "google_c"])
+    assert not file.exists()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHECKOUT is None, reason="GOOGLE_PROVIDER_SOURCE names no checkout of the provider at its tag")
 def test_the_table_is_what_the_source_gives() -> None:
