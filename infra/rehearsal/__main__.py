@@ -64,8 +64,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _limits(stacks: Sequence[Stack]) -> str:
+    ignored = (
+        "\nThe providers' own protections, and names that stay taken, were ignored: a stack here consists of files."
+    )
     return (
         f"{report.LIMITS} Nor does it know who may do what."
+        + (ignored if any(stack.files for stack in stacks) else "")
         + report.without_rules(types(stacks, "resource"))
         + report.examples(types(stacks, "data"))
     )

@@ -40,6 +40,7 @@ def test_a_plain_folder_goes_through_every_step_and_is_only_read(capsys: pytest.
     said = capsys.readouterr().out
     assert steps(said, "landing") == STEPS
     states(said, "a-project-uploads", "account_id partners", 'google_compute_subnetwork.this["a"]', "5 to add")
+    states(said.splitlines(), "protections", "ignored")
     assert "No rules of the provider's code are known of" not in said
     assert tree(EXAMPLES) == before
 
@@ -50,6 +51,7 @@ def test_the_stacks_of_a_cdktf_output_read_each_other_s_states(capsys: pytest.Ca
     assert steps(said, "queue") == steps(said, "oncall") == STEPS
     assert said.index("queue                    second plan") < said.index("oncall                   init")
     states(said, "No rules of the provider's code are known of", "google_pubsub_topic")
+    assert "were ignored" not in said
 
 
 def test_the_command_needs_no_environment_of_ours(tmp_path: Path) -> None:
