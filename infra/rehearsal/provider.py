@@ -28,7 +28,7 @@ class Provider:
     """The stand-in for one provider: the methods are the protocol's, in its order."""
 
     def __init__(self, schema: ProviderSchema, *, protects: bool = True, seen: set[Seen] | None = None) -> None:
-        """`seen` is told the values that Google changes by itself."""
+        """`seen` collects the values that Google changes by itself."""
         self.schema, self.protects = schema, protects
         self.seen: set[Seen] = set() if seen is None else seen
         self.settings: dict[str, str] = {}

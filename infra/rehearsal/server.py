@@ -30,7 +30,7 @@ REGISTRIES = "registry.terraform.io", "registry.opentofu.org"
 def serve(schemas: Iterable[ProviderSchema], *, protects: bool = True, seen: set[Seen] | None = None) -> Iterator[str]:
     """Yields the value of TF_REATTACH_PROVIDERS while a provider for each schema is running.
 
-    `protects`: whether they refuse to delete what is protected from it. `seen` is told the values that Google changes.
+    `protects`: whether they refuse to delete what is protected from it. `seen` collects the values that Google changes.
     """
     with ExitStack() as running:
         # Owned by this user alone, and short: a socket's path has at most 107 characters.
