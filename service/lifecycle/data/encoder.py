@@ -30,6 +30,9 @@ TOTALS = pa.array(
 )
 """Ids of rows that hold a sum of the others."""
 
+_KEPT_IN_IDS = bytes(byte for byte in range(ord("!"), ord("~") + 1) if byte not in b'=".')
+"""An id of these characters alone is what `as_id` makes of it."""
+
 Convert = Callable[[Any], float | None]
 Mask = npt.NDArray[np.bool_]
 
@@ -136,7 +139,7 @@ class Encoder:
         if unnamed.any():
             reason = f"names no lead, or one of more than {MAX_ID} characters"
             faults.append((self.form.id_column, reason, unnamed))
-        if (totals := pc.is_in(ids, TOTALS).to_numpy(zero_copy_only=False)).any():
+        if (totals := _totals(ids)) is not None:
             faults.append((self.form.id_column, "is a total, no lead", totals))
         for column, name in enumerate(self._encoding.numbers):
             values, bad = self._numbers(cells, name)
@@ -232,7 +235,12 @@ def _ids(array: pa.Array) -> tuple[pa.Array, Mask]:
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
     if _is_text(array.type) or pa.types.is_integer(array.type):
-        ids = _plain(array.cast(pa.string()))
+        ids = array.cast(pa.string())
+        ends, data = _bytes(ids)
+        if not ids.null_count and not _may_change(data):
+            length = np.diff(ends)  # one byte a character
+            return ids, (length == 0) | (length > MAX_ID)
+        ids = _plain(ids)
     else:
         ids = pa.array([None if _blank(v) else as_text(v) for v in array.to_pylist()], pa.string())
     length = pc.utf8_length(pc.utf8_trim_whitespace(ids))
@@ -240,12 +248,53 @@ def _ids(array: pa.Array) -> tuple[pa.Array, Mask]:
     return ids, ~usable.to_numpy(zero_copy_only=False)
 
 
+def _may_change(data: npt.NDArray[np.uint8]) -> bool:
+    """Whether `as_id` may write one of the ids with these bytes otherwise: a quick look that may say yes too often."""
+    rest = data.tobytes().translate(None, _KEPT_IN_IDS)
+    if not rest.strip(b"=."):
+        before, after = data[:-1], data[1:]
+        pairs = ((before == ord(mark)) & (after == ord(follows)) for mark, follows in ('="', ".0"))
+        return bool(rest) and any(found.any() for found in pairs)
+    return True
+
+
+def _bytes(texts: pa.Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """The bytes of all texts, and where in them each text ends, after a 0 for the first one's start."""
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return ends - ends[0], np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]]
+
+
 def _plain(ids: pa.Array) -> pa.Array:
-    """The ids without what spreadsheets add; see `as_id`."""
-    odd = (pc.starts_with(ids, '="'), pc.match_substring(ids, ".0"), pc.ends_with(ids, " "), pc.starts_with(ids, " "))
-    if not any(pc.any(found).as_py() for found in odd):
+    """The ids as `as_id` writes them, which is asked about those that it may change only."""
+    odd = pc.match_substring_regex(ids, r'^ | $|  |[^ -~]|="|\.0').fill_null(False)
+    if not pc.any(odd).as_py():
         return ids
-    return pa.array([None if value is None else as_id(value) for value in ids.to_pylist()], pa.string())
+    return pc.replace_with_mask(ids, odd, pa.array([as_id(text) for text in ids.filter(odd).to_pylist()], pa.string()))
+
+
+def _totals(ids: pa.Array) -> Mask | None:
+    """Which ids are words for a sum; None where none is.
+
+    Lengths, then first and last letters, rule out most batches at less cost than a comparison of whole texts.
+    """
+    ends, data = _bytes(ids)
+    starts, last = ends[:-1], ends[1:] - 1
+    short = (last >= starts) & (last - starts < _LONGEST_TOTAL)
+    if not (_FIRST_OF_TOTALS[data[starts[short]]] & _LAST_OF_TOTALS[data[last[short]]]).any():
+        return None
+    found: Mask = pc.is_in(ids, TOTALS).to_numpy(zero_copy_only=False)
+    return found if found.any() else None
+
+
+def _is_one_of(letters: set[str]) -> Mask:
+    """For each byte, whether it is one of these letters."""
+    return np.isin(np.arange(256), [ord(letter) for letter in letters])
+
+
+_FIRST_OF_TOTALS = _is_one_of({word[0] for word in TOTALS.to_pylist()})
+_LONGEST_TOTAL = max(map(len, TOTALS.to_pylist()))
+_LAST_OF_TOTALS = _is_one_of({word[-1] for word in TOTALS.to_pylist()})
 
 
 def _column(cells: pa.RecordBatch, name: str) -> pa.Array:

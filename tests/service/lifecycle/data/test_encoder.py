@@ -14,11 +14,12 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from service.lifecycle.data.encoder import Encoded, Encoder, Form, form_of
+from service.lifecycle.data.ids import as_id
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.source import Source, SourceError
 from service.model import bundle
 from service.model.bundle import Bundle, Economics
-from service.model.schema import MAX_NUMBER
+from service.model.schema import MAX_ID, MAX_NUMBER
 from service.storage import Folder
 from tests.facts import states, stating
 from tests.service import forge
@@ -200,6 +201,31 @@ def test_ids_of_every_type_are_text(served: Bundle) -> None:
         pa.array(["7", "8"]).dictionary_encode(),
     ):
         assert encode(served, {"lead_id": ids, "visits": [1, 2]}).ids.to_pylist() == ["7", "8"]
+
+
+SUMS = {"total", "summe", "subtotal"}
+id_texts = st.sampled_from(
+    ["", " ", "7", "7.0", "1.05", "=7", '="7"', " 8", "9 ", "x@y.example", "\u00e9", "\u00fc 1.0", "x" * 200, "x" * 201]
+    + ["\u00e9" * 200, "Total", "TOTAL:", "total ", "tasse", "Summe", "Sum", "subtotal", "L-0000042", "12.0.0"]
+)
+
+
+@given(st.lists(st.none() | id_texts | st.text(max_size=4), min_size=1, max_size=6), st.integers(0, 3))
+def test_ids_of_a_batch_are_what_each_is_alone(served: Bundle, ids: list[str | None], before: int) -> None:
+    """Batches are searched as a whole first, which must not depend on the ids beside each."""
+    array = pa.array(["before"] * before + ids, pa.string())[before:]
+    encoded = encode(served, {"lead_id": array, "visits": pa.nulls(len(ids), pa.string())})
+    alone = [as_id(text) for text in ids]
+    usable = [text for text in alone if 0 < len(text) <= MAX_ID and text.lower().rstrip(":") not in SUMS]
+    assert encoded.ids.to_pylist() == usable
+    assert len(encoded.bad) == len(ids) - len(usable)
+
+
+@pytest.mark.parametrize("word", ["Total", "grand total", "SUMME:", " Gesamtsumme ", "somme"])
+def test_a_total_among_ids_is_set_aside(served: Bundle, word: str) -> None:
+    encoded = encode(served, {"lead_id": ["t1e", "", word, "tissue"], "visits": [1, 2, 3, 4]})
+    assert encoded.ids.to_pylist() == ["t1e", "tissue"]
+    assert [bad.place for bad in encoded.bad] == [1, 2]
 
 
 def check(served: Bundle, **columns: Any) -> list[str]:
