@@ -18,8 +18,8 @@ from service.lifecycle.data.ids import as_id
 from service.lifecycle.data.source import ID_COLUMN, Source, SourceError
 from service.model.bundle import Bundle
 from service.model.engine import NOWHERE, Matrix, Places
-from service.model.schema import MAX_ID, MAX_NUMBER, MAX_TEXT, Kind
-from service.model.spelling import PLAIN, Mark, NumberSpelling, is_nothing
+from service.model.schema import MAX_ID, MAX_NUMBER, MAX_TEXT, Feature, Kind
+from service.model.spelling import PLAIN, WHOLE, Mark, NumberSpelling, is_nothing
 
 SHOWN = 40
 """Characters of a refused value that are quoted."""
@@ -41,6 +41,10 @@ REASONS: dict[Kind, str] = {
     "boolean": "is neither true nor false",
     "category": f"is longer than {MAX_TEXT} characters",
 }
+DOUBTFUL = (
+    "may have a decimal mark or one between thousands, and no cell of the training decides; "
+    'say decimal = "." or decimal = "," in the lead source'
+)
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,7 @@ class Encoder:
         self.form, self._engine, self._encoding = form, bundle.engine, manifest.encoding
         self._features = manifest.lead_schema.features
         self.kinds: dict[str, Kind] = {f.name: f.kind for f in self._features}
-        unsaid = NumberSpelling(decimal=",", grouping=".") if form.decimal == "," else PLAIN
-        self._spelling = {f.name: f.spelling or unsaid for f in self._features}
+        self._spelling = {f.name: _spelling(f, form.decimal) for f in self._features}
         self._used = [*self._encoding.numbers, *self._encoding.categories]
 
     @property
@@ -160,7 +163,7 @@ class Encoder:
         if not faults:
             return Encoded(ids, matrix, [])
         kept = ~np.logical_or.reduce([bad for _, _, bad in faults])
-        return Encoded(ids.filter(pa.array(kept)), matrix[kept], list(_cells(cells, faults)))
+        return Encoded(ids.filter(pa.array(kept)), matrix[kept], list(self._cells(cells, faults)))
 
     def _numbers(self, cells: pa.RecordBatch, name: str) -> tuple[Matrix, Mask | None]:
         """A number or boolean as float64, NaN where it is missing, and which cells are neither."""
@@ -182,7 +185,7 @@ class Encoder:
 
         What it accepts beyond `as_number` are NaN and infinities, which show in the values.
         """
-        if not spelling.plain:
+        if not (spelling.plain or (spelling == WHOLE and not _may_be_thousands(array))):
             return None
         try:
             values: Matrix = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
@@ -190,6 +193,34 @@ class Encoder:
             return None
         sound = np.isnan(values).sum() == array.null_count and not (np.abs(values) > MAX_NUMBER).any()
         return values if sound else None
+
+    def _cells(self, cells: pa.RecordBatch, faults: list[tuple[str, str, Mask]]) -> Iterator[BadCell]:
+        """The bad cells in the order of their rows."""
+        found = [(int(i), column, reason) for column, reason, bad in faults for i in np.flatnonzero(bad)]
+        for place, column, reason in sorted(found, key=lambda each: each[0]):
+            value = cells.column(column)[place].as_py()
+            if isinstance(value, str) and column in self._spelling and self._spelling[column].doubtful(value):
+                reason = DOUBTFUL
+            yield BadCell(place, column, f"{str('' if value is None else value)[:SHOWN]!r} {reason}")
+
+
+def _spelling(feature: Feature, stated: Mark | None) -> NumberSpelling:
+    """How files write this feature: as at training, and where that left the decimal mark open, as a person states."""
+    found = feature.spelling or PLAIN
+    if stated and found in (PLAIN, WHOLE):
+        return NumberSpelling(decimal=",", grouping=".") if stated == "," else PLAIN
+    return found
+
+
+def _may_be_thousands(array: pa.Array) -> bool:
+    """Whether a text may end in a mark between thousands: a quick look that may say yes too often."""
+    ends, data = _bytes(array.cast(pa.string()))
+    if not (data == ord(".")).any():
+        return False
+    filled = ends[1:][np.diff(ends) > 0]
+    last = data[filled - 1]
+    fourth = data[np.maximum(filled - 4, 0)]
+    return bool(((fourth == ord(".")) | (last < ord("0")) | (last > ord("9"))).any())
 
 
 def _by_value(array: pa.Array, convert: Convert) -> tuple[Matrix, Mask | None]:
@@ -300,14 +331,6 @@ _LAST_OF_TOTALS = _is_one_of({word[-1] for word in TOTALS.to_pylist()})
 def _column(cells: pa.RecordBatch, name: str) -> pa.Array:
     """The column, or one of nothing but missing values."""
     return cells.column(name) if name in cells.schema.names else pa.nulls(cells.num_rows, pa.string())
-
-
-def _cells(cells: pa.RecordBatch, faults: list[tuple[str, str, Mask]]) -> Iterator[BadCell]:
-    """The bad cells in the order of their rows."""
-    found = [(int(i), column, reason) for column, reason, bad in faults for i in np.flatnonzero(bad)]
-    for place, column, reason in sorted(found, key=lambda each: each[0]):
-        value = cells.column(column)[place].as_py()
-        yield BadCell(place, column, f"{str('' if value is None else value)[:SHOWN]!r} {reason}")
 
 
 def _fits(kind: Kind, column: pa.DataType) -> bool:

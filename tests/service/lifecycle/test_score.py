@@ -47,7 +47,7 @@ def test_rows_that_were_set_aside_are_told_and_kept(
     assert run(models, tmp_path, LEADS + "c,many,\n") == 0
     said = capsys.readouterr().out
     states(said.splitlines(), "row 4", "visits", "'many'", "number")
-    assert "2 scored" in said
+    states(said.splitlines(), "2 scored", "unreadable", "'visits' 1")
     aside = tmp_path / "scores.csv.quarantine.jsonl.gz"
     assert json.loads(gzip.decompress(aside.read_bytes()))["lead_id"] == "c"
     assert run(models, tmp_path, LEADS) == 0
