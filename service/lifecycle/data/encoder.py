@@ -217,10 +217,8 @@ def _may_be_thousands(array: pa.Array) -> bool:
     ends, data = _bytes(array.cast(pa.string()))
     if not (data == ord(".")).any():
         return False
-    filled = ends[1:][np.diff(ends) > 0]
-    last = data[filled - 1]
-    fourth = data[np.maximum(filled - 4, 0)]
-    return bool(((fourth == ord(".")) | (last < ord("0")) | (last > ord("9"))).any())
+    # Arrow parses no number with a blank or a unit behind it, so that the last characters are digits.
+    return bool((data.take(ends[1:] - 4, mode="clip") == ord(".")).any())
 
 
 def _by_value(array: pa.Array, convert: Convert) -> tuple[Matrix, Mask | None]:
@@ -307,12 +305,14 @@ def _plain(ids: pa.Array) -> pa.Array:
 def _totals(ids: pa.Array) -> Mask | None:
     """Which ids are words for a sum; None where none is.
 
-    Lengths, then first and last letters, rule out most batches at less cost than a comparison of whole texts.
+    First and last letters, then lengths, rule out most batches at less cost than a comparison of whole texts.
     """
     ends, data = _bytes(ids)
-    starts, last = ends[:-1], ends[1:] - 1
-    short = (last >= starts) & (last - starts < _LONGEST_TOTAL)
-    if not (_FIRST_OF_TOTALS[data[starts[short]]] & _LAST_OF_TOTALS[data[last[short]]]).any():
+    if not len(data):
+        return None
+    likely = _FIRST_OF_TOTALS[data.take(ends[:-1], mode="clip")]
+    likely &= _LAST_OF_TOTALS[data.take(ends[1:] - 1, mode="clip")]
+    if not likely.any() or not (np.diff(ends)[likely] <= _LONGEST_TOTAL).any():
         return None
     found: Mask = pc.is_in(ids, TOTALS).to_numpy(zero_copy_only=False)
     return found if found.any() else None

@@ -267,7 +267,7 @@ def _filled(cells: pa.RecordBatch, rows: range | list[int]) -> tuple[pa.RecordBa
 
 def _leaving_out(batch: LeadBatch, footers: frozenset[int]) -> LeadBatch:
     """The batch in which these rows are set aside."""
-    kept = [row not in footers for row in batch.rows]
+    kept = [row not in footers for row in batch.rows] if footers else []
     if all(kept):
         return batch
     rows = [row for row, keep in zip(batch.rows, kept, strict=True) if keep]
