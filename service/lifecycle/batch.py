@@ -117,7 +117,9 @@ def score_object(batch: BatchJob, key: str, done: Collection[str] = ()) -> Count
 def described(counts: Counts) -> str:
     """The counts in words."""
     blank = f", {counts.blank:,} blank rows left out" if counts.blank else ""
-    return f"{counts.scored:,} scored, {counts.contacts:,} to contact, {counts.set_aside:,} set aside{blank}"
+    cells = ", ".join(f"{column!r} {count:,}" for column, count in counts.unread.most_common(10))
+    unread = f" (unreadable cells: {cells})" if cells else ""
+    return f"{counts.scored:,} scored, {counts.contacts:,} to contact, {counts.set_aside:,} set aside{unread}{blank}"
 
 
 def _score(batch: BatchJob, origin: str, opened: Opened, name: str) -> Counts:

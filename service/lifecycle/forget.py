@@ -6,7 +6,8 @@ that cannot be read is named, and all others are searched. What no command can r
 is printed with how long it stays there.
 
 Ids are compared as text, without blanks around them. A whole number is the same id however it is stored: 1007, 1007.0
-and 1007.00, as number or as text. 01007 is another id.
+and 1007.00, as number or as text. 01007 is another id. Salesforce's ids of 15 and 18 characters are one. Files are read
+as training reads them: their encoding, delimiter, and titles above the header are told by their content.
 """
 
 import argparse
@@ -152,7 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return runner.failed(console, error, 2)
     named = (options.id_column, source.id_column if source else None, ID_COLUMN)
     id_columns = tuple(dict.fromkeys(column for column in named if column))
-    search = Search(leads, id_columns, source.delimiter if source else None)
+    stated = (source.delimiter, source.encoding) if source else ()
+    search = Search(leads, id_columns, *stated)
 
     def work(tell: Progress) -> Sequence[Gauge]:
         removed, failed = forget(storages, search, options.dry_run, tell)

@@ -60,7 +60,8 @@ Grouping = Literal["", ".", ",", "'", " "]
 class NumberSpelling(BaseModel):
     """How the numbers of one column are written: decimal mark, mark between thousands, and the unit beside them.
 
-    `unit` is a currency's code, "%", or "" for none.
+    `unit` is a currency's code, "%", or "" for none. `whole`: training saw whole numbers without a mark only, so that
+    the mark in 1.158 may be one between thousands.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -68,6 +69,7 @@ class NumberSpelling(BaseModel):
     decimal: Mark = "."
     grouping: Grouping = ""
     unit: Annotated[str, Field(max_length=3)] = ""
+    whole: bool = False
 
     @property
     def plain(self) -> bool:
@@ -75,18 +77,27 @@ class NumberSpelling(BaseModel):
         return self == PLAIN
 
     def __str__(self) -> str:
-        number = f"1{self.grouping}234{self.decimal}5"
+        number = "1234" if self.whole else f"1{self.grouping}234{self.decimal}5"
         return f"{number} {self.unit}".rstrip()
 
     def number(self, text: str) -> float | None:
-        """The number in a cell, or None where it is written otherwise. A percentage is the number before the sign."""
+        """The number in a cell, or None where it is written otherwise, or where a mark may mean either of two things.
+
+        A percentage is the number before the sign.
+        """
         parts = split(text)
         if parts is None or parts.unit not in ("", self.unit) or (self.unit == "%" and not parts.unit):
             return None
-        return parts.value(self.decimal, self.grouping)
+        return None if self.whole and parts.ambiguous else parts.value(self.decimal, self.grouping)
+
+    def doubtful(self, text: str) -> bool:
+        """Whether a cell is no number only because its mark may be the decimal one or one between thousands."""
+        parts = split(text) if self.whole else None
+        return parts is not None and parts.ambiguous
 
 
 PLAIN = NumberSpelling()
+WHOLE = NumberSpelling(whole=True)
 
 
 class Parts(NamedTuple):
@@ -96,6 +107,12 @@ class Parts(NamedTuple):
     body: str
     exponent: str
     unit: str
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether the number is another with the other decimal mark: 1.158 and 1,158 are, 1.5 and 0.158 are not."""
+        one, other = self.value(".", ","), self.value(",", ".")
+        return None not in (one, other) and one != other and not self.exponent
 
     def value(self, decimal: str, grouping: str) -> float | None:
         """The number under this reading of the marks, or None where they do not stand where it puts them."""

@@ -4,11 +4,11 @@ What runs at once is bounded, so that memory depends on neither the number of ro
 """
 
 import gzip
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
@@ -45,18 +45,23 @@ Put = Callable[[list[Rejected]], None]
 
 @dataclass
 class Counts:
-    """What became of a file's rows. `blank` ones are no leads; `examples` are the first that were set aside."""
+    """What became of a file's rows. `blank` ones are no leads; `examples` are the first that were set aside.
+
+    `unread` counts the cells that could not be read, by column.
+    """
 
     scored: int = 0
     contacts: int = 0
     set_aside: int = 0
     blank: int = 0
     examples: tuple[Rejected, ...] = ()
+    unread: Counter[str] = field(default_factory=Counter)
 
     def add(self, rejected: list[Rejected]) -> None:
         """Count the rows of these lines, of which one row may have several."""
         self.set_aside += len({each.row for each in rejected})
         self.examples = (*self.examples, *rejected)[:5]
+        self.unread.update(each.column for each in rejected if each.column)
 
 
 def score_file(

@@ -4,12 +4,15 @@ import codecs
 import csv
 import gzip
 import io
+import re
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 from service.lifecycle.data.decoding import as_utf8, encoding_of, kind_of_file
 from service.lifecycle.data.dialect import Layout, layout_of
+from service.lifecycle.data.rows import LAST_ROWS, below_the_table
 from service.lifecycle.data.source import SourceError
 
 HEAD = 1 << 20
@@ -141,6 +144,17 @@ class CsvBytes(io.RawIOBase):
         except csv.Error as error:
             return rows + 1 if "unexpected end of data" in str(error) else None
         return None
+
+    def below_the_table(self, delimiter: str, width: int) -> frozenset[int]:
+        """The rows at the end that are no leads, as training tells them from all of their cells: reads all again."""
+        texts = (line.decode(errors="replace") for line in self._lines())
+        lines = (line for text in texts for line in re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$", text))
+        last: deque[tuple[int, list[str]]] = deque(maxlen=LAST_ROWS)
+        for row, cells in enumerate(csv.reader(lines, delimiter=delimiter), 1):
+            if len(cells) == width and any(map(str.strip, cells)):
+                last.append((row, cells))
+        count = below_the_table([cells for _, cells in last])
+        return frozenset(row for row, _ in list(last)[len(last) - count :])
 
     def _lines(self) -> Iterator[bytes]:
         self._file.seek(0)

@@ -66,8 +66,9 @@ def sniff(path: str, text: str) -> str:
         even = sum(len(row) == width for row in rows) / max(1, len(rows))
         return width > 1 and even == 1, round(even, 1) if width > 1 else 0.0, width
 
-    best = max(DELIMITERS, key=quality)
-    if quality(best)[2] < 2:
+    qualities = {delimiter: quality(delimiter) for delimiter in DELIMITERS}
+    best = max(qualities, key=lambda delimiter: qualities[delimiter])
+    if qualities[best][2] < 2:
         raise SourceError(
             f"{path}, row 1: is one column; if the delimiter is none of , ; tab | name it: delimiter = ..."
         )

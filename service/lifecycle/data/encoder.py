@@ -18,8 +18,8 @@ from service.lifecycle.data.ids import as_id
 from service.lifecycle.data.source import ID_COLUMN, Source, SourceError
 from service.model.bundle import Bundle
 from service.model.engine import NOWHERE, Matrix, Places
-from service.model.schema import MAX_ID, MAX_NUMBER, MAX_TEXT, Kind
-from service.model.spelling import PLAIN, Mark, NumberSpelling, is_nothing
+from service.model.schema import MAX_ID, MAX_NUMBER, MAX_TEXT, Feature, Kind
+from service.model.spelling import PLAIN, WHOLE, Mark, NumberSpelling, is_nothing
 
 SHOWN = 40
 """Characters of a refused value that are quoted."""
@@ -30,6 +30,9 @@ TOTALS = pa.array(
 )
 """Ids of rows that hold a sum of the others."""
 
+_KEPT_IN_IDS = bytes(byte for byte in range(ord("!"), ord("~") + 1) if byte not in b'=".')
+"""An id of these characters alone is what `as_id` makes of it."""
+
 Convert = Callable[[Any], float | None]
 Mask = npt.NDArray[np.bool_]
 
@@ -38,6 +41,10 @@ REASONS: dict[Kind, str] = {
     "boolean": "is neither true nor false",
     "category": f"is longer than {MAX_TEXT} characters",
 }
+DOUBTFUL = (
+    "may have a decimal mark or one between thousands, and no cell of the training decides; "
+    'say decimal = "." or decimal = "," in the lead source'
+)
 
 
 @dataclass(frozen=True)
@@ -97,8 +104,7 @@ class Encoder:
         self.form, self._engine, self._encoding = form, bundle.engine, manifest.encoding
         self._features = manifest.lead_schema.features
         self.kinds: dict[str, Kind] = {f.name: f.kind for f in self._features}
-        unsaid = NumberSpelling(decimal=",", grouping=".") if form.decimal == "," else PLAIN
-        self._spelling = {f.name: f.spelling or unsaid for f in self._features}
+        self._spelling = {f.name: _spelling(f, form.decimal) for f in self._features}
         self._used = [*self._encoding.numbers, *self._encoding.categories]
 
     @property
@@ -136,7 +142,7 @@ class Encoder:
         if unnamed.any():
             reason = f"names no lead, or one of more than {MAX_ID} characters"
             faults.append((self.form.id_column, reason, unnamed))
-        if (totals := pc.is_in(ids, TOTALS).to_numpy(zero_copy_only=False)).any():
+        if (totals := _totals(ids)) is not None:
             faults.append((self.form.id_column, "is a total, no lead", totals))
         for column, name in enumerate(self._encoding.numbers):
             values, bad = self._numbers(cells, name)
@@ -157,7 +163,7 @@ class Encoder:
         if not faults:
             return Encoded(ids, matrix, [])
         kept = ~np.logical_or.reduce([bad for _, _, bad in faults])
-        return Encoded(ids.filter(pa.array(kept)), matrix[kept], list(_cells(cells, faults)))
+        return Encoded(ids.filter(pa.array(kept)), matrix[kept], list(self._cells(cells, faults)))
 
     def _numbers(self, cells: pa.RecordBatch, name: str) -> tuple[Matrix, Mask | None]:
         """A number or boolean as float64, NaN where it is missing, and which cells are neither."""
@@ -179,7 +185,7 @@ class Encoder:
 
         What it accepts beyond `as_number` are NaN and infinities, which show in the values.
         """
-        if not spelling.plain:
+        if not (spelling.plain or (spelling == WHOLE and not _may_be_thousands(array))):
             return None
         try:
             values: Matrix = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
@@ -187,6 +193,32 @@ class Encoder:
             return None
         sound = np.isnan(values).sum() == array.null_count and not (np.abs(values) > MAX_NUMBER).any()
         return values if sound else None
+
+    def _cells(self, cells: pa.RecordBatch, faults: list[tuple[str, str, Mask]]) -> Iterator[BadCell]:
+        """The bad cells in the order of their rows."""
+        found = [(int(i), column, reason) for column, reason, bad in faults for i in np.flatnonzero(bad)]
+        for place, column, reason in sorted(found, key=lambda each: each[0]):
+            value = cells.column(column)[place].as_py()
+            if isinstance(value, str) and column in self._spelling and self._spelling[column].doubtful(value):
+                reason = DOUBTFUL
+            yield BadCell(place, column, f"{str('' if value is None else value)[:SHOWN]!r} {reason}")
+
+
+def _spelling(feature: Feature, stated: Mark | None) -> NumberSpelling:
+    """How files write this feature: as at training, and where that left the decimal mark open, as a person states."""
+    found = feature.spelling or PLAIN
+    if stated and found in (PLAIN, WHOLE):
+        return NumberSpelling(decimal=",", grouping=".") if stated == "," else PLAIN
+    return found
+
+
+def _may_be_thousands(array: pa.Array) -> bool:
+    """Whether a text may end in a mark between thousands: a quick look that may say yes too often."""
+    ends, data = _bytes(array.cast(pa.string()))
+    if not (data == ord(".")).any():
+        return False
+    # Arrow parses no number with a blank or a unit behind it, so that the last characters are digits.
+    return bool((data.take(ends[1:] - 4, mode="clip") == ord(".")).any())
 
 
 def _by_value(array: pa.Array, convert: Convert) -> tuple[Matrix, Mask | None]:
@@ -232,7 +264,12 @@ def _ids(array: pa.Array) -> tuple[pa.Array, Mask]:
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
     if _is_text(array.type) or pa.types.is_integer(array.type):
-        ids = _plain(array.cast(pa.string()))
+        ids = array.cast(pa.string())
+        ends, data = _bytes(ids)
+        if not ids.null_count and not _may_change(data):
+            length = np.diff(ends)  # one byte a character
+            return ids, (length == 0) | (length > MAX_ID)
+        ids = _plain(ids)
     else:
         ids = pa.array([None if _blank(v) else as_text(v) for v in array.to_pylist()], pa.string())
     length = pc.utf8_length(pc.utf8_trim_whitespace(ids))
@@ -240,25 +277,60 @@ def _ids(array: pa.Array) -> tuple[pa.Array, Mask]:
     return ids, ~usable.to_numpy(zero_copy_only=False)
 
 
+def _may_change(data: npt.NDArray[np.uint8]) -> bool:
+    """Whether `as_id` may write one of the ids with these bytes otherwise: a quick look that may say yes too often."""
+    rest = data.tobytes().translate(None, _KEPT_IN_IDS)
+    if not rest.strip(b"=."):
+        before, after = data[:-1], data[1:]
+        pairs = ((before == ord(mark)) & (after == ord(follows)) for mark, follows in ('="', ".0"))
+        return bool(rest) and any(found.any() for found in pairs)
+    return True
+
+
+def _bytes(texts: pa.Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """The bytes of all texts, and where in them each text ends, after a 0 for the first one's start."""
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return ends - ends[0], np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]]
+
+
 def _plain(ids: pa.Array) -> pa.Array:
-    """The ids without what spreadsheets add; see `as_id`."""
-    odd = (pc.starts_with(ids, '="'), pc.match_substring(ids, ".0"), pc.ends_with(ids, " "), pc.starts_with(ids, " "))
-    if not any(pc.any(found).as_py() for found in odd):
+    """The ids as `as_id` writes them, which is asked about those that it may change only."""
+    odd = pc.match_substring_regex(ids, r'^ | $|  |[^ -~]|="|\.0').fill_null(False)
+    if not pc.any(odd).as_py():
         return ids
-    return pa.array([None if value is None else as_id(value) for value in ids.to_pylist()], pa.string())
+    return pc.replace_with_mask(ids, odd, pa.array([as_id(text) for text in ids.filter(odd).to_pylist()], pa.string()))
+
+
+def _totals(ids: pa.Array) -> Mask | None:
+    """Which ids are words for a sum; None where none is.
+
+    First and last letters, then lengths, rule out most batches at less cost than a comparison of whole texts.
+    """
+    ends, data = _bytes(ids)
+    if not len(data):
+        return None
+    likely = _FIRST_OF_TOTALS[data.take(ends[:-1], mode="clip")]
+    likely &= _LAST_OF_TOTALS[data.take(ends[1:] - 1, mode="clip")]
+    if not likely.any() or not (np.diff(ends)[likely] <= _LONGEST_TOTAL).any():
+        return None
+    found: Mask = pc.is_in(ids, TOTALS).to_numpy(zero_copy_only=False)
+    return found if found.any() else None
+
+
+def _is_one_of(letters: set[str]) -> Mask:
+    """For each byte, whether it is one of these letters."""
+    return np.isin(np.arange(256), [ord(letter) for letter in letters])
+
+
+_FIRST_OF_TOTALS = _is_one_of({word[0] for word in TOTALS.to_pylist()})
+_LONGEST_TOTAL = max(map(len, TOTALS.to_pylist()))
+_LAST_OF_TOTALS = _is_one_of({word[-1] for word in TOTALS.to_pylist()})
 
 
 def _column(cells: pa.RecordBatch, name: str) -> pa.Array:
     """The column, or one of nothing but missing values."""
     return cells.column(name) if name in cells.schema.names else pa.nulls(cells.num_rows, pa.string())
-
-
-def _cells(cells: pa.RecordBatch, faults: list[tuple[str, str, Mask]]) -> Iterator[BadCell]:
-    """The bad cells in the order of their rows."""
-    found = [(int(i), column, reason) for column, reason, bad in faults for i in np.flatnonzero(bad)]
-    for place, column, reason in sorted(found, key=lambda each: each[0]):
-        value = cells.column(column)[place].as_py()
-        yield BadCell(place, column, f"{str('' if value is None else value)[:SHOWN]!r} {reason}")
 
 
 def _fits(kind: Kind, column: pa.DataType) -> bool:

@@ -1,5 +1,6 @@
 """Removes leads from one object: CSV, Parquet or JSON lines, gzip or not, told by its content."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -15,9 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from service.lifecycle.data.dialect import sniff
+from service.lifecycle.data import workbook
+from service.lifecycle.data.decoding import as_utf8, encoding_of
+from service.lifecycle.data.dialect import Layout, layout_of
 from service.lifecycle.data.ids import WHOLE, join_key, spellings
 from service.lifecycle.data.source import ID_COLUMN, SourceError
+from service.model.spelling import fold
 from service.storage import Opened, Writable
 
 READ = 1 << 20
@@ -28,6 +32,14 @@ LONGEST = 1 << 24
 
 GZIP = b"\x1f\x8b"
 
+_MARKED = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+"""Encodings by the mark that a file begins with. Each keeps the mark as a character, so that it is written again."""
+
 NUMBER_AS_ID = re.compile(rb'"%b"\s*:\s*[-0-9]' % ID_COLUMN.encode())
 """A JSON object whose id is a number, not a text."""
 
@@ -37,11 +49,12 @@ EXACT = {16: 1 << 11, 32: 1 << 24, 64: 1 << 53}
 
 @dataclass(frozen=True)
 class Search:
-    """The leads to be found, the columns that may name them, and the delimiter of CSV files where it is given."""
+    """The leads to be found, the columns that may name them, and delimiter and encoding of CSV files where given."""
 
     leads: frozenset[str]
     id_columns: tuple[str, ...] = (ID_COLUMN,)
     delimiter: str | None = None
+    encoding: str | None = None
 
     @cached_property
     def ids(self) -> frozenset[str]:
@@ -94,6 +107,8 @@ def without(origin: str, opened: Opened, kept: IO[bytes], search: Search) -> tup
         plain.seek(0)
         if start == b"PAR1":
             return _parquet(origin, plain, out, search)
+        if start.startswith((workbook.ZIP, workbook.OLE[:4])):
+            raise SourceError(f"{origin}: is a workbook; remove the lead by hand, or replace the file by CSV")
         if start[:1] == b"{":
             return _json_lines(origin, plain, out, search)
         return _csv(origin, plain, out, search)
@@ -129,18 +144,14 @@ def _csv(origin: str, data: IO[bytes], out: Writable, search: Search) -> tuple[i
     data.seek(0)
     if not head.strip() and len(head) < READ:
         return 0, 0
-    delimiter = search.delimiter or sniff(origin, head.decode("utf-8-sig", errors="replace"))
-    with io.TextIOWrapper(data, "utf-8", errors="surrogateescape", newline="") as lines:
-        records = _records(origin, lines, delimiter)
-        header, names = next(records)
-        at = [place for place, name in enumerate(names) if name in search.id_columns]
-        if not at:
-            raise SourceError(_no_column(origin, search))
+    encoding = _encoding(origin, head, search)
+    layout, at = _layout(origin, head.decode(encoding, errors="replace").removeprefix("\ufeff"), search)
+    with io.TextIOWrapper(data, encoding, errors="surrogateescape", newline="") as lines:
         ascii_ids = all(lead.isascii() for lead in search.ids)
-        out.write(header)
         rows = gone = 0
-        for row, (record, cells) in enumerate(records, 2):
-            named = [cells[place] for place in at] if len(cells) == len(names) else cells
+        for row, (record, cells) in enumerate(_records(origin, lines, layout.delimiter), 1):
+            cut_alike = row > layout.row and len(cells) == len(layout.header)
+            named = [cells[place] for place in at] if cut_alike else cells if row != layout.row else []
             if not ascii_ids and any("\udc80" <= mark <= "\udcff" for cell in named for mark in cell):
                 raise SourceError(
                     f"{origin}, row {row}: the id is not UTF-8; convert the file, for instance: "
@@ -148,14 +159,43 @@ def _csv(origin: str, data: IO[bytes], out: Writable, search: Search) -> tuple[i
                 )
             if search.holds(named):
                 gone += 1
+                record = "\ufeff" if record.startswith("\ufeff") else ""
             else:
-                rows += any(cell.strip() for cell in cells)
-                out.write(record)
+                rows += row > layout.row and any(cell.strip() for cell in cells)
+            out.write(record.encode(encoding, errors="surrogateescape"))
         return rows, gone
 
 
-def _records(origin: str, lines: Iterable[str], delimiter: str) -> Iterator[tuple[bytes, list[str]]]:
-    r"""Yield each CSV record's very bytes, line end included, and its cells.
+def _encoding(origin: str, head: bytes, search: Search) -> str:
+    """The encoding in which a file that begins so is read, and written again byte for byte, as training tells it.
+
+    A text that is neither UTF-8 nor likely to be another is read as UTF-8 with marks for what it cannot hold.
+    """
+    if marked := next((name for bom, name in _MARKED if head.startswith(bom)), encoding_of(head)):
+        return marked
+    whole = head.rpartition(b"\n")[0] if len(head) == READ else head
+    try:
+        other = as_utf8(origin, whole)[1] != "UTF-8"
+    except SourceError:
+        other = search.encoding is not None
+    return (search.encoding or "cp1252") if other else "utf-8"
+
+
+def _layout(origin: str, text: str, search: Search) -> tuple[Layout, list[int]]:
+    """Where the table begins and the places of its ids: with the delimiter that is given, else with the file's own.
+
+    Scores are written with commas whatever the leads' delimiter is. Raises SourceError where no column holds ids.
+    """
+    wanted = set(map(fold, search.id_columns))
+    for delimiter in dict.fromkeys((search.delimiter, None)):
+        layout = layout_of(origin, text, delimiter)
+        if at := [place for place, name in enumerate(layout.header) if fold(name) in wanted]:
+            return layout, at
+    raise SourceError(_no_column(origin, search))
+
+
+def _records(origin: str, lines: Iterable[str], delimiter: str) -> Iterator[tuple[str, list[str]]]:
+    r"""Yield each CSV record as it is written, line end included, and its cells.
 
     A line ends with \n, \r\n or \r, as in Arrow. A byte that is not UTF-8 is a lone surrogate in its cell (PEP 383).
     """
@@ -172,7 +212,7 @@ def _records(origin: str, lines: Iterable[str], delimiter: str) -> Iterator[tupl
 
     try:
         for cells in csv.reader(feed(), delimiter=delimiter):
-            yield "".join(taken).encode(errors="surrogateescape"), cells
+            yield "".join(taken), cells
             taken.clear()
             row += 1
     except csv.Error as error:

@@ -155,6 +155,10 @@ def _number(rest: list[Any], parts: list[Parts], stated: Mark | None) -> ColumnR
         fits = named
     read = {spelling: [part.value(spelling.decimal, spelling.grouping) for part in parts] for spelling in fits}
     first = fits[0]
+    unmarked = stated is None and all(part.body.isdecimal() and not part.exponent for part in parts)
+    if unmarked and all(float(value).is_integer() for value in rest if _numeric(value)):
+        first = first.model_copy(update={"whole": True})
+        return ColumnReading("number", first, notes=(f"numbers read as written like {first}",) if unit else ())
     if other := next((spelling for spelling in fits if read[spelling] != read[first]), None):
         at = next(i for i, number in enumerate(read[first]) if number != read[other][i])
         return ColumnReading(

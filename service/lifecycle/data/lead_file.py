@@ -7,6 +7,7 @@ import gzip
 import io
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from typing import Any, NamedTuple, Self
@@ -18,6 +19,7 @@ from pyarrow import parquet
 
 from service.lifecycle.data import workbook
 from service.lifecycle.data.csvbytes import CsvBytes, Unpacked
+from service.lifecycle.data.rows import LAST_ROWS, may_be_below_the_table
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.data.table import FileForm, Table, parse_table
 from service.model.spelling import fold
@@ -33,7 +35,7 @@ COLUMN_BUFFER = 1 << 20
 
 
 class Ragged(NamedTuple):
-    """A CSV row that is not cut like the header, by its number; the header is row 1."""
+    """A CSV row that is not cut like the header or lies below the table, by its number; the header is row 1."""
 
     row: int
     reason: str
@@ -125,8 +127,10 @@ class LeadFile:
         names = [name for name in self.columns.names if name in wanted]
         if self._table is not None:
             yield from self._table_batches(self._table, names)
+        elif self.is_parquet:
+            yield from self._parquet_batches(names, repeating)
         else:
-            yield from (self._parquet_batches if self.is_parquet else self._csv_batches)(names, repeating)
+            yield from self._without_footers(self._csv_batches(names, repeating))
 
     def call(self, wanted: Collection[str]) -> list[str]:
         """Call the columns as they are wanted, where case and blanks alone differ; return a line for each."""
@@ -173,6 +177,20 @@ class LeadFile:
             first = self._done + 1
             self._done += cells.num_rows
             yield LeadBatch(cells, range(first, first + cells.num_rows), [])
+
+    def _without_footers(self, batches: Iterator[LeadBatch]) -> Iterator[LeadBatch]:
+        """The batches, of which the last are held back until the file's end shows which of their rows are no leads."""
+        held: deque[LeadBatch] = deque()
+        for batch in batches:
+            held.append(batch)
+            while sum(len(each.rows) for each in held) - len(held[0].rows) >= LAST_ROWS:
+                yield held.popleft()
+        last = next((each.cells.slice(len(each.rows) - 1) for each in reversed(held) if len(each.rows)), None)
+        footers: frozenset[int] = frozenset()
+        if last is not None and may_be_below_the_table([column[0].as_py() for column in last.columns]):
+            footers = self._text.below_the_table(str(self._delimiter), len(self.columns))
+        for batch in held:
+            yield _leaving_out(batch, footers)
 
     def _csv_batches(self, names: list[str], repeating: Collection[str]) -> Iterator[LeadBatch]:
         if self._text.ends:
@@ -245,6 +263,16 @@ def _filled(cells: pa.RecordBatch, rows: range | list[int]) -> tuple[pa.RecordBa
         return cells, rows, 0
     kept = np.flatnonzero(~empty)
     return cells.filter(pa.array(~empty)), np.asarray(rows)[kept].tolist(), int(empty.sum())
+
+
+def _leaving_out(batch: LeadBatch, footers: frozenset[int]) -> LeadBatch:
+    """The batch in which these rows are set aside."""
+    kept = [row not in footers for row in batch.rows] if footers else []
+    if all(kept):
+        return batch
+    rows = [row for row, keep in zip(batch.rows, kept, strict=True) if keep]
+    found = [Ragged(row, "is a total or a line below the table, no lead") for row in batch.rows if row in footers]
+    return batch._replace(cells=batch.cells.filter(pa.array(kept)), rows=rows, ragged=[*batch.ragged, *found])
 
 
 def _numbered(row: int, count: int, ragged: list[Ragged]) -> tuple[range | list[int], list[Ragged], int]:

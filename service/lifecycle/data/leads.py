@@ -76,7 +76,10 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
     outcomes = _outcome_values(source, table)
     target = _target(source, table, outcomes)
     times = read_column(table, source.time_column).times(source.time_format) if source.time_column else None
-    frozen = {f.name: f.spelling for f in schema.features} if schema else {}
+    # Whole numbers decide nothing about the mark of later ones: all cells of the new file do.
+    frozen = (
+        {f.name: None if f.spelling and f.spelling.whole else f.spelling for f in schema.features} if schema else {}
+    )
     columns = _columns(source, table, list(frozen) or _inputs(source, table), frozen)
     kinds, notes = (schema_kinds(schema), []) if schema else _infer(source, table, columns, target)
     notes = [*table.notes, *notes, *_doubt_of_times(source, times, table)]

@@ -40,11 +40,8 @@ def totals_and_footers(table: pa.Table, kept: Mask) -> Mask:
     found = np.zeros(table.num_rows, dtype=bool)
     if table.num_columns < SPARSE_WIDTH:
         return found
-    for place in reversed(np.flatnonzero(kept)[-LAST_ROWS:]):
-        cells = _cells(table, place)
-        if not (is_total(cells) or _lone(cells) or _sums(cells)):
-            break
-        found[place] = True
+    last = np.flatnonzero(kept)[-LAST_ROWS:]
+    found[last[len(last) - below_the_table([_cells(table, place) for place in last]) :]] = True
     first = table.column(0)
     if pa.types.is_string(first.type):
         named = pc.match_substring_regex(first, r"(?i)^\s*(grand|sub|zwischen|gesamt|sous-)?[ -]?(total|summe|somme)")
@@ -53,13 +50,32 @@ def totals_and_footers(table: pa.Table, kept: Mask) -> Mask:
     return found & kept
 
 
+def below_the_table(last: Sequence[Sequence[Any]]) -> int:
+    """How many of a file's last filled rows, of which no more than LAST_ROWS count, are no leads."""
+    count = 0
+    for cells in reversed(last[-LAST_ROWS:]):
+        if len(cells) < SPARSE_WIDTH or not (is_total(cells) or _lone(cells) or _sums(cells)):
+            break
+        count += 1
+    return count
+
+
+def may_be_below_the_table(cells: Sequence[Any]) -> bool:
+    """Whether a row with these among its cells may be no lead: one of them is filled, or the first is a sum's word."""
+    texts = [str(cell) for cell in cells if not _blank(cell)]
+    return len(texts) <= 1 or _names_a_sum(texts[0])
+
+
 def is_total(cells: Sequence[Any]) -> bool:
     """Whether the first filled cell is a word for a sum, all others are numbers, and some cells are blank."""
     texts = [str(cell) for cell in cells if not _blank(cell)]
     if not texts or len(texts) == len(cells):
         return False
-    word = re.sub(r"[ (]*[\d.,' ]*\)?\s*:?$", "", fold(texts[0]))
-    return bool(_TOTAL.fullmatch(word)) and all(split(text) for text in texts[1:])
+    return _names_a_sum(texts[0]) and all(split(text) for text in texts[1:])
+
+
+def _names_a_sum(text: str) -> bool:
+    return bool(_TOTAL.fullmatch(re.sub(r"[ (]*[\d.,' ]*\)?\s*:?$", "", fold(text))))
 
 
 def _lone(cells: Sequence[Any]) -> bool:

@@ -163,7 +163,6 @@ BROKEN = {
     "c-deflate": gzip.compress(CSV)[:12] + b"\xff" * 40,
     "d-json": b'{"lead_id": "b"\n',
     "e-list": b'{"lead_id": "a"}\n["b"]\n',
-    "f-utf16": CSV.decode().encode("utf-16"),
     "g-quote": b'lead_id,note\nb,"open\na,1\n',
 }
 
@@ -307,13 +306,61 @@ def test_a_null_id_is_not_a_lead_called_none(tmp_path: Path) -> None:
     assert content(storage, "x.jsonl") == b'{"lead_id": null}\n'
 
 
-def test_a_file_in_another_encoding_is_searched_for_ascii_ids_and_refused_for_others(tmp_path: Path) -> None:
-    storage, data = Folder(tmp_path), "Größe,lead_id\n1,Jürgen\n2,b\n".encode("cp1252")
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("above", ["", "sep=;\r\n", "Report: Kunden\n\n", "Jürgen\nKunden;\n\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_file_that_training_reads_is_searched_below_its_title_in_its_encoding(
+    tmp_path: Path, encoding: str, above: str, end: str
+) -> None:
+    rows = [f"{row}{end}" for row in ("Größe; LEAD_ID ;Ort", "1;Jürgen;Köln", "2;b;Jürgen", "", "Summe;;", "Jürgen")]
+    storage, removed = Folder(tmp_path), ("1;Jürgen", "Jürgen")
+    storage.create("x.csv", (above + "".join(rows)).encode(encoding))
+    kept = [line for line in (above + "".join(rows)).splitlines(keepends=True) if not line.startswith(removed)]
+    found = forget.forget_in(storage, "x.csv", Search(frozenset({"Jürgen"})))
+    assert found is not None
+    assert found.rows == 2 + above.startswith("Jürgen")
+    assert content(storage, "x.csv") == "".join(kept).encode(encoding)
+
+
+def test_a_file_in_no_known_encoding_is_searched_for_ascii_ids_and_refused_for_others(tmp_path: Path) -> None:
+    storage, data = Folder(tmp_path), "Größe,lead_id\n1,Jürgen\n2,b\n".encode("cp850")
     storage.create("x.csv", data)
     with pytest.raises(SourceError, match=stating("row 2", "id", "UTF-8")):
         forget.forget_in(storage, "x.csv", Search(frozenset({"Jürgen"})))
     assert forget.forget_in(storage, "x.csv", GONE) is not None
     assert content(storage, "x.csv") == data.removesuffix(b"2,b\n")
+    storage.create("y.csv", data)
+    assert forget.forget_in(storage, "y.csv", Search(frozenset({"Jürgen"}), encoding="cp850")) is not None
+    assert content(storage, "y.csv") == data.replace("1,Jürgen\n".encode("cp850"), b"")
+
+
+def test_scores_with_commas_are_searched_though_the_leads_have_another_delimiter(tmp_path: Path) -> None:
+    storage = Folder(tmp_path)
+    storage.create("x.csv", b"lead_id,score\na,0.5\nb,0.5\n")
+    assert forget.forget_in(storage, "x.csv", Search(frozenset({"b"}), ("customer", "lead_id"), ";")) is not None
+    assert content(storage, "x.csv") == b"lead_id,score\na,0.5\n"
+
+
+@pytest.mark.parametrize(
+    ("lead", "written"),
+    [
+        ("00Q5e00001AbCdE", "00Q5e00001AbCdEEAV"),
+        ("1007", "1007.0"),
+        ("1007", '="1007"'),
+        ("1007.0", "1007"),
+    ],
+)
+def test_a_lead_is_found_however_an_export_spells_its_id(tmp_path: Path, lead: str, written: str) -> None:
+    storage, other = Folder(tmp_path), "00Q5e00001aBCdEEAA"
+    quoted = written.replace('"', '""')
+    storage.create("x.csv", f'lead_id,note\n"{quoted}",1\n{other},2\n'.encode())
+    storage.create("x.jsonl", (json.dumps({"lead_id": written}) + f'\n{{"lead_id": "{other}"}}\n').encode())
+    storage.create("x.parquet", as_parquet([written, other]))
+    for key in ("x.csv", "x.jsonl", "x.parquet"):
+        found = forget.forget_in(storage, key, Search(frozenset({lead})))
+        assert found is not None, key
+        assert found.rows == 1
+    assert parquet.read_table(tmp_path / "x.parquet")["lead_id"].to_pylist() == [other]
 
 
 # Cells with all that CSV has to quote, and ids that are nearly the wanted one.

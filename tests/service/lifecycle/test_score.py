@@ -8,6 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from service.lifecycle import score
+from service.lifecycle.data.table import read_table
 from service.lifecycle.runtime.runner import JobFailed
 from service.storage import Folder
 from tests.facts import states
@@ -47,11 +48,39 @@ def test_rows_that_were_set_aside_are_told_and_kept(
     assert run(models, tmp_path, LEADS + "c,many,\n") == 0
     said = capsys.readouterr().out
     states(said.splitlines(), "row 4", "visits", "'many'", "number")
-    assert "2 scored" in said
+    states(said.splitlines(), "2 scored", "unreadable", "'visits' 1")
     aside = tmp_path / "scores.csv.quarantine.jsonl.gz"
     assert json.loads(gzip.decompress(aside.read_bytes()))["lead_id"] == "c"
     assert run(models, tmp_path, LEADS) == 0
     assert not aside.exists()
+
+
+@pytest.mark.parametrize(
+    ("below", "leads"),
+    [
+        ('"Confidential, do not share","",""\n', 2),
+        ('"Report of May","",""\n\n"Confidential","",""\n', 2),
+        ("Total (2),8,\n", 2),
+        ("Anzahl,2,\n\n", 2),
+        ("c,,north\n", 3),
+        ("Confidential,,\nc,3,north\n", 4),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_below_the_table_are_no_leads_in_training_and_scoring(
+    models: str, tmp_path: Path, below: str, leads: int, end: str
+) -> None:
+    text = (LEADS + below).replace("\n", end)
+    (tmp_path / "leads.csv").write_bytes(text.encode())
+    options = ["--out", str(tmp_path / "scores.csv"), "--models", models]
+    assert score.main([str(tmp_path / "leads.csv"), *options]) == 0
+    assert len(ids(tmp_path / "scores.csv")) == leads
+    assert read_table(tmp_path / "leads.csv").cells.num_rows == leads
+
+
+def test_a_last_lead_whose_values_the_model_does_not_take_is_one(models: str, tmp_path: Path) -> None:
+    assert run(models, tmp_path, "lead_id,visits,region,name\na,1,south,Ann\nb,,,Bob\n") == 0
+    assert ids(tmp_path / "scores.csv") == ["a", "b"]
 
 
 def test_earlier_scores_are_replaced_only_when_all_is_done(models: str, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.model.spelling import PLAIN, NumberSpelling, clean, fold, is_nothing, split, truth
+from service.model.spelling import PLAIN, WHOLE, NumberSpelling, clean, fold, is_nothing, split, truth
 
 GERMAN = NumberSpelling(decimal=",", grouping=".")
 
@@ -23,6 +23,12 @@ GERMAN = NumberSpelling(decimal=",", grouping=".")
         (NumberSpelling(unit="%"), "12 %", 12),
         (GERMAN, "1234,5-", -1234.5),
         (GERMAN, ",5", 0.5),
+        (WHOLE, "1158", 1158),
+        (WHOLE, "-12.0", -12),
+        (WHOLE, "1.5", 1.5),
+        (WHOLE, "0.158", 0.158),
+        (WHOLE, "1234.567", 1234.567),
+        (PLAIN, "1.158", 1.158),
     ],
 )
 def test_a_number_is_read_in_its_spelling(spelling: NumberSpelling, text: str, number: float) -> None:
@@ -34,6 +40,9 @@ def test_a_number_is_read_in_its_spelling(spelling: NumberSpelling, text: str, n
     [
         (PLAIN, "1,5"),
         (GERMAN, "12.5"),
+        (WHOLE, "1.158"),
+        (WHOLE, "-12,158"),
+        (NumberSpelling(unit="EUR", whole=True), "1.158 EUR"),
         (GERMAN, "0.500"),
         (GERMAN, "1234.567"),
         (NumberSpelling(grouping=","), "12,34.5"),

@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,11 +15,13 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from service.lifecycle.data.encoder import Encoded, Encoder, Form, form_of
+from service.lifecycle.data.ids import as_id
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.source import Source, SourceError
 from service.model import bundle
 from service.model.bundle import Bundle, Economics
-from service.model.schema import MAX_NUMBER
+from service.model.schema import MAX_ID, MAX_NUMBER
+from service.model.spelling import WHOLE
 from service.storage import Folder
 from tests.facts import states, stating
 from tests.service import forge
@@ -200,6 +203,73 @@ def test_ids_of_every_type_are_text(served: Bundle) -> None:
         pa.array(["7", "8"]).dictionary_encode(),
     ):
         assert encode(served, {"lead_id": ids, "visits": [1, 2]}).ids.to_pylist() == ["7", "8"]
+
+
+SUMS = {"total", "summe", "subtotal"}
+id_texts = st.sampled_from(
+    (
+        "",
+        " ",
+        "7",
+        "7.0",
+        "1.05",
+        "=7",
+        '="7"',
+        " 8",
+        "9 ",
+        "x@y.example",
+        "\u00e9",
+        "\u00fc 1.0",
+        "12.0.0",
+        "\u00e9" * 200,
+    )
+) | st.sampled_from(
+    ("x" * 200, "x" * 201, "Total", "TOTAL:", "total ", "tasse", "Summe", "Sum", "subtotal", "L-0000042")
+)
+
+
+@given(st.lists(st.none() | id_texts | st.text(max_size=4), min_size=1, max_size=6), st.integers(0, 3))
+def test_ids_of_a_batch_are_what_each_is_alone(served: Bundle, ids: list[str | None], before: int) -> None:
+    """Batches are searched as a whole first, which must not depend on the ids beside each."""
+    array = pa.array(["before"] * before + ids, pa.string())[before:]
+    encoded = encode(served, {"lead_id": array, "visits": pa.nulls(len(ids), pa.string())})
+    alone = [as_id(text) for text in ids]
+    usable = [text for text in alone if 0 < len(text) <= MAX_ID and text.lower().rstrip(":") not in SUMS]
+    assert encoded.ids.to_pylist() == usable
+    assert len(encoded.bad) == len(ids) - len(usable)
+
+
+@pytest.mark.parametrize("word", ["Total", "grand total", "SUMME:", " Gesamtsumme ", "somme"])
+def test_a_total_among_ids_is_set_aside(served: Bundle, word: str) -> None:
+    encoded = encode(served, {"lead_id": ["t1e", "", word, "tissue"], "visits": [1, 2, 3, 4]})
+    assert encoded.ids.to_pylist() == ["t1e", "tissue"]
+    assert [bad.place for bad in encoded.bad] == [1, 2]
+
+
+def whole(served: Bundle) -> Bundle:
+    """The model as if its training had seen visits as whole numbers without a mark."""
+    schema = served.manifest.lead_schema
+    features = tuple(f.model_copy(update={"spelling": WHOLE if f.name == "visits" else None}) for f in schema.features)
+    changed = {"lead_schema": schema.model_copy(update={"features": features})}
+    return replace(served, manifest=served.manifest.model_copy(update=changed))
+
+
+@given(st.lists(st.from_regex(r" ?-?[0-9]{1,4}([.,][0-9]{1,4})?( ?)", fullmatch=True), min_size=1, max_size=4))
+def test_a_mark_that_may_be_one_between_thousands_is_never_guessed(served: Bundle, texts: list[str]) -> None:
+    encoded = encode(whole(served), {"visits": texts})
+    read = [WHOLE.number(text) for text in texts]
+    assert [bad.place for bad in encoded.bad] == [place for place, number in enumerate(read) if number is None]
+    assert encoded.matrix[:, 0].tolist() == [number for number in read if number is not None]
+
+
+def test_a_doubtful_number_is_set_aside_unless_a_person_names_the_mark(served: Bundle) -> None:
+    column = {"visits": ["950", "1.158", "7.5"]}
+    encoded = encode(whole(served), column)
+    states(encoded.bad[0].reason, "'1.158'", "decimal", "thousands")
+    assert [bad.place for bad in encoded.bad] == [1]
+    point, comma = (encode(whole(served), column, Form(decimal=mark)) for mark in (".", ","))
+    assert point.matrix[:, 0].tolist() == [950, 1.158, 7.5]
+    assert comma.matrix[:, 0].tolist() == [950, 1158]
 
 
 def check(served: Bundle, **columns: Any) -> list[str]:

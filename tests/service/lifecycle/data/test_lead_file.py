@@ -42,7 +42,7 @@ TWO = [{"a": "1", "b": "x"}, {"a": None, "b": "y"}]
     [
         b"a,b\n1,x\n,y\n",
         b"\xef\xbb\xbfa;b\r\n1;x\r\n;y\r\n",
-        b'other,a,b\n"\n",1,x\n\n"","",y\n',
+        b'other,a,b\n"\n",1,x\n\nz,"",y\n',
         as_parquet(a=["1", None], b=["x", "y"], other=[1, 2]),
     ],
 )

@@ -108,6 +108,29 @@ def test_known_marks_are_missing_with_a_line_but_where_they_may_be_an_answer(loa
     assert kept.frame["region"].tolist() == cycle("NA", "None", "EU")
 
 
+@pytest.mark.parametrize(
+    ("cells", "keys", "whole"),
+    [
+        (["950", "12", "-7"], {}, True),
+        (["950", "12", "-7"], {"decimal": "."}, False),
+        (["950", "12.5", "-7"], {}, False),
+        (["950", "1,158", "12,345,678"], {}, False),
+        (["950 EUR", "12 EUR", "7 EUR"], {}, True),
+    ],
+)
+def test_that_whole_numbers_had_no_mark_is_kept_for_scoring(loads: Loads, cells: Any, keys: Any, whole: bool) -> None:
+    (feature,) = loads({"size": cycle(*cells)}, **keys).schema.features
+    assert whole == bool(feature.spelling and feature.spelling.whole)
+    assert LeadSchema.model_validate_json(LeadSchema(features=(feature,)).model_dump_json()).features == (feature,)
+
+
+def test_a_later_training_reads_marks_that_all_its_cells_decide(loads: Loads) -> None:
+    first = loads({"size": cycle(950, 12, 7)}).schema
+    assert loads({"size": cycle("1.158.000", "12", "7.000")}, first).frame["size"][:3].tolist() == [1158000, 12, 7000]
+    with pytest.raises(SourceError, match=stating("1.158", "1158", "decimal")):
+        loads({"size": cycle("1.158", "12", "7")}, first)
+
+
 def test_decimal_commas_are_read_when_the_source_says_so(loads: Loads) -> None:
     assert loads({"price": cycle("1,5", "2", "3,25")}, decimal=",").frame["price"].tolist() == cycle(1.5, 2.0, 3.25)
 
