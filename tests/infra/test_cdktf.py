@@ -14,7 +14,7 @@ from infra.rehearsal import schema_cache
 from infra.rehearsal.isolation import environment
 from infra.rehearsal.server import serve
 from infra.rehearsal.synthesis import types
-from tests.conftest import HANG_S
+from tests.conftest import HANG_S, storage_server
 from tests.facts import states
 from tests.infra.conftest import Stacks
 
@@ -27,10 +27,17 @@ Cdktf = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def cdktf(gcs: str, stacks: Stacks, tmp_path: Path) -> Iterator[Cdktf]:
+def own_gcs() -> Iterator[str]:
+    """The address of a storage server of its own: other tests make the bucket of states themselves."""
+    with storage_server() as address:
+        yield address
+
+
+@pytest.fixture
+def cdktf(own_gcs: str, stacks: Stacks, tmp_path: Path) -> Iterator[Cdktf]:
     """`scripts/cdktf dev`: its exit status and what it says, without colours."""
     request = urllib.request.Request(
-        f"{gcs}/storage/v1/b?project=p", json.dumps({"name": BUCKET}).encode(), {"Content-Type": "application/json"}
+        f"{own_gcs}/storage/v1/b?project=p", json.dumps({"name": BUCKET}).encode(), {"Content-Type": "application/json"}
     )
     urllib.request.urlopen(request, timeout=HANG_S).close()
     made = stacks("dev")
@@ -41,7 +48,7 @@ def cdktf(gcs: str, stacks: Stacks, tmp_path: Path) -> Iterator[Cdktf]:
     with serve(wanted) as reattach:
         env = environment(tmp_path, reattach, variables) | {
             "GOOGLE_OAUTH_ACCESS_TOKEN": "not-a-token",
-            "GOOGLE_BACKEND_STORAGE_CUSTOM_ENDPOINT": f"{gcs}/storage/v1/",
+            "GOOGLE_BACKEND_STORAGE_CUSTOM_ENDPOINT": f"{own_gcs}/storage/v1/",
             "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(Path.home() / ".cache/aws/jsii/package-cache"),
             "LEADSCORING_PLACEHOLDERS": "allow",  # this cloud takes digests of no image
             "CI": "true",  # or it draws over its own output
@@ -71,7 +78,7 @@ def resources(gcs: str, stack: str) -> int:
 
 
 def test_the_command_line_lists_synthesizes_deploys_all_stacks_and_says_why_it_destroys_none(
-    cdktf: Cdktf, stacks: Stacks, gcs: str, tmp_path: Path
+    cdktf: Cdktf, stacks: Stacks, own_gcs: str, tmp_path: Path
 ) -> None:
     names = {stack.name for stack in stacks("dev")}
 
@@ -88,7 +95,7 @@ def test_the_command_line_lists_synthesizes_deploys_all_stacks_and_says_why_it_d
 
     status, said = cdktf("deploy", "dev-*", "--auto-approve", *TESTED)
     assert status == 0, said
-    assert {name: resources(gcs, name) for name in names} == {name: managed(stacks, name) for name in names}
+    assert {name: resources(own_gcs, name) for name in names} == {name: managed(stacks, name) for name in names}
 
     status, said = cdktf("diff", "dev-foundation", *TESTED)
     assert status == 0, said
@@ -97,7 +104,7 @@ def test_the_command_line_lists_synthesizes_deploys_all_stacks_and_says_why_it_d
     status, said = cdktf("destroy", "dev-storage", "--ignore-missing-stack-dependencies", "--auto-approve", *TESTED)
     assert status == 1
     states(said, "Instance cannot be destroyed", "google_storage_bucket.models", "lifecycle.prevent_destroy")
-    assert resources(gcs, "dev-storage") == managed(stacks, "dev-storage")
+    assert resources(own_gcs, "dev-storage") == managed(stacks, "dev-storage")
 
 
 def managed(stacks: Stacks, name: str) -> int:
