@@ -17,8 +17,9 @@ from infra.rehearsal.steps import Planned
 LIMITS = """\
 A rehearsal is not the cloud. It knows the provider's schema; the rules of its code and what replaces a resource, for \
 the Google types in its table; the values that Google is known to change; protections, and names that stay taken. It \
-cannot know: quotas and billing; names that others have taken; rules of Google's API that the provider does not hold; \
-how long anything takes; what is deployed already. Values beginning with `rehearsed-` are made up."""
+cannot know: what the provider checks by a function (names, times, address ranges) or Google's API alone; quotas and \
+billing; names that others have taken; how long anything takes; what is deployed already. Values beginning with \
+`rehearsed-` are made up."""
 
 
 def without_rules(resources: Iterable[str]) -> str:
