@@ -183,6 +183,6 @@ if CHECKOUT:  # without one this is no test that could not run: nothing else nee
 
     @pytest.mark.slow
     def test_the_table_is_what_the_source_gives() -> None:
-        checkout = GoSource(Path(CHECKOUT))
+        checkout = GoSource(Path(str(CHECKOUT)))
         written = render({type_name: read(checkout, type_name) for type_name in rules.RULES})
         assert written == table.FILE.read_text()
