@@ -151,7 +151,7 @@ def test_bad_rows_are_set_aside_with_file_row_column_and_reason(
     served: Bundle, places: tuple[Storage, Storage]
 ) -> None:
     leads, out = places
-    leads.create("may.csv", b"lead_id,visits,opted_in\na,7,true\nb,many,perhaps\nc\nd,1,\n,2,\n")
+    leads.create("may.csv", b"lead_id,visits,opted_in\na,7,true\nb,many,perhaps\nc\n,2,\nd,1,\n")
     counts = batch.run(made(served, places))
     assert (counts.scored, counts.set_aside) == (2, 3)
     scores, aside = sorted(written(out).items())
@@ -162,7 +162,7 @@ def test_bad_rows_are_set_aside_with_file_row_column_and_reason(
         ("", 4, "", "has 1 cells where th"),
         ("b", 3, "visits", "'many' is no number"),
         ("b", 3, "opted_in", "'perhaps' is neither"),
-        ("", 6, "lead_id", "'' names no lead, or"),
+        ("", 5, "lead_id", "'' names no lead, or"),
     ]
 
 
