@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Config = dict[str, Any]
+from infra.rehearsal.synthesis import Config
+
 State = Mapping[str, Any]
 
 _TABLE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())

@@ -20,7 +20,7 @@ from service.lifecycle.training import onnx_export, registration, selection, ski
 from service.lifecycle.training.model_card import choice_rows, figure_rows, skill_lines
 from service.lifecycle.training.selection import Progress, Selection, TooFewOutcomes
 from service.model import bundle
-from service.model.bundle import BundleRefused, Manifest, Pointer
+from service.model.bundle import BundleRefused, Manifest, Pointer, Skill
 from service.model.schema import LeadSchema
 from service.storage import Storage, StorageError, open_storage
 
@@ -43,6 +43,7 @@ class Trained:
     leads: Leads
     selection: Selection
     registered: str
+    skill: Skill
 
 
 def train(
@@ -63,7 +64,7 @@ def train(
         tell(f"reading the leads of {source.name}")
         leads = load(source, served_schema(source, models, pointed[0]) if pointed else None)
         chosen = selection.select(leads, source.metric, source.economics, source.recipe, tell=tell)
-        judged = skill.judge(leads.target, chosen, source.economics, reason_to_publish)
+        judged = skill.publishable(skill.judge(leads.target, chosen, source.economics), reason_to_publish)
         tell("comparing the exported model with scikit-learn")
         ready = registration.prepare(
             source, leads, chosen, LabelledLeads.whole(leads).seen(), run.id, datetime.now(UTC), skill=judged
@@ -82,7 +83,7 @@ def train(
     )
     bundle.move_pointer(models, pointer, pointed[1] if pointed else None)
     repair(models, tracking_uri)
-    return Trained(manifest, leads, chosen, registered)
+    return Trained(manifest, leads, chosen, registered, judged)
 
 
 def served_schema(source: Source, models: Storage, pointer: Pointer) -> LeadSchema:
@@ -124,10 +125,11 @@ def main(arguments: list[str] | None = None) -> int:
                 tell(f"reading the leads of {source.name}")
                 leads = load(source)
                 chosen = selection.select(leads, source.metric, source.economics, source.recipe, tell=tell)
+                judged = skill.judge(leads.target, chosen, source.economics)
             else:
                 models = open_storage(options.models)
                 trained = train(source, models, options.tracking, tell, options.publish_anyway)
-                leads, chosen = trained.leads, trained.selection
+                leads, chosen, judged = trained.leads, trained.selection, trained.skill
     except (SourceError, ValueError) as error:
         return failed(console, error, 2)
     except (
@@ -142,7 +144,6 @@ def main(arguments: list[str] | None = None) -> int:
     _show(out, source, leads, chosen)
     if not options.figures:
         out.print(f"serving {trained.manifest.version} from {options.models}", highlight=False)
-    judged = skill.judge(leads.target, chosen, source.economics, options.publish_anyway or "only shown")
     for line in skill_lines(judged):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     return 0

@@ -30,12 +30,11 @@ class NoSkill(Exception):
     """The model is not shown to be better than none. The message holds each reason and what to do."""
 
 
-def judge(target: Target, chosen: Selection, economics: Economics, reason_to_publish: str | None = None) -> Skill:
+def judge(target: Target, chosen: Selection, economics: Economics) -> Skill:
     """What out-of-fold and held-out scores show. `target` holds the outcomes of all leads, in the order of the table.
 
-    Raises NoSkill where the ROC-AUC may be chance, where the profit is not beyond that of contacting everyone or as
-    many at random, or where the held-out leads are ranked no better than by chance. With a reason to publish, these
-    doubts are in the result instead.
+    It is doubted where the ROC-AUC may be chance, where the profit is not beyond that of contacting everyone or as many
+    at random, or where the held-out leads are ranked no better than by chance.
     """
     scores = chosen.out_of_fold
     auc, spread = roc_auc(target, scores)
@@ -57,11 +56,6 @@ def judge(target: Target, chosen: Selection, economics: Economics, reason_to_pub
         noise = LIKELY * OVERLAP * error
         if not doubts and gain <= noise:
             doubts.append(f"it earns {gain:+,.0f} per 1,000 leads against {otherwise}, within noise ({noise:,.0f})")
-    if doubts and not reason_to_publish:
-        raise NoSkill(
-            f"no use shown: {'; '.join(doubts)}. Nothing is published. Look for more leads, or for columns that are "
-            "known when a lead arrives; to serve this model all the same: --publish-anyway REASON"
-        )
     return Skill(
         roc_auc=auc,
         roc_auc_at_least=at_least,
@@ -69,8 +63,19 @@ def judge(target: Target, chosen: Selection, economics: Economics, reason_to_pub
         gain_over_everyone=over_everyone[0],
         gain_over_random=over_random[0],
         doubts=tuple(doubts),
-        published_because=reason_to_publish if doubts else None,
     )
+
+
+def publishable(skill: Skill, reason: str | None) -> Skill:
+    """The skill as the bundle keeps it, with the reason where there are doubts. Raises NoSkill where none is given."""
+    if not skill.doubts:
+        return skill
+    if not reason:
+        raise NoSkill(
+            f"no use shown: {'; '.join(skill.doubts)}. Nothing is published. Look for more leads, or for columns that "
+            "are known when a lead arrives; to serve this model all the same: --publish-anyway REASON"
+        )
+    return skill.model_copy(update={"published_because": reason})
 
 
 def roc_auc(target: Target, scores: Scores) -> tuple[float, float]:

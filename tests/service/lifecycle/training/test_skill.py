@@ -16,7 +16,7 @@ from service.lifecycle.data.source import TrainingRecipe
 from service.lifecycle.evaluation.bootstrap import resamples
 from service.lifecycle.evaluation.quality import Scores, Target, contacts_made, figures
 from service.lifecycle.training.selection import FOLDS, Selection, Split, select
-from service.lifecycle.training.skill import NoSkill, gains, judge, roc_auc
+from service.lifecycle.training.skill import NoSkill, gains, judge, publishable, roc_auc
 from service.model.bundle import Economics
 from service.model.schema import Feature, LeadSchema
 
@@ -57,7 +57,7 @@ def judged(seed: int, auc: float, money: Economics = MONEY) -> Selection:
 
 
 def doubts(seed: int, auc: float, money: Economics = MONEY) -> tuple[str, ...]:
-    return judge(drawn(seed, auc)[0], judged(seed, auc, money), money, "only asked").doubts
+    return judge(drawn(seed, auc)[0], judged(seed, auc, money), money).doubts
 
 
 def test_of_sources_without_signal_hardly_one_passes() -> None:
@@ -82,7 +82,7 @@ def selected(seed: int, auc: float) -> tuple[Leads, Selection]:
 def test_of_100_sources_each_fitted_with_every_candidate_at_most_3_without_signal_pass_and_90_with_it() -> None:
     passed = {
         auc: sum(
-            not judge(leads.target, chosen, MONEY, "only asked").doubts
+            not judge(leads.target, chosen, MONEY).doubts
             for leads, chosen in (selected(seed, auc) for seed in range(100))
         )
         for auc in (0.5, 0.7)
@@ -102,14 +102,14 @@ def test_a_selection_holds_each_leads_score_by_a_model_that_had_not_seen_it() ->
 def test_nothing_is_published_without_skill_unless_there_is_a_reason_which_is_kept() -> None:
     target, chosen = drawn(1, 0.5)[0], judged(1, 0.5)
     with pytest.raises(NoSkill, match="--publish-anyway"):
-        judge(target, chosen, MONEY)
-    skill = judge(target, chosen, MONEY, "a demonstration")
+        publishable(judge(target, chosen, MONEY), None)
+    skill = publishable(judge(target, chosen, MONEY), "a demonstration")
     assert skill.doubts
     assert skill.published_because == "a demonstration"
 
 
 def test_a_reason_that_is_not_needed_is_not_kept() -> None:
-    skill = judge(drawn(1, 0.8)[0], judged(1, 0.8), MONEY, "in case")
+    skill = publishable(judge(drawn(1, 0.8)[0], judged(1, 0.8), MONEY), "in case")
     assert not skill.doubts
     assert skill.published_because is None
 
@@ -135,7 +135,7 @@ def test_a_model_that_no_longer_ranks_the_latest_leads_is_doubted() -> None:
         (),
         out_of_fold=chosen.out_of_fold,
     )
-    assert any("held-out" in doubt for doubt in judge(drawn(2, 0.8)[0], turned, MONEY, "asked").doubts)
+    assert any("held-out" in doubt for doubt in judge(drawn(2, 0.8)[0], turned, MONEY).doubts)
 
 
 def test_roc_auc_and_its_error_are_those_of_scikit_learn_and_of_the_bootstrap() -> None:
