@@ -145,13 +145,16 @@ class CsvBytes(io.RawIOBase):
             return rows + 1 if "unexpected end of data" in str(error) else None
         return None
 
-    def below_the_table(self, delimiter: str, width: int) -> frozenset[int]:
-        """The rows at the end that are no leads, as training tells them from all of their cells: reads all again."""
+    def below_the_table(self, delimiter: str, width: int, header: int) -> frozenset[int]:
+        """The rows at the end that are no leads, as training tells them from all of their cells: reads all again.
+
+        `header` is the header's row, below which leads begin.
+        """
         texts = (line.decode(errors="replace") for line in self._lines())
         lines = (line for text in texts for line in re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$", text))
         last: deque[tuple[int, list[str]]] = deque(maxlen=LAST_ROWS)
         for row, cells in enumerate(csv.reader(lines, delimiter=delimiter), 1):
-            if len(cells) == width and any(map(str.strip, cells)):
+            if row > header and len(cells) == width and any(map(str.strip, cells)):
                 last.append((row, cells))
         count = below_the_table([cells for _, cells in last])
         return frozenset(row for row, _ in list(last)[len(last) - count :])

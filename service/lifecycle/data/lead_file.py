@@ -188,7 +188,7 @@ class LeadFile:
         last = next((each.cells.slice(len(each.rows) - 1) for each in reversed(held) if len(each.rows)), None)
         footers: frozenset[int] = frozenset()
         if last is not None and may_be_below_the_table([column[0].as_py() for column in last.columns]):
-            footers = self._text.below_the_table(str(self._delimiter), len(self.columns))
+            footers = self._text.below_the_table(str(self._delimiter), len(self.columns), self._above)
         for batch in held:
             yield _leaving_out(batch, footers)
 

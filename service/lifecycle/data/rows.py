@@ -53,8 +53,10 @@ def totals_and_footers(table: pa.Table, kept: Mask) -> Mask:
 def below_the_table(last: Sequence[Sequence[Any]]) -> int:
     """How many of a file's last filled rows, of which no more than LAST_ROWS count, are no leads."""
     count = 0
-    for cells in reversed(last[-LAST_ROWS:]):
-        if len(cells) < SPARSE_WIDTH or not (is_total(cells) or _lone(cells) or _sums(cells)):
+    rows = last[-LAST_ROWS:]
+    for place in reversed(range(len(rows))):
+        cells = rows[place]
+        if len(cells) < SPARSE_WIDTH or not (is_total(cells) or _lone(cells, rows[:place]) or _sums(cells)):
             break
         count += 1
     return count
@@ -78,8 +80,33 @@ def _names_a_sum(text: str) -> bool:
     return bool(_TOTAL.fullmatch(re.sub(r"[ (]*[\d.,' ]*\)?\s*:?$", "", fold(text))))
 
 
-def _lone(cells: Sequence[Any]) -> bool:
-    return sum(not _blank(cell) for cell in cells) == 1
+def _lone(cells: Sequence[Any], above: Sequence[Sequence[Any]]) -> bool:
+    """Whether one cell is filled, and it is no code like one in a row above.
+
+    A lead of which only the id is known has such a code. With no row above, every code is taken for a lead's id.
+    """
+    filled = [place for place, cell in enumerate(cells) if not _blank(cell)]
+    if len(filled) != 1:
+        return False
+    (place,) = filled
+    text = str(cells[place]).strip()
+    if not _is_code(text):
+        return True
+    others = [str(row[place]).strip() for row in above if len(row) > place and not _blank(row[place])]
+    return bool(others) and not any(_alike(text, other) for other in others)
+
+
+def _is_code(text: str) -> bool:
+    return any(c.isdigit() for c in text) and not any(c.isspace() for c in text)
+
+
+def _alike(code: str, other: str) -> bool:
+    """Whether both are codes, equally long, as UUIDs are, or of the same runs of digits and letters, as 99 and 100."""
+    return _is_code(other) and (len(code) == len(other) or _runs(code) == _runs(other))
+
+
+def _runs(code: str) -> str:
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", code))
 
 
 def _sums(cells: Sequence[Any]) -> bool:

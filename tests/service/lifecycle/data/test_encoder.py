@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
@@ -86,7 +86,12 @@ def test_parquet_gives_the_matrix_that_json_gives(served: Bundle, rows: list[Lea
     )
 
 
+NOTHING: Lead = dict.fromkeys(NAMES)
+
+
 @given(leads)
+@example([{**NOTHING, "region": "north"}, {**NOTHING, "industry": ""}])
+@example([{**NOTHING, "region": "", "industry": ""}])
 def test_csv_gives_the_matrix_that_json_gives(served: Bundle, tmp_path_factory: Any, rows: list[Lead]) -> None:
     path: Path = tmp_path_factory.getbasetemp() / "leads.csv"
     table = pa.table(
