@@ -13,7 +13,9 @@ from service.model.schema import Value
 
 PREFIX = "predictions/"
 RECORD_VERSION = 1
-TRIALS = ("page-", "smoke-")
+PAGE = "page-"
+"""How the ids of trials on the service's page begin."""
+TRIALS = (PAGE, "smoke-")
 """How ids begin of leads that are in no CRM: typed into the service's page, or a deploy's first question."""
 
 Inputs = TypeVar("Inputs")

@@ -17,6 +17,9 @@ from typing import Any, NamedTuple, Protocol
 CHUNK = 8 << 20
 """Bytes of an object being streamed that are held at once, and sent in one request."""
 
+DRAFT = ".draft-"
+"""How the names of files begin that are being written in a folder."""
+
 TIMEOUT_S, RETRY_S = 10.0, 30.0
 """Seconds that one request to the bucket may take, and for how long the client tries again by itself."""
 
@@ -153,17 +156,18 @@ class Folder:
         path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.parent / f".draft-{uuid.uuid4().hex}"
+            draft = path.parent / f"{DRAFT}{uuid.uuid4().hex}"
             try:
                 with draft.open("xb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX)  # a draft that nobody holds is of a process that died
                     yield file
                     file.flush()
                     os.fsync(file.fileno())
-                if generation is None:
-                    self._link(draft, path)
-                else:
-                    with self._unchanged(key, generation):
-                        os.rename(draft, path)
+                    if generation is None:
+                        self._link(draft, path)
+                    else:
+                        with self._unchanged(key, generation):
+                            os.rename(draft, path)
             finally:
                 draft.unlink(missing_ok=True)
         except OSError as error:

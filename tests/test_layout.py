@@ -72,7 +72,7 @@ LAYERS = {
     "service/lifecycle": """
         data
         runtime
-        evaluation
+        evaluation forgetting
         training
         drift_detection promotion
         train evaluate drift retrain promote batch heartbeat forget

@@ -1,9 +1,10 @@
 """Forget leads, for leads are personal data: `python -m service.lifecycle.forget --lead-id ID`.
 
 Every object that holds such a lead is rewritten without it, by compare-and-swap: outcomes, files to be scored,
-prediction records, scores, and rows that were set aside, CSV or Parquet or JSON lines, told by their content. An object
-that cannot be read is named, and all others are searched. What no command can reach yet, because the buckets keep it,
-is printed with how long it stays there.
+prediction records, scores, rows that were set aside, and records in this machine's spool; CSV, Parquet, JSON lines and
+workbooks are told by their content. Trials on the page, whose ids the page makes, are told by their values. An object
+that cannot be searched is named, and all others are searched. What no command can reach yet is printed with how long it
+stays there. `service.lifecycle.forgetting.places` lists all places.
 
 Ids are compared as text, without blanks around them. A whole number is the same id however it is stored: 1007, 1007.0
 and 1007.00, as number or as text. 01007 is another id. Salesforce's ids of 15 and 18 characters are one. Files are read
@@ -11,189 +12,247 @@ as training reads them: their encoding, delimiter, and titles above the header a
 """
 
 import argparse
-import contextlib
+import os
 import sys
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO
 
 from rich.console import Console
 
-from service.lifecycle.data.erasure import READ, Search, without
 from service.lifecycle.data.source import ID_COLUMN, Source, SourceError, load_source
+from service.lifecycle.forgetting import folders
+from service.lifecycle.forgetting.places import Target, outside, remains, targets
+from service.lifecycle.forgetting.search import Search
+from service.lifecycle.forgetting.sweep import Swept, survey, sweep
+from service.lifecycle.forgetting.trials import Trials
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Progress
-from service.storage import Conflict, Storage, open_storage
+from service.storage import Folder, Storage, open_storage
 
-PLACES = {
-    "leads": ("outcomes/", "batch/", "quarantine/"),
-    "predictions": ("predictions/", "batch/"),
-}
-TRIES = 5
-"""How often an object that others change meanwhile is read again."""
-
+STORAGES = ("leads", "predictions")
+NAMED = 5
+"""Objects outside of the known places that are named at most."""
 
 EXAMPLES = """examples:
-  python -m service.lifecycle.forget --lead-id L-0000042 --dry-run
+  python -m service.lifecycle.forget --lead-id L-0000042 --platform .platform/sample --dry-run
+  python -m service.lifecycle.forget --ids-from ids.txt --platform .platform/crm --source crm.toml --also scores.csv
   python -m service.lifecycle.forget --lead-id L-0000042 --lead-id L-0000043 --source crm.toml \\
       --leads gs://acme-leads --predictions gs://acme-predictions --noncurrent-days 14 --soft-delete-days 7
+  python -m service.lifecycle.forget --page-trials-older-than 30 --platform .platform/sample
 
 1007 also finds 1007.0 and 1007.00, in text and in columns of numbers; 01007 is another lead.
+A trial on the page is found where all its fields hold the lead's values; --source helps to know these.
 
 exit status: 0 done, 1 an object or a folder could not be searched (all others are done; correct it, start again), 2
-wrong use
+wrong use, 130 stopped by Ctrl-C (no object is half-written; start again)
 """
 
 
 @dataclass(frozen=True)
-class Removed:
-    """One object, and the rows that were taken out of it (dry run: would be). `deleted`: no other row was in it."""
+class Task:
+    """What to forget, and where. `own` is the file that the lead source names: it is searched, never changed."""
 
-    object: str
-    rows: int
-    deleted: bool
+    search: Search
+    storages: dict[str, Storage]
+    spool: Path | None = None
+    also: list[Target] = field(default_factory=list)
+    own: tuple[Storage, str] | None = None
+    dry_run: bool = False
 
 
-def forget(
-    storages: dict[str, Storage], search: Search, dry_run: bool = False, tell: Progress = lambda _: None
-) -> tuple[list[Removed], list[str]]:
-    """Take the leads out of every object of PLACES; return what was removed, and why some could not be searched."""
-    removed: list[Removed] = []
-    failed: list[str] = []
-
-    def fail(where: str, error: Exception) -> None:
-        failed.append(f"{where}: {str(error).removeprefix(f'{where}: ') or type(error).__name__}")
-
-    for storage, prefix in ((storage, prefix) for name, storage in storages.items() for prefix in PLACES[name]):
+def forget(task: Task, tell: Progress = lambda _: None) -> tuple[list[Swept], Swept | None]:
+    """Search and rewrite everything; return what became of each place, and what the source's own file holds."""
+    own = None
+    if task.own:
+        storage, key = task.own
+        own = Swept(f"{storage.url}/{key}", "the lead source's own file")
+        tell(f"searching {own.url}")
         try:
-            keys = list(storage.keys(prefix))
-        except Exception as error:  # whatever is wrong with one place, the others are searched
-            fail(f"{storage.url}/{prefix}", error)
-            continue
-        for key in keys:
-            tell(f"searching {storage.url}/{key}")
-            try:
-                removal = forget_in(storage, key, search, dry_run)
-            except Exception as error:  # likewise: the libraries raise many kinds for broken files
-                fail(f"{storage.url}/{key}", error)
-                continue
-            if removal:
-                removed.append(removal)
-    return removed, failed
+            own.objects = survey(storage, key, task.search).gone
+        except Exception as error:  # whatever is wrong with it, the others are searched
+            own.fail(own.url, error)
+    spools = []
+    if task.spool:
+        folders.wait_for_uploads(task.spool, tell)
+        spools = folders.left_instances(task.spool)  # before the predictions, where its records may go meanwhile
+    swept = sweep([*spools, *targets(task.storages), *task.also], task.search, task.dry_run, tell)
+    if task.spool:
+        swept.append(folders.search_live(task.spool, task.search))
+    roots = [Path(storage.url) for storage in task.storages.values() if isinstance(storage, Folder)]
+    roots += [Path(each.storage.url) for each in task.also if isinstance(each.storage, Folder) and not each.prefix]
+    if roots := [root for root in dict.fromkeys([*roots, *([task.spool] if task.spool else [])]) if root.is_dir()]:
+        swept.append(folders.sweep_drafts(roots, task.dry_run))
+    return swept, own
 
 
-def forget_in(storage: Storage, key: str, search: Search, dry_run: bool = False) -> Removed | None:
-    """Take the leads out of one object; None where it holds none of them. Raises Conflict when it never holds still."""
-    for _ in range(TRIES - 1):
-        with contextlib.suppress(Conflict):
-            return _forget_once(storage, key, search, dry_run)
-    return _forget_once(storage, key, search, dry_run)
+def print_report(swept: Sequence[Swept], dry_run: bool) -> None:
+    """What was searched, and what was removed from it."""
+    verb = "would remove" if dry_run else "removed"
+    for place in swept:
+        rows, trials = (sum(getattr(each, name) for each in place.removed) for name in ("rows", "trials"))
+        print(f"{place.url} ({place.holds}): {place.objects:,} objects searched, {verb} {rows:,} rows")
+        for each in place.removed:
+            page = f", of them {each.trials} trials on the page" if each.trials else ""
+            emptied = f"{', and with them' if each.rows else ''} the whole object" if each.deleted else ""
+            print(f"  {each.object}: {verb}{f' {each.rows} rows' if each.rows else ''}{page}{emptied}")
+        for failure in place.failed:
+            print(f"  not searched: {failure}")
+    removed = [each for place in swept for each in place.removed]
+    rows, trials = sum(each.rows for each in removed), sum(each.trials for each in removed)
+    print(f"In all {verb} {rows:,} rows, {trials:,} of them trials on the page, in {len(removed):,} objects")
 
 
-def _forget_once(storage: Storage, key: str, search: Search, dry_run: bool) -> Removed | None:
-    """Raises Conflict when the object was changed meanwhile."""
-    if (opened := storage.open(key)) is None:
-        return None
-    with opened.file, tempfile.TemporaryFile() as kept:
-        rows, gone = without(f"{storage.url}/{key}", opened, kept, search)
-        if gone and not dry_run:
-            _replace(storage, key, opened.generation, kept if rows else None)
-    return Removed(f"{storage.url}/{key}", gone, not rows) if gone else None
-
-
-def remains(noncurrent: int | None, soft_delete: int | None, bucket: bool) -> list[str]:
-    """What is still there, where, and until when; days as `infra/environments.py` states them."""
-
-    def days(given: int | None, option: str) -> str:
-        return f"{given} days" if given is not None else f"the environment's {option} (infra/environments.py)"
-
-    kept = [
-        f"earlier states of the rewritten objects: as noncurrent versions for {days(noncurrent, 'noncurrent_days')}, "
-        f"then soft-deleted for {days(soft_delete, 'soft_delete_days')}; nobody but who may list versions reads them",
-        "access logs name objects, never leads; they stay for the environment's access_log_days",
-    ]
-    copies = [
-        "copies that you or your backups made of these folders",
-        "drafts of writes that were killed: find FOLDER -name '.draft-*' -mmin +60 -delete",
-    ]
-    return (kept if bucket else copies) + [
-        "records that wait in a running service's spool: uploaded within seconds, so run this again in a minute",
-        "leads scored on the service's page: their records have an id that the page made, page-...; forget that id too",
-        "the file that the lead source names, and every export it is made from: remove the lead in the CRM",
-        "models were trained on it, but hold no lead: bundles and MLflow keep figures and invented rows",
-    ]
-
-
-def _replace(storage: Storage, key: str, generation: str, kept: IO[bytes] | None) -> None:
-    if kept is None:
-        storage.delete(key, generation)
-        return
-    kept.seek(0)
-    with storage.writing(key, generation) as out:
-        while part := kept.read(READ):
-            out.write(part)
+def print_remainder(task: Task, own: Swept | None, options: argparse.Namespace) -> list[str]:
+    """What is still there and until when; return what could not be listed."""
+    failed, lines = [], []
+    in_bucket = any(storage.url.startswith("gs://") for storage in task.storages.values())
+    if own and not own.failed:
+        what = f"holds {own.objects:,} rows of these leads; remove them in the CRM, and export it again"
+        lines.append(
+            f"the lead source's own file, {own.url}: " + (what if own.objects else "holds none of these leads")
+        )
+    if not task.spool and not in_bucket:
+        lines.append("the spool of a service on this machine: name it with --spool")
+    if not own:
+        lines.append("the file that a lead source names, and every export it is made from: remove the lead in the CRM")
+    lines += remains(options.noncurrent_days, options.soft_delete_days, in_bucket)
+    if task.search.trials and (unknown := task.search.trials.without_values(sorted(task.search.ids))):
+        lines.append(
+            f"trials on the page of {len(unknown):,} of the leads: none of their values was found anywhere, so none "
+            "can be told to be theirs"
+        )
+    try:
+        if others := outside(task.storages):
+            more = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
+            lines.append(
+                f"objects that the platform did not write, not searched: {', '.join(others[:NAMED])}{more}; search "
+                "them with --also"
+            )
+    except Exception as error:  # a place that cannot be listed is named as such already
+        failed.append(f"other objects: {error}")
+    print("What remains, and until when:")
+    for line in lines:
+        print(f"  - {line}")
+    return failed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job; return its exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    runner.check_places(parser, options, *PLACES)
-    leads = frozenset(lead.strip() for lead in options.lead_id)
-    if "" in leads:
-        parser.error("--lead-id is empty")
+    if options.platform:  # before the environment's places, behind those that are named
+        parser.set_defaults(**{name: str(options.platform / name) for name in (*STORAGES, "spool")})
+        options = parser.parse_args(arguments)
+    runner.check_places(parser, options, *STORAGES)
     console = Console(stderr=True)
     try:
-        source: Source | None = load_source(options.source) if options.source else None
-        storages = {name: open_storage(getattr(options, name)) for name in PLACES}
-    except (SourceError, ValueError) as error:
+        task = _task(options)
+    except (SourceError, ValueError, OSError) as error:
         return runner.failed(console, error, 2)
-    named = (options.id_column, source.id_column if source else None, ID_COLUMN)
-    id_columns = tuple(dict.fromkeys(column for column in named if column))
-    stated = (source.delimiter, source.encoding) if source else ()
-    search = Search(leads, id_columns, *stated)
 
     def work(tell: Progress) -> Sequence[Gauge]:
-        removed, failed = forget(storages, search, options.dry_run, tell)
-        for removal in removed:
-            verb = "would remove" if options.dry_run else "removed"
-            emptied = ", and with them the object" if removal.deleted else ""
-            print(f"{removal.object}: {verb} {removal.rows} rows{emptied}")
-        print(f"{sum(removal.rows for removal in removed)} rows of {len(leads)} leads in {len(removed)} objects")
-        print("What remains, and until when:")
-        in_bucket = any(storage.url.startswith("gs://") for storage in storages.values())
-        for line in remains(options.noncurrent_days, options.soft_delete_days, in_bucket):
-            print(f"  - {line}")
+        swept, own = forget(task, tell)
+        print_report(swept, task.dry_run)
+        failed = [failure for place in [*swept, *([own] if own else [])] for failure in place.failed]
+        failed += print_remainder(task, own, options)
         if failed:
-            raise JobFailed(
-                "\n".join(
-                    [
-                        "these could not be searched, so leads may be left in them; correct or remove them, then start "
-                        "again:",
-                        *failed,
-                    ]
-                )
+            first = (
+                "these could not be searched, so leads may be left in them; correct or remove them, then start again:"
             )
+            raise JobFailed("\n".join([first, *failed]))
         return ()
 
-    return runner.supervise("forget", None, storages["leads"], work)
+    try:
+        return runner.supervise("forget", None, task.storages["leads"], work)
+    except KeyboardInterrupt:
+        console.print("Stopped. No object is half-written; start again to search the rest.")
+        return 130
+
+
+def _task(options: argparse.Namespace) -> Task:
+    """Raises SourceError, ValueError and OSError on wrong use."""
+    leads = {lead.strip() for lead in options.lead_id}
+    if "" in leads:
+        raise ValueError("--lead-id is empty")
+    if options.ids_from:
+        leads |= {line.strip() for line in options.ids_from.read_text(encoding="utf-8-sig").splitlines()} - {""}
+    if not leads and options.page_trials_older_than is None:
+        raise ValueError("which leads? give --lead-id, or --ids-from a file with one id a line")
+    source: Source | None = load_source(options.source) if options.source else None
+    named = (options.id_column, source.id_column if source else None, ID_COLUMN)
+    id_columns = tuple(dict.fromkeys(column for column in named if column))
+    days, absent = options.page_trials_older_than, list[str]()
+    if source:
+        absent = [str(mark) for marks in (source.missing, *source.missing_in.values()) for mark in marks]
+    trials = Trials(None if days is None else datetime.now(UTC) - timedelta(days=days), absent)
+    stated = (source.delimiter, source.encoding) if source else (None, None)
+    return Task(
+        Search(frozenset(leads), id_columns, *stated, trials),
+        {name: open_storage(getattr(options, name)) for name in STORAGES},
+        Path(options.spool) if options.spool else None,
+        [target for place in options.also for target in _also(place)],
+        _split(source.location) if source and source.path else None,
+        options.dry_run,
+    )
+
+
+def _also(place: str) -> list[Target]:
+    """A folder, or a file with the rows that scripts/score has set aside beside it. Raises ValueError."""
+    if place.startswith("gs://") or Path(place).is_dir():
+        return [Target(open_storage(place), "", "named by --also")]
+    if not Path(place).is_file():
+        raise ValueError(f"--also {place}: there is no such file or folder")
+    storage, name = _split(place)
+    aside = f"{name}.quarantine.jsonl.gz"
+    named = (name, *([aside] if Path(f"{place}.quarantine.jsonl.gz").is_file() else []))
+    return [Target(storage, name, "named by --also, and what was set aside beside it", named)]
+
+
+def _split(location: str) -> tuple[Storage, str]:
+    """The storage and the key of a file."""
+    if location.startswith("gs://"):
+        folder, _, name = location.rpartition("/")
+        return open_storage(folder), name
+    return Folder(Path(location).absolute().parent), Path(location).name
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m service.lifecycle.forget",
-        description="Remove leads from leads, prediction records, scores and quarantine; print what remains where.",
+        description="Remove leads from every place that holds rows of leads; print what remains where.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--lead-id", action="append", required=True, metavar="ID", help="the lead; may be repeated")
+    parser.add_argument("--lead-id", action="append", default=[], metavar="ID", help="the lead; may be repeated")
+    parser.add_argument("--ids-from", type=Path, metavar="FILE", help="more leads: a text file with one id a line")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
-    runner.add_places(parser, *PLACES)
-    parser.add_argument("--source", type=Path, metavar="FILE.toml", help="lead source that names the id's column")
+    runner.add_places(parser, *STORAGES)
+    parser.add_argument(
+        "--platform",
+        type=Path,
+        metavar="FOLDER",
+        help="what scripts/up keeps of a source: leads, predictions and spool",
+    )
+    variable = "LEADSCORING_SPOOL_DIR"
+    parser.add_argument(
+        "--spool",
+        metavar="FOLDER",
+        default=os.environ.get(variable),
+        help=f"this machine's spool of the service (default: ${variable})",
+    )
+    parser.add_argument(
+        "--also", action="append", default=[], metavar="PATH", help="another file or folder to search, such as scores"
+    )
+    parser.add_argument(
+        "--source", type=Path, metavar="FILE.toml", help="lead source: names the id's column, and its file is searched"
+    )
     parser.add_argument("--id-column", metavar="NAME", help="another column that holds ids (always searched: lead_id)")
+    parser.add_argument(
+        "--page-trials-older-than", type=float, metavar="DAYS", help="also remove all trials on the page; 0: every one"
+    )
     for name in ("noncurrent", "soft-delete"):
         parser.add_argument(
             f"--{name}-days", type=int, metavar="DAYS", help="as the buckets' environment states it, for the answer"

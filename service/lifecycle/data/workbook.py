@@ -33,6 +33,16 @@ def is_workbook(path: str, data: bytes) -> bool:
 
 def read_rows(path: str, data: bytes, sheet: str | None) -> tuple[str, Rows]:
     """The name and the rows of the sheet, from row 1; of the only one with cells where none is named."""
+    filled = read_sheets(path, data, sheet)
+    if not filled:
+        raise SourceError(f"{path}: is a workbook without a filled cell")
+    if len(filled) > 1:
+        raise SourceError(f"{path}: has the sheets {', '.join(filled)}; name the one with the leads: sheet = ...")
+    return next(iter(filled.items()))
+
+
+def read_sheets(path: str, data: bytes, sheet: str | None = None) -> dict[str, Rows]:
+    """The rows of each sheet with a filled cell, from row 1; of the one that is named. Raises SourceError."""
     import python_calamine as calamine  # a workbook alone needs it
 
     try:
@@ -43,12 +53,7 @@ def read_rows(path: str, data: bytes, sheet: str | None) -> tuple[str, Rows]:
         read = {name: book.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in names}
     except (calamine.CalamineError, OSError) as error:
         raise SourceError(f"{path}: is a workbook that cannot be read ({error}); save it again, or as CSV") from error
-    filled = {name: rows for name, rows in read.items() if any(not _blank(cell) for row in rows for cell in row)}
-    if not filled:
-        raise SourceError(f"{path}: is a workbook without a filled cell")
-    if len(filled) > 1:
-        raise SourceError(f"{path}: has the sheets {', '.join(filled)}; name the one with the leads: sheet = ...")
-    return next(iter(filled.items()))
+    return {name: rows for name, rows in read.items() if any(not _blank(cell) for row in rows for cell in row)}
 
 
 def column(cells: Sequence[Any]) -> pa.Array:

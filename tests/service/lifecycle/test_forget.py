@@ -19,10 +19,14 @@ from pyarrow import parquet
 
 from service import records
 from service.lifecycle import forget
-from service.lifecycle.data.erasure import Search, without
 from service.lifecycle.data.ids import as_id
 from service.lifecycle.data.quarantine import Rejected, set_aside
 from service.lifecycle.data.source import SourceError
+from service.lifecycle.forgetting import sweep as sweeping
+from service.lifecycle.forgetting.erasure import without
+from service.lifecycle.forgetting.places import remains, targets
+from service.lifecycle.forgetting.search import Search
+from service.lifecycle.forgetting.sweep import Removed, forget_in, sweep
 from service.records import PredictionRecord
 from service.storage import Conflict, Folder, Opened, Storage, StorageError, open_storage
 from tests.conftest import HANG_S
@@ -36,6 +40,12 @@ CSV = b'lead_id,note\r\na,1\r\nb,2\r\n"c","x\ny, b"\r\nbb,3\r\n'
 def places(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Storage]:
     root = str(tmp_path) if request.param == "folder" else request.getfixturevalue("gcs_url")
     return {name: open_storage(f"{root}/{name}") for name in ("leads", "predictions")}
+
+
+def swept(places: dict[str, Storage], search: Search, dry_run: bool = False) -> tuple[list[Removed], list[str]]:
+    """What was removed from all places, and what could not be searched."""
+    found = sweep(targets(places), search, dry_run)
+    return [each for place in found for each in place.removed], [each for place in found for each in place.failed]
 
 
 def content(storage: Storage, key: str) -> bytes:
@@ -86,7 +96,7 @@ def test_a_lead_is_gone_from_every_kind_of_object_and_nothing_else_is(places: di
     predictions.create("predictions/dt=2026-01-01/hh=00/x.jsonl.gz", as_records("a", "b", "b", "c"))
     predictions.create("batch/may.csv.v.1.parquet", as_parquet(["b", "c"]))
     predictions.create("batch/july.csv.v.1.csv", b'"lead_id","score"\n"a",0.5\n"b",0.25\n')
-    removed, failed = forget.forget(places, GONE)
+    removed, failed = swept(places, GONE)
     assert failed == []
     assert {each.object.rpartition("/")[2].partition("-")[0]: each.rows for each in removed} == {
         "may.csv": 1,
@@ -107,27 +117,27 @@ def test_a_lead_is_gone_from_every_kind_of_object_and_nothing_else_is(places: di
     kept = records.read_object(content(predictions, "predictions/dt=2026-01-01/hh=00/x.jsonl.gz"))
     assert [record.lead_id for record in kept] == ["a", "c"]
     assert b"0.25" not in content(predictions, "batch/july.csv.v.1.csv")
-    assert forget.forget(places, GONE) == ([], [])
+    assert swept(places, GONE) == ([], [])
 
 
 def test_an_object_of_this_lead_alone_is_deleted(places: dict[str, Storage]) -> None:
     key = "predictions/dt=2026-01-01/hh=00/x.jsonl.gz"
     places["predictions"].create(key, as_records("b"))
-    ((found,), failed) = forget.forget(places, GONE)
+    ((found,), failed) = swept(places, GONE)
     assert (found.rows, found.deleted, failed) == (1, True, [])
     assert places["predictions"].read(key) is None
 
 
 def test_a_dry_run_changes_nothing(places: dict[str, Storage]) -> None:
     places["leads"].create("outcomes/may.csv", CSV)
-    ((found,), _) = forget.forget(places, GONE, dry_run=True)
+    ((found,), _) = swept(places, GONE, dry_run=True)
     assert found.rows == 1
     assert content(places["leads"], "outcomes/may.csv") == CSV
 
 
 def test_objects_without_the_lead_keep_their_generation(places: dict[str, Storage]) -> None:
     generation = places["leads"].swap("outcomes/may.csv", CSV, None)
-    assert forget.forget(places, Search(frozenset({"nobody"}))) == ([], [])
+    assert swept(places, Search(frozenset({"nobody"}))) == ([], [])
     stored = places["leads"].read("outcomes/may.csv")
     assert stored is not None
     assert stored.generation == generation
@@ -138,7 +148,7 @@ def test_an_object_that_cannot_be_searched_is_named_and_the_others_are_done(plac
     places["leads"].create("batch/cut.csv", gzip.compress(CSV * 99)[:-9])
     places["leads"].create("batch/other.csv", b"customer,note\nb,1\n")
     places["leads"].create("outcomes/may.csv", CSV)
-    removed, failed = forget.forget(places, GONE)
+    removed, failed = swept(places, GONE)
     assert [each.rows for each in removed] == [1]
     assert [each.partition(": ")[0].rpartition("/")[2] for each in failed] == ["broken.parquet", "cut.csv", "other.csv"]
     assert "name it with --id-column" in failed[2]
@@ -152,7 +162,7 @@ def test_empty_objects_and_a_consoles_folders_hold_nobody(places: dict[str, Stor
         places["leads"].create("outcomes/", b"")
         places["leads"].create("batch/2026/", b"")
     places["leads"].create("outcomes/may.csv", CSV)
-    removed, failed = forget.forget(places, GONE)
+    removed, failed = swept(places, GONE)
     assert ([each.rows for each in removed], failed) == ([1], [])
     assert content(places["leads"], "batch/header.csv") == b"lead_id,x\r"
 
@@ -174,7 +184,7 @@ def test_whatever_is_wrong_with_an_object_it_is_named_and_all_others_are_searche
     for name, data in broken.items():
         places["leads"].create(f"batch/{name}", data)
     places["predictions"].create("predictions/dt=2026-01-01/hh=00/x.jsonl.gz", as_records("a", "b"))
-    removed, failed = forget.forget(places, GONE)
+    removed, failed = swept(places, GONE)
     assert [each.object.rpartition("/")[2] for each in removed] == ["x.jsonl.gz"]
     assert [each.partition(": ")[0].rpartition("/")[2].partition(",")[0] for each in failed] == list(broken)
     assert all(each.partition(": ")[2] for each in failed)
@@ -186,7 +196,7 @@ def test_a_place_that_cannot_be_listed_is_named_and_the_others_are_searched(
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs)
     predictions = Folder(tmp_path)
     predictions.create("predictions/x.jsonl.gz", as_records("b"))
-    removed, failed = forget.forget({"leads": open_storage("gs://no-such-bucket"), "predictions": predictions}, GONE)
+    removed, failed = swept({"leads": open_storage("gs://no-such-bucket"), "predictions": predictions}, GONE)
     assert len(removed) == 1
     assert [each.split(": ")[0] for each in failed] == [
         f"gs://no-such-bucket/{prefix}" for prefix in ("outcomes/", "batch/", "quarantine/")
@@ -220,7 +230,7 @@ def test_a_failing_write_is_named_and_leaves_the_object_as_it_was(
         raise StorageError("cannot write: No space left on device")
 
     monkeypatch.setattr(type(places["leads"]), "writing", full)
-    removed, failed = forget.forget(places, GONE)
+    removed, failed = swept(places, GONE)
     assert [each.deleted for each in removed] == [True]
     assert len(failed) == 1
     assert content(places["leads"], "outcomes/may.csv") == CSV
@@ -251,7 +261,7 @@ def test_a_numeric_id_is_found_in_every_type_of_column_and_no_other_is(
     storage, sink = Folder(tmp_path), io.BytesIO()
     parquet.write_table(pa.table({"lead_id": column}), sink)
     storage.create("x.parquet", sink.getvalue())
-    found = forget.forget_in(storage, "x.parquet", Search(frozenset({lead})))
+    found = forget_in(storage, "x.parquet", Search(frozenset({lead})))
     stay = [value for value in column.to_pylist() if as_id(value) != "1007"]
     assert found is not None
     assert found.rows == len(column) - len(stay) > 0
@@ -264,12 +274,14 @@ def test_large_ids_are_found_where_floats_are_exact_and_else_nobody_is_taken_for
     storage = Folder(tmp_path)
     storage.create("x.parquet", as_parquet([123_456_789_012.0, float(2**53)]))
     search = Search(frozenset({"123456789012"}))
-    assert forget.forget({"leads": storage, "predictions": storage}, search) == ([], [])
-    found = forget.forget_in(storage, "x.parquet", search)
+    assert swept({"leads": storage, "predictions": storage}, search) == ([], [])
+    found = forget_in(storage, "x.parquet", search)
     assert found is not None
     assert found.rows == 1
     storage.create("batch/x.parquet", as_parquet([float(2**53 + 2)]))
-    ((removed), (failed,)) = forget.forget({"leads": storage}, Search(frozenset({str(2**53 + 1)})))
+    ((removed), (failed,)) = swept(
+        {"leads": storage, "predictions": Folder(tmp_path / "none")}, Search(frozenset({str(2**53 + 1)}))
+    )
     assert removed == []
     assert "floating-point" in failed
 
@@ -293,7 +305,7 @@ def test_large_ids_are_found_where_floats_are_exact_and_else_nobody_is_taken_for
 def test_a_numeric_id_is_found_in_json_lines_and_no_other_is(tmp_path: Path, line: bytes, gone: bool) -> None:
     storage = Folder(tmp_path)
     storage.create("x.jsonl", line + b'\n\n{"lead_id": "1008"}\n')
-    found = forget.forget_in(storage, "x.jsonl", Search(frozenset({"1007"})))
+    found = forget_in(storage, "x.jsonl", Search(frozenset({"1007"})))
     assert (found is not None) == gone
     assert content(storage, "x.jsonl").startswith(line) != gone
 
@@ -301,7 +313,7 @@ def test_a_numeric_id_is_found_in_json_lines_and_no_other_is(tmp_path: Path, lin
 def test_a_null_id_is_not_a_lead_called_none(tmp_path: Path) -> None:
     storage = Folder(tmp_path)
     storage.create("x.jsonl", b'{"lead_id": null}\n{"lead_id": "None"}\n')
-    found = forget.forget_in(storage, "x.jsonl", Search(frozenset({"None"})))
+    found = forget_in(storage, "x.jsonl", Search(frozenset({"None"})))
     assert found is not None
     assert content(storage, "x.jsonl") == b'{"lead_id": null}\n'
 
@@ -316,7 +328,7 @@ def test_a_file_that_training_reads_is_searched_below_its_title_in_its_encoding(
     storage, removed = Folder(tmp_path), ("1;Jürgen", "Jürgen")
     storage.create("x.csv", (above + "".join(rows)).encode(encoding))
     kept = [line for line in (above + "".join(rows)).splitlines(keepends=True) if not line.startswith(removed)]
-    found = forget.forget_in(storage, "x.csv", Search(frozenset({"Jürgen"})))
+    found = forget_in(storage, "x.csv", Search(frozenset({"Jürgen"})))
     assert found is not None
     assert found.rows == 2 + above.startswith("Jürgen")
     assert content(storage, "x.csv") == "".join(kept).encode(encoding)
@@ -326,18 +338,18 @@ def test_a_file_in_no_known_encoding_is_searched_for_ascii_ids_and_refused_for_o
     storage, data = Folder(tmp_path), "Größe,lead_id\n1,Jürgen\n2,b\n".encode("cp850")
     storage.create("x.csv", data)
     with pytest.raises(SourceError, match=stating("row 2", "id", "UTF-8")):
-        forget.forget_in(storage, "x.csv", Search(frozenset({"Jürgen"})))
-    assert forget.forget_in(storage, "x.csv", GONE) is not None
+        forget_in(storage, "x.csv", Search(frozenset({"Jürgen"})))
+    assert forget_in(storage, "x.csv", GONE) is not None
     assert content(storage, "x.csv") == data.removesuffix(b"2,b\n")
     storage.create("y.csv", data)
-    assert forget.forget_in(storage, "y.csv", Search(frozenset({"Jürgen"}), encoding="cp850")) is not None
+    assert forget_in(storage, "y.csv", Search(frozenset({"Jürgen"}), encoding="cp850")) is not None
     assert content(storage, "y.csv") == data.replace("1,Jürgen\n".encode("cp850"), b"")
 
 
 def test_scores_with_commas_are_searched_though_the_leads_have_another_delimiter(tmp_path: Path) -> None:
     storage = Folder(tmp_path)
     storage.create("x.csv", b"lead_id,score\na,0.5\nb,0.5\n")
-    assert forget.forget_in(storage, "x.csv", Search(frozenset({"b"}), ("customer", "lead_id"), ";")) is not None
+    assert forget_in(storage, "x.csv", Search(frozenset({"b"}), ("customer", "lead_id"), ";")) is not None
     assert content(storage, "x.csv") == b"lead_id,score\na,0.5\n"
 
 
@@ -357,7 +369,7 @@ def test_a_lead_is_found_however_an_export_spells_its_id(tmp_path: Path, lead: s
     storage.create("x.jsonl", (json.dumps({"lead_id": written}) + f'\n{{"lead_id": "{other}"}}\n').encode())
     storage.create("x.parquet", as_parquet([written, other]))
     for key in ("x.csv", "x.jsonl", "x.parquet"):
-        found = forget.forget_in(storage, key, Search(frozenset({lead})))
+        found = forget_in(storage, key, Search(frozenset({lead})))
         assert found is not None, key
         assert found.rows == 1
     assert parquet.read_table(tmp_path / "x.parquet")["lead_id"].to_pylist() == [other]
@@ -394,7 +406,7 @@ def test_of_csv_in_any_style_exactly_the_wanted_rows_are_gone_and_every_other_by
     search = Search(frozenset({"1007"}), delimiter=delimiter)
     stored = gzip.compress(whole) if packed else whole
     with tempfile.TemporaryFile() as kept:
-        _, gone = without("x.csv", Opened(io.BytesIO(stored), len(stored), "1"), kept, search)  # type: ignore[arg-type]
+        _, gone, _ = without("x.csv", Opened(io.BytesIO(stored), len(stored), "1"), kept, search)  # type: ignore[arg-type]
         kept.seek(0)
         left = kept.read()
     assert gone == len(rows) - len(stay)
@@ -404,7 +416,7 @@ def test_of_csv_in_any_style_exactly_the_wanted_rows_are_gone_and_every_other_by
 @pytest.mark.parametrize("end", [b"\r", b"\r\n", b"\n"])
 def test_the_delimiter_is_told_whatever_ends_the_lines(places: dict[str, Storage], end: bytes) -> None:
     places["leads"].create("batch/may.csv", end.join([b"lead_id;note", b"1007.0;1", b"1008;2", b""]))
-    removed, failed = forget.forget(places, Search(frozenset({"1007"})))
+    removed, failed = swept(places, Search(frozenset({"1007"})))
     assert ([each.rows for each in removed], failed) == ([1], [])
     assert content(places["leads"], "batch/may.csv") == end.join([b"lead_id;note", b"1008;2", b""])
 
@@ -413,23 +425,23 @@ def test_ids_may_stand_in_the_sources_column(tmp_path: Path) -> None:
     storage = Folder(tmp_path)
     storage.create("x.csv", b"customer;note\n b ;1\nc;2\n")
     storage.create("x.parquet", as_parquet([1, 2]))
-    assert forget.forget_in(storage, "x.csv", Search(frozenset({"b"}), ("customer", "lead_id"), ";")) is not None
+    assert forget_in(storage, "x.csv", Search(frozenset({"b"}), ("customer", "lead_id"), ";")) is not None
     assert content(storage, "x.csv") == b"customer;note\nc;2\n"
-    assert forget.forget_in(storage, "x.parquet", Search(frozenset({"2"}))) is not None
+    assert forget_in(storage, "x.parquet", Search(frozenset({"2"}))) is not None
     assert parquet.read_table(tmp_path / "x.parquet")["lead_id"].to_pylist() == [1]
 
 
 def test_the_same_text_in_another_column_is_no_lead(tmp_path: Path) -> None:
     storage = Folder(tmp_path)
     storage.create("x.csv", b"note,lead_id\nb,a\n1,b\n")
-    assert forget.forget_in(storage, "x.csv", GONE) is not None
+    assert forget_in(storage, "x.csv", GONE) is not None
     assert content(storage, "x.csv") == b"note,lead_id\nb,a\n"
 
 
 def test_a_row_that_is_not_cut_like_the_header_is_found_by_any_cell(tmp_path: Path) -> None:
     storage = Folder(tmp_path)
     storage.create("x.csv", b"note,lead_id\n1,a\nb\nb,c\n")
-    found = forget.forget_in(storage, "x.csv", GONE)
+    found = forget_in(storage, "x.csv", GONE)
     assert found is not None
     assert content(storage, "x.csv") == b"note,lead_id\n1,a\nb,c\n"
 
@@ -441,7 +453,7 @@ def test_ids_that_are_written_in_several_ways_are_found(tmp_path: Path, lead: st
     storage.create("x.csv", f'lead_id,note\n"{escaped}",1\nc,2\n'.encode())
     storage.create("x.jsonl", (json.dumps({"lead_id": lead}) + '\n{"lead_id": "c"}\n').encode())
     for key in ("x.csv", "x.jsonl"):
-        found = forget.forget_in(storage, key, Search(frozenset({lead})))
+        found = forget_in(storage, key, Search(frozenset({lead})))
         assert found is not None
         assert found.rows == 1
 
@@ -449,7 +461,7 @@ def test_ids_that_are_written_in_several_ways_are_found(tmp_path: Path, lead: st
 def test_an_object_that_changes_meanwhile_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage = Folder(tmp_path)
     generation = storage.swap("x.csv", CSV, None)
-    replace, tries = forget._replace, 0
+    replace, tries = sweeping._replace, 0
 
     def late(*arguments: Any) -> None:
         nonlocal tries
@@ -458,8 +470,8 @@ def test_an_object_that_changes_meanwhile_is_read_again(tmp_path: Path, monkeypa
             storage.swap("x.csv", CSV + b"b,9\r\nd,4\r\n", generation)
         replace(*arguments)
 
-    monkeypatch.setattr(forget, "_replace", late)
-    found = forget.forget_in(storage, "x.csv", GONE)
+    monkeypatch.setattr(sweeping, "_replace", late)
+    found = forget_in(storage, "x.csv", GONE)
     assert found is not None
     assert found.rows == 2
     assert content(storage, "x.csv").endswith(b"bb,3\r\nd,4\r\n")
@@ -473,9 +485,9 @@ def test_an_object_that_never_holds_still_is_given_up(tmp_path: Path, monkeypatc
     def conflict(*_: Any) -> None:
         raise Conflict("x.csv was changed by someone else")
 
-    monkeypatch.setattr(forget, "_replace", conflict)
+    monkeypatch.setattr(sweeping, "_replace", conflict)
     with pytest.raises(Conflict):
-        forget.forget_in(storage, "x.csv", GONE)
+        forget_in(storage, "x.csv", GONE)
     assert content(storage, "x.csv") == CSV
 
 
@@ -495,9 +507,9 @@ def test_the_command_prints_what_remains(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_days_come_from_the_options_or_are_named(tmp_path: Path) -> None:
-    assert "14 days" in forget.remains(14, 7, bucket=True)[0]
-    assert "then soft-deleted for 7 days" in forget.remains(14, 7, bucket=True)[0]
-    assert "noncurrent_days (infra/environments.py)" in forget.remains(None, None, bucket=True)[0]
+    assert "14 days" in remains(14, 7, bucket=True)[0]
+    assert "then soft-deleted for 7 days" in remains(14, 7, bucket=True)[0]
+    assert "noncurrent_days (infra/environments.py)" in remains(None, None, bucket=True)[0]
 
 
 @pytest.mark.parametrize("options", [[], ["--lead-id", " "], ["--lead-id", "b", "--leads", "s3://x"]])
