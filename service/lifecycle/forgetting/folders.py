@@ -59,9 +59,9 @@ def live_segments(spool: Path) -> list[Path]:
     return found
 
 
-def wait_for_uploads(spool: Path, tell: Progress, wait_s: float = UPLOAD_WAIT_S) -> None:
+def wait_for_uploads(spool: Path, tell: Progress) -> None:
     """Return when all that waits now in the spools of running services is uploaded, or the time is up."""
-    waiting, until = live_segments(spool), time.monotonic() + wait_s
+    waiting, until = live_segments(spool), time.monotonic() + UPLOAD_WAIT_S
     while waiting := [segment for segment in waiting if segment.exists()]:
         if time.monotonic() > until:
             return
