@@ -16,7 +16,7 @@ NUMBER_AS_ID = re.compile(rb'"%b"\s*:\s*[-0-9]' % ID_COLUMN.encode())
 TEXT_AS_ID = re.compile(rb'"%b"\s*:\s*"([^"\\]+)"' % ID_COLUMN.encode())
 """A JSON object whose id is a text that is not empty and has nothing escaped."""
 
-FEW = 16
+FEW = 4
 """Up to so many ids a line is searched for each of them, which takes less time than to find and compare its id."""
 
 
