@@ -23,6 +23,7 @@ from service.lifecycle.data.rows import LAST_ROWS, may_be_below_the_table
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.data.table import FileForm, Table, parse_table
 from service.model.spelling import fold
+from service.reading.header import told_apart
 
 ROWS = 16_384
 """Rows of a batch from Parquet. Their matrix stays near the processor's caches; larger ones are scored more slowly."""
@@ -244,14 +245,6 @@ class LeadFile:
             raise SourceError(self._text.fault() or f"{self.origin}: is no CSV file: {error}") from error
         if self._text.quotes % 2 and (opened := self._text.never_closed(str(self._delimiter))):
             raise SourceError(f"{self.origin}, row {opened}: a quote is opened and never closed")
-
-
-def told_apart(header: list[str]) -> list[str]:
-    """The names, of which each is there once: one that is missing or there again is called by its place."""
-    return [
-        name if name and name not in header[:place] else f"column {place + 1}{f' ({name} again)' if name else ''}"
-        for place, name in enumerate(header)
-    ]
 
 
 def _filled(cells: pa.RecordBatch, rows: range | list[int]) -> tuple[pa.RecordBatch, range | list[int], int]:
