@@ -8,8 +8,10 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 
 from service.history import Move, Trigger
@@ -31,6 +33,7 @@ MODEL, MANIFEST, GOLDEN, CARD, REFERENCE, SUMS = (
 )
 
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
+Amount = TypeVar("Amount", float, npt.NDArray[np.float64])
 Refusal = Literal["missing", "tampered", "malformed", "wrong_scores", "incompatible"]
 
 
@@ -68,6 +71,10 @@ class Economics(_Document):
         many contacts the team can make does not move it: the team takes the best of those that pay.
         """
         return min(self.contact_cost / self.conversion_value, 1.0)
+
+    def expected_value(self, score: Amount) -> Amount:
+        """What contacting a lead of this score is expected to earn, less what it costs; of one score or of many."""
+        return score * self.conversion_value - self.contact_cost
 
 
 class Provenance(_Document):

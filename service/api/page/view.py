@@ -13,6 +13,7 @@ from service.model.bundle import Bundle, Refusal
 from service.model.reasons import typical_lead
 from service.model.reference import Categories
 from service.model.schema import Kind
+from service.model.words import label as label
 
 if TYPE_CHECKING:
     import jinja2
@@ -96,12 +97,6 @@ def fields(bundle: Bundle) -> list[Field]:
         select = feature.kind == "boolean" or (feature.kind == "category" and 0 < len(values) <= SELECTABLE)
         inputs.append(Field(feature.name, label(feature.name), feature.kind, text, sorted(values), select))
     return inputs
-
-
-def label(name: str) -> str:
-    """A column's name as people would write it: `lead_source` as Lead source."""
-    words = " ".join(name.replace("_", " ").replace(".", " ").split())
-    return words[:1].upper() + words[1:] or name
 
 
 def figure(value: float, name: str) -> str:
