@@ -21,7 +21,8 @@ MAX_COLUMNS = 2_000
 
 
 class CellsRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Rows as a file has them: `columns` are their names. The lead's id is in `id_column`, else that of the training."""
+    """Rows as a file has them, and the names of their `columns`. The lead's id is in `id_column`, by default that of
+    the training."""
 
     columns: Annotated[list[str], msgspec.Meta(min_length=1, max_length=MAX_COLUMNS)]
     rows: Annotated[list[list[Cell]], msgspec.Meta(min_length=1)]
@@ -70,7 +71,9 @@ class Columns:
         named = id_column or bundle.manifest.id_column or "lead_id"
         self.id_place = place_of(named, names)
         if id_column is not None and self.id_place is None:
-            raise Problem(422, "no lead scored", [FieldError("id_column", f"no column is called {id_column[:MAX_ID]!r}")])
+            raise Problem(
+                422, "no lead scored", [FieldError("id_column", f"no column is called {id_column[:MAX_ID]!r}")]
+            )
         if all(place is None for place in self.places):
             expected = ", ".join(repr(feature.name) for feature in self._features[:10])
             found = ", ".join(repr(name[:MAX_ID]) for name in names[:10])
@@ -105,7 +108,7 @@ class Columns:
 def decode(body: bytes, most: int) -> CellsRequest:
     """The request in this body, of at most so many rows. Raises Problem."""
     try:
-        asked = _decode(body)
+        asked: CellsRequest = _decode(body)
     except msgspec.ValidationError as error:
         raise Problem(422, f"no lead scored: {str(error)[:400]}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from service.reading.error import SourceError
 from service.model.spelling import clean
+from service.reading.error import SourceError
 
 DELIMITERS = ",;\t|"
 SNIFFED_ROWS = 50
