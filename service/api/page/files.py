@@ -1,6 +1,7 @@
 """What the page asks about a file before its leads are scored: how it is cut, and where its columns are."""
 
 import codecs
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -8,7 +9,9 @@ import msgspec
 from service.api.cells import Cell, Columns
 from service.api.problem import Problem
 from service.model.bundle import Bundle
-from service.model.spelling import PLAIN
+from service.model.reference import Categories
+from service.model.spelling import PLAIN, fold
+from service.reading.cells import UnreadableCell, read_cell
 from service.reading.decoding import NAMES, as_utf8, encoding_of, kind_of_file
 from service.reading.dialect import layout_of
 from service.reading.error import SourceError
@@ -20,6 +23,9 @@ HEAD = 1 << 20
 SAMPLE = 1_000
 """Rows that are looked at before any is scored."""
 MOST_PROBLEMS = 200
+UNLIKE, USUAL, LEAST_CELLS = 0.95, 0.05, 20
+"""A column is unlike training's where this share of at least so many filled cells is unreadable or new, unless training
+itself saw the second share of rare values: names and titles are always new."""
 _BINARY: tuple[tuple[bytes, str], ...] = (
     (b"PAR1", "a Parquet file; score it with scripts/score, or export it as CSV"),
     (b"PK\x03\x04", "a workbook or a ZIP archive; save the sheet as CSV, or unpack it"),
@@ -58,6 +64,13 @@ class FoundProblem(msgspec.Struct, frozen=True):
     message: str
 
 
+class UnlikeColumn(msgspec.Struct, frozen=True):
+    """A column of which nearly no cell can be read or was seen in training."""
+
+    column: str
+    message: str
+
+
 class FileCheck(msgspec.Struct, frozen=True):
     """What was found. `below` counts rows at the file's end that are no leads; `decimal` is the file's decimal mark.
 
@@ -71,6 +84,7 @@ class FileCheck(msgspec.Struct, frozen=True):
     decimal: str | None
     wrong_rows: int
     problems: list[FoundProblem]
+    unlike: list[UnlikeColumn]
 
 
 def layout(head: bytes) -> FileLayout:
@@ -121,7 +135,35 @@ def check(bundle: Bundle, body: bytes) -> FileCheck:
         decimal=marks.pop() if len(marks) == 1 else None,
         wrong_rows=len({row for row, _ in problems}),
         problems=[FoundProblem(row, each.path, each.message) for row, each in problems[:MOST_PROBLEMS]],
+        unlike=list(_unlike(bundle, columns, file.rows)),
     )
+
+
+def _unlike(bundle: Bundle, columns: Columns, rows: list[list[Cell]]) -> Iterator[UnlikeColumn]:
+    """Columns that cannot be the ones that training read. One in which training saw as many new values is left out."""
+    features = bundle.manifest.lead_schema.features
+    profiles = {column.name: column for column in bundle.reference.features if isinstance(column, Categories)}
+    places = {features[position].name: found for position, found in bundle.engine.categories}
+    for feature, place in zip(features, columns.places, strict=True):
+        if place is None:
+            continue
+        filled, strange = 0, 0
+        profile = profiles.get(feature.name)
+        known = frozenset(map(fold, profile.values)) if profile else frozenset()
+        for row in rows:
+            try:
+                value = read_cell(row[place], feature) if len(row) > place else None
+            except UnreadableCell:
+                filled, strange = filled + 1, strange + 1
+                continue
+            if value is None:
+                continue
+            new = isinstance(value, str) and places[feature.name].is_other(value) and fold(value) not in known
+            filled, strange = filled + 1, strange + new
+        usual = profile.others / max(1, bundle.reference.leads - profile.missing) if profile else 0.0
+        if filled >= LEAST_CELLS and strange >= UNLIKE * filled and usual < USUAL:
+            message = f"{strange:,} of {filled:,} filled cells hold nothing that training saw; is it the same column?"
+            yield UnlikeColumn(feature.name, message)
 
 
 _decode: Any = msgspec.json.Decoder(FileRows).decode
