@@ -95,18 +95,23 @@ def names(exports: Path) -> list[str]:
     return sorted(path.name.removesuffix(".csv.gz") for path in exports.glob("*.csv.gz"))
 
 
+def source(exports: Path, name: str, path: Path) -> Source:
+    """The lead source of an export that was unpacked to `path`; the German files have one that is not in the folder."""
+    toml = exports / f"{name}.toml"
+    found = load_source(toml if toml.exists() else exports / "base.toml")
+    changes = {"path": str(path)}
+    if not toml.exists():
+        changes |= {"target_column": "Ergebnis", "positive": "gewonnen", "id_column": "Lead-Nr."}
+    return Source.model_copy(found, update=changes)
+
+
 def read(exports: Path, name: str) -> Outcome:
-    """Load an export by its lead source, or by that of the German files, which have none."""
+    """Load an export by its lead source."""
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / f"{name}.csv"
         path.write_bytes(gzip.decompress((exports / f"{name}.csv.gz").read_bytes()))
-        toml = exports / f"{name}.toml"
-        source = load_source(toml if toml.exists() else exports / "base.toml")
-        changes = {"path": str(path)}
-        if not toml.exists():
-            changes |= {"target_column": "Ergebnis", "positive": "gewonnen", "id_column": "Lead-Nr."}
         try:
-            return Outcome(load(Source.model_copy(source, update=changes)), "")
+            return Outcome(load(source(exports, name, path)), "")
         except SourceError as error:
             return Outcome(None, str(error))
 
