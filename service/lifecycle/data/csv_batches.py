@@ -116,14 +116,6 @@ class CsvTable(NamedTuple):
             raise SourceError(f"{self.origin}, row {opened}: a quote is opened and never closed")
 
 
-def told_apart(header: list[str]) -> list[str]:
-    """The names, of which each is there once: one that is missing or there again is called by its place."""
-    return [
-        name if name and name not in header[:place] else f"column {place + 1}{f' ({name} again)' if name else ''}"
-        for place, name in enumerate(header)
-    ]
-
-
 def _filled(cells: pa.RecordBatch, rows: range | list[int]) -> tuple[pa.RecordBatch, range | list[int], int]:
     """The rows in which a cell is filled, their numbers, and how many others there are."""
     if not all(column.null_count for column in cells.columns) or not cells.num_columns:

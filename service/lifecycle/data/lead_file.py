@@ -15,11 +15,12 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from service.lifecycle.data import workbook
-from service.lifecycle.data.csv_batches import ROWS, CsvTable, LeadBatch, told_apart
+from service.lifecycle.data.csv_batches import ROWS, CsvTable, LeadBatch
 from service.lifecycle.data.csvbytes import CsvBytes, Unpacked
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.data.table import FileForm, Table, parse_table
 from service.model.spelling import fold
+from service.reading.header import told_apart
 
 COLUMN_BUFFER = 1 << 20
 """Bytes that are fetched ahead of each Parquet column."""

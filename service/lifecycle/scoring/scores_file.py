@@ -9,8 +9,8 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from service.lifecycle.data.lead_file import Written
-from service.lifecycle.data.spreadsheet import SheetWriter
 from service.lifecycle.scoring.for_people import ForPeople
+from service.lifecycle.scoring.sheet import SheetWriter
 from service.model.decide import DECISIONS, Decider
 from service.model.engine import Matrix
 from service.storage import Writable

@@ -1,33 +1,15 @@
-"""CSV for people's spreadsheets: safe to open, and written as the file that it answers.
-
-A spreadsheet takes a cell that begins with one of STARTS for a formula, and runs it. An apostrophe before it makes it
-text: https://owasp.org/www-community/attacks/CSV_Injection and, for NUL, requirement 1.2.10 of
-https://github.com/OWASP/ASVS/blob/master/5.0/en/0x10-V1-Encoding-and-Sanitization.md.
-"""
+"""CSV for people's spreadsheets: safe to open, and written as the file that it answers."""
 
 import csv
 import io
-import re
 from collections.abc import Iterable
 from typing import Any
 
 from service.model.spelling import Mark
+from service.reading.formulas import safe
 from service.storage import Writable
 
-STARTS = "=+-@\uff1d\uff0b\uff0d\uff20"
-"""First characters of a formula, and their full-width forms; blanks may stand before them."""
-_RISKY = re.compile(rf"'*(?:\s*[{re.escape(STARTS)}]|[\t\r\n\0])")
 BYTE_ORDER_MARK = "\ufeff"
-
-
-def safe(text: str) -> str:
-    """The text as no spreadsheet takes it for a formula. `exact` gives back what it was."""
-    return f"'{text}" if _RISKY.match(text) else text
-
-
-def exact(text: str) -> str:
-    """The text of which `safe` made this one; one that it did not change is itself."""
-    return text[1:] if text.startswith("'") and _RISKY.match(text) else text
 
 
 class SheetWriter:
