@@ -50,8 +50,10 @@ EXAMPLES = """examples:
   python -m service.lifecycle.batch --source crm.toml --models gs://acme-models --input gs://acme-leads/batch \\
       --out gs://acme-predictions/batch
   python -m service.lifecycle.batch ... --id-column customer --format csv --threads 4
+  python -m service.lifecycle.batch ... --for-people --show name,company      as scripts/score; many times as slow
 
-The rows: lead_id, score, decision, band, model_version, in the order of the file. scripts/score scores a single file.
+The rows: lead_id, score, decision, band, model_version, in the order of the file, for programs: a spreadsheet would run
+ids that are formulas. A decision is by the score alone. scripts/score scores a single file, for people.
 
 exit status: 0 done, 1 a file or the whole job was refused, 2 wrong use or an unusable lead source
 """

@@ -26,12 +26,14 @@ EXAMPLES = """examples:
   scripts/score leads.csv --out scores.csv                      with the model that scripts/up made
   scripts/score leads.parquet --out scores.csv --models gs://acme-leads-prod-models
   scripts/score export.csv.gz --out scores.parquet --source crm.toml --id-column customer
+  scripts/score leads.csv --out scores.csv --show name,company,phone   with three of its columns beside the scores
+  scripts/score leads.csv --out scores.csv --no-reasons                many times as fast
+  scripts/score leads.csv --out scores.csv --accept-unlike industry    though its values are all new
 
-FILE is CSV or Parquet, gzip or not, told by its content; --out is what its suffix says. The rows (lead_id, score,
-decision, band, model_version) are in the order of FILE. The best first:
-  { head -1 scores.csv; tail -n +2 scores.csv | sort -t, -k2,2gr; } > best_first.csv
-
-Rows that cannot be scored are in <out>.quarantine.jsonl.gz, each with row, column and reason.
+FILE is CSV, Excel or Parquet, gzip or not, told by its content; --out is what its suffix says. The rows are in the
+order of FILE: lead_id, score, band, expected_value, decision, the columns to show, reason_1 to reason_3, left_out,
+model_version. "contact" are the best leads that pay, as many as the team can make. A row that cannot be scored says why
+in left_out; it is in <out>.quarantine.jsonl.gz too. A CSV file is written with the delimiter and decimal mark of FILE.
 
 exit status: 0 done, 1 the file or the model was refused, 2 wrong use or an unusable lead source
 """
@@ -124,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="the leads, CSV or Parquet")
+    parser.add_argument("file", type=Path, metavar="FILE", help="the leads, CSV, Excel or Parquet")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the scores, .csv or .parquet")
     add_places(parser, "models", otherwise=", else scripts/up's")
     batch.add_form(parser)

@@ -103,4 +103,4 @@ def _cut(text: str, most: int) -> str:
     """The text in one line of at most so many characters."""
     line = "".join(letter if letter.isprintable() else " " for letter in text)
     line = " ".join(line.split())
-    return line if len(line) <= most else f"{line[: most - 1]}\u2026"
+    return line if len(line) <= most else f"{line[: most - 3]}..."

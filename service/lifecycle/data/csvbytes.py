@@ -74,7 +74,7 @@ class CsvBytes(io.RawIOBase):
     """A CSV file's text in UTF-8 on its way to Arrow, which would let through a NUL, or a quote that swallows the rest.
 
     The first HEAD bytes tell the encoding and where the table begins; `ends` says that it has no rows, `marked` that
-    the file begins with a byte order mark or is not in UTF-8. `stated` is the encoding that a person named.
+    they are more than ASCII. `stated` is the encoding that a person named.
     """
 
     def __init__(self, origin: str, file: Any, stated: str | None = None) -> None:
@@ -103,7 +103,7 @@ class CsvBytes(io.RawIOBase):
             self._file.seek(0)
             head, start = self._file.read(HEAD), 0
         text = head[start:].decode(errors="replace")
-        self.marked = start > 0 or isinstance(self._file, Transcoded)
+        self.marked = start > 0 or isinstance(self._file, Transcoded) or not head.isascii()
         layout = layout_of(self._origin, text, delimiter)
         below = text[layout.start :]
         self.ends = len(head) < HEAD and not below.strip()

@@ -29,8 +29,8 @@ COLUMN_BUFFER = 1 << 20
 class Written(NamedTuple):
     """How a CSV file for the reader of this one is written: as this one is.
 
-    With a byte order mark Excel takes a text for UTF-8; a file has one where it came with one, in an encoding that
-    spreadsheets write, or as a workbook.
+    Excel takes a text for UTF-8 where it begins with a byte order mark: a file has one where this one is no plain
+    ASCII, or is a workbook.
     """
 
     delimiter: str = ","
