@@ -20,7 +20,7 @@ from service.api.page.past import PastReader
 from service.api.page.routes import add_page
 from service.api.problem import Problem
 from service.api.request_metrics import RequestMetrics
-from service.api.score import SCORE_PATH, ScoreRoute
+from service.api.score import CELLS_PATH, SCORE_PATH, CellsRoute, ScoreRoute
 from service.api.scorer import MAX_EXPLAINED
 from service.api.spool import Spool, Uploader
 from service.api.watcher import Watcher
@@ -60,15 +60,17 @@ def create_app(settings: Settings, admission: Admission) -> ASGIApp:
     app = FastAPIOffline(title=TITLE, lifespan=lifespan, redoc_url=None)
     scoring = ScoreRoute(watcher, spool, admission, settings.max_body_bytes)
     app.router.routes.insert(0, Route(SCORE_PATH, scoring, methods=["POST"]))  # what other methods are answered by
+    app.router.routes.insert(1, Route(CELLS_PATH, CellsRoute(scoring), methods=["POST"]))
     app.add_exception_handler(Problem, _problem)
     _add_status(app, watcher, spool, settings)
-    add_page(app, watcher, PastReader(models))
+    add_page(app, watcher, PastReader(models), scoring)
 
     def openapi_document() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = get_openapi(title=TITLE, version="1", routes=app.routes)
             scorer = watcher.scorer
             openapi.add_scoring(document, SCORE_PATH, scorer.request_model if scorer else None)
+            openapi.add_cells(document, CELLS_PATH, scorer.bundle.manifest if scorer else None)
             app.openapi_schema = document
         return app.openapi_schema
 

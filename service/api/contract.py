@@ -18,6 +18,7 @@ from service.model.bundle import Bundle
 from service.model.decide import Decision
 from service.model.reasons import Reason
 from service.model.schema import MAX_ID, MAX_NUMBER, MAX_TEXT, Kind
+from service.reading import describe
 
 MAX_ERRORS = 100
 """Offending fields that an answer names; a body can hold a million."""
@@ -84,8 +85,10 @@ def request_model(bundle: Bundle, max_leads: int) -> type[BaseModel]:
     for i, feature in enumerate(bundle.manifest.lead_schema.features):
         known = bundle.manifest.encoding.categories.get(feature.name)
         examples = [value for value in known.columns if value][:5] if known else None
-        about = "May be absent or null: missing." + (
-            f" Also missing: {', '.join(map(repr, feature.missing))}." if feature.missing else ""
+        own = ", ".join(map(repr, feature.missing))
+        about = (
+            f"May be absent or null: missing.{f' Also missing: {own}.' if own else ''} As a raw cell: "
+            f"{describe.written(feature)}; missing there: {describe.missing(feature)}."
         )
         fields[f"f{i}"] = (
             TYPES[feature.kind] | None,

@@ -10,7 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import metrics
 
-ROUTES = frozenset({"/", "/v1/score", "/v1/model", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
+ROUTES = frozenset(
+    {"/", "/v1/score", "/v1/score/cells", "/v1/model", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"}
+)
 """Label values are a fixed set: a caller who makes up paths cannot make up time series."""
 METHODS = frozenset({"GET", "POST", "HEAD"})
 

@@ -1,22 +1,25 @@
-"""POST /v1/score as a plain ASGI route: raw body in, encoded answer out."""
+"""POST /v1/score and /v1/score/cells as plain ASGI routes: raw body in, encoded answer out."""
 
 import asyncio
 import re
 import time
+from collections.abc import Callable
+from typing import TypeVar
 from urllib.parse import parse_qs
 
-from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from service.api.admission import MAX_EXPLAINING, Admission, overloaded
 from service.api.batching import Batcher
+from service.api.body import JSON, read_body
 from service.api.problem import FieldError, Problem
-from service.api.scorer import ScoreRequest, new_request_id
+from service.api.scorer import BatchResult, Scorer, ScoreRequest, new_request_id
 from service.api.spool import Spool
 from service.api.watcher import Watcher
 
 SCORE_PATH = "/v1/score"
-JSON = b"application/json"
+CELLS_PATH = "/v1/score/cells"
+T = TypeVar("T")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,100}")
 
 
@@ -29,59 +32,63 @@ class ScoreRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Problems go to the app's handler."""
-        started = time.perf_counter()
+        asked, explain = await self.asked(scope, receive)
+        if explain:
+            answer = await self.aside(lambda scorer: scorer.score([asked], explain=True))
+        else:
+            answer = await self._batcher.ask(asked)
+        await _answer(send, answer)
+
+    async def body(self, scope: Scope, receive: Receive, kind: bytes = JSON) -> bytes:
+        """The whole body of a request."""
         # Starlette's own look-ups would take a tenth of the whole time.
+        return await read_body(dict(scope["headers"]), receive, self._admission, self._max_body_bytes, kind)
+
+    async def asked(self, scope: Scope, receive: Receive) -> tuple[ScoreRequest, bool]:
+        """The request with its whole body, and whether it asks for reasons."""
+        started = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        body = await self._body(headers, receive)
+        body = await read_body(headers, receive, self._admission, self._max_body_bytes)
         header = headers.get(b"x-request-id", b"")
         request_id = header.decode() if _REQUEST_ID.fullmatch(header) else new_request_id()
-        asked = ScoreRequest(body, request_id, started)
-        explain = explains(scope["query_string"])
-        answer = await (self._explained(asked) if explain else self._batcher.ask(asked))
-        described = [(b"content-type", JSON), (b"content-length", b"%d" % len(answer))]
-        await send({"type": "http.response.start", "status": 200, "headers": described})
-        await send({"type": "http.response.body", "body": answer})
+        return ScoreRequest(body, request_id, started), explains(scope["query_string"])
 
-    async def _explained(self, asked: ScoreRequest) -> bytes:
-        """One at a time and in a thread, so that scoring goes on meanwhile."""
+    async def aside(self, score: Callable[[Scorer], BatchResult]) -> bytes:
+        """The only answer of this scoring, done in turn. Raises Problem where the request is refused."""
+        (answer,) = self._batcher.persist(await self.in_turn(lambda: score(self._watcher.served())))
+        if isinstance(answer, Problem):
+            raise answer
+        return answer
+
+    async def in_turn(self, work: Callable[[], T]) -> T:
+        """Do it in a thread, one at a time, so that scoring goes on meanwhile. Raises Problem if too many wait."""
         if self._admission.explaining >= MAX_EXPLAINING:
             raise overloaded("explaining")
         self._admission.explaining += 1
         try:
             async with self._explaining:
-                scored = await asyncio.to_thread(self._watcher.served().score, [asked], explain=True)
+                return await asyncio.to_thread(work)
         finally:
             self._admission.explaining -= 1
-        (answer,) = self._batcher.persist(scored)
-        if isinstance(answer, Problem):
-            raise answer
-        return answer
 
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        """The whole body, no longer than allowed. A longer one is refused without being read to its end."""
-        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if kind != JSON or b"content-encoding" in headers:
-            raise Problem(415, "send application/json, not compressed")
-        too_long = f"the body is longer than {self._max_body_bytes} bytes"
-        length = headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > self._max_body_bytes:
-            raise Problem(413, too_long)
-        parts, size, more = [], 0, True
-        try:
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                part = message.get("body", b"")
-                self._admission.hold(len(part))
-                size += len(part)
-                parts.append(part)
-                if size > self._max_body_bytes:
-                    raise Problem(413, too_long)
-                more = message.get("more_body", False)
-            return b"".join(parts)  # one alone is not copied
-        finally:
-            self._admission.held -= size
+
+class CellsRoute:
+    """POST /v1/score/cells: reads raw cells, which takes longer than a score, so each request is scored aside."""
+
+    def __init__(self, scoring: ScoreRoute) -> None:
+        self._scoring = scoring
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Problems go to the app's handler."""
+        asked, explain = await self._scoring.asked(scope, receive)
+        answer = await self._scoring.aside(lambda scorer: scorer.score_cells(asked, explain))
+        await _answer(send, answer)
+
+
+async def _answer(send: Send, answer: bytes) -> None:
+    described = [(b"content-type", JSON), (b"content-length", b"%d" % len(answer))]
+    await send({"type": "http.response.start", "status": 200, "headers": described})
+    await send({"type": "http.response.body", "body": answer})
 
 
 def explains(query: bytes) -> bool:

@@ -11,12 +11,14 @@ from typing import Any, NamedTuple, get_args
 import msgspec
 from pydantic import BaseModel
 
-from service.api import contract
+from service.api import cells, contract
+from service.api.cells import RowScore
 from service.api.contract import ExplainedScore, LeadScore, ScoreResponse
 from service.api.problem import FieldError, Problem
 from service.model.bundle import Bundle
 from service.model.decide import Decider, Decision
 from service.model.reasons import Explainer
+from service.model.words import Wording
 from service.records import PredictionRecord, to_lines
 
 _encode = msgspec.json.Encoder().encode
@@ -62,6 +64,11 @@ class Scorer:
         bundle = self.bundle
         return Explainer(bundle.engine, bundle.manifest.encoding, bundle.manifest.lead_schema, bundle.reference)
 
+    @cached_property
+    def wording(self) -> Wording:
+        """Says in words what moved a score; made when it is first asked for."""
+        return Wording(self.bundle.engine, self.bundle.manifest.lead_schema, self.bundle.reference)
+
     def score(self, together: Sequence[ScoreRequest], explain: bool = False) -> BatchResult:
         """Decode, score and encode; the engine is called once for all. A bad request is refused alone."""
         decoded = [self._leads(asked.body, explain) for asked in together]
@@ -69,12 +76,8 @@ class Scorer:
         scores = self.bundle.engine.score(features) if features else []
         reasons = self.explainer.reasons(features, scores) if explain and features else None
         ids, request_ids, latencies_ms = _by_lead(together, decoded)
-        meanings = self._decider.meanings(scores)
-        decisions, bands = [decision for decision, _ in meanings], [band for _, band in meanings]
-        now, version = datetime.now(UTC), self.bundle.version
-        # Column by column: a walk from lead to lead takes twice as long.
-        columns = (request_ids, ids, repeat(now), repeat(version), features, scores, decisions, bands, latencies_ms)
-        records = list(map(PredictionRecord, *columns))
+        decisions, bands, lines = self._recorded(request_ids, ids, features, scores, latencies_ms)
+        version = self.bundle.version
         answers: list[LeadScore] = (
             list(map(LeadScore, ids, scores, decisions, bands, repeat(version)))
             if reasons is None
@@ -83,8 +86,48 @@ class Scorer:
                 for lead_id, score, decision, band, why in zip(ids, scores, decisions, bands, reasons, strict=True)
             ]
         )
-        counts: dict[Decision, int] = {decision: decisions.count(decision) for decision in get_args(Decision)}
-        return BatchResult(_responses(together, decoded, answers), to_lines(records), counts, _tenths(scores))
+        return BatchResult(_responses(together, decoded, answers), lines, _counted(decisions), _tenths(scores))
+
+    def score_cells(self, asked: ScoreRequest, explain: bool) -> BatchResult:
+        """Read the rows' cells, score the rows that can be read, and encode. Raises Problem for the whole request."""
+        request = cells.decode(asked.body, MAX_EXPLAINED if explain else self._max_leads)
+        columns = cells.Columns(self.bundle, request.columns, request.id_column)
+        rows = [columns.read(row, f"{asked.request_id}-{i}") for i, row in enumerate(request.rows)]
+        placed = [(i, row.lead_id, row.lead) for i, row in enumerate(rows) if row.lead is not None]
+        features = [lead for _, _, lead in placed]
+        scores = self.bundle.engine.score(features) if features else []
+        reasons = self.explainer.reasons(features, scores) if explain and features else None
+        took_ms = round((time.perf_counter() - asked.started) * 1e3, 3)
+        ids = [lead_id for _, lead_id, _ in placed]
+        decisions, bands, lines = self._recorded(
+            [asked.request_id] * len(ids), ids, features, scores, [took_ms] * len(ids)
+        )
+        results = [RowScore(row.lead_id, problems=row.problems) for row in rows]
+        worth = self.bundle.manifest.economics.expected_value
+        for at, (i, lead_id, lead) in enumerate(placed):
+            why = reasons[at] if reasons else None
+            said = None if why is None else self.wording.say(why, lead, columns.written(request.rows[i]))
+            results[i] = RowScore(
+                lead_id, scores[at], decisions[at], bands[at], worth(scores[at]), self.bundle.version, said, why
+            )
+        answer = _encode(cells.CellsResponse(asked.request_id, results))
+        return BatchResult([answer], lines, _counted(decisions), _tenths(scores))
+
+    def _recorded(
+        self,
+        request_ids: Sequence[str],
+        ids: Sequence[str],
+        features: Sequence[Any],
+        scores: Sequence[float],
+        latencies_ms: Sequence[float],
+    ) -> tuple[list[Decision], list[str], bytes]:
+        """Decision and band of each lead, and the records as JSON lines."""
+        meanings = self._decider.meanings(scores)
+        decisions, bands = [decision for decision, _ in meanings], [band for _, band in meanings]
+        now, version = datetime.now(UTC), self.bundle.version
+        # Column by column: a walk from lead to lead takes twice as long.
+        columns = (request_ids, ids, repeat(now), repeat(version), features, scores, decisions, bands, latencies_ms)
+        return decisions, bands, to_lines(list(map(PredictionRecord, *columns)))
 
     def _leads(self, body: bytes, explain: bool) -> list[Any] | Problem:
         try:
@@ -126,6 +169,10 @@ def _responses(
         else:
             responses.append(leads)
     return responses
+
+
+def _counted(decisions: Sequence[Decision]) -> dict[Decision, int]:
+    return {decision: decisions.count(decision) for decision in get_args(Decision)}
 
 
 def _tenths(scores: Sequence[float]) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from service.model.bundle import Manifest
+from service.model.bundle import Economics, Manifest
 
 Decision = Literal["contact", "skip"]
 DECISIONS: tuple[Decision, Decision] = ("skip", "contact")
@@ -47,3 +47,13 @@ class Decider:
             if score >= least:
                 return name
         return self._bands[-1][1]
+
+
+def contacts_made(
+    scores: npt.NDArray[np.float64], decided: npt.NDArray[np.bool_], economics: Economics
+) -> npt.NDArray[np.bool_]:
+    """The contacts that the team makes: the best of those decided on, as many as it can; equal scores as they came."""
+    most = int(economics.contacts_per_1000_leads * len(scores) / 1000)
+    made = np.zeros(len(scores), dtype=bool)
+    made[np.argsort(np.where(decided, -scores, np.inf), kind="stable")[: min(most, int(decided.sum()))]] = True
+    return made

@@ -76,6 +76,11 @@ class Places(dict[str | None, int]):
             return self._said[answer]
         return self._missing if is_nothing(value) else self._other
 
+    def is_other(self, value: str) -> bool:
+        """Whether a value is not missing, and none of those that have a place of their own, in any spelling."""
+        known = value in self or fold(value) in self._alike or (bool(self._said) and truth(value) is not None)
+        return not known and not is_nothing(value)
+
 
 class Engine:
     """A model ready to score. Safe to use from several threads.

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
@@ -12,8 +13,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.page import view
+from service.api.page import files, view
 from service.api.page.past import PastReader
+from service.api.score import ScoreRoute
 from service.api.watcher import Watcher
 
 POLICY = (
@@ -48,7 +50,7 @@ class Guarded:
         await self._app(scope, receive, guarded)
 
 
-def add_page(app: Starlette, watcher: Watcher, past: PastReader) -> None:
+def add_page(app: Starlette, watcher: Watcher, past: PastReader, scoring: ScoreRoute) -> None:
     """Add the page's routes to the app."""
 
     async def show(_: Request) -> Response:
@@ -59,6 +61,25 @@ def add_page(app: Starlette, watcher: Watcher, past: PastReader) -> None:
             return HTMLResponse(view.waiting(), 503, {"Retry-After": "5"})
         return HTMLResponse(await asyncio.to_thread(view.render, scorer, known, fresh, refused))
 
+    async def layout(request: Request) -> Response:
+        """How a file is cut into cells, told from its first bytes."""
+        head = await scoring.body(request.scope, request.receive, b"application/octet-stream")
+        return _json(await scoring.in_turn(lambda: files.layout(head[: files.HEAD])))
+
+    async def check(request: Request) -> Response:
+        """Where a file's columns are, and which of its first rows cannot be read."""
+        body = await scoring.body(request.scope, request.receive)
+        return _json(await scoring.in_turn(lambda: files.check(watcher.served().bundle, body)))
+
     guard = [Middleware(Guarded)]
-    files = StaticFiles(directory=Path(__file__).parent / "static")
-    app.router.routes += [Route("/", show, middleware=guard), Mount("/page", files, middleware=guard)]
+    static = StaticFiles(directory=Path(__file__).parent / "static")
+    app.router.routes += [
+        Route("/", show, middleware=guard),
+        Route("/page/layout", layout, methods=["POST"], middleware=guard),
+        Route("/page/check", check, methods=["POST"], middleware=guard),
+        Mount("/page", static, middleware=guard),
+    ]
+
+
+def _json(found: msgspec.Struct) -> Response:
+    return Response(msgspec.json.encode(found), media_type="application/json")

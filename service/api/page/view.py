@@ -1,5 +1,6 @@
 """From the bundle and its past to the page's HTML. Templates escape whatever they are given."""
 
+import math
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from service.model.bundle import Bundle, Refusal
 from service.model.reasons import typical_lead
 from service.model.reference import Categories
 from service.model.schema import Kind
+from service.model.words import label as label
+from service.reading.describe import written
 
 if TYPE_CHECKING:
     import jinja2
@@ -38,7 +41,10 @@ COUNTS = ("profit", "contacts")
 
 
 class Field(NamedTuple):
-    """One input of the form: `typical` is what it starts with, `values` what a category is known to hold."""
+    """One input of the form: `typical` is what it starts with, `values` what a category is known to hold.
+
+    `written` says how a file's cell may be written.
+    """
 
     name: str
     label: str
@@ -46,6 +52,16 @@ class Field(NamedTuple):
     typical: str
     values: list[str]
     select: bool
+    written: str
+
+
+class BandRow(NamedTuple):
+    """A band: its scores, and about which share of the held-out leads it has and how many of these converted."""
+
+    name: str
+    score: str
+    leads: str
+    converted: str
 
 
 def render(scorer: Scorer, past: Past | None, fresh: bool, refused: tuple[Refusal, str] | None) -> str:
@@ -56,6 +72,7 @@ def render(scorer: Scorer, past: Past | None, fresh: bool, refused: tuple[Refusa
         bundle=bundle,
         manifest=bundle.manifest,
         fields=fields(bundle),
+        bands=band_rows(bundle),
         charts=curves.charts(bundle.manifest, bundle.reference),
         drawing=curves,
         figures=[
@@ -94,14 +111,27 @@ def fields(bundle: Bundle) -> list[Field]:
             else start
         )
         select = feature.kind == "boolean" or (feature.kind == "category" and 0 < len(values) <= SELECTABLE)
-        inputs.append(Field(feature.name, label(feature.name), feature.kind, text, sorted(values), select))
+        inputs.append(
+            Field(feature.name, label(feature.name), feature.kind, text, sorted(values), select, written(feature))
+        )
     return inputs
 
 
-def label(name: str) -> str:
-    """A column's name as people would write it: `lead_source` as Lead source."""
-    words = " ".join(name.replace("_", " ").replace(".", " ").split())
-    return words[:1].upper() + words[1:] or name
+def band_rows(bundle: Bundle) -> list[BandRow]:
+    """The bands, best first, with what the calibration bins of the held-out leads tell of them."""
+    rows, above = [], None
+    bins = bundle.reference.calibration
+    total = sum(each.leads for each in bins)
+    for band in bundle.manifest.bands:
+        low, high = band.min_score, above if above is not None else math.inf
+        within = [each for each in bins if low <= each.score < high]
+        leads, converted = sum(each.leads for each in within), sum(each.converted for each in within)
+        score = f"{low:.1%} and more" if above is None else f"{low:.1%} to {above:.1%}" if low else f"below {above:.1%}"
+        rate = f"{converted / leads:.0%}" if leads else "none"
+        shown = BandRow(band.name, score, f"about {leads / total:.0%}", rate)
+        rows.append(BandRow(*(text.replace("%", " %") for text in shown)))
+        above = low
+    return rows
 
 
 def figure(value: float, name: str) -> str:

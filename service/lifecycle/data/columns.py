@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -17,10 +16,13 @@ from service.lifecycle.data.inference import ColumnReading, Found, find
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.data.table import Table
 from service.lifecycle.data.times import EXAMPLES, Order, counted, orders, readings
-from service.model.schema import MAX_NUMBER, MAX_TEXT, Kind
-from service.model.spelling import PLAIN, Mark, NumberSpelling, clean, fold, is_nothing, truth
+from service.model.schema import Kind
+from service.model.spelling import Mark, NumberSpelling, clean, fold, is_nothing, truth
+from service.reading.cells import NUMBER
+from service.reading.cells import as_boolean as as_boolean
+from service.reading.cells import as_number as as_number
+from service.reading.cells import as_text as as_text
 
-NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 DATE = re.compile(r"\s*\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?\s*")
 LONG_TEXT = 40
 """Characters on average from which on texts that are nearly all different are notes, not names."""
@@ -105,6 +107,18 @@ class Column:
         numbers = [np.nan if value == "" or value in self.absent else value for value in prepared]
         return np.array([*numbers, np.nan], dtype=np.float64)[self.codes]
 
+    def as_found(self) -> npt.NDArray[Any]:
+        """The cells of a column that is no input: numbers and booleans as float64, others as text; "" is missing."""
+        kind = self.kind()
+        if kind in ("number", "boolean") and not self.finding.refusal:
+            try:
+                return self.prepare("number" if kind == "number" else "boolean")
+            except SourceError:
+                pass  # A number that no caller could send is text here.
+        nothing = {v for v in self.values if isinstance(v, str) and is_nothing(v, among_numbers=True)}
+        texts = ["" if self.marks and value in nothing else str(value) for value in self.values]
+        return np.array([*texts, ""], dtype=object)[self.codes]
+
     def common_spellings(self) -> dict[str, str]:
         """For a text that others equal but for case and blanks: the most frequent of them, itself excepted."""
         spelled: dict[str, Counter[str]] = {}
@@ -161,31 +175,6 @@ class Column:
         return as_number(value, self.spelling)
 
 
-def as_number(value: Any, spelling: NumberSpelling = PLAIN) -> float | None:
-    """The value as the nearest float64, or None if it is no finite number that a caller could send."""
-    if isinstance(value, str):
-        number = float(value) if spelling.plain and NUMBER.fullmatch(value) else spelling.number(value)
-    else:
-        numeric = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-        number = float(value) if numeric else None
-    return number if number is not None and abs(number) <= MAX_NUMBER else None
-
-
-def as_boolean(value: Any) -> bool | None:
-    """The value as true or false, or None if it is neither."""
-    if isinstance(value, int | float) and value in (0, 1):
-        return bool(value)
-    return truth(value) if isinstance(value, str) else None
-
-
-def as_text(value: Any) -> str | None:
-    """The value as text, a whole number without ".0", or None if it is longer than a caller could send."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    text = clean(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= MAX_TEXT else None
-
-
 def read_column(
     table: Table,
     name: str,
@@ -216,10 +205,11 @@ def read_column(
 
 
 def missing_of(kind: Kind, missing: Collection[str | float]) -> tuple[float | str, ...]:
-    """Those of the values meaning "missing" that a caller could send in a field of this kind."""
-    if kind == "number":
-        return tuple(dict.fromkeys(_numbers(missing)))
-    return tuple(dict.fromkeys(str(as_text(m)) for m in missing)) if kind == "category" else ()
+    """Those of the values meaning "missing" that a cell of this kind may hold; among texts a number is a text too."""
+    if kind == "category":
+        return tuple(dict.fromkeys(str(as_text(m)) for m in missing))
+    texts = [clean(m) for m in missing if isinstance(m, str) and not NUMBER.fullmatch(m)]
+    return tuple(dict.fromkeys([*(_numbers(missing) if kind == "number" else ()), *texts]))
 
 
 def _codes(encoded: pa.DictionaryArray) -> npt.NDArray[np.int64]:

@@ -1,46 +1,6 @@
-"""A lead's id as text: the one reading of ids for training, outcomes, batch and forget."""
+"""A lead's id as text: see `service.reading.ids`."""
 
-import re
-from decimal import Decimal
-
-from service.model.spelling import clean
-
-WHOLE = re.compile(r"^(0|-?[1-9][0-9]*)\.0+$")
-"""A whole number that a spreadsheet or a data frame wrote as a decimal one. Arrow takes the same pattern."""
-
-_FORMULA = re.compile(r'="(.*)"')
-"""A text that an export protects from being read as a number by a spreadsheet."""
-_SALESFORCE = re.compile(r"[A-Za-z0-9]{15}([A-Z0-5]{3})")
-_CHECK = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
-
-
-def as_id(value: object) -> str:
-    """An id as text. 1007, 1007.0, "1007.00" and '="1007"' are one id; "01007" is another, "" is none."""
-    if isinstance(value, float | Decimal) and value == value and value == int(value):
-        value = int(value)
-    text = "" if value is None or value != value else clean(str(value))
-    if protected := _FORMULA.fullmatch(text):
-        text = clean(protected[1])
-    return WHOLE.sub(r"\1", text)
-
-
-def join_key(value: object) -> str:
-    """Equal for ids of one lead: of Salesforce's ids of 18 characters the first 15, where the last three check them.
-
-    Each of the three tells which of five characters are capitals:
-    https://prats23.wordpress.com/2014/03/03/salesforce-15-digit-vs-18-digit-id/
-    """
-    text = as_id(value)
-    found = _SALESFORCE.fullmatch(text)
-    return text[:15] if found and found[1] == _check_characters(text[:15]) else text
-
-
-def spellings(key: str) -> frozenset[str]:
-    """The texts, as `as_id` writes them, whose `join_key` this is."""
-    salesforce = re.fullmatch(r"[A-Za-z0-9]{15}", key)
-    return frozenset({key, key + _check_characters(key)} if salesforce else {key})
-
-
-def _check_characters(text: str) -> str:
-    parts = (text[start : start + 5] for start in (0, 5, 10))
-    return "".join(_CHECK[sum(mark.isupper() << place for place, mark in enumerate(part))] for part in parts)
+from service.reading.ids import WHOLE as WHOLE
+from service.reading.ids import as_id as as_id
+from service.reading.ids import join_key as join_key
+from service.reading.ids import spellings as spellings

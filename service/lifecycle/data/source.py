@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from service.lifecycle.data.sample import Sample
 from service.model.bundle import Economics
 from service.model.schema import Kind
+from service.reading.error import SourceError as SourceError
 
 ID_COLUMN = "lead_id"
 """Of files whose source names no column for the id."""
@@ -24,10 +25,6 @@ ID_COLUMN = "lead_id"
 Metric = Literal["precision", "recall", "f1", "roc_auc", "accuracy", "profit"]
 Text = Annotated[str, Field(min_length=1)]
 Marker = Annotated[str | float, Field(union_mode="left_to_right")]
-
-
-class SourceError(Exception):
-    """The lead source cannot be used; the message names file and key, or file, row and column, and the remedy."""
 
 
 class TrainingRecipe(BaseModel):

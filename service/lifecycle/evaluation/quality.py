@@ -13,6 +13,7 @@ from sklearn.metrics import (
 )
 
 from service.model.bundle import Band, Economics
+from service.model.decide import contacts_made as contacts_made
 
 Scores = npt.NDArray[np.float64]
 Target = npt.NDArray[np.int8]
@@ -51,14 +52,6 @@ def figures(
         "lift": lift(target, scores),
         "contacts": 1000 * float(made.mean()),
     }
-
-
-def contacts_made(scores: Scores, decided: Mask, economics: Economics) -> Mask:
-    """The contacts that the team makes: the best of those decided on, as many as it can; equal scores as they came."""
-    most = int(economics.contacts_per_1000_leads * len(scores) / 1000)
-    made = np.zeros(len(scores), dtype=bool)
-    made[np.argsort(np.where(decided, -scores, np.inf), kind="stable")[: min(most, int(decided.sum()))]] = True
-    return made
 
 
 def profit(target: Target, made: Mask, economics: Economics) -> float:

@@ -227,7 +227,7 @@ def test_more_leads_than_allowed_are_refused(server: Server) -> None:
 def test_the_description_shows_the_leads_own_columns(server: Server) -> None:
     document = server.http.get("/openapi.json").json()
     assert list(document["components"]["schemas"]["Features"]["properties"]) == list(forge.LEAD)
-    assert set(document["paths"]) == {"/v1/score", "/v1/model", "/healthz", "/readyz", "/metrics"}
+    assert set(document["paths"]) == {"/v1/score", "/v1/score/cells", "/v1/model", "/healthz", "/readyz", "/metrics"}
 
 
 def test_the_docs_page_needs_no_other_host(server: Server) -> None:

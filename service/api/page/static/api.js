@@ -8,6 +8,7 @@ export class Refused extends Error {
   }
 }
 
+const JSON_TYPE = { "Content-Type": "application/json" };
 const ENDED = "You are no longer signed in. Reload the page to sign in again.";
 
 async function call(path, options = {}) {
@@ -34,10 +35,21 @@ export const model = () => call("v1/model");
 export const post = (body, { explain = false, signal } = {}) =>
   call(`v1/score${explain ? "?explain=true" : ""}`, {
     method: "POST",
-    headers: { "Content-Type": "application/json" },
+    headers: JSON_TYPE,
     body,
     signal,
   });
+
+/** Scores rows of raw cells, which the service reads, and says why. */
+export const postCells = (body, signal) =>
+  call("v1/score/cells?explain=true", { method: "POST", headers: JSON_TYPE, body, signal });
+
+/** How a file that begins with these bytes is cut into cells. */
+export const layoutOf = (bytes) =>
+  call("page/layout", { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: bytes });
+
+/** Where a file's columns are, and which of these rows cannot be read. */
+export const check = (rows) => call("page/check", { method: "POST", headers: JSON_TYPE, body: JSON.stringify(rows) });
 
 export const newId = () => {
   const bytes = crypto.getRandomValues(new Uint8Array(6));

@@ -1,6 +1,5 @@
-// CSV as spreadsheets write it: delimiter detected, quotes, any line ending, UTF-8, UTF-16 or Windows' own.
+// A CSV file cut into cells as the service says; what a cell means, the service tells.
 
-const DELIMITERS = [",", ";", "\t", "|"];
 const AT_ONCE = 5_000;
 
 export class Broken extends Error {}
@@ -8,31 +7,48 @@ export class Broken extends Error {}
 /** Lets the browser draw, and the person press a key. */
 export const breathe = () => new Promise((go) => setTimeout(go, 0));
 
-/** [text, note]: the note is empty for UTF-8. */
-export function decode(bytes) {
-  const start = new Uint8Array(bytes, 0, Math.min(2, bytes.byteLength));
-  if (start[0] === 0xff && start[1] === 0xfe) return [new TextDecoder("utf-16le").decode(bytes), "read as UTF-16"];
+/** The bytes of a file, unpacked where it is gzip. Throws Broken where they are more than `most`. */
+export async function unpacked(file, most) {
+  const packed = new Uint8Array(await file.slice(0, 2).arrayBuffer());
+  if (packed[0] !== 0x1f || packed[1] !== 0x8b) {
+    if (file.size > most) throw new Broken(tooLarge(file, most));
+    return new Uint8Array(await file.arrayBuffer());
+  }
+  const parts = [];
+  let size = 0;
+  const reader = file.stream().pipeThrough(new DecompressionStream("gzip")).getReader();
+  for (;;) {
+    const { done, value } = await reader.read().catch(() => {
+      throw new Broken(`${file.name} is a broken gzip file: fetch it again.`);
+    });
+    if (done) break;
+    size += value.byteLength;
+    if (size > most) {
+      reader.cancel();
+      throw new Broken(tooLarge(file, most));
+    }
+    parts.push(value);
+  }
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
+
+const tooLarge = (file, most) => `${file.name} is larger than ${most / 1e6} MB: score it with scripts/score.`;
+
+/** The text in these bytes. Throws Broken where they are no such text. */
+export function decode(bytes, { encoding, encoding_name: name }) {
+  let text;
   try {
-    return [new TextDecoder("utf-8", { fatal: true }).decode(bytes), ""];
+    text = new TextDecoder(encoding, { fatal: true }).decode(bytes);
   } catch {
-    return [new TextDecoder("windows-1252").decode(bytes), "read as Windows-1252, for it is not UTF-8"];
+    throw new Broken(`The file begins as ${name} text and does not go on so: export it again as UTF-8.`);
   }
+  const at = text.indexOf("\0");
+  if (at >= 0) throw new Broken(`Line ${text.slice(0, at).split("\n").length} holds a NUL byte, so the file is no CSV text.`);
+  return text;
 }
 
-/** The delimiter that is most often in the first line, outside quotes. */
-export function delimiterOf(text) {
-  const counts = new Map(DELIMITERS.map((each) => [each, 0]));
-  let quoted = false;
-  for (const character of text.slice(0, 100_000)) {
-    if (character === '"') quoted = !quoted;
-    else if (!quoted && (character === "\n" || character === "\r")) break;
-    else if (!quoted && counts.has(character)) counts.set(character, counts.get(character) + 1);
-  }
-  return [...counts].reduce((best, each) => (each[1] > best[1] ? each : best))[0];
-}
-
-/** The rows, each a list of cells; a blank line is one empty cell. `tell` gets the share that is done. */
-export async function parse(text, delimiter, tell = () => {}) {
+/** The rows, each a list of cells; a blank line is one empty cell. `first` is the number of the first row. */
+export async function parse(text, delimiter, first = 1) {
   const rows = [];
   let row = [];
   let at = 0;
@@ -40,9 +56,9 @@ export async function parse(text, delimiter, tell = () => {}) {
   while (at < end) {
     let cell;
     if (text[at] === '"') {
-      [cell, at] = quoted(text, at, rows.length + 1);
+      [cell, at] = quoted(text, at, rows.length + first);
       if (at < end && text[at] !== delimiter && text[at] !== "\n" && text[at] !== "\r")
-        throw new Broken(`Row ${rows.length + 1}: text follows a closing quote.`);
+        throw new Broken(`Row ${rows.length + first}: text follows a closing quote.`);
     } else {
       let stop = at;
       while (stop < end && text[stop] !== delimiter && text[stop] !== "\n" && text[stop] !== "\r") stop += 1;
@@ -61,7 +77,6 @@ export async function parse(text, delimiter, tell = () => {}) {
     rows.push(row);
     row = [];
     if (rows.length % AT_ONCE === 0) {
-      tell(at / end);
       await breathe();
     }
   }
@@ -81,7 +96,15 @@ function quoted(text, from, number) {
   }
 }
 
+const FORMULA = /^[=+\-@\t\r]/;
+const NUMBER = /^[+-]?[\d.,'\s]*\d[\d.,'\s]*%?$/;
+
+/** The cell with an apostrophe before it where a spreadsheet would run it as a formula; numbers stay. */
+export const safe = (cell) => (FORMULA.test(cell) && !NUMBER.test(cell) ? `'${cell}` : cell);
+
+/** A line of a file that a spreadsheet opens. */
 export function line(cells, delimiter) {
-  const special = new RegExp(`["\\r\\n${delimiter === "|" ? "\\|" : delimiter}]`);
-  return `${cells.map((cell) => (special.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join(delimiter)}\r\n`;
+  const special = /["\r\n]/;
+  const quoted = (cell) => (special.test(cell) || cell.includes(delimiter) ? `"${cell.replaceAll('"', '""')}"` : cell);
+  return `${cells.map((cell) => quoted(safe(cell))).join(delimiter)}\r\n`;
 }

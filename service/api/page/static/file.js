@@ -1,30 +1,26 @@
-import { newId, post } from "./api.js";
-import { Broken, breathe, decode, delimiterOf, line, parse } from "./csv.js";
+import { layoutOf, newId, postCells, Refused } from "./api.js";
+import { Broken, breathe, unpacked } from "./csv.js";
 import { Leads } from "./leads.js";
-import { number, percent, plural } from "./values.js";
+import { CHOSEN, element, List, tableRow } from "./list.js";
+import { number, plural } from "./values.js";
 import { Worth } from "./worth.js";
 
 const MAX_BYTES = 100_000_000;
-const MAX_ROWS = 500_000;
-const SHOWN = 100;
-const CARRIED = 3; // columns of the file that stand in the list beside the score
+const MAX_ROWS = 200_000;
+const HEAD = 1 << 20; // bytes by which the service tells how the file is cut
+const LISTED = 200;
 const TRIES = 5;
 const $ = (id) => document.getElementById(id);
 
 export function startFile(served, seen) {
   let leads;
   let name;
-  let delimiter;
+  let list;
   let result;
   let running;
   let reading = 0;
-  let shown = SHOWN;
-  let chosen = 0;
   let link;
-  const worth = new Worth(served.economics, (k) => {
-    chosen = k;
-    colour();
-  });
+  const worth = new Worth(served.economics, (k) => list.grey(k));
 
   function say(text) {
     $("file-said").textContent = text;
@@ -42,57 +38,70 @@ export function startFile(served, seen) {
     fail("");
     for (const id of ["checked", "list", "progress"]) $(id).hidden = true;
     try {
-      if (file.size > MAX_BYTES) throw new Broken(`${file.name} is larger than 100 MB: score it with scripts/score.`);
       say(`Reading ${file.name}.`);
-      const [text, note] = decode(await file.arrayBuffer());
-      if (text.trim() === "") throw new Broken(`${file.name} is empty.`);
-      const separator = delimiterOf(text);
-      const rows = await parse(text, separator);
-      if (rows.length > MAX_ROWS) throw new Broken(`${file.name} has more than ${number(MAX_ROWS)} rows: score it with scripts/score.`);
-      const found = new Leads(rows, served.lead_schema.features);
-      await found.check(() => {});
+      const bytes = await unpacked(file, MAX_BYTES);
+      const layout = await layoutOf(bytes.subarray(0, HEAD));
+      const found = await Leads.read(bytes, layout, MAX_ROWS, served.limits);
+      await found.check();
       if (mine !== reading) return;
-      [leads, name, delimiter] = [found, file.name, separator];
-      checked(note);
+      [leads, name] = [found, file.name];
+      checked();
     } catch (error) {
       if (mine !== reading) return;
-      if (!(error instanceof Broken) && error.name !== "NotReadableError") throw error;
       say("");
-      fail(error instanceof Broken ? error.message : `${file.name} cannot be read. Is it still there?`);
+      if (error instanceof Broken || error instanceof Refused) fail(error.message);
+      else if (error.name === "NotReadableError") fail(`${file.name} cannot be read. Is it still there?`);
+      else throw error;
     }
   }
 
-  function checked(note) {
+  function checked() {
     $("checked").hidden = false;
     $("checked-title").textContent = name;
-    const facts = note ? [...leads.facts(), `It was ${note}.`] : leads.facts();
-    $("facts").replaceChildren(...facts.map((fact) => element("li", fact)));
-    $("wrong").hidden = !leads.wrongRows;
-    const more = leads.wrongRows && leads.wrong.length >= 200 ? "; the first are" : "";
-    $("wrong-title").textContent = `${plural(leads.wrongRows, "row")} left out for errors${more}`;
+    told();
+    const none = new Option("their row in the file", "-1");
+    const columns = leads.header.map((column, i) => new Option(column, i));
+    $("id-column").replaceChildren(none, ...columns);
+    $("id-column").value = leads.idColumn;
+    $("id-column").disabled = false;
+    for (let i = 1; i <= CHOSEN; i += 1) {
+      const offered = leads.header.map((column, place) => new Option(column, place));
+      $(`show-${i}`).replaceChildren(new Option("nothing", "-1"), ...offered);
+      $(`show-${i}`).value = leads.ignored.filter((place) => place !== leads.idColumn)[i - 1] ?? "-1";
+    }
+    $("settings").hidden = false;
+    $("start").hidden = false;
+    $("start").disabled = false;
+    $("start").textContent = `Score ${plural(leads.rows.length, "lead")}`;
+    $("stop").hidden = true;
+    $("checked-title").focus();
+  }
+
+  /** Says what was found in the file and what is wrong with its first rows. */
+  function told() {
+    $("facts").replaceChildren(...leads.facts().map((fact) => element("li", fact)));
+    $("unlike").hidden = !leads.unlike.length;
+    $("unlike").textContent = leads.unlike.map(({ column, message }) => `“${column}”: ${message}.`).join("\n");
+    const all = leads.sample === leads.rows.length;
+    const wrong = leads.unreadable + leads.leftOut.length;
+    wrongRows(`${plural(wrong, "row")}${all ? "" : ` of the first ${number(leads.sample)}`} cannot be scored`, leads.wrong, wrong);
+    say(`${name}: ${leads.facts()[0]} ${wrong ? `${$("wrong-title").textContent}.` : ""}`);
+  }
+
+  function wrongRows(title, found, count) {
+    $("wrong").hidden = !count;
+    $("wrong-title").textContent = found.length >= LISTED ? `${title}; the first are` : title;
     $("wrong-rows").replaceChildren(
-      ...leads.wrong.map(([row, column, problem]) =>
+      ...found.map(([row, column, problem]) =>
         tableRow([element("td", number(row)), element("td", column || "(all)"), element("td", problem)]),
       ),
     );
-    const none = new Option("their row in the file", "-1");
-    $("id-column").replaceChildren(none, ...leads.header.map((column, i) => new Option(column || `column ${i + 1}`, i)));
-    $("id-column").value = leads.idColumn;
-    $("id-column").disabled = false;
-    $("settings").hidden = false;
-    $("start").hidden = false;
-    $("start").disabled = !leads.rows.length;
-    $("start").textContent = `Score ${plural(leads.rows.length, "lead")}`;
-    $("stop").hidden = true;
-    say(`${name}: ${leads.facts()[0]} ${leads.wrongRows ? `${plural(leads.wrongRows, "row")} left out for errors.` : ""}`);
-    $("checked-title").focus();
   }
 
   async function score() {
     fail("");
-    leads.idColumn = Number($("id-column").value);
     const count = leads.rows.length;
-    result ??= { done: 0, prefix: newId(), scores: new Float64Array(count), decisions: [], bands: [], versions: [] };
+    result ??= { rows: [], prefix: newId() };
     const mine = result;
     running = new AbortController();
     const { signal } = running;
@@ -105,21 +114,16 @@ export function startFile(served, seen) {
     if (focused) $("stop").focus();
     let told = 0;
     try {
-      while (mine.done < count) {
-        const [body, next] = leads.body(mine.done, mine.prefix, served.limits);
-        const { scores } = await patiently(body, signal);
-        for (const each of scores) {
-          mine.scores[mine.done] = each.score;
-          mine.decisions.push(each.decision);
-          mine.bands.push(each.band);
-          mine.versions.push(each.model_version);
-          mine.done += 1;
-        }
-        if (mine.done !== next) throw new Error("the service answered for other leads than were sent");
-        seen(scores[0].model_version);
-        $("bar").value = mine.done;
-        $("progress-text").textContent = `${number(mine.done)} of ${number(count)} scored`;
-        const quarter = Math.floor((4 * mine.done) / count);
+      while (mine.rows.length < count) {
+        const [body, next] = leads.body(mine.rows.length, mine.prefix);
+        const { rows } = await patiently(body, signal);
+        mine.rows.push(...rows.map(({ reasons, ...kept }) => kept));
+        if (mine.rows.length !== next) throw new Error("the service answered for other leads than were sent");
+        const version = rows.find((row) => row.model_version)?.model_version;
+        if (version) seen(version);
+        $("bar").value = mine.rows.length;
+        $("progress-text").textContent = `${number(mine.rows.length)} of ${number(count)} scored`;
+        const quarter = Math.floor((4 * mine.rows.length) / count);
         if (quarter > told && quarter < 4) say(`${25 * (told = quarter)} % scored.`);
         await breathe();
       }
@@ -131,14 +135,11 @@ export function startFile(served, seen) {
       $("stop").hidden = true;
       $("start").hidden = false;
       $("start").disabled = false;
-      $("start").textContent = `Go on with the other ${number(count - mine.done)}`;
+      $("start").textContent = `Go on with the other ${number(count - mine.rows.length)}`;
       if (error.name === "AbortError") say("Stopped.");
       else {
-        const where = (error.errors ?? []).slice(0, 5).map(({ path, message }) => {
-          const [, index, rest] = /^leads\[(\d+)\]\.?(.*)$/.exec(path) ?? [];
-          return index ? `Row ${leads.numbers[mine.done + Number(index)]}, ${rest}: ${message}` : `${path}: ${message}`;
-        });
-        fail([`Stopped after ${plural(mine.done, "lead")}: ${error.message}`, ...where].join("\n"));
+        const where = (error.errors ?? []).slice(0, 5).map(({ path, message }) => `${path}: ${message}`);
+        fail([`Stopped after ${plural(mine.rows.length, "lead")}: ${error.message}`, ...where].join("\n"));
       }
       $("start").focus();
     }
@@ -148,7 +149,7 @@ export function startFile(served, seen) {
   async function patiently(body, signal) {
     for (let tries = 1; ; tries += 1) {
       try {
-        return await post(body, { signal });
+        return await postCells(body, signal);
       } catch (error) {
         if (![0, 429, 502, 503, 504].includes(error.status) || tries === TRIES) throw error;
         const seconds = Math.min(30, error.retry || 2 ** tries);
@@ -165,72 +166,37 @@ export function startFile(served, seen) {
   }
 
   function finished() {
-    result.order = Uint32Array.from(result.scores.keys()).sort((a, b) => result.scores[b] - result.scores[a] || a - b);
-    shown = SHOWN;
+    list = new List(leads, result.rows, name);
+    const left = list.leftOut;
+    const found = left.flatMap(({ number: at, problems }) => problems.map(([column, why]) => [at, column, why]));
+    wrongRows(`${plural(left.length, "row")} left out`, found.slice(0, LISTED), left.length);
+    if (!list.order.length) {
+      fail("No row could be scored.");
+      return;
+    }
     $("list").hidden = false;
-    const carried = leads.ignored.filter((i) => i !== leads.idColumn && leads.header[i]).slice(0, CARRIED);
-    const heads = [["Rank", "number"], ["Lead"], ["Score", "number"], ["Band"], ["Decision"], ...carried.map((i) => [leads.header[i]])];
-    $("list-head").replaceChildren(
-      ...heads.map(([text, className]) => {
-        const head = element("th", text, className);
-        head.scope = "col";
-        return head;
-      }),
-    );
-    $("list-rows").replaceChildren();
-    result.carried = carried;
-    fill();
-    worth.show(Float64Array.from(result.order, (i) => result.scores[i]));
-    const versions = [...new Set(result.versions)];
-    if (versions.length > 1) fail(`A new model came into service meanwhile: the scores are of ${versions.join(" and ")}. Score the file again for one of one model.`);
+    worth.show(list.scores, list.pays);
+    columns();
     offer();
-    say(`Done: ${plural(result.done, "lead")} scored. The list is below, best first.`);
+    const versions = [...new Set(result.rows.map((row) => row.model_version).filter(Boolean))];
+    if (versions.length > 1) fail(`A new model came into service meanwhile: the scores are of ${versions.join(" and ")}. Score the file again for one of one model.`);
+    say(`Done: ${plural(list.order.length, "lead")} scored${left.length ? `, ${plural(left.length, "row")} left out` : ""}. The list is below, best first.`);
     $("list-title").focus({ preventScroll: true });
     $("list").scrollIntoView({ block: "start" });
   }
 
-  function fill() {
-    const { order, carried } = result;
-    const from = $("list-rows").children.length;
-    const made = [];
-    for (let rank = from; rank < Math.min(shown, order.length); rank += 1) {
-      const i = order[rank];
-      made.push(
-        tableRow([
-          element("td", number(rank + 1), "number"),
-          element("td", leads.id(i, result.prefix)),
-          element("td", percent(result.scores[i]), "number"),
-          element("td", result.bands[i]),
-          element("td", result.decisions[i] === "contact" ? "Contact" : "Skip"),
-          ...carried.map((column) => element("td", leads.rows[i][column])),
-        ]),
-      );
-    }
-    $("list-rows").append(...made);
-    $("shown").textContent = `${number(Math.min(shown, order.length))} of ${number(order.length)} shown; the download has all`;
-    $("more").hidden = shown >= order.length;
-    colour();
+  /** Shows the list with the chosen columns. */
+  function columns() {
+    const chosen = Array.from({ length: CHOSEN }, (_, i) => Number($(`show-${i + 1}`).value));
+    list.show([...new Set(chosen.filter((place) => place >= 0))], worth.contacts);
   }
 
-  function colour() {
-    [...$("list-rows").children].forEach((row, rank) => row.classList.toggle("beyond", rank >= chosen));
-  }
-
-  /** The file as it was, in the list's order, with the scores behind. */
   function offer() {
-    const unnamed = leads.idColumn < 0;
-    const added = [...(unnamed ? ["lead_id"] : []), "rank", "score", "decision", "band", "model_version"];
-    const named = added.map((column) => (leads.header.includes(column) ? `model_${column}` : column));
-    const parts = [line([...leads.header, ...named], delimiter)];
-    result.order.forEach((i, rank) => {
-      const own = [String(rank + 1), String(result.scores[i]), result.decisions[i], result.bands[i], result.versions[i]];
-      if (unnamed) own.unshift(leads.id(i, result.prefix));
-      parts.push(line([...leads.rows[i], ...own], delimiter));
-    });
     if (link) URL.revokeObjectURL(link);
-    link = URL.createObjectURL(new Blob(["\ufeff", ...parts], { type: "text/csv;charset=utf-8" }));
+    const [blob, file] = list.download();
+    link = URL.createObjectURL(blob);
     $("download").href = link;
-    $("download").download = `${name.replace(/\.[^.]*$/, "")}-best-first.csv`;
+    $("download").download = file;
   }
 
   $("choose").addEventListener("change", () => {
@@ -254,21 +220,18 @@ export function startFile(served, seen) {
   });
   $("start").addEventListener("click", score);
   $("stop").addEventListener("click", () => running?.abort());
-  $("more").addEventListener("click", () => {
-    shown += SHOWN;
-    fill();
+  $("more").addEventListener("click", () => list.more());
+  $("id-column").addEventListener("change", async () => {
+    const mine = reading;
+    leads.idColumn = Number($("id-column").value);
+    result = undefined;
+    try {
+      await leads.check();
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      fail(error.message);
+    }
+    if (mine === reading) told();
   });
-}
-
-function element(kind, text = "", className = "") {
-  const made = document.createElement(kind);
-  made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
-
-function tableRow(cells) {
-  const row = document.createElement("tr");
-  row.append(...cells);
-  return row;
+  for (let i = 1; i <= CHOSEN; i += 1) $(`show-${i}`).addEventListener("change", columns);
 }

@@ -86,6 +86,8 @@ export function startTry(served, seen) {
     $("decision").textContent = decision;
     $("decision").className = `decided-${scored.decision}`;
     $("band").textContent = `Band ${scored.band}`;
+    for (const row of document.querySelectorAll("#try [data-band]"))
+      row.classList.toggle("here", row.dataset.band === scored.band);
     $("needle").style.width = percent(scored.score).replace(" ", "");
     $("threshold").style.left = percent(served.threshold).replace(" ", "");
     $("meaning").textContent =

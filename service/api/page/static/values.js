@@ -29,3 +29,6 @@ export const percent = (share) => `${(100 * share).toFixed(1)} %`;
 export const number = (amount, digits = 0) =>
   amount.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
+
+/** An amount of money: whole from a hundred on. */
+export const amount = (value) => number(value, Math.abs(value) < 100 ? 2 : 0);

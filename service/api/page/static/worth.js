@@ -22,13 +22,13 @@ export class Worth {
     $("team-makes").addEventListener("click", () => this.set(this.team));
   }
 
-  show(scores) {
+  /** `pays` is how many of the best leads are worth a contact. */
+  show(scores, pays) {
     const count = scores.length;
     this.expected = new Float64Array(count + 1);
     for (let i = 0; i < count; i += 1) this.expected[i + 1] = this.expected[i] + scores[i];
     this.count = count;
-    this.pays = scores.findIndex((score) => score * this.worth < this.cost);
-    if (this.pays < 0) this.pays = count;
+    this.pays = pays;
     this.team = Math.min(count, Math.floor((this.capacity * count) / 1000));
     for (const id of ["contacts", "contacts-number"]) $(id).max = count;
     $("of-all").textContent = `of ${plural(count, "lead")}`;
@@ -36,7 +36,12 @@ export class Worth {
     $("team-makes").textContent = `What the team can make: ${number(this.team)}`;
     $("team-makes").hidden = this.capacity >= 1000;
     this.#draw();
-    this.set(Math.min(this.pays, this.team));
+    this.set(this.contacts);
+  }
+
+  /** How many leads are to be contacted: those that pay, as many as the team can make. */
+  get contacts() {
+    return Math.min(this.pays, this.team);
   }
 
   value(contacts) {

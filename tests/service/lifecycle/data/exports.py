@@ -16,6 +16,7 @@ import numpy as np
 
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.source import Source, SourceError, load_source
+from service.lifecycle.training.leaks import find_leaks
 from tests.facts import states
 
 CHANGED: dict[str, tuple[str, ...]] = {
@@ -69,13 +70,18 @@ NOTED: dict[str, tuple[str, ...]] = {
     "none_null": ("Lead Source", "'NULL'"),
     "numbers_na15": ("Annual Revenue", "'n/a'"),
     "percent": ("Discount", "%"),
-    "target_case": ("converted", "LIKELY LEAK"),
     "target_wrong_case": ("'Converted'",),
     "totals_row": ("row 1502", "left out"),
     "us_thousands": ("Annual Revenue", "1,234.5"),
     "utf16le_tab": ("UTF-16", "tab"),
 }
 """What the lines about a file say."""
+
+LEAKING: dict[str, tuple[str, ...]] = {
+    "leak_missing": ("Converted Account ID", "Close Date"),
+    "target_case": ("converted",),
+}
+"""Files with columns that know the outcome."""
 
 
 class Outcome(NamedTuple):
@@ -95,18 +101,23 @@ def names(exports: Path) -> list[str]:
     return sorted(path.name.removesuffix(".csv.gz") for path in exports.glob("*.csv.gz"))
 
 
+def source(exports: Path, name: str, path: Path) -> Source:
+    """The lead source of an export that was unpacked to `path`; the German files have one that is not in the folder."""
+    toml = exports / f"{name}.toml"
+    found = load_source(toml if toml.exists() else exports / "base.toml")
+    changes = {"path": str(path)}
+    if not toml.exists():
+        changes |= {"target_column": "Ergebnis", "positive": "gewonnen", "id_column": "Lead-Nr."}
+    return Source.model_copy(found, update=changes)
+
+
 def read(exports: Path, name: str) -> Outcome:
-    """Load an export by its lead source, or by that of the German files, which have none."""
+    """Load an export by its lead source."""
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / f"{name}.csv"
         path.write_bytes(gzip.decompress((exports / f"{name}.csv.gz").read_bytes()))
-        toml = exports / f"{name}.toml"
-        source = load_source(toml if toml.exists() else exports / "base.toml")
-        changes = {"path": str(path)}
-        if not toml.exists():
-            changes |= {"target_column": "Ergebnis", "positive": "gewonnen", "id_column": "Lead-Nr."}
         try:
-            return Outcome(load(Source.model_copy(source, update=changes)), "")
+            return Outcome(load(source(exports, name, path)), "")
         except SourceError as error:
             return Outcome(None, str(error))
 
@@ -128,6 +139,9 @@ def fault(name: str, found: Outcome, plain: Leads) -> str:
     absent = plain.frame.columns.difference(leads.frame.columns)
     if len(absent) and not name.startswith("de_"):
         return f"{', '.join(absent)} left out"
+    suspected = tuple(leak.columns[0] for leak in find_leaks(leads).findings) if name in LEAKING else ()
+    if suspected != LEAKING.get(name, ()):
+        return f"likely leaks: {suspected}"
     return _unsaid(leads.notes, NOTED.get(name, ()))
 
 
