@@ -2,10 +2,9 @@
 
 import difflib
 import hashlib
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from sklearn.model_selection import StratifiedKFold
 from service.lifecycle.data.columns import Column, missing_of, read_column
 from service.lifecycle.data.ids import as_id
 from service.lifecycle.data.inference import Found, key_of_numbers, shortened
+from service.lifecycle.data.outcome import OutcomeValues, find_outcomes, read_target
 from service.lifecycle.data.sample import Sample, generate
 from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.data.table import Table, form_of_table, read_table
@@ -34,17 +34,6 @@ BINS = 32
 
 SHOWN = 5
 """Marks for "no value" that a note names at most."""
-
-
-class OutcomeValues(NamedTuple):
-    """The two values of the target column, as the lead source's own data spell them."""
-
-    positive: str
-    negative: str
-
-    def converted(self, value: object) -> bool | None:
-        """Whether a lead with this outcome converted; None for a value that is neither of the two."""
-        return {meaning(self.positive): True, meaning(self.negative): False}.get(meaning(value))
 
 
 @dataclass(frozen=True)
@@ -73,8 +62,8 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
     Raises SourceError naming file, row and column, and the remedy.
     """
     table = _with_named_columns(source, read_raw(source), schema)
-    outcomes = _outcome_values(source, table)
-    target = _target(source, table, outcomes)
+    outcomes = find_outcomes(source, table)
+    target = read_target(source, table, outcomes)
     times = read_column(table, source.time_column).times(source.time_format) if source.time_column else None
     # Whole numbers decide nothing about the mark of later ones: all cells of the new file do.
     frozen = (
@@ -108,7 +97,7 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
 
 def outcome_values(source: Source) -> OutcomeValues:
     """The two outcomes that the source's own data hold. Raises SourceError where these cannot be read."""
-    return _outcome_values(source, _with_named_columns(source, read_raw(source), None))
+    return find_outcomes(source, _with_named_columns(source, read_raw(source), None))
 
 
 def read_raw(source: Source) -> Table:
@@ -179,49 +168,6 @@ def _with_named_columns(source: Source, table: Table, schema: LeadSchema | None)
             notes.append(f"{column}: it is written {found[alike[0]]!r} in the file")
             found[alike[0]] = column
     return replace(table, cells=table.cells.rename_columns(found), notes=table.notes + tuple(notes)) if notes else table
-
-
-def _outcome_values(source: Source, table: Table) -> OutcomeValues:
-    column = read_column(table, source.target_column)
-    spelled: dict[str | float, str] = {}
-    for value in column.values:
-        spelled.setdefault(meaning(value), str(value))
-    positive = spelled.pop(meaning(source.positive), None)
-    where = f"{table.origin}, column {source.target_column!r}"
-    if positive is None:
-        raise SourceError(
-            f"{where}: positive = {source.positive!r} never occurs; "
-            f"it holds {', '.join(repr(str(v)) for v in column.values[:5])}"
-        )
-    if not spelled:
-        raise SourceError(
-            f"{where}: {positive!r} is the only outcome, in any spelling; add the leads that did not convert"
-        )
-    negative, *more = spelled
-    if more:
-        third = next(code for code, value in enumerate(column.values) if meaning(value) == more[0])
-        column.refuse(third, f"is a third outcome, beside {source.positive!r} and {spelled[negative]!r}")
-    return OutcomeValues(positive, spelled[negative])
-
-
-def _target(source: Source, table: Table, outcomes: OutcomeValues) -> npt.NDArray[np.int8]:
-    column = read_column(table, source.target_column)
-    if (missing := column.codes < 0).any():
-        raise SourceError(
-            f"{column.where(int(missing.argmax()))}: the outcome is missing ({missing.sum()} of {len(missing)}); "
-            "leave out leads without an outcome yet, or write what an empty cell stands for"
-        )
-    return np.array([outcomes.converted(value) for value in column.values], dtype=np.int8)[column.codes]
-
-
-def meaning(value: object) -> str | float:
-    """Equal for spellings of one outcome: 1, "1" and 1.0; true and "TRUE"; "yes", "Yes" and " YES "."""
-    text = str(value).strip().casefold()
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return number if math.isfinite(number) else text
 
 
 def _inputs(source: Source, table: Table) -> list[str]:

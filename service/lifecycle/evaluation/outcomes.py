@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from service.lifecycle.data.ids import as_id, join_key
-from service.lifecycle.data.leads import OutcomeValues
+from service.lifecycle.data.outcome import OutcomeValues
 from service.lifecycle.data.quarantine import Rejected
 from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.data.table import Table, form_of_table, parse_table

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from service.lifecycle.data.leads import Leads, OutcomeValues
+from service.lifecycle.data.leads import Leads
+from service.lifecycle.data.outcome import OutcomeValues
 from service.lifecycle.evaluation.labelled import LabelledLeads, join, select
 from service.lifecycle.evaluation.outcomes import LabelledScores
 from service.lifecycle.evaluation.scored import as_scored

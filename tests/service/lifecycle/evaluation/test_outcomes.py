@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from service.lifecycle.data.leads import meaning, outcome_values
+from service.lifecycle.data.leads import outcome_values
+from service.lifecycle.data.outcome import meaning
 from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import Source, SourceError, load_source
 from service.lifecycle.evaluation.outcomes import Outcomes, judge, read_outcomes

@@ -11,7 +11,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 
-from service.lifecycle.data.leads import Leads, OutcomeValues
+from service.lifecycle.data.leads import Leads
+from service.lifecycle.data.outcome import OutcomeValues
 from service.lifecycle.data.source import TrainingRecipe
 from service.lifecycle.evaluation.bootstrap import resamples
 from service.lifecycle.evaluation.quality import Scores, Target, contacts_made, figures
