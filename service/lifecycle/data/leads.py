@@ -1,8 +1,7 @@
 """Leads with known outcomes, prepared for the models: typed columns, target, ids and times, oldest first."""
 
-import difflib
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,10 +12,12 @@ import pyarrow as pa
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
+from service.lifecycle.data.column_names import with_columns
 from service.lifecycle.data.columns import Column, missing_of, read_column
 from service.lifecycle.data.ids import as_id
 from service.lifecycle.data.inference import Found, key_of_numbers, shortened
-from service.lifecycle.data.outcome import OutcomeValues, find_outcomes, read_target
+from service.lifecycle.data.labels import Labels, label, outcome_column
+from service.lifecycle.data.outcome import OutcomeValues, find_outcomes
 from service.lifecycle.data.sample import Sample, generate
 from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.data.table import Table, form_of_table, read_table
@@ -38,7 +39,7 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Leads:
-    """A lead source's leads. All arrays have one entry a lead, oldest first where the order is known.
+    """A lead source's leads with an outcome. All arrays have one entry a lead, oldest first where the order is known.
 
     `frame` has the schema's columns: numbers and booleans as float64 (NaN: missing), categories as text ("":
     missing). `target` is 1 where the lead converted. `sha256` is of the file's bytes as stored. `notes` say, a line
@@ -62,8 +63,8 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
     Raises SourceError naming file, row and column, and the remedy.
     """
     table = _with_named_columns(source, read_raw(source), schema)
-    outcomes = find_outcomes(source, table)
-    target = read_target(source, table, outcomes)
+    labels = label(source, table)
+    table, target = labels.table, labels.target
     times = read_column(table, source.time_column).times(source.time_format) if source.time_column else None
     # Whole numbers decide nothing about the mark of later ones: all cells of the new file do.
     frozen = (
@@ -71,7 +72,7 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
     )
     columns = _columns(source, table, list(frozen) or _inputs(source, table), frozen)
     kinds, notes = (schema_kinds(schema), []) if schema else _infer(source, table, columns, target)
-    notes = [*table.notes, *notes, *_doubt_of_times(source, times, table)]
+    notes = [*table.notes, *labels.notes, *notes, *_doubt_of_times(source, times, table)]
     columns = {name: columns[name] for name in kinds}
     if schema:
         _check_kinds(source, columns, kinds)
@@ -91,13 +92,18 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
         source.in_time_order,
         table.sha256,
         tuple(notes),
-        outcomes,
+        labels.values,
     )
 
 
 def outcome_values(source: Source) -> OutcomeValues:
-    """The two outcomes that the source's own data hold. Raises SourceError where these cannot be read."""
-    return find_outcomes(source, _with_named_columns(source, read_raw(source), None))
+    """What the outcomes in the source's own data mean. Raises SourceError where these cannot be read."""
+    return find_outcomes(source, outcome_column(source, _with_named_columns(source, read_raw(source), None)))
+
+
+def labelled(source: Source) -> Labels:
+    """The source's leads with an outcome, as they stand in its file. Raises SourceError."""
+    return label(source, _with_named_columns(source, read_raw(source), None))
 
 
 def read_raw(source: Source) -> Table:
@@ -136,15 +142,15 @@ def _sample_table(sample: Sample) -> Table:
 
 
 def _with_named_columns(source: Source, table: Table, schema: LeadSchema | None) -> Table:
-    """The table whose columns are called as source and schema call them. Raises SourceError where one is not there.
-
-    A column whose name differs in case and blanks alone is the one that is meant, if no other does.
-    """
-    found = list(table.cells.column_names)
-    notes = []
-    named: Iterator[tuple[str, Iterable[str | None]]] = iter(
+    """The table whose columns are called as source and schema call them. Raises SourceError where one is not there."""
+    outcomes = [source.target_column]
+    if source.outcomes:  # beside the leads they need not be there, and are left out where they are
+        present = set(map(fold, table.cells.column_names))
+        outcomes = [name for name in (source.target_column, source.outcome_column) if fold(name) in present]
+    return with_columns(
+        table,
         [
-            ("target_column", [source.target_column]),
+            ("target_column", outcomes),
             ("id_column", [source.id_column]),
             ("time_column", [source.time_column]),
             ("leaks", source.leaks),
@@ -152,26 +158,19 @@ def _with_named_columns(source: Source, table: Table, schema: LeadSchema | None)
             ("missing_in", source.missing_in),
             ("kinds", source.kinds),
             ("the served schema", schema_kinds(schema) if schema else ()),
-        ]
+        ],
     )
-    for key, columns in named:
-        for column in columns:
-            if column is None or column in found:
-                continue
-            alike = [place for place, name in enumerate(found) if fold(name) == fold(column)]
-            if len(alike) != 1:
-                close = difflib.get_close_matches(column, found, n=1)
-                raise SourceError(
-                    f"{table.origin}: has no column {column!r}, which {key} names"
-                    f"{f' (did you mean {close[0]!r}?)' if close else ''}; it has: {', '.join(found)}"
-                )
-            notes.append(f"{column}: it is written {found[alike[0]]!r} in the file")
-            found[alike[0]] = column
-    return replace(table, cells=table.cells.rename_columns(found), notes=table.notes + tuple(notes)) if notes else table
 
 
 def _inputs(source: Source, table: Table) -> list[str]:
-    roles = {source.target_column, source.id_column, source.time_column, *source.leaks, *source.leave_out}
+    roles = {
+        source.target_column,
+        source.outcome_column,
+        source.id_column,
+        source.time_column,
+        *source.leaks,
+        *source.leave_out,
+    }
     return [name for name in table.cells.column_names if name not in roles]
 
 

@@ -19,10 +19,11 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
     at, seen, money = manifest.provenance, selection.held_out[selection.candidate], manifest.economics
     parts = selection.split
     agreed = f"{source.agreed_by}, {source.agreed_on:%Y-%m-%d}" if source.agreed_on else "nobody (a sample)"
+    won = " or ".join(f"`{value}`" for value in source.positive)
     sections = [
         f"# Lead scoring model {manifest.version}",
         f"Scores a lead of the source `{source.name}` with the probability that it converts (`{source.target_column}` "
-        f"is `{source.positive}`). A {spoken(selection.candidate)} model, exported to ONNX.",
+        f"is {won}). A {spoken(selection.candidate)} model, exported to ONNX.",
         "## Trained on",
         f"{len(parts.train):,} of {at.rows:,} leads, of which {leads.target[parts.train].mean():.1%} converted; judged "
         f"on {len(parts.held_out):,} held-out ones, {parts.how}, of which {selection.target.mean():.1%} converted. "

@@ -37,7 +37,7 @@ def own(ids: list[str] | None, days: list[float] | None, in_order: bool = True) 
         in_order,
         "0" * 64,
         (),
-        OutcomeValues("yes", "no"),
+        OutcomeValues(("yes",), ("no",)),
     )
 
 

@@ -75,7 +75,7 @@ def selected(seed: int, auc: float) -> tuple[Leads, Selection]:
     names = [f"f{i}" for i in range(features.shape[1])]
     schema = LeadSchema(features=tuple(Feature(name=name, kind="number") for name in names))
     frame = pd.DataFrame(features, columns=names)
-    leads = Leads(schema, frame, target, None, None, False, "", (), OutcomeValues("yes", "no"))
+    leads = Leads(schema, frame, target, None, None, False, "", (), OutcomeValues(("yes",), ("no",)))
     return leads, select(leads, "roc_auc", MONEY, TrainingRecipe())
 
 
