@@ -18,7 +18,9 @@ from service.lifecycle.evaluation.plots import profit_by_contacts
 from service.lifecycle.evaluation.terminal import terminal_table
 from service.lifecycle.inspection.consequences import Consequence, Consequences, consequences
 from service.lifecycle.training import skill
+from service.lifecycle.training.leaks import find_leaks
 from service.lifecycle.training.selection import Compared, Progress, compare
+from service.model.bundle import LeakReport
 
 WRITE = "When you have agreed, write this into the lead source, above its first [table]:"
 NAMES: dict[Metric, str] = {
@@ -44,11 +46,12 @@ def show(source: Source, console: Console, html: Path | None = None, tell: Progr
     """Print the page; write it with a picture to `html`, if given. Raises SourceError, TooFewOutcomes and OSError."""
     tell(f"reading the leads of {source.name}")
     leads = load(source)
+    leaks = find_leaks(leads, source.leaks, tell)
     compared = compare(leads, source.economics, source.recipe, tell=tell)
     tell("computing what each metric would choose")
     found = consequences(source, compared)
-    title = f"Which metric for {source.name}?"
-    _print(console, title, *_about(source, leads, compared))
+    title, about = f"Which metric for {source.name}?", _about(source, leads, compared, leaks)
+    _print(console, title, *about)
     _print(console, "", "What each metric optimises:")
     optimised = Table.grid("", "", padding=(0, 2))
     for metric, text in OPTIMISES.items():
@@ -60,7 +63,7 @@ def show(source: Source, console: Console, html: Path | None = None, tell: Progr
     _print(console, "", *_served(source, found))
     console.print(terminal_table(*_served_rows(found)))
     if html is not None:
-        html.write_text(_html(title, source, leads, compared, found), encoding="utf-8")
+        html.write_text(_html(title, about, source, compared, found), encoding="utf-8")
         _print(console, "", f"The same with a picture: {html}")
     _print(console, "", WRITE, "")
     for line in _agree(source):
@@ -72,7 +75,7 @@ def _print(console: Console, *lines: str) -> None:
         console.print(line, markup=False, highlight=False)
 
 
-def _about(source: Source, leads: Leads, compared: Compared) -> list[str]:
+def _about(source: Source, leads: Leads, compared: Compared, leaks: LeakReport) -> list[str]:
     money, target = source.economics, compared.target
     most = money.contacts_per_1000_leads
     return [
@@ -81,7 +84,7 @@ def _about(source: Source, leads: Leads, compared: Compared) -> list[str]:
         f"A conversion is worth {money.conversion_value:,g}, a contact costs {money.contact_cost:,g}. The team can "
         + (f"contact {most:,g} of 1,000 leads." if most < 1000 else "contact all leads."),
         *_ranking(compared),
-        *(note for note in leads.notes if "LIKELY LEAK" in note),
+        *leaks.lines,
         "Below, contacts, errors and money are per 1,000 leads.",
     ]
 
@@ -201,7 +204,7 @@ def _any_of(metrics: Sequence[Metric]) -> str:
     return "any of the six" if len(metrics) == len(NAMES) else ", ".join(NAMES[m] for m in metrics)
 
 
-def _html(title: str, source: Source, leads: Leads, compared: Compared, found: Consequences) -> str:
+def _html(title: str, about: Sequence[str], source: Source, compared: Compared, found: Consequences) -> str:
     header = ["metric", "candidate", "from score", "asked", "contacts", "missed conversions", "their cost"]
     header += ["wasted", "their cost", "both", "profit", "95 % interval"]
     with plot_style():
@@ -210,7 +213,7 @@ def _html(title: str, source: Source, leads: Leads, compared: Compared, found: C
             {"Profit by contacts": profit_by_contacts(compared.target, compared.scores, source.economics, marks)}
         )
     sections = [
-        *_paragraphs(_about(source, leads, compared)),
+        *_paragraphs(about),
         "<h2>What each metric optimises</h2>",
         bullets([f"{NAMES[metric]}: {text}" for metric, text in OPTIMISES.items()]),
         "<h2>What each would choose by itself</h2>",
