@@ -80,7 +80,7 @@ def _about(source: Source, leads: Leads, compared: Compared, leaks: LeakReport) 
     most = money.contacts_per_1000_leads
     return [
         f"Judged on {len(target):,} of {len(leads.target):,} leads that no candidate was trained on, "
-        f"{compared.split.how}; {target.mean():.1%} of them converted.",
+        f"{compared.split.how}; {target.sum():,} of them converted ({target.mean():.1%}).",
         f"A conversion is worth {money.conversion_value:,g}, a contact costs {money.contact_cost:,g}. The team can "
         + (f"contact {most:,g} of 1,000 leads." if most < 1000 else "contact all leads."),
         *_ranking(compared),
@@ -147,7 +147,7 @@ def _read(source: Source, found: Consequences) -> list[str]:
         + "; ".join(
             f"{m} {_difference(e.value)} ({_difference(e.low)} to {_difference(e.high)})" for m, e in others.items()
         )
-        + f". As many contacts at random as the team can make would earn {_money(found.at_random)}.",
+        + ".",
         "Each threshold was chosen on the very leads that it is judged on, so later leads will do somewhat worse, and "
         "small differences may be chance even where their interval does not hold 0.",
     ]
@@ -169,7 +169,8 @@ def _served(source: Source, found: Consequences) -> list[str]:
         )
     return [
         "What is served once you agree. Whatever the metric, leads are contacted from the score at which a contact "
-        f"pays: {money.threshold:.4f}, which is {money.contact_cost:,g} / {money.conversion_value:,g}. {choice}"
+        f"pays: {money.threshold:.4f}, which is {money.contact_cost:,g} / {money.conversion_value:,g}. {choice}",
+        f"Without a model, as many contacts at random as the team can make would earn {_money(found.at_random)}.",
     ]
 
 
