@@ -214,6 +214,7 @@ def _start(options: argparse.Namespace, source: Any, folders: Folders, processes
         f"  files     {folders.root}\n"
         + (_about_loop(options, source) if options.with_loop else "")
         + "Ctrl-C stops everything"
+        + (f"\n{source.agreement.first_look}" if source.agreement and source.agreement.first_look else "")
     )
 
 
