@@ -77,7 +77,8 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     """One feature's distance from training (population stability index), and its p-value, corrected for many features.
 
     `influence` is how far scores move when its values are exchanged for training's, as a share of the mean score. The
-    other shares are of the leads; `unseen` counts values that training knew of fewer than five leads, or none.
+    other shares are of the leads; `unseen` counts values that training knew of fewer than five leads, or none. Such
+    leads were in training too: `unseen_in_training` is their share there, 0 in entries of older releases.
     """
 
     feature: str
@@ -88,6 +89,7 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     missing: float
     missing_in_training: float
     unseen: float
+    unseen_in_training: float = 0.0
 
 
 class DriftCheck(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="drift"):

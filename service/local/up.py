@@ -283,7 +283,7 @@ def _trained(folders: Folders, digest: str, models: str) -> bool:
 def _score_held_out(source: Any, api_url: str) -> list[dict[str, Any]]:
     """Score held-out leads through HTTP; give them best first, each with what became of it."""
     from service.lifecycle.data.leads import load
-    from service.lifecycle.training.onnx_export import as_received
+    from service.lifecycle.training.golden import as_received
     from service.lifecycle.training.selection import split
 
     schema = client.lead_schema(api_url)

@@ -7,7 +7,8 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from service.lifecycle.training.candidates import candidates
-from service.lifecycle.training.onnx_export import Exported, golden, to_onnx
+from service.lifecycle.training.golden import golden
+from service.lifecycle.training.onnx_export import Exported, to_onnx
 from service.lifecycle.training.reference_profile import describe
 from service.model.agreement import Agreement
 from service.model.bundle import (

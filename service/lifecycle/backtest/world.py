@@ -15,7 +15,7 @@ from service.lifecycle.data.columns import read_column
 from service.lifecycle.data.leads import Leads, labelled, load
 from service.lifecycle.data.source import ID_COLUMN, Source, SourceError
 from service.lifecycle.evaluation import outcomes
-from service.lifecycle.training.onnx_export import as_received
+from service.lifecycle.training.golden import as_received
 from service.lifecycle.training.selection import Rows
 from service.model.bundle import Bundle
 from service.model.decide import Decider

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from service.lifecycle.data.column_names import with_columns
-from service.lifecycle.data.columns import Column, missing_of, read_column
+from service.lifecycle.data.columns import Column, as_text, missing_of, read_column
 from service.lifecycle.data.ids import as_id
 from service.lifecycle.data.inference import Found, key_of_numbers, shortened
 from service.lifecycle.data.labels import Labels, label, outcome_column
@@ -19,6 +19,7 @@ from service.lifecycle.data.outcome import OutcomeValues, find_outcomes
 from service.lifecycle.data.sample import Sample, generate
 from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.data.table import Table, form_of_table, read_table
+from service.model.reference import MIN_LEADS
 from service.model.schema import Feature, Kind, LeadSchema
 from service.model.spelling import NumberSpelling, fold
 
@@ -194,8 +195,9 @@ def _spellings(column: Column, kind: Kind) -> Iterator[str]:
         cells = sum(int(count) for v, count in zip(column.values, column.counts, strict=True) if v in nothing)
         yield f"{column.name}: {cells:,} cells are missing: {', '.join(map(repr, nothing[:SHOWN]))}"
     if kind == "category" and (common := column.common_spellings()):
-        first, *_ = common.items()
-        yield f"{column.name}: {len(common):,} spellings are read as others, such as {first[0]!r} as {first[1]!r}"
+        often = {as_text(v) for v, n in zip(column.values, column.counts, strict=True) if n >= MIN_LEADS}
+        shown = next((f", such as {v!r} as {w!r}" for v, w in common.items() if {v, w} <= often), "")
+        yield f"{column.name}: {len(common):,} spellings are read as others{shown}"
 
 
 def _ids(table: Table, name: str, notes: list[str]) -> npt.NDArray[np.object_]:

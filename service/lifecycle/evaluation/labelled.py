@@ -58,10 +58,14 @@ class LabelledLeads:
         return cls(own, np.ones(len(own.target), dtype=bool))
 
     def seen(self) -> Seen:
-        """What a model has seen that is trained on them."""
+        """What a model has seen that is trained on them.
+
+        Until the end of the last one's hour: the bundle keeps it, and the very time would be one lead's.
+        """
         times = self.leads.times
         timed = None if times is None else times[times.notna()]
-        return Seen(int(self.own.sum()), None if timed is None or not len(timed) else timed.max().to_pydatetime())
+        until = None if timed is None or not len(timed) else timed.max().ceil("h").to_pydatetime()
+        return Seen(int(self.own.sum()), until)
 
 
 def matured(source: Source, schema: LeadSchema, predictions: Storage, leads: Storage, now: datetime) -> LabelledLeads:

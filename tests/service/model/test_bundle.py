@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from service.lifecycle.training.onnx_export import golden, to_onnx
+from service.lifecycle.training.golden import golden
+from service.lifecycle.training.onnx_export import to_onnx
 from service.model.agreement import Agreement
 from service.model.bundle import (
     BundleRefused,

@@ -14,7 +14,7 @@ from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import Source, SourceError, load_source
 from service.lifecycle.evaluation.outcomes import judge, read_outcomes
 from service.lifecycle.evaluation.scored import read_scored
-from service.lifecycle.training.onnx_export import as_received
+from service.lifecycle.training.golden import as_received
 from service.model import bundle
 from service.model.schema import Value
 from service.storage import Folder
