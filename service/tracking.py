@@ -123,7 +123,10 @@ class Run:
 
 @contextmanager
 def tracked_run(uri: str, experiment: str, tags: Mapping[str, str]) -> Iterator[Run]:
-    """A run in this experiment, marked as failed when the block raises. Raises TrackingError."""
+    """A run in this experiment, marked as failed when the block raises, with the error's type. Raises TrackingError.
+
+    The message is not kept: it may quote a lead's cell, and MLflow keeps runs for ever.
+    """
     client = _connect(uri)
     try:
         existing = client.get_experiment_by_name(experiment)
@@ -135,7 +138,7 @@ def tracked_run(uri: str, experiment: str, tags: Mapping[str, str]) -> Iterator[
         yield run
     except BaseException as error:
         with suppress(MlflowException):  # the server may be what failed
-            client.log_batch(run.id, tags=[RunTag("failure", f"{type(error).__name__}: {error}"[:MAX_PARAM])])
+            client.log_batch(run.id, tags=[RunTag("failure", type(error).__name__)])
             client.set_terminated(run.id, "FAILED")
         if isinstance(error, MlflowException):
             raise TrackingError(f"MLflow at {uri} refused: {error}") from error

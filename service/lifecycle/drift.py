@@ -156,10 +156,11 @@ def _gauges(entry: DriftCheck) -> list[Gauge]:
         Gauge("leadscoring_drift_score_shifted", float(entry.scores.drifted)),
     ]
     for f in entry.features:
-        excess = max(0.0, f.missing - f.missing_in_training)
+        missing = max(0.0, f.missing - f.missing_in_training)
+        unseen = max(0.0, f.unseen - f.unseen_in_training)
         gauges += [
-            Gauge("leadscoring_feature_missing_excess_ratio", excess, {"feature": f.feature}),
-            Gauge("leadscoring_feature_unseen_ratio", f.unseen, {"feature": f.feature}),
+            Gauge("leadscoring_feature_missing_excess_ratio", missing, {"feature": f.feature}),
+            Gauge("leadscoring_feature_unseen_ratio", unseen, {"feature": f.feature}),
         ]
     for name, e in entry.expected.items():
         ends = {"": e.value, "_low": e.low, "_high": e.high}

@@ -11,7 +11,7 @@ from service import client
 from service.lifecycle.data.sample import Sample, generate
 from service.lifecycle.data.source import Source
 from service.lifecycle.evaluation.outcomes import PREFIX
-from service.lifecycle.training.onnx_export import as_received
+from service.lifecycle.training.golden import as_received
 from service.model.schema import LeadSchema
 from service.storage import Storage, StorageError
 

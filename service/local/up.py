@@ -214,6 +214,7 @@ def _start(options: argparse.Namespace, source: Any, folders: Folders, processes
         f"  files     {folders.root}\n"
         + (_about_loop(options, source) if options.with_loop else "")
         + "Ctrl-C stops everything"
+        + (f"\n{source.agreement.first_look}" if source.agreement and source.agreement.first_look else "")
     )
 
 
@@ -262,12 +263,12 @@ def mlflow_command(folders: Folders, port: int) -> list[str]:
 
 
 def _digest(toml: Path, source: Any) -> str:
-    """Changes whenever the source or its file does; cheap, so that a second start need not read the leads."""
+    """Changes whenever the source or its files do; cheap, so that a second start need not read the leads."""
     digest = hashlib.sha256(toml.read_bytes())
-    if source.path is not None:
+    for location in source.locations:
         with contextlib.suppress(OSError):  # the training says it better
-            state = Path(source.location).stat()
-            digest.update(f"{source.location}:{state.st_size}:{state.st_mtime_ns}".encode())
+            state = Path(location).stat()
+            digest.update(f"{location}:{state.st_size}:{state.st_mtime_ns}".encode())
     return digest.hexdigest()
 
 
@@ -282,7 +283,7 @@ def _trained(folders: Folders, digest: str, models: str) -> bool:
 def _score_held_out(source: Any, api_url: str) -> list[dict[str, Any]]:
     """Score held-out leads through HTTP; give them best first, each with what became of it."""
     from service.lifecycle.data.leads import load
-    from service.lifecycle.training.onnx_export import as_received
+    from service.lifecycle.training.golden import as_received
     from service.lifecycle.training.selection import split
 
     schema = client.lead_schema(api_url)

@@ -23,7 +23,7 @@ class _Document(BaseModel):
 class Numbers(_Document):
     """A column of numbers, or of booleans as 0 and 1. Bin i ends with edges[i], which belongs to it; the last is open.
 
-    `means` are those of the bins. Of an empty column there is one bin, with mean 0.
+    `means` are those of the bins, rounded by their spread. Fewer than MIN_LEADS numbers are one bin with mean 0.
     """
 
     name: str

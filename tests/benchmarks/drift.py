@@ -26,7 +26,8 @@ from service.lifecycle.evaluation.quality import Scores
 from service.lifecycle.evaluation.scored import prepare
 from service.lifecycle.runtime.runner import Progress, shown_progress
 from service.lifecycle.training.candidates import candidates
-from service.lifecycle.training.onnx_export import as_received, to_onnx
+from service.lifecycle.training.golden import as_received
+from service.lifecycle.training.onnx_export import to_onnx
 from service.lifecycle.training.reference_profile import describe
 from service.lifecycle.training.selection import fit, split
 from service.model.engine import Engine

@@ -20,6 +20,7 @@ from service.lifecycle.data.source import SourceError, load_source
 from service.lifecycle.runtime.runner import shown_progress
 from service.lifecycle.training import onnx_export
 from service.lifecycle.training.candidates import candidates
+from service.lifecycle.training.golden import as_received
 from service.lifecycle.training.reference_profile import describe
 from service.lifecycle.training.selection import fit
 from service.model.engine import Engine
@@ -68,9 +69,7 @@ def costs(
             tell(f"measuring {name}, {count} leads a request")
             rows = frame.head(1_000).to_dict("records")
             parts = [rows[i : i + count] for i in range(0, len(rows), count)]
-            bodies = [
-                msgspec.json.encode([onnx_export.as_received(leads.schema, row) for row in part]) for part in parts
-            ]
+            bodies = [msgspec.json.encode([as_received(leads.schema, row) for row in part]) for part in parts]
             plain, explained = [], []
             for number in range(rounds):
                 body = bodies[number % len(bodies)]

@@ -12,6 +12,7 @@ from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import Source
 from service.lifecycle.training import onnx_export
 from service.lifecycle.training.candidates import candidates
+from service.lifecycle.training.golden import golden
 from service.lifecycle.training.reference_profile import describe
 from service.model import bundle
 from service.model.bundle import Band, Bundle, Economics, Manifest, Pointer, Provenance
@@ -82,8 +83,8 @@ def _publish(models: Folder, source: Source, leads: Leads, pipeline: Pipeline) -
     )
     scores = pipeline.predict_proba(leads.frame)[:, 1]
     about = describe(leads.schema, leads.frame, leads.frame, scores, leads.target, manifest.threshold)
-    golden = onnx_export.golden(pipeline, leads.schema, leads.frame)
-    sums = bundle.publish(models, manifest, exported.onnx, golden, "# Of a benchmark", about)
+    invented = golden(pipeline, leads.schema, leads.frame)
+    sums = bundle.publish(models, manifest, exported.onnx, invented, "# Of a benchmark", about)
     pointer = Pointer(version=manifest.version, sums_sha256=sums, moved_at=now, moved_by="bench", reason="bench")
     bundle.move_pointer(models, pointer, None)
     return pointer

@@ -9,7 +9,7 @@ import urllib.request
 import numpy as np
 
 from service.lifecycle.data.sample import Drift, Sample, generate
-from service.lifecycle.training.onnx_export import as_received
+from service.lifecycle.training.golden import as_received
 from service.model.schema import LeadSchema
 
 EVERY_S, AT_ONCE = 0.15, 3

@@ -11,6 +11,7 @@ from service.lifecycle.data.sample import Sample, generate
 from service.lifecycle.data.source import load_source
 from service.lifecycle.training import onnx_export
 from service.lifecycle.training.candidates import candidates
+from service.lifecycle.training.golden import golden
 from service.lifecycle.training.reference_profile import describe
 from service.model import bundle
 from service.model.bundle import Band, Bundle, Manifest, Pointer, Provenance
@@ -70,7 +71,7 @@ def _publish(models: Storage, number: int) -> tuple[Pointer, Bundle]:
     )
     scores = pipeline.predict_proba(leads.frame)[:, 1]
     about = describe(leads.schema, leads.frame, leads.frame, scores, leads.target, manifest.threshold)
-    golden = onnx_export.golden(pipeline, leads.schema, leads.frame)
-    sums = bundle.publish(models, manifest, exported.onnx, golden, "# Of a soak", about)
+    invented = golden(pipeline, leads.schema, leads.frame)
+    sums = bundle.publish(models, manifest, exported.onnx, invented, "# Of a soak", about)
     pointer = Pointer(version=manifest.version, sums_sha256=sums, moved_at=now, moved_by="soak", reason="soak")
     return pointer, bundle.load(models, pointer)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.lifecycle.data import times
+from service.model.reference import MIN_LEADS
 from service.model.schema import Kind
 from service.model.spelling import (
     FALSE,
@@ -91,16 +92,21 @@ def find(name: str, values: Sequence[Any], counts: npt.NDArray[np.int64], stated
     if share == 1:
         return _number(rest, [part for part in parts if part], stated)
     odd = [value for value, number in zip(rest, is_number, strict=True) if not number]
-    notes, refusal = _mixed(name, share, [str(value)[:40] for value in odd])
+    quotable = [str(value)[:40] for value in np.array(rest, dtype=object)[~is_number & (weights >= MIN_LEADS)]]
+    notes, refusal = _mixed(name, share, [str(value)[:40] for value in odd], quotable)
     return ColumnReading("category", notes=notes, refusal=refusal, odd=odd[0])
 
 
-def _mixed(name: str, share: float, odd: list[str]) -> tuple[tuple[str, ...], str]:
-    """What is to be said of a column in which this share of the cells are numbers: a note, or a refusal."""
-    shown = ", ".join(map(repr, odd[:3]))
+def _mixed(name: str, share: float, odd: list[str], quotable: list[str]) -> tuple[tuple[str, ...], str]:
+    """What is to be said of a column in which this share of the cells are numbers: a note, or a refusal.
+
+    A note stays with the model, and so it quotes `quotable` ones of the odd cells only, which enough leads share.
+    """
     if share < MOSTLY:
-        said = f"taken as text, though {share:.0%} of its cells are numbers; the others are {shown}"
+        others = f"; the others are {', '.join(map(repr, quotable[:3]))}" if quotable else ""
+        said = f"taken as text, though {share:.0%} of its cells are numbers{others}"
         return ((said,) if share >= NOTED else ()), ""
+    shown = ", ".join(map(repr, odd[:3]))
     remedy = (
         "these may be numbers in another spelling: correct them in the file"
         if all(any(mark.isdigit() for mark in text) for text in odd)
@@ -208,7 +214,7 @@ def key_of_numbers(numbers: npt.NDArray[np.float64]) -> str:
         return ""
     low, high = float(distinct[0]), float(distinct[-1])
     if len(distinct) == len(numbers) and high - low + 1 <= 1.05 * len(distinct):
-        return f"a running number from {low:.0f} to {high:.0f}"
+        return "a running number"
     if low >= 10 ** (CODE_DIGITS - 1) and len(f"{low:.0f}") == len(f"{high:.0f}"):
         return f"codes of {len(f'{low:.0f}')} digits, nearly all different"
     return ""

@@ -76,6 +76,7 @@ def compare(reference: Reference, frame: pd.DataFrame, scores: Scores, threshold
             missing=float(now[-1] / now.sum()) if column else 0.0,
             missing_in_training=float(then[-1] / then.sum()) if column else 0.0,
             unseen=float(now[-2] / now.sum()) if isinstance(column, Categories) else 0.0,
+            unseen_in_training=float(then[-2] / then.sum()) if isinstance(column, Categories) else 0.0,
         )
         for name, column, (then, now), p, drifted in zip(
             [*(c.name for c in reference.features), "score", "decision"],
@@ -157,6 +158,6 @@ def _reasons(
         text = f"{f.feature} differs (distance {f.distance:.2f}); it moves a score by {f.influence:.0%} on average"
         if f.missing - f.missing_in_training > 0.05:
             text += f"; {f.missing:.1%} missing, at training {f.missing_in_training:.1%}"
-        if f.unseen > 0.05:
-            text += f"; {f.unseen:.1%} hold values that training did not know"
+        if f.unseen - f.unseen_in_training > 0.05:
+            text += f"; {f.unseen:.1%} hold values that training did not know, at training {f.unseen_in_training:.1%}"
         yield text

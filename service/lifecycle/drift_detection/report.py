@@ -24,7 +24,17 @@ MAX_BARS = 24
 """Values of a category in its plot, those with the most leads; the others are summed up in one bar."""
 
 MAX_LABEL = 24
-COLUMNS = ("column", "distance", "p, corrected", "moves a score by", "missing", "at training", "unseen", "drifted")
+COLUMNS = (
+    "column",
+    "distance",
+    "p, corrected",
+    "moves a score by",
+    "missing",
+    "at training",
+    "rare or new",
+    "at training",
+    "drifted",
+)
 EXPECTATIONS = ("figure", "expected", "90 % interval", "at training")
 BLIND = (
     "The expectation holds as long as a lead that looks as before is worth as much as before. Where that itself "
@@ -42,7 +52,7 @@ def column_rows(entry: DriftCheck) -> list[list[str]]:
     ranked = sorted(entry.features, key=lambda f: -f.distance * f.influence)
     rows = []
     for f in (entry.scores, entry.decisions, *ranked):
-        shares = (f.influence, f.missing, f.missing_in_training, f.unseen)
+        shares = (f.influence, f.missing, f.missing_in_training, f.unseen, f.unseen_in_training)
         of_feature = [f"{share:.1%}" if f in ranked else "" for share in shares]
         rows.append([f.feature, f"{f.distance:.3f}", f"{f.p_value:.2g}", *of_feature, "yes" if f.drifted else "no"])
     return rows

@@ -58,10 +58,14 @@ class LabelledLeads:
         return cls(own, np.ones(len(own.target), dtype=bool))
 
     def seen(self) -> Seen:
-        """What a model has seen that is trained on them."""
+        """What a model has seen that is trained on them.
+
+        Until the end of the last one's hour: the bundle keeps it, and the very time would be one lead's.
+        """
         times = self.leads.times
         timed = None if times is None else times[times.notna()]
-        return Seen(int(self.own.sum()), None if timed is None or not len(timed) else timed.max().to_pydatetime())
+        until = None if timed is None or not len(timed) else timed.max().ceil("h").to_pydatetime()
+        return Seen(int(self.own.sum()), until)
 
 
 def matured(source: Source, schema: LeadSchema, predictions: Storage, leads: Storage, now: datetime) -> LabelledLeads:
@@ -79,7 +83,7 @@ def matured(source: Source, schema: LeadSchema, predictions: Storage, leads: Sto
     scored, outcomes = read_scored(predictions, oldest, now), read_outcomes(source, own.outcomes, leads)
     set_aside(leads, "predictions", scored.broken)
     set_aside(leads, "outcomes", outcomes.rejected)
-    return join(own, judge(scored, outcomes, now, maturity))
+    return join(own, judge(scored, outcomes, now, maturity, source.absent_after_days is not None))
 
 
 def join(own: Leads, judged: LabelledScores | None) -> LabelledLeads:

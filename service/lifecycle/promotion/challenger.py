@@ -7,7 +7,6 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from service.lifecycle.data.leads import Leads
@@ -18,7 +17,7 @@ from service.lifecycle.evaluation.segments import segments
 from service.lifecycle.promotion import gate
 from service.lifecycle.promotion.gate import Contender, Rules, Verdict
 from service.lifecycle.training.candidates import candidates
-from service.lifecycle.training.onnx_export import as_received
+from service.lifecycle.training.golden import as_received
 from service.lifecycle.training.selection import Rows, Selection, Split, choices, fit, split
 from service.model.bundle import Bundle
 
@@ -114,19 +113,20 @@ def by_recipe(source: Source) -> Fit:
     """The source's recipe. "best" is the better candidate on the most recent of the leads, then fitted on all."""
 
     def fit_by(leads: Leads) -> Fitted:
-        models, name = candidates(leads.schema, leads.frame), str(source.recipe.candidate)
+        name = str(source.recipe.candidate)
         if name == "best":
             parts = split(leads)
             train, rest = select(leads, parts.train), select(leads, parts.held_out)
             reached = {}
-            for each, pipeline in models.items():
-                scores = fit(clone(pipeline), train.frame, train.target, rest.frame, source.recipe)
+            for each, pipeline in candidates(train.schema, train.frame).items():
+                scores = fit(pipeline, train.frame, train.target, rest.frame, source.recipe)
                 reached[each] = figures(rest.target, scores, source.economics.threshold, source.economics)[
                     source.metric
                 ]
             name = max(reached, key=lambda each: reached[each])
-        fit(models[name], leads.frame, leads.target, leads.frame.iloc[:1], source.recipe)
-        return Fitted(name, models[name])
+        chosen = candidates(leads.schema, leads.frame)[name]
+        fit(chosen, leads.frame, leads.target, leads.frame.iloc[:1], source.recipe)
+        return Fitted(name, chosen)
 
     return fit_by
 

@@ -25,7 +25,7 @@ NAMES = {
     "leadscoring_drift_score_distance": "Distance of the scores from those at training (population stability index).",
     "leadscoring_drift_score_shifted": "1 if the scores differ from those at training beyond chance.",
     "leadscoring_feature_missing_excess_ratio": "Share of missing values above training's, by feature.",
-    "leadscoring_feature_unseen_ratio": "Share of values that training never saw, by feature.",
+    "leadscoring_feature_unseen_ratio": "Share of values rare or new to training, above training's own, by feature.",
     "leadscoring_expected_figure": "What the served model is expected to reach now, without outcomes, by figure.",
     "leadscoring_expected_figure_low": "Lower end of the expectation's interval.",
     "leadscoring_expected_figure_high": "Upper end of the expectation's interval.",

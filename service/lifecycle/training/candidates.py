@@ -11,10 +11,15 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from service.lifecycle.training.shared_values import shared_texts
+from service.model.reference import MIN_LEADS
 from service.model.schema import LeadSchema
 
 MAX_CATEGORIES = 64
 """Inputs that one column's values get; the rarer values share the last one with values never seen."""
+
+OTHER = " (other)"
+"""Stands in the encoder for all rarer values, which it does not name. No value of a lead begins with a blank."""
 
 MIN_VALUES = 50
 """Values that a numeric column needs to be used: the trees fail on a fold in which it is missing throughout."""
@@ -22,6 +27,8 @@ MIN_VALUES = 50
 
 def candidates(schema: LeadSchema, frame: pd.DataFrame, seed: int = 0) -> dict[str, Pipeline]:
     """Unfitted pipelines by name, for training on this prepared frame; predict_proba gives calibrated probabilities.
+
+    They name the categories' values that at least MIN_LEADS leads of this frame have, and no others.
 
     The prepared frame has the schema's columns: numbers and booleans as float64 (NaN: missing), categories as
     text ("": missing). `service.lifecycle.training.onnx_export` knows exactly these steps.
@@ -46,7 +53,12 @@ def candidates(schema: LeadSchema, frame: pd.DataFrame, seed: int = 0) -> dict[s
             CalibratedClassifierCV(trees, cv=folds, ensemble=False, method="sigmoid"),
         ),
     }
-    one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=MAX_CATEGORIES, sparse_output=False)
+    one_hot = OneHotEncoder(
+        categories=[_named(frame[name]) for name in schema.named("category")],
+        min_frequency=MIN_LEADS,
+        handle_unknown="infrequent_if_exist",
+        sparse_output=False,
+    )
     return {
         name: Pipeline(
             [
@@ -61,3 +73,14 @@ def candidates(schema: LeadSchema, frame: pd.DataFrame, seed: int = 0) -> dict[s
         )
         for name, (scaling, model) in models.items()
     }
+
+
+def _named(cells: pd.Series) -> list[str]:
+    """The values that get an input of their own, in order; where others are left, OTHER, which no lead has.
+
+    So OTHER is infrequent, and scikit-learn gives all values that are not listed its input.
+    """
+    shared = shared_texts(cells)
+    if len(shared) == cells.nunique() <= MAX_CATEGORIES:
+        return sorted(shared)
+    return [*sorted(shared[: MAX_CATEGORIES - 1]), OTHER]

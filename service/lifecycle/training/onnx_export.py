@@ -17,13 +17,12 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from service.lifecycle.training.golden import as_received, probes
 from service.model import trees as tables
-from service.model.bundle import TOLERANCE, Golden
+from service.model.bundle import TOLERANCE
 from service.model.engine import TREES, Category, Encoding, Engine
-from service.model.schema import LeadSchema, Value
+from service.model.schema import LeadSchema
 
-NEVER_SEEN = "a value that was never seen"
-EXTREMES = (-1e100, -1e12, 1e12, 1e100)
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
 Array = npt.NDArray[np.float64]
 
@@ -67,9 +66,10 @@ def to_onnx(pipeline: Pipeline) -> Exported:
 def check_parity(pipeline: Pipeline, exported: Exported, schema: LeadSchema, frame: pd.DataFrame) -> None:
     """Compare the engines, the service's way from JSON to score against scikit-learn on the float64 values.
 
-    Compared are these prepared rows and `probes` of them. Raises ParityError, with the worst lead, beyond TOLERANCE.
+    Compared are these prepared rows and `probes` of them. Raises ParityError, which names the worst lead, beyond
+    TOLERANCE. An invented lead is shown; of another only the place is, because the message is recorded.
     """
-    rows = pd.concat([frame, probes(schema, frame, each=25)], ignore_index=True)
+    rows = pd.concat([frame, probes(pipeline, schema, frame, each=25)], ignore_index=True)
     engine = Engine(exported.onnx, exported.encoding, schema)
     leads = [as_received(schema, row) for row in rows.to_dict("records")]
     matrix = engine.encode(engine.parse(json.dumps(leads).encode()))
@@ -78,46 +78,8 @@ def check_parity(pipeline: Pipeline, exported: Exported, schema: LeadSchema, fra
     distance = np.maximum(np.abs(engine.score_matrix(matrix) - expected), np.abs(engine.run_graph(matrix) - expected))
     if not (distance <= TOLERANCE).all():
         worst = int(np.nan_to_num(distance, nan=np.inf).argmax())
-        raise ParityError(
-            f"ONNX and scikit-learn differ by {distance[worst]:.2g} (allowed: {TOLERANCE:g}) on {leads[worst]}"
-        )
-
-
-def golden(pipeline: Pipeline, schema: LeadSchema, frame: pd.DataFrame) -> list[Golden]:
-    """Probes with the scores that scikit-learn gives them: what a bundle is verified by wherever it is loaded."""
-    rows = probes(schema, frame)
-    scores = pipeline.predict_proba(rows)[:, 1]
-    leads = (as_received(schema, row) for row in rows.to_dict("records"))
-    return [Golden(features=lead, score=float(score)) for lead, score in zip(leads, scores, strict=True)]
-
-
-def probes(schema: LeadSchema, frame: pd.DataFrame, each: int = 1, count: int = 64) -> pd.DataFrame:
-    """Invented leads, prepared: `count` plain ones, and `each` with a feature missing, never seen, extreme.
-
-    Each column is drawn on its own, so that no real lead leaves its bucket inside a bundle.
-    """
-    draw = np.random.default_rng(0)
-    plain = pd.DataFrame({name: draw.choice(frame[name].to_numpy(), count) for name in frame.columns})
-    variants = [plain]
-    for feature in schema.features:
-        values: tuple[float | str, ...] = ("", NEVER_SEEN) if feature.kind == "category" else (np.nan,)
-        if feature.kind == "number":
-            values += EXTREMES
-        for value in values:
-            variants.append(plain.iloc[draw.integers(count, size=each)].assign(**{feature.name: value}))
-    return pd.concat(variants, ignore_index=True)
-
-
-def as_received(schema: LeadSchema, row: dict[Any, Any]) -> dict[str, Value]:
-    """A prepared row as a caller would send it: a missing value is null, a boolean is one again."""
-    lead: dict[str, Value] = {}
-    for feature in schema.features:
-        value = row[feature.name]
-        if value == "" or value != value:
-            lead[feature.name] = None
-        else:
-            lead[feature.name] = bool(value) if feature.kind == "boolean" else value
-    return lead
+        where = f"held-out lead {worst + 1}" if worst < len(frame) else f"the invented lead {leads[worst]}"
+        raise ParityError(f"ONNX and scikit-learn differ by {distance[worst]:.2g} (allowed: {TOLERANCE:g}) on {where}")
 
 
 def _encoding(encoder: Any) -> Encoding:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from service.lifecycle.evaluation.quality import Scores, Target, calibration_bins
+from service.lifecycle.training.shared_values import rounded, shared_texts
 from service.model.reference import MAX_BINS, MAX_VALUES, MIN_LEADS, Categories, Column, Numbers, Reference, ScoreBin
 from service.model.schema import LeadSchema
 
@@ -78,7 +79,7 @@ def labels(column: Column) -> list[str]:
 
 
 def _numbers(name: str, cells: npt.NDArray[np.float64]) -> Numbers:
-    """Bins of about equally many leads, cut midway between two values, so that no edge is a lead's own."""
+    """Bins of about equally many leads, cut between two values, so that no edge is a lead's own."""
     known = np.sort(cells[~np.isnan(cells)])
     bins = min(MAX_BINS, max(2, len(known) // LEADS_PER_BIN))
     edges: list[float] = []
@@ -86,21 +87,34 @@ def _numbers(name: str, cells: npt.NDArray[np.float64]) -> Numbers:
     for edge in np.unique(np.quantile(known, np.arange(1, bins) / bins, method="inverted_cdf")) if len(known) else []:
         end = int(np.searchsorted(known, edge, side="right"))
         if min(end - starts[-1], len(known) - end) >= MIN_LEADS:
-            edges.append(float(edge / 2 + known[end] / 2))
+            edges.append(_between(float(edge), float(known[end])))
             starts.append(end)
     parts = np.split(known, starts[1:])
+    means = [0.0]
+    if len(known) >= MIN_LEADS:
+        means = rounded(np.array([part.mean() for part in parts]), np.array([np.ptp(part) for part in parts])).tolist()
     return Numbers(
         name=name,
         edges=tuple(edges),
-        means=tuple(float(part.mean()) if len(part) else 0.0 for part in parts),
+        means=tuple(means),
         counts=tuple(len(part) for part in parts),
         missing=len(cells) - len(known),
     )
 
 
+def _between(low: float, high: float) -> float:
+    """The number of the fewest digits near the middle of two: from a middle, one would tell the other."""
+    middle = low / 2 + high / 2
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        digits = -np.floor(np.log10(high - low))
+        for scale in 10.0 ** (digits + np.arange(-1, 3)):
+            if low < (near := float(np.rint(middle * scale) / scale)) < high:
+                return near
+    return middle
+
+
 def _categories(name: str, seen: pd.Series, held_out: pd.Series) -> Categories:
-    often = seen[seen != ""].value_counts()
-    values = [str(value) for value in often[often >= MIN_LEADS].index[:MAX_VALUES]]
+    values = [value for value in shared_texts(seen) if value][:MAX_VALUES]
     found = held_out.value_counts()
     each = [int(found.get(value, 0)) for value in values]
     missing = int(found.get("", 0))

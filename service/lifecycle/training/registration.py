@@ -13,6 +13,7 @@ from service.lifecycle.evaluation.labelled import Seen
 from service.lifecycle.evaluation.plots import plots
 from service.lifecycle.evaluation.quality import bands
 from service.lifecycle.training import onnx_export, reference_profile
+from service.lifecycle.training.golden import golden
 from service.lifecycle.training.model_card import model_card
 from service.lifecycle.training.selection import Selection
 from service.model import bundle
@@ -62,6 +63,7 @@ def prepare(
         threshold=chosen.threshold,
         bands=bands(chosen.served),
         metric=source.metric,
+        agreement=source.agreement,
         benchmark=chosen.held_out[chosen.candidate],
         economics=source.economics,
         provenance=Provenance(
@@ -80,12 +82,12 @@ def prepare(
         skill=skill,
         leaks=leaks,
     )
-    golden = onnx_export.golden(chosen.pipeline, leads.schema, held_out)
+    invented = golden(chosen.pipeline, leads.schema, held_out)
     card = model_card(source, leads, chosen, manifest)
     looked = reference_profile.describe(
         leads.schema, leads.frame, held_out, chosen.served, chosen.target, chosen.threshold
     )
-    return Release(manifest, exported.onnx, golden, card, looked)
+    return Release(manifest, exported.onnx, invented, card, looked)
 
 
 def record(release: Release, source: Source, leads: Leads, chosen: Selection, run: Run) -> str:
@@ -104,9 +106,11 @@ def _parameters(source: Source, chosen: Selection, manifest: Manifest) -> dict[s
     stated = source.model_dump(
         mode="json", include={"metric", "metric_reason", "agreed_by", "agreed_on", "target_column"}
     )
+    outcome = source.model_dump(mode="json", include={"positive", "negative", "absent_after_days"})
     model = chosen.pipeline.named_steps["model"].get_params()
     return {
         **stated,
+        **outcome,
         **source.economics.model_dump(),
         **{f"recipe.{name}": value for name, value in source.recipe},
         **{f"model.{name}": value for name, value in model.items() if not hasattr(value, "get_params")},

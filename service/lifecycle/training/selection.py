@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.base import clone
 from sklearn.metrics import roc_curve
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.pipeline import Pipeline
@@ -16,6 +15,7 @@ from service.lifecycle.data.leads import Leads
 from service.lifecycle.data.source import Metric, TrainingRecipe
 from service.lifecycle.evaluation.quality import Scores, Target, figures
 from service.lifecycle.training.candidates import candidates
+from service.lifecycle.training.shared_values import shared_frame
 from service.model.bundle import Economics
 
 Rows = npt.NDArray[np.intp]
@@ -38,6 +38,26 @@ class Split:
     train: Rows
     held_out: Rows
     how: str
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Every candidate by name, fitted on the training leads alone: its scores and figures of the held-out leads.
+
+    Figures that need a threshold are taken at the one that the economics imply.
+    """
+
+    split: Split
+    target: Target
+    pipelines: dict[str, Pipeline]
+    scores: dict[str, Scores]
+    figures: dict[str, dict[str, float]]
+
+    def best(self, metric: Metric, recipe: TrainingRecipe) -> str:
+        """The candidate that the recipe names, or the best one by this metric."""
+        if recipe.candidate != "best":
+            return recipe.candidate
+        return max(self.figures, key=lambda name: self.figures[name][metric])
 
 
 @dataclass(frozen=True)
@@ -116,9 +136,29 @@ def select(
 ) -> Selection:
     """Fit every candidate on the training leads; the recipe names one, or the metric decides on the held-out leads.
 
-    A metric that needs a threshold is taken at the one that the economics imply. The chosen model is not fitted again,
-    so that the held-out figures are those of the very model that is served.
+    The chosen model is not fitted again, so that the held-out figures are those of the very model that is served.
     """
+    compared = compare(leads, economics, recipe, seed, tell)
+    chosen = compared.best(metric, recipe)
+    means, unseen_scores = cross_validate(leads, economics, seed, tell)
+    return Selection(
+        chosen,
+        compared.pipelines[chosen],
+        compared.split,
+        compared.target,
+        compared.scores[chosen],
+        economics.threshold,
+        compared.figures,
+        means,
+        tuple(choices(compared.target, compared.scores[chosen], economics)),
+        out_of_fold=unseen_scores[chosen],
+    )
+
+
+def compare(
+    leads: Leads, economics: Economics, recipe: TrainingRecipe, seed: int = 0, tell: Progress = lambda _: None
+) -> Compared:
+    """Fit every candidate on the training leads, and judge it on the held-out ones. Raises TooFewOutcomes."""
     parts = split(leads, seed=seed)
     fitted = candidates(leads.schema, leads.frame.iloc[parts.train], seed)
     target, unseen = leads.target[parts.held_out], leads.frame.iloc[parts.held_out]
@@ -127,20 +167,7 @@ def select(
         tell(f"fitting {name} on {len(parts.train):,} leads")
         scores[name] = fit(pipeline, leads.frame.iloc[parts.train], leads.target[parts.train], unseen, recipe)
     held_out = {name: figures(target, s, economics.threshold, economics) for name, s in scores.items()}
-    chosen = max(held_out, key=lambda name: held_out[name][metric]) if recipe.candidate == "best" else recipe.candidate
-    means, unseen_scores = cross_validate(leads, economics, seed, tell)
-    return Selection(
-        chosen,
-        fitted[chosen],
-        parts,
-        target,
-        scores[chosen],
-        economics.threshold,
-        held_out,
-        means,
-        tuple(choices(target, scores[chosen], economics)),
-        out_of_fold=unseen_scores[chosen],
-    )
+    return Compared(parts, target, fitted, scores, held_out)
 
 
 def cross_validate(
@@ -150,16 +177,18 @@ def cross_validate(
 
     They ignore time, and with it the recipe's weights.
     """
-    folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(leads.frame, leads.target))
-    means, out_of_fold = {}, {}
-    for name, pipeline in candidates(leads.schema, leads.frame, seed).items():
-        each, out_of_fold[name] = [], np.empty(len(leads.target))
-        for number, (train, rest) in enumerate(folds, 1):
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(leads.frame, leads.target)
+    each: dict[str, list[dict[str, float]]] = {}
+    out_of_fold: dict[str, Scores] = {}
+    for number, (train, rest) in enumerate(folds, 1):
+        known, unseen = leads.frame.iloc[train], leads.frame.iloc[rest]
+        for name, pipeline in candidates(leads.schema, known, seed).items():
             tell(f"cross-validating {name}, fold {number} of {FOLDS}")
-            scores = fit(clone(pipeline), leads.frame.iloc[train], leads.target[train], leads.frame.iloc[rest])
-            each.append(figures(leads.target[rest], scores, economics.threshold, economics))
-            out_of_fold[name][rest] = scores
-        means[name] = {figure: float(np.mean([f[figure] for f in each])) for figure in each[0]}
+            scores = fit(pipeline, known, leads.target[train], unseen)
+            out_of_fold.setdefault(name, np.empty(len(leads.target)))[rest] = scores
+            reached = figures(leads.target[rest], scores, economics.threshold, economics)
+            each.setdefault(name, []).append(reached)
+    means = {name: {f: float(np.mean([fold[f] for fold in found])) for f in found[0]} for name, found in each.items()}
     return means, out_of_fold
 
 
@@ -168,12 +197,14 @@ def fit(
 ) -> Scores:
     """Fit the pipeline in place, on leads oldest first, weighted as the recipe says; score the unseen leads.
 
+    It learns from shared numbers only; the unseen leads are scored as they are.
+
     One thread: the trees' OpenMP threads wait for each other actively, and on two cores shared with another busy
     process that took 89 s for 3 s of work.
     """
     weights = recency(len(target), recipe.half_life_leads) if recipe and recipe.half_life_leads else None
     with threadpool_limits(limits=1):
-        pipeline.fit(frame, target, model__sample_weight=weights)
+        pipeline.fit(shared_frame(frame), target, model__sample_weight=weights)
         scores: Scores = pipeline.predict_proba(unseen)[:, 1]
     return scores
 

@@ -18,7 +18,7 @@ from service.lifecycle.data.leads import load
 from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import Source, load_source
 from service.lifecycle.train import train
-from service.lifecycle.training.onnx_export import as_received
+from service.lifecycle.training.golden import as_received
 from service.model import bundle
 from service.records import PredictionRecord
 from service.storage import Storage, open_storage

@@ -90,7 +90,7 @@ def test_a_better_challenger_is_fitted_on_all_leads_served_recorded_and_crowned(
     assert out.startswith(f"promoted: {now.version}: better in roc_auc by ")
     of = now.manifest.provenance
     assert (of.rows, of.seen_rows, of.champion) == (loop.ROWS + SCORED, loop.ROWS, before.version)
-    assert of.seen_until == loop.SCORED_AT + timedelta(seconds=SCORED - 1)
+    assert of.seen_until == loop.SCORED_AT.replace(minute=0) + timedelta(hours=1)  # the end of the last lead's hour
     assert now.manifest.lead_schema == before.manifest.lead_schema
     states(now.card, "fitted again")
     *_, decision = decisions(changed)

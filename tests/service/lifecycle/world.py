@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from service.lifecycle.training.onnx_export import as_received
+from service.lifecycle.training.golden import as_received
 from service.model import bundle
 from service.model.bundle import Pointer
 from service.records import PredictionRecord

@@ -9,7 +9,8 @@ from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import Source, load_source
 from service.lifecycle.evaluation.outcomes import read_outcomes
 from service.lifecycle.training.candidates import candidates
-from service.lifecycle.training.onnx_export import golden, to_onnx
+from service.lifecycle.training.golden import golden
+from service.lifecycle.training.onnx_export import to_onnx
 from service.lifecycle.training.reference_profile import describe
 from service.local.simulated_leads import A_DAY, Player
 from service.model.bundle import publish

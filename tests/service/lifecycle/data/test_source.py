@@ -92,6 +92,18 @@ def test_a_complete_source_is_read_as_written(tmp_path: Path) -> None:
     assert source.recipe == TrainingRecipe(candidate="best", half_life_leads=None)
 
 
+def test_a_source_that_nobody_agreed_on_is_read_compared_by_profit_and_names_what_it_lacks(tmp_path: Path) -> None:
+    source = load_source(written(tmp_path, COMPLETE))
+    assert source.agreement is not None
+    assert source.agreement.missing == ()
+    kept = [line for line in COMPLETE.splitlines() if not line.startswith(("metric", "agreed_on"))]
+    bare = load_source(written(tmp_path, "\n".join(kept)))
+    assert bare.metric == "profit"
+    assert bare.agreement is not None
+    assert bare.agreement.missing == ("metric", "metric_reason", "agreed_on")
+    assert load_source(EXAMPLES / "sample.toml").agreement is None
+
+
 def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,10 +121,6 @@ def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
         ('metric = "profit"', 'metrc = "profit"', "metrc", ["unknown", "'metric'"]),
         ("contact_cost = 5", "contact_costs = 5", "economics.contact_costs", ["unknown", "'contact_cost'"]),
         ('metric = "profit"', 'metric = "gini"', "metric", ["'precision'", "'recall'", "'f1'"]),
-        ('metric = "profit"', "", "metric", ["missing"]),
-        ('metric_reason = "A missed lead costs more than a call."', "", "metric_reason", ["missing", "errors"]),
-        ('agreed_by = "Sales and finance"', "", "agreed_by", ["missing"]),
-        ("agreed_on = 2025-01-31", "", "agreed_on", ["missing"]),
         ("agreed_on = 2025-01-31", "agreed_on = 9999-01-01", "agreed_on", ["future"]),
         ("agreed_on = 2025-01-31", "agreed_on = 'yesterday'", "agreed_on", ["valid date"]),
         (
@@ -156,6 +164,22 @@ def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
             "recipe.half_life_leads",
             ["time order"],
         ),
+        ('positive = "yes"', "positive = []", "positive", ["at least 1"]),
+        ('positive = "yes"', 'positive = "yes"\nnegative = []', "negative", ["at least 1"]),
+        ('positive = "yes"', 'positive = "yes"\nabsent_after_days = 90', "absent_after_days", ["time_column"]),
+        (
+            'positive = "yes"',
+            'positive = "yes"\ntime_column = "at"\nabsent_after_days = 90\nmaturity_days = 30',
+            "maturity_days",
+            ["at least", "absent_after_days", "90"],
+        ),
+        ("[economics]", "[outcomes]\npath = 'o.csv'\n[economics]", "outcomes", ["id_column"]),
+        (
+            "[economics]",
+            "[outcomes]\npath = 'o.csv'\nid_colum = 'a'\n[economics]",
+            "outcomes.id_colum",
+            ["'id_column'"],
+        ),
         ('name = "crm"', 'name = "My CRM"', "name", ["pattern"]),
         ('name = "crm"', "name = ", "crm.toml", ["TOML"]),
     ],
@@ -170,6 +194,22 @@ def test_an_impossible_source_is_refused_by_file_and_key(
     message = str(refused.value)
     assert message.startswith(f"{file}: ")
     states(message, f"{key}:", *facts)
+
+
+def test_the_outcome_may_be_one_value_or_several_and_a_lead_is_final_once_it_counts_as_lost(tmp_path: Path) -> None:
+    more = 'positive = ["won", 1]\nnegative = false\ntime_column = "at"\nabsent_after_days = 90'
+    source = load_source(written(tmp_path, COMPLETE.replace('positive = "yes"', more)))
+    assert (source.positive, source.negative, source.maturity_days) == (("won", 1), (False,), 90)
+    source = load_source(written(tmp_path, COMPLETE))
+    assert (source.positive, source.negative, source.maturity_days) == (("yes",), (), 30)
+
+
+def test_the_files_of_a_source_are_its_leads_and_its_outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRM_EXPORT", "/exports")
+    more = 'id_column = "id"\noutcomes = {path = "${CRM_EXPORT}/won.csv"}\nleaks'
+    source = load_source(written(tmp_path, COMPLETE.replace("leaks", more)))
+    assert source.locations == [str(tmp_path / "leads.csv"), "/exports/won.csv"]
+    assert (source.outcome_id, source.outcome_column) == ("id", "won")
 
 
 def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -109,3 +109,12 @@ def test_drift_in_what_the_model_does_not_read_is_told_but_is_no_finding() -> No
 
 def _rows(some: pd.DataFrame, frame: pd.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.intp]]":
     return frame.index.get_indexer(some.index)
+
+
+def test_values_that_were_rare_at_training_too_are_compared_with_their_share_there() -> None:
+    every, outcome = forge.rows(2_000)
+    rare = every.assign(industry=[f"firm {i}" if i % 10 < 3 else "retail" for i in range(2_000)])
+    reference = describe(forge.SCHEMA, rare, rare, score(rare), outcome.astype(np.int8), 0.4)
+    now = rare.iloc[:500].assign(industry=[f"new firm {i}" if i % 10 < 3 else "retail" for i in range(500)])
+    by_name = {f.feature: f for f in compare(reference, now, score(now), 0.4, score).features}
+    assert by_name["industry"].unseen == by_name["industry"].unseen_in_training == pytest.approx(0.3)

@@ -6,9 +6,9 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 
-from service.lifecycle.training import onnx_export
 from service.lifecycle.training.candidates import MAX_CATEGORIES, candidates
-from service.lifecycle.training.onnx_export import EXTREMES, NEVER_SEEN, ParityError, check_parity, probes, to_onnx
+from service.lifecycle.training.golden import EXTREMES, NEVER_SEEN, as_received, probes, thresholds
+from service.lifecycle.training.onnx_export import ParityError, check_parity, to_onnx
 from service.model.engine import Engine
 from service.model.schema import Feature, LeadSchema
 from tests.service import forge
@@ -23,7 +23,7 @@ def test_every_candidate_scores_the_same_on_both_engines(name: str) -> None:
 def test_a_graph_of_another_model_is_refused() -> None:
     pipeline, frame = forge.train()
     other, _ = forge.train(seed=3)
-    with pytest.raises(ParityError, match="differ by"):
+    with pytest.raises(ParityError, match=r"differ by .* on (the invented lead \{|held-out lead \d+$)"):
         check_parity(pipeline, to_onnx(other), forge.SCHEMA, frame)
 
 
@@ -63,7 +63,7 @@ def test_a_score_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch, w
 
 def test_probes_hold_each_feature_missing_never_seen_and_extreme() -> None:
     frame, _ = forge.rows()
-    made = probes(forge.SCHEMA, frame)
+    made = probes(forge.train("gradient_boosting")[0], forge.SCHEMA, frame)
     for feature in forge.SCHEMA.features:
         if feature.kind == "category":
             assert {"", NEVER_SEEN} <= set(made[feature.name])
@@ -73,9 +73,23 @@ def test_probes_hold_each_feature_missing_never_seen_and_extreme() -> None:
             assert set(EXTREMES) <= set(made[feature.name])
 
 
+def test_golden_rows_of_trees_lie_on_both_sides_of_a_threshold() -> None:
+    pipeline, frame = forge.train("gradient_boosting")
+    made = probes(pipeline, forge.SCHEMA, frame)
+    for name in ("visits", "days.since contact"):
+        cells, known = set(made[name]), thresholds(pipeline)[name]
+        assert any(at in cells and np.nextafter(at, np.inf) in cells for at in known)
+
+
+def test_no_probe_is_a_number_that_means_missing() -> None:
+    pipeline, frame = forge.train()
+    made = probes(pipeline, forge.SCHEMA, frame.assign(**{"days.since contact": 999.0}))
+    assert 999.0 not in set(made["days.since contact"])
+
+
 def test_rare_categories_share_an_input() -> None:
     values = [f"v{i}" for i in range(MAX_CATEGORIES + 10)]
-    names = np.array(values * 3 + values[:20] * 10, dtype=object)
+    names = np.array(values * 5 + values[:20] * 10, dtype=object)
     frame, _ = forge.rows(len(names))
     frame = frame.assign(region=names)
     outcome = (frame["region"] < "v3").to_numpy().astype(int)
@@ -114,4 +128,4 @@ def test_a_model_without_an_export_is_refused_by_name() -> None:
 
 def test_a_prepared_row_goes_back_to_what_a_caller_sends() -> None:
     schema = LeadSchema(features=(Feature(name="b", kind="boolean"), Feature(name="c", kind="category")))
-    assert json.dumps(onnx_export.as_received(schema, {"b": 1.0, "c": ""})) == '{"b": true, "c": null}'
+    assert json.dumps(as_received(schema, {"b": 1.0, "c": ""})) == '{"b": true, "c": null}'
