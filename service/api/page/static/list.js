@@ -81,8 +81,8 @@ export class List {
       made.push(
         tableRow([
           element("td", number(rank + 1), "number"),
-          element("td", id, "name"),
-          ...this.columns.map((column) => element("td", leads.rows[i][column], "name")),
+          element("td", id, "id"),
+          ...this.columns.map((column) => shortened(leads.rows[i][column])),
           element("td", percent(score), "number"),
           element("td", band),
           element("td", { contact: "Contact", skip: "Skip" }[this.#decision(rank)]),
@@ -123,6 +123,15 @@ export class List {
     }
     return [new Blob(["\ufeff", ...parts], { type: "text/csv;charset=utf-8" }), `${this.name.replace(/(\.(csv|tsv|txt|gz))+$/i, "")}-best-first.csv`];
   }
+}
+
+/** A cell of the file, of which at most three lines are seen. */
+function shortened(text) {
+  const cell = element("td");
+  const seen = element("span", text);
+  seen.title = text;
+  cell.append(seen);
+  return cell;
 }
 
 function reasons(because) {

@@ -542,10 +542,11 @@ def test_the_pictures_are_of_every_view_in_light_and_dark(server: Server, tmp_pa
     leads.write_text("visits\n1\n14\n")
     ended = _pictures("--leads", str(leads), "--url", url(server), "--out", str(tmp_path / "out"))
     assert ended.returncode == 0, ended.stderr
-    names = {f"{view}-{scheme}.png" for view in ("try", "file", "model") for scheme in ("light", "dark")}
+    schemes = ("light", "dark", "light-phone", "dark-phone")
+    names = {f"{view}-{scheme}.png" for view in ("try", "file", "model") for scheme in schemes}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (tmp_path / "out").iterdir())
-    assert len(ended.stdout.splitlines()) == 6
+    assert len(ended.stdout.splitlines()) == 12
 
 
 def test_pictures_of_no_service_fail(tmp_path: Path) -> None:
