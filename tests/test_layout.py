@@ -71,6 +71,7 @@ LAYERS = {
         review""",
     "service/lifecycle": """
         data
+        scoring
         runtime
         evaluation
         training

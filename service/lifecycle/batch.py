@@ -18,15 +18,25 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 
-from service.lifecycle.data.batch_scoring import Counts, Format, quarantine_to, score_file
-from service.lifecycle.data.encoder import Encoder, Form, form_of
-from service.lifecycle.data.lead_file import LeadFile
-from service.lifecycle.data.source import SourceError, load_source
+from service.lifecycle.data.form import form_of
+from service.lifecycle.data.source import Source, SourceError, load_source
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Progress
+from service.lifecycle.scoring.batch_scoring import (
+    Counts,
+    FileJob,
+    contacts_of_team,
+    open_leads,
+    quarantine_to,
+    score_file,
+)
+from service.lifecycle.scoring.for_people import SHOWN, Wish
+from service.lifecycle.scoring.scores_file import Format
 from service.model import bundle
 from service.model.bundle import Bundle
 from service.storage import Conflict, Opened, Storage, Writable, open_storage
@@ -51,12 +61,10 @@ exit status: 0 done, 1 a file or the whole job was refused, 2 wrong use or an un
 class BatchJob:
     """What a task works on: the model, how files are written, and its share of them."""
 
-    bundle: Bundle
-    form: Form
+    job: FileJob
     leads: Storage
     out: Storage
-    as_format: Format | None
-    threads: int
+    as_format: Format | None = None
     task: int = 0
     tasks: int = 1
     tell: Progress = lambda _: None
@@ -86,7 +94,7 @@ def run(batch: BatchJob) -> Counts:
         total.scored, total.contacts = total.scored + counts.scored, total.contacts + counts.contacts
         total.set_aside += counts.set_aside
     batch.say(
-        f"{total.scored:,} leads scored by {batch.bundle.version}, {total.contacts:,} to contact; "
+        f"{total.scored:,} leads scored by {batch.job.bundle.version}, {total.contacts:,} to contact; "
         f"{total.set_aside:,} rows set aside, {len(refused)} files refused, {skipped} scored before"
     )
     if refused:
@@ -100,15 +108,17 @@ def score_object(batch: BatchJob, key: str, done: Collection[str] = ()) -> Count
     opened = batch.leads.open(key)
     if opened is None:
         return None  # deleted since it was listed
-    name = f"{key}.{batch.bundle.version}.{opened.generation[:STATE]}"
+    name = f"{key}.{batch.job.bundle.version}.{opened.generation[:STATE]}"
     with opened.file:
         if {f"{name}.parquet", f"{name}.csv"} & set(done):
             return None
         try:
-            counts = _score(batch, origin, opened, name)
+            counts = _score(batch, key, opened, name)
         except Conflict:
             return None  # another start of this task was faster, and wrote the same
     batch.say(f"{origin}: {described(counts)}")
+    for line in counts.columns.lines():
+        batch.say(f"  {line}")
     for each in counts.examples:
         batch.say(f"  set aside: {each}")
     return counts
@@ -117,24 +127,39 @@ def score_object(batch: BatchJob, key: str, done: Collection[str] = ()) -> Count
 def described(counts: Counts) -> str:
     """The counts in words."""
     blank = f", {counts.blank:,} blank rows left out" if counts.blank else ""
-    cells = ", ".join(f"{column!r} {count:,}" for column, count in counts.unread.most_common(10))
-    unread = f" (unreadable cells: {cells})" if cells else ""
-    return f"{counts.scored:,} scored, {counts.contacts:,} to contact, {counts.set_aside:,} set aside{unread}{blank}"
+    return f"{counts.scored:,} scored, {counts.contacts:,} to contact, {counts.set_aside:,} set aside{blank}"
 
 
-def _score(batch: BatchJob, origin: str, opened: Opened, name: str) -> Counts:
-    encoder = Encoder(batch.bundle, batch.form)
-    form = batch.form
-    with LeadFile(origin, opened.file, opened.size, form.delimiter, form.encoding, form.sheet) as leads:
-        for note in [*leads.call(encoder.names), *encoder.check(leads.columns, origin)]:
+def _score(batch: BatchJob, key: str, opened: Opened, name: str) -> Counts:
+    """Score the file. Raises SourceError, and writes no scores, where no row can be scored or a column is unlike."""
+    leads, notes = open_leads(f"{batch.leads.url}/{key}", opened, batch.job)
+    with leads:
+        for note in notes:
             batch.say(note)
+        made = team_of(batch.leads, key, opened.generation, leads.origin, batch.job)
         as_format = batch.as_format or ("parquet" if leads.is_parquet else "csv")
-        # The quarantine is complete when the scores appear: it is the inner one.
-        with (
-            batch.out.writing(f"{name}.{as_format}", None) as out,
-            quarantine_to(lambda: replacing(batch.out, f"{QUARANTINE}{name}.jsonl.gz")) as put,
-        ):
-            return score_file(leads, encoder, batch.bundle, out, put, as_format, batch.threads)
+        with batch.out.writing(f"{name}.{as_format}", None) as out:
+            # The quarantine is complete when the scores appear: it is the inner one.
+            with quarantine_to(lambda: replacing(batch.out, f"{QUARANTINE}{name}.jsonl.gz")) as put:
+                counts = score_file(leads, batch.job, out, put, as_format, made=made)
+            if counts.set_aside and not counts.scored:
+                raise SourceError(f"{leads.origin}: no row could be scored; the first: {counts.examples[0]}")
+    return counts
+
+
+def team_of(folder: Storage, key: str, generation: str, origin: str, job: FileJob) -> npt.NDArray[np.bool_] | None:
+    """The contacts that the team can make of this file's leads, for which it is read once more; None where it can all.
+
+    Raises SourceError where the file is no longer the one of this generation.
+    """
+    if not job.capped:
+        return None
+    opened = folder.open(key)
+    if opened is None or opened.generation != generation:
+        raise SourceError(f"{origin}: was changed while it was read; score it again")
+    leads, _ = open_leads(origin, opened, job)
+    with leads:
+        return contacts_of_team(leads, job)
 
 
 def replacing(storage: Storage, key: str) -> AbstractContextManager[Writable]:
@@ -166,6 +191,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runner.check_places(parser, options, "models", "input", "out")
     if f"{options.out}/".startswith(f"{options.input.rstrip('/')}/"):
         parser.error("--out lies in --input: the next run would take the scores for leads")
+    if options.show and not options.for_people:
+        parser.error("--show needs --for-people")
     try:
         source = load_source(options.source) if options.source else None
         models, leads, out = (open_storage(url) for url in (options.models, options.input, options.out))
@@ -175,8 +202,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work(tell: Progress) -> Sequence[Gauge]:
         served = load_bundle(models)
-        form = form_of(source, options.id_column, served.manifest.id_column)
-        run(BatchJob(served, form, leads, out, options.format, options.threads, task, tasks, tell))
+        wish = Wish(options.show) if options.for_people else None
+        job = file_job(served, source, options, wish)
+        run(BatchJob(job, leads, out, options.format, task, tasks, tell))
         return ()
 
     return runner.supervise("batch", options.metrics, models, work, always=task == 0)
@@ -196,12 +224,40 @@ def threads(text: str) -> int:
     return int(text)
 
 
+def columns(text: str) -> tuple[str, ...]:
+    """An option's columns to show."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not 1 <= len(names) <= SHOWN or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"give one to {SHOWN} different columns, with commas between them")
+    return names
+
+
 def add_form(parser: argparse.ArgumentParser) -> None:
-    """Options that say how files are read and with what."""
+    """Options that say how files are read and with what, and what their scores stand beside."""
     parser.add_argument("--source", type=Path, metavar="FILE.toml", help="lead source that says how files are written")
     parser.add_argument("--id-column", metavar="NAME", help="column with the lead's id (default: that of the training)")
+    parser.add_argument(
+        "--show",
+        type=columns,
+        default=(),
+        metavar="NAMES",
+        help=f"up to {SHOWN} columns of the file to keep: name,phone",
+    )
+    parser.add_argument(
+        "--accept-unlike",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="score though this column holds nothing that training saw (may be repeated)",
+    )
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--threads", type=threads, default=cores, help="threads that score (default: %(default)s, all)")
+
+
+def file_job(served: Bundle, source: Source | None, options: argparse.Namespace, wish: Wish | None) -> FileJob:
+    """How these options want files to be scored."""
+    form = form_of(source, options.id_column, served.manifest.id_column)
+    return FileJob(served, form, options.threads, wish, frozenset(options.accept_unlike))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -220,6 +276,9 @@ def _parser() -> argparse.ArgumentParser:
             default=url and f"{url}/batch",
             help=f"folder or gs://bucket/prefix of {what} (default: $LEADSCORING_{variable}_URL/batch)",
         )
+    parser.add_argument(
+        "--for-people", action="store_true", help="the columns of scripts/score, with reasons in words; much slower"
+    )
     parser.add_argument("--format", choices=("csv", "parquet"), help="of the scores (default: as the leads are)")
     add_form(parser)
     runner.add_metrics(parser)

@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from service.lifecycle import batch
-from service.lifecycle.data.batch_scoring import Counts, Format, quarantine_to, score_file
-from service.lifecycle.data.encoder import Encoder, form_of
 from service.lifecycle.data.lead_file import LeadFile
-from service.lifecycle.data.source import Source, SourceError, load_source
+from service.lifecycle.data.source import SourceError, load_source
 from service.lifecycle.runtime.runner import JobFailed, add_places, end_on_sigterm, failed
-from service.model.bundle import Bundle, BundleRefused
+from service.lifecycle.scoring.batch_scoring import Counts, FileJob, open_leads, quarantine_to, score_file
+from service.lifecycle.scoring.for_people import Wish
+from service.lifecycle.scoring.scores_file import Format
+from service.model.bundle import BundleRefused
 from service.storage import Folder, StorageError, open_storage
 
 PLATFORM = Path(__file__).parents[2] / ".platform"
@@ -36,25 +37,24 @@ exit status: 0 done, 1 the file or the model was refused, 2 wrong use or an unus
 """
 
 
-def score(
-    file: Path, out: Path, bundle: Bundle, source: Source | None, id_column: str | None, threads: int, console: Console
-) -> Counts:
+def score(file: Path, out: Path, job: FileJob, console: Console) -> Counts:
     """Score the file into `out`, which is replaced when all is done. Raises SourceError and StorageError."""
-    origin, form = str(file), form_of(source, id_column, bundle.manifest.id_column)
-    opened = Folder(file.absolute().parent).open(file.name)
+    origin, leads_folder, folder = str(file), Folder(file.absolute().parent), Folder(out.absolute().parent)
+    opened = leads_folder.open(file.name)
     if opened is None:
         raise SourceError(f"{file}: there is no such file")
-    folder, encoder = Folder(out.absolute().parent), Encoder(bundle, form)
     aside = f"{out.name}.quarantine.jsonl.gz"
-    with LeadFile(origin, opened.file, opened.size, form.delimiter, form.encoding, form.sheet) as leads:
-        for note in [*leads.call(encoder.names), *encoder.check(leads.columns, origin)]:
+    leads, notes = open_leads(origin, opened, job)
+    with leads:
+        for note in notes:
             console.print(note, markup=False, highlight=False, soft_wrap=True)
+        made = batch.team_of(leads_folder, file.name, opened.generation, origin, job)
         with (
             _bar(leads, console) as tell,
             batch.replacing(folder, out.name) as scores,
             quarantine_to(lambda: batch.replacing(folder, aside)) as put,
         ):
-            counts = score_file(leads, encoder, bundle, scores, put, FORMATS[out.suffix], threads, tell)
+            counts = score_file(leads, job, scores, put, FORMATS[out.suffix], tell, made)
     if not counts.set_aside:
         (folder.root / aside).unlink(missing_ok=True)  # an earlier run's, of other leads
     return counts
@@ -86,13 +86,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return failed(console, error, 2)
     try:
         bundle = batch.load_bundle(models)
-        counts = score(options.file, options.out, bundle, source, options.id_column, options.threads, console)
+        job = batch.file_job(bundle, source, options, Wish(options.show, options.reasons))
+        counts = score(options.file, options.out, job, console)
     except (SourceError, JobFailed, BundleRefused, StorageError) as error:
         return failed(console, error, 1)
     for each in counts.examples:
         print(f"set aside: {each}")
     if counts.set_aside:
         print(f"All that were set aside: {options.out}.quarantine.jsonl.gz")
+    for line in counts.columns.lines():
+        print(line)
     print(f"{options.out}: {batch.described(counts)}, by {bundle.version}")
     if not counts.scored:
         return failed(console, SourceError(f"{options.file}: no row could be scored"), 1)
@@ -125,6 +128,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the scores, .csv or .parquet")
     add_places(parser, "models", otherwise=", else scripts/up's")
     batch.add_form(parser)
+    parser.add_argument(
+        "--no-reasons", dest="reasons", action="store_false", help="without the reasons in words: many times as fast"
+    )
     return parser
 
 

@@ -57,14 +57,16 @@ class Explainer:
         self._exchanged = np.repeat(np.arange(len(self._names)), [len(columns[name]) for name in self._names])
         self._columns = np.array(list(itertools.chain.from_iterable(columns[n] for n in self._names)), dtype=np.intp)
 
+    @property
+    def names(self) -> list[str]:
+        """The features whose effects are told, in the schema's order."""
+        return self._names
+
     def reasons(self, leads: Sequence[msgspec.Struct], scores: Sequence[float]) -> list[list[Reason]]:
         """For each lead, which got this score, the features that moved it most, at most MOST, largest effect first."""
         if not self._names:
             return [[] for _ in leads]
-        block = max(1, CELLS // (len(self._names) * len(self._row)))
-        matrix = self._engine.encode(leads)
-        parts = [self._without(matrix[start : start + block]) for start in range(0, len(leads), block)]
-        effects = np.array(scores)[:, None] - np.concatenate(parts)
+        effects = self.effects(self._engine.encode(leads), np.array(scores))
         order = np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :MOST]
         return [
             [
@@ -74,6 +76,13 @@ class Explainer:
             ]
             for row, places in zip(effects, order, strict=True)
         ]
+
+    def effects(self, matrix: Matrix, scores: Matrix) -> Matrix:
+        """For leads that are encoded already: by how much each feature raises the score, in the order of `names`."""
+        block = max(1, CELLS // (len(self._names) * len(self._row)))
+        parts = [self._without(matrix[start : start + block]) for start in range(0, len(matrix), block)]
+        without: Matrix = np.concatenate(parts) if parts else np.empty((0, len(self._names)))
+        return scores[:, None] - without
 
     def _without(self, matrix: Matrix) -> Matrix:
         """The leads' scores with each feature exchanged, one row a lead, one column a feature."""

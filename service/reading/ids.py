@@ -4,6 +4,7 @@ import re
 from decimal import Decimal
 
 from service.model.spelling import clean
+from service.reading.formulas import exact
 
 WHOLE = re.compile(r"^(0|-?[1-9][0-9]*)\.0+$")
 """A whole number that a spreadsheet or a data frame wrote as a decimal one. Arrow takes the same pattern."""
@@ -15,10 +16,13 @@ _CHECK = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
 
 def as_id(value: object) -> str:
-    """An id as text. 1007, 1007.0, "1007.00" and '="1007"' are one id; "01007" is another, "" is none."""
+    """An id as text. 1007, 1007.0, "1007.00" and '="1007"' are one id; "01007" is another, "" is none.
+
+    An id that a file for people marks as text, as in '=1007, is the one without the mark.
+    """
     if isinstance(value, float | Decimal) and value == value and value == int(value):
         value = int(value)
-    text = "" if value is None or value != value else clean(str(value))
+    text = "" if value is None or value != value else clean(exact(str(value)))
     if protected := _FORMULA.fullmatch(text):
         text = clean(protected[1])
     return WHOLE.sub(r"\1", text)

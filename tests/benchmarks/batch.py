@@ -26,9 +26,12 @@ from rich.console import Console
 from rich.table import Table
 
 from service.lifecycle import batch
-from service.lifecycle.data.encoder import Encoder, Form
-from service.lifecycle.data.lead_file import ROWS, LeadFile
+from service.lifecycle.data.csv_batches import ROWS
+from service.lifecycle.data.form import Form
+from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.sample import Sample, generate
+from service.lifecycle.scoring.batch_scoring import FileJob
+from service.lifecycle.scoring.encoder import Encoder
 from service.model import bundle
 from service.model.bundle import Bundle
 from service.model.engine import Engine, Matrix
@@ -149,7 +152,9 @@ class _Forms:
 
     def _ours(self, name: str) -> int:
         out = Folder(self._folder / f"scores-{name}-{time.monotonic_ns()}")
-        job = batch.BatchJob(self._served, Form(), self._leads, out, "parquet", self._threads, say=lambda _: None)
+        job = batch.BatchJob(
+            FileJob(self._served, Form(), self._threads), self._leads, out, "parquet", say=lambda _: None
+        )
         counts = batch.score_object(job, f"large/leads.{name}")
         assert counts is not None
         if name not in self.scores:

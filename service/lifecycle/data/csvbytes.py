@@ -73,13 +73,13 @@ class Transcoded(io.RawIOBase):
 class CsvBytes(io.RawIOBase):
     """A CSV file's text in UTF-8 on its way to Arrow, which would let through a NUL, or a quote that swallows the rest.
 
-    The first HEAD bytes tell the encoding and where the table begins; `ends` says that it has no rows. `stated` is the
-    encoding that a person named.
+    The first HEAD bytes tell the encoding and where the table begins; `ends` says that it has no rows, `marked` that
+    the file begins with a byte order mark or is not in UTF-8. `stated` is the encoding that a person named.
     """
 
     def __init__(self, origin: str, file: Any, stated: str | None = None) -> None:
         self._origin, self._file, self.quotes, self.encoding = origin, file, 0, stated
-        self.ends = False
+        self.ends = self.marked = False
 
     def layout(self, delimiter: str | None) -> Layout:
         """How the text is cut, the delimiter told from the first rows unless given; reading goes on below the header.
@@ -103,6 +103,7 @@ class CsvBytes(io.RawIOBase):
             self._file.seek(0)
             head, start = self._file.read(HEAD), 0
         text = head[start:].decode(errors="replace")
+        self.marked = start > 0 or isinstance(self._file, Transcoded)
         layout = layout_of(self._origin, text, delimiter)
         below = text[layout.start :]
         self.ends = len(head) < HEAD and not below.strip()

@@ -16,12 +16,13 @@ import pytest
 from pyarrow import parquet
 
 from service.lifecycle import batch
-from service.lifecycle.data import batch_scoring
-from service.lifecycle.data.batch_scoring import Counts, decided
-from service.lifecycle.data.encoder import Encoder, Form
+from service.lifecycle.data.form import Form
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.sample import Sample, generate
 from service.lifecycle.runtime.runner import JobFailed
+from service.lifecycle.scoring import batch_scoring, scores_file
+from service.lifecycle.scoring.batch_scoring import Counts, FileJob
+from service.lifecycle.scoring.scores_file import decided
 from service.model import bundle
 from service.model.bundle import Bundle
 from service.model.decide import Decider
@@ -63,8 +64,10 @@ def as_parquet(rows: list[dict[str, Any]]) -> bytes:
 
 
 def made(served: Bundle, places: tuple[Storage, Storage], **options: Any) -> batch.BatchJob:
-    options = {"as_format": None, "threads": 2, "say": lambda _: None, "form": Form()} | options
-    return batch.BatchJob(served, leads=places[0], out=places[1], **options)
+    how = {name: options.pop(name) for name in ("wish", "accepted", "form") if name in options}
+    settings: dict[str, Any] = {"form": Form(), "threads": 2} | how
+    job = FileJob(served, **settings)
+    return batch.BatchJob(job, *places, **({"say": lambda _: None} | options))
 
 
 def written(out: Storage) -> dict[str, list[dict[str, Any]]]:
@@ -200,16 +203,14 @@ class FullForAMoment(io.BytesIO):
 def test_scores_that_cannot_be_written_are_a_failure(
     served: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Any
 ) -> None:
-    monkeypatch.setattr(batch_scoring, "OPEN_ROWS", 1)
+    monkeypatch.setattr(scores_file, "OPEN_ROWS", 1)
     (tmp_path / "leads.csv").write_bytes(CSV)
     with (
         (tmp_path / "leads.csv").open("rb", buffering=0) as file,
         LeadFile("leads.csv", file, len(CSV)) as leads,
         pytest.raises(OSError, match="no space left"),
     ):
-        batch_scoring.score_file(
-            leads, Encoder(served, Form()), served, FullForAMoment(), lambda _: None, form, threads=1
-        )
+        batch_scoring.score_file(leads, FileJob(served, Form(), threads=1), FullForAMoment(), lambda _: None, form)
 
 
 def test_a_file_without_leads_is_done_once(served: Bundle, places: tuple[Storage, Storage]) -> None:

@@ -58,10 +58,17 @@ def test_the_cell_is_quoted_as_the_file_has_it(wording: Wording) -> None:
 
 
 def test_at_most_three_reasons_are_said_and_the_strongest_comes_first(bundle: Bundle, wording: Wording) -> None:
-    found = said(bundle, wording, {**forge.LEAD, "visits": 14, "industry": "health"}, {"visits": "14 times"})
+    lead: dict[str, Value] = {**forge.LEAD, "visits": 14, "industry": "health"}  # type: ignore[dict-item]
+    found = said(bundle, wording, lead, {"visits": "14 times"})
     assert len(found) == 3
     assert found[0] == "Visits is 14 times: more than most, raises the score"
-    typical = {"visits": 4.96, "days.since contact": 11.8, "opted_in": False, "industry": "retail", "region": "north"}
+    typical: dict[str, Value] = {
+        "visits": 4.96,
+        "days.since contact": 11.8,
+        "opted_in": False,
+        "industry": "retail",
+        "region": "north",
+    }
     few = said(bundle, wording, typical)
     assert len(few) <= 3
     assert wording.say([], bundle.engine.parse(b"[{}]")[0]) == [TYPICAL]

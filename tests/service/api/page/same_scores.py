@@ -23,12 +23,14 @@ from playwright.sync_api import Browser
 from rich.console import Console
 
 from service.lifecycle import batch
-from service.lifecycle.data.encoder import form_of
+from service.lifecycle.data.form import form_of
 from service.lifecycle.data.leads import load
 from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.evaluation.labelled import LabelledLeads
 from service.lifecycle.evaluation.quality import figures
 from service.lifecycle.score import score
+from service.lifecycle.scoring.batch_scoring import FileJob
+from service.lifecycle.scoring.for_people import Wish
 from service.lifecycle.training import registration, selection
 from service.lifecycle.training.candidates import candidates
 from service.model.bundle import Bundle, Pointer, move_pointer
@@ -141,8 +143,9 @@ def train(source: Source, models: Storage) -> Bundle:
 
 def from_file(path: Path, bundle: Bundle, out: Path) -> Scores:
     """As `scripts/score` writes them, without the lead source."""
-    score(path, out, bundle, None, None, 1, Console(file=io.StringIO()))
-    return written(out.read_text())
+    job = FileJob(bundle, form_of(None, None, bundle.manifest.id_column), 1, Wish(reasons=False))
+    score(path, out, job, Console(file=io.StringIO()))
+    return written(out.read_text("utf-8-sig"))
 
 
 def from_batch(path: Path, bundle: Bundle, root: Path) -> Scores:
@@ -151,7 +154,7 @@ def from_batch(path: Path, bundle: Bundle, root: Path) -> Scores:
     (root / "in" / path.name).write_bytes(path.read_bytes())
     leads, out = open_storage(str(root / "in")), open_storage(str(root / "out"))
     form = form_of(None, None, bundle.manifest.id_column)
-    batch.run(batch.BatchJob(bundle, form, leads, out, "csv", 1, say=lambda _: None))
+    batch.run(batch.BatchJob(FileJob(bundle, form, 1), leads, out, "csv", say=lambda _: None))
     (key,) = (key for key in out.keys("") if key.endswith(".csv"))
     stored = out.read(key)
     assert stored is not None

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from service.lifecycle.data.lead_file import BLOCK, ROWS, LeadBatch, LeadFile
+from service.lifecycle.data.csv_batches import BLOCK, ROWS, LeadBatch
+from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.source import SourceError
 from tests.facts import states, stating
 

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from service.lifecycle.data.encoder import Encoded, Encoder, Form, form_of
+from service.lifecycle.data.form import Form, form_of
 from service.lifecycle.data.ids import as_id
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.source import Source, SourceError
+from service.lifecycle.scoring.encoder import Encoded, Encoder
 from service.model import bundle
 from service.model.bundle import Bundle, Economics
 from service.model.schema import MAX_ID, MAX_NUMBER

@@ -1,0 +1,1 @@
+"""A file of leads to a file of scores, for programs and for people."""

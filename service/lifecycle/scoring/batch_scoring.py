@@ -1,0 +1,220 @@
+"""A file of leads to a file of scores: read ahead, encoded and scored on all threads, written in the order of the rows.
+
+What runs at once is bounded, so that memory depends on neither the number of rows nor of files.
+"""
+
+import gzip
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from service.lifecycle.data.csv_batches import LeadBatch
+from service.lifecycle.data.form import Form
+from service.lifecycle.data.lead_file import LeadFile
+from service.lifecycle.data.quarantine import Rejected
+from service.lifecycle.scoring.cell_counts import ColumnCounts, check_like_training
+from service.lifecycle.scoring.encoder import Encoder
+from service.lifecycle.scoring.for_people import ForPeople, Wish
+from service.lifecycle.scoring.scores_file import CONTACT, OUTPUT, Format, decided, writing_rows
+from service.model.bundle import Bundle
+from service.model.decide import Decider, contacts_made
+from service.model.engine import Matrix
+from service.storage import Opened, Writable
+
+Put = Callable[[list[Rejected]], None]
+
+
+@dataclass
+class Counts:
+    """What became of a file's rows. `blank` ones are no leads; `examples` are the first that were set aside.
+
+    `columns` counts the cells that could not be read or that training never saw.
+    """
+
+    scored: int = 0
+    contacts: int = 0
+    set_aside: int = 0
+    blank: int = 0
+    examples: tuple[Rejected, ...] = ()
+    columns: ColumnCounts = field(default_factory=ColumnCounts)
+
+    def add(self, rejected: list[Rejected]) -> None:
+        """Count the rows of these lines, of which one row may have several."""
+        self.set_aside += len({each.row for each in rejected})
+        self.examples = (*self.examples, *rejected)[:5]
+
+
+Result = TypeVar("Result")
+
+
+class ScoredBatch(NamedTuple):
+    """A batch that was scored: its rows of the output, how many of them are scored, and what was set aside."""
+
+    rows: pa.RecordBatch
+    scored: int
+    rejected: list[Rejected]
+    columns: ColumnCounts
+
+
+@dataclass(frozen=True)
+class FileJob:
+    """How files are scored. With a `wish` the output is for people, else for programs.
+
+    `accepted` are columns that may be wholly unlike training.
+    """
+
+    bundle: Bundle
+    form: Form
+    threads: int
+    wish: Wish | None = None
+    accepted: frozenset[str] = frozenset()
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """Encodes the files' cells."""
+        return Encoder(self.bundle, self.form)
+
+    @property
+    def capped(self) -> bool:
+        """Whether decisions depend on all of a file's scores: those for people, of a team that cannot contact all."""
+        return self.wish is not None and self.bundle.manifest.economics.contacts_per_1000_leads < 1000
+
+
+def open_leads(origin: str, opened: Opened, job: FileJob) -> tuple[LeadFile, list[str]]:
+    """The opened file, and what is to be said of its columns. Raises SourceError where it cannot be scored."""
+    form = job.form
+    leads = LeadFile(origin, opened.file, opened.size, form.delimiter, form.encoding, form.sheet)
+    try:
+        notes = leads.call([*job.encoder.names, *(job.wish.show if job.wish else ())])
+        return leads, [*notes, *job.encoder.check(leads.columns, origin)]
+    except BaseException:
+        leads.__exit__()
+        raise
+
+
+def score_file(
+    leads: LeadFile,
+    job: FileJob,
+    out: Writable,
+    quarantine: Put,
+    form: Format,
+    tell: Callable[[int], None] = lambda _: None,
+    made: npt.NDArray[np.bool_] | None = None,
+) -> Counts:
+    """Score every lead of the file into `out`; `tell` is called with the rows done so far. Raises SourceError.
+
+    `made` are the contacts that the team can make, from `contacts_of_team`, where the job is `capped`.
+    """
+    counts, done = Counts(), 0
+    written: Future[None] | None = None
+    wish, bundle = job.wish, job.bundle
+    people = ForPeople(bundle, job.encoder, leads.columns, leads.origin, wish) if wish else None
+    with (
+        writing_rows(out, form, people, leads.written) as write,
+        ThreadPoolExecutor(1, "write") as writing,  # while more is read
+    ):
+        for batch, part in _in_order(leads, job, lambda batch: _score(leads.origin, batch, job, people)):
+            rows = part.rows
+            if people and made is not None:
+                rows = people.decide(rows, made[counts.scored : counts.scored + part.scored])
+            if part.rejected:
+                quarantine(part.rejected)
+                counts.add(part.rejected)
+            counts.columns.update(part.columns)
+            counts.blank += batch.blank
+            counts.scored += part.scored
+            counts.contacts += pc.sum(pc.equal(rows.column("decision").indices, CONTACT)).as_py() or 0
+            if written:
+                written.result()
+            written = writing.submit(write, rows)
+            done = counts.scored + counts.set_aside
+            tell(done)
+        if written:
+            written.result()
+        tell(done)
+    check_like_training(counts.columns, bundle, leads.origin, job.accepted)
+    return counts
+
+
+def contacts_of_team(leads: LeadFile, job: FileJob) -> npt.NDArray[np.bool_]:
+    """For each lead of the file that is scored, in order, whether the team contacts it: the best, as many as it can.
+
+    Unlike the rest it keeps something of each lead: 8 bytes, and 40 for a moment.
+    """
+    engine, manifest = job.bundle.engine, job.bundle.manifest
+
+    def work(batch: LeadBatch) -> Matrix:
+        matrix = job.encoder.encode(batch.cells).matrix
+        return engine.score_matrix(matrix) if len(matrix) else np.empty(0)
+
+    scores = np.concatenate([np.empty(0), *(part for _, part in _in_order(leads, job, work))])
+    return contacts_made(scores, scores >= manifest.threshold, manifest.economics)
+
+
+def _in_order(leads: LeadFile, job: FileJob, work: Callable[[LeadBatch], Result]) -> Iterator[tuple[LeadBatch, Result]]:
+    """The file's batches and what the work makes of each, on all threads, in the order of the file."""
+    wanted = {*job.encoder.names, *(job.wish.show if job.wish else ())}
+    repeating = {name for name, kind in job.encoder.kinds.items() if kind != "number"} - {job.form.id_column}
+    waiting: deque[tuple[LeadBatch, Future[Result]]] = deque()
+    with ThreadPoolExecutor(job.threads, "score") as pool:
+        for batch in leads.batches(wanted, repeating):
+            waiting.append((batch, pool.submit(work, batch)))
+            # Two a thread: one that is being scored, one that is ready when it ends.
+            if len(waiting) >= 2 * job.threads:
+                first, result = waiting.popleft()
+                yield first, result.result()
+        while waiting:
+            first, result = waiting.popleft()
+            yield first, result.result()
+
+
+@contextmanager
+def quarantine_to(opened: Callable[[], AbstractContextManager[Writable]]) -> Iterator[Put]:
+    """Writes rejected rows, as `service.lifecycle.data.quarantine` does, to a file opened for the first one."""
+    encode = msgspec.json.Encoder().encode_lines
+    with ExitStack() as closing:
+        lines: gzip.GzipFile | None = None
+
+        def put(rejected: list[Rejected]) -> None:
+            nonlocal lines
+            if lines is None:
+                file = closing.enter_context(opened())
+                lines = closing.enter_context(gzip.GzipFile(fileobj=file, mode="wb", mtime=0))
+            lines.write(encode(rejected))
+
+        yield put
+
+
+def _score(origin: str, batch: LeadBatch, job: FileJob, people: ForPeople | None) -> ScoredBatch:
+    bundle = job.bundle
+    rejected = [Rejected(file=origin, row=each.row, column="", reason=each.reason) for each in batch.ragged]
+    encoded = job.encoder.encode(batch.cells)
+    if encoded.bad:
+        named = batch.cells.column(job.form.id_column)
+        rejected += [
+            Rejected(
+                file=origin,
+                row=batch.rows[bad.place],
+                column=bad.column,
+                reason=bad.reason,
+                lead_id=str(named[bad.place].as_py() or ""),
+            )
+            for bad in encoded.bad
+        ]
+    scores = bundle.engine.score_matrix(encoded.matrix) if len(encoded.matrix) else np.empty(0)
+    if people:
+        return ScoredBatch(people.rows(batch, encoded, scores), len(scores), rejected, encoded.counts)
+    decision, band = decided(Decider(bundle.manifest), scores)
+    version = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(scores), np.int8)), pa.array([bundle.version]))
+    rows = pa.RecordBatch.from_arrays([encoded.ids, pa.array(scores), decision, band, version], schema=OUTPUT)
+    return ScoredBatch(rows, len(scores), rejected, encoded.counts)

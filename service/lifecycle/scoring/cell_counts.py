@@ -1,0 +1,93 @@
+"""How many cells of a scored file could not be read or hold what training never saw, by column; and when that is
+so many that the file's column cannot be the one that training read."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from service.lifecycle.data.source import SourceError
+from service.model.bundle import Bundle
+from service.model.reference import Categories
+
+UNLIKE = 0.95
+"""The share of a column's filled cells, unreadable or never seen, from which on the column is refused."""
+USUAL = 0.05
+"""A column in which training itself saw as many rare values is not refused: names and titles are always new."""
+LEAST_CELLS = 20
+"""Filled cells below which a column is not refused: a few leads may all be of a new kind."""
+NAMED = 3
+"""Values of a column that are named as examples."""
+
+
+@dataclass
+class CellCounts:
+    """A column's filled cells, how many of them could not be read, and those that training did not see, by value.
+
+    Of the unseen values the first of a file are kept as examples.
+    """
+
+    filled: int = 0
+    unread: int = 0
+    unseen: int = 0
+    examples: tuple[str, ...] = ()
+
+    def add(self, filled: int, unread: int = 0, unseen: Counter[str] | None = None) -> None:
+        """Add the cells of a batch."""
+        self.filled, self.unread = self.filled + filled, self.unread + unread
+        if unseen:
+            self.unseen += unseen.total()
+            if len(self.examples) < NAMED:
+                self.examples = tuple(dict.fromkeys((*self.examples, *unseen)))[:NAMED]
+
+
+@dataclass
+class ColumnCounts:
+    """The counts of a file's columns."""
+
+    by_column: dict[str, CellCounts] = field(default_factory=dict)
+
+    def of(self, column: str) -> CellCounts:
+        """The counts of this column."""
+        return self.by_column.setdefault(column, CellCounts())
+
+    def update(self, other: "ColumnCounts") -> None:
+        """Add the counts of a batch."""
+        for name, cells in other.by_column.items():
+            mine = self.of(name)
+            mine.filled, mine.unread = mine.filled + cells.filled, mine.unread + cells.unread
+            mine.unseen += cells.unseen
+            mine.examples = tuple(dict.fromkeys((*mine.examples, *cells.examples)))[:NAMED]
+
+    def lines(self) -> Iterator[str]:
+        """A line for each column with cells that could not be read or that training did not see."""
+        for name, cells in self.by_column.items():
+            share = f"of {cells.filled:,} filled cells"
+            if cells.unread:
+                yield f"{name!r}: {cells.unread:,} {share} could not be read"
+            if cells.unseen:
+                named = ", ".join(value[:40] for value in cells.examples)
+                yield f"{name!r}: {cells.unseen:,} {share} hold values never seen in training ({named})"
+
+
+def check_like_training(counts: ColumnCounts, bundle: Bundle, origin: str, accepted: Collection[str]) -> None:
+    """Raise SourceError where a column is wholly unlike training and was not accepted as such by its name."""
+    usual = {
+        column.name: column.others / max(1, bundle.reference.leads - column.missing)
+        for column in bundle.reference.features
+        if isinstance(column, Categories)
+    }
+    for name, cells in counts.by_column.items():
+        unlike = cells.unread + cells.unseen
+        if (
+            name in accepted
+            or cells.filled < LEAST_CELLS
+            or unlike < UNLIKE * cells.filled
+            or usual.get(name, 0.0) >= USUAL
+        ):
+            continue
+        named = f" (for instance {', '.join(map(repr, cells.examples))})" if cells.examples else ""
+        raise SourceError(
+            f"{origin}, column {name!r}: {unlike:,} of {cells.filled:,} filled cells hold nothing that training saw"
+            f"{named}; is it the same column, in the same language? To score the file all the same: "
+            f"--accept-unlike {name!r}"
+        )

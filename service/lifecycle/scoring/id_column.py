@@ -1,0 +1,85 @@
+"""A column of ids, a batch at a time: what `as_id` makes of each, and which are words for a sum.
+
+Quick looks at the bytes rule out that any id must be changed, which is so in most batches.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from service.lifecycle.data.columns import as_text
+from service.lifecycle.data.ids import as_id
+from service.lifecycle.scoring.cells import Mask, is_blank, is_text, text_bytes
+from service.model.schema import MAX_ID
+
+_SUMS = ("total", "totals", "grand total", "subtotal", "summe", "gesamt", "gesamtsumme", "zwischensumme", "somme")
+TOTALS = pa.array(
+    [f"{form}{end}" for word in _SUMS for form in (word, word.title(), word.upper()) for end in ("", ":")]
+)
+"""Ids of rows that hold a sum of the others."""
+
+_KEPT_IN_IDS = bytes(byte for byte in range(ord("!"), ord("~") + 1) if byte not in b"=.'")
+"""An id of these characters alone is what `as_id` makes of it."""
+
+
+def read_ids(array: pa.Array) -> tuple[pa.Array, Mask]:
+    """The ids as text, and which rows have none that can be used."""
+    if pa.types.is_dictionary(array.type):
+        array = array.cast(array.type.value_type)
+    if is_text(array.type) or pa.types.is_integer(array.type):
+        ids = array.cast(pa.string())
+        ends, data = text_bytes(ids)
+        if not ids.null_count and not _may_change(data):
+            length = np.diff(ends)  # one byte a character
+            return ids, (length == 0) | (length > MAX_ID)
+        ids = _plain(ids)
+    else:
+        ids = pa.array([None if is_blank(v) else as_text(v) for v in array.to_pylist()], pa.string())
+    length = pc.utf8_length(pc.utf8_trim_whitespace(ids))
+    usable = pc.and_(pc.greater(length, 0), pc.less_equal(pc.utf8_length(ids), MAX_ID)).fill_null(False)
+    return ids, ~usable.to_numpy(zero_copy_only=False)
+
+
+def _may_change(data: npt.NDArray[np.uint8]) -> bool:
+    """Whether `as_id` may write one of the ids with these bytes otherwise: a quick look that may say yes too often."""
+    rest = data.tobytes().translate(None, _KEPT_IN_IDS)
+    if not rest.strip(b"=."):
+        before, after = data[:-1], data[1:]
+        pairs = ((before == ord(mark)) & (after == ord(follows)) for mark, follows in ('="', ".0"))
+        return bool(rest) and any(found.any() for found in pairs)
+    return True
+
+
+def _plain(ids: pa.Array) -> pa.Array:
+    """The ids as `as_id` writes them, which is asked about those that it may change only."""
+    odd = pc.match_substring_regex(ids, r"""^ | $|  |[^ -~]|="|\.0|^'""").fill_null(False)
+    if not pc.any(odd).as_py():
+        return ids
+    return pc.replace_with_mask(ids, odd, pa.array([as_id(text) for text in ids.filter(odd).to_pylist()], pa.string()))
+
+
+def totals(ids: pa.Array) -> Mask | None:
+    """Which ids are words for a sum; None where none is.
+
+    First and last letters, then lengths, rule out most batches at less cost than a comparison of whole texts.
+    """
+    ends, data = text_bytes(ids)
+    if not len(data):
+        return None
+    likely = _FIRST_OF_TOTALS[data.take(ends[:-1], mode="clip")]
+    likely &= _LAST_OF_TOTALS[data.take(ends[1:] - 1, mode="clip")]
+    if not likely.any() or not (np.diff(ends)[likely] <= _LONGEST_TOTAL).any():
+        return None
+    found: Mask = pc.is_in(ids, TOTALS).to_numpy(zero_copy_only=False)
+    return found if found.any() else None
+
+
+def _is_one_of(letters: set[str]) -> Mask:
+    """For each byte, whether it is one of these letters."""
+    return np.isin(np.arange(256), [ord(letter) for letter in letters])
+
+
+_FIRST_OF_TOTALS = _is_one_of({word[0] for word in TOTALS.to_pylist()})
+_LONGEST_TOTAL = max(map(len, TOTALS.to_pylist()))
+_LAST_OF_TOTALS = _is_one_of({word[-1] for word in TOTALS.to_pylist()})
