@@ -216,7 +216,7 @@ FILE = (
     "\ufeffLead_ID;Company;visits;days.since contact;opted_in;industry\r\n"
     'L1;"Smith; Sons";2;3.5;true;retail\r\n'
     'L2;"The ""Best"" Ltd";14;999;TRUE;health\r\n'
-    ";Blank & Co;;;;\r\n"
+    ";=Blank & Co;n/a;;;\r\n"
     'L4;"two\nlines";7;1e1;false;never seen\r\n'
     "\r\n"
 )
