@@ -14,7 +14,7 @@ from playwright.sync_api import Error, Page, ViewportSize
 from tests.service.api.page.browser import chromium, open_page
 
 FOLDER = Path(__file__).parents[4] / "service/pictures"
-SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
+SCHEMES: list[Literal["light", "dark"]] = ["light", "dark"]
 SIZES: dict[str, ViewportSize] = {"": {"width": 1280, "height": 900}, "-phone": {"width": 390, "height": 844}}
 
 EXAMPLES = """examples:
@@ -43,6 +43,8 @@ def take(url: str, leads: Path, folder: Path) -> Iterator[Path]:
                 if prepare:
                     prepare(page, leads)
                 path = folder / f"{view}-{scheme}{suffix}.png"
+                if view != "file":
+                    page.evaluate("() => scrollTo(0, 0)")  # or what sticks to the window's edge stands amid the picture
                 page.screenshot(path=path, full_page=view != "file", animations="disabled", caret="hide")
                 # A palette takes a third of the room, and is not seen.
                 Image.open(path).convert("RGB").quantize(128).save(path, optimize=True)
