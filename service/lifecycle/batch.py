@@ -155,7 +155,10 @@ def team_of(folder: Storage, key: str, generation: str, origin: str, job: FileJo
     if not job.capped:
         return None
     opened = folder.open(key)
-    if opened is None or opened.generation != generation:
+    if opened is not None and opened.generation != generation:
+        opened.file.close()
+        opened = None
+    if opened is None:
         raise SourceError(f"{origin}: was changed while it was read; score it again")
     leads, _ = open_leads(origin, opened, job)
     with leads:
