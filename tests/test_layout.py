@@ -75,7 +75,7 @@ LAYERS = {
         runtime
         evaluation
         training
-        drift_detection promotion
+        drift_detection inspection promotion
         train evaluate drift retrain promote batch heartbeat forget
         backtest rollback score""",
 }

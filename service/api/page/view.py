@@ -159,7 +159,7 @@ def verdicts(manifest: Manifest) -> list[Verdict]:
         names = ", ".join(f"“{name}”" for name in dict.fromkeys(likely))
         answer = f"Likely: {names} may hold what is known only after the outcome." if likely else "No sign of it."
         found.append(Verdict("Does it know the outcome beforehand?", not likely, answer, leaks.lines))
-    if agreement := getattr(manifest, "agreement", None):
+    if agreement := manifest.agreement:
         answer = agreement.first_look or (
             f"Yes, on {FIGURES.get(manifest.metric, manifest.metric)}: {agreement.agreed_by}, "
             f"{agreement.agreed_on:%-d %b %Y}. {agreement.metric_reason}"
