@@ -156,11 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
     _show(out, source, leads, chosen)
     if not options.figures:
         out.print(f"serving {trained.manifest.version} from {options.models}", highlight=False)
-<<<<<<< HEAD
-    for line in (*leaks.lines, *skill_lines(judged)):
-=======
-    for line in filter(None, [*skill_lines(judged), source.agreement and source.agreement.first_look]):
->>>>>>> 188fd93751d16d57ad7d2bb66126f645df5d1f09
+    for line in filter(None, [*leaks.lines, *skill_lines(judged), source.agreement and source.agreement.first_look]):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     return 0
 
