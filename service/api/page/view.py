@@ -135,7 +135,7 @@ def band_rows(bundle: Bundle) -> list[BandRow]:
     return rows
 
 
-class Verdict(NamedTuple):
+class ModelVerdict(NamedTuple):
     """What was judged, whether the answer is good, the answer in a sentence, and the lines that it rests on."""
 
     question: str
@@ -144,7 +144,7 @@ class Verdict(NamedTuple):
     lines: tuple[str, ...] = ()
 
 
-def verdicts(manifest: Manifest) -> list[Verdict]:
+def verdicts(manifest: Manifest) -> list[ModelVerdict]:
     """Whether the model may be trusted: its skill, leaks, and who agreed on its metric, as far as each was judged."""
     found = []
     if skill := manifest.skill:
@@ -153,19 +153,19 @@ def verdicts(manifest: Manifest) -> list[Verdict]:
             if skill.doubts
             else "Shown: it ranks leads better than chance, and its contacts earn more than contacts without it."
         )
-        found.append(Verdict("Is it better than none?", not skill.doubts, answer))
+        found.append(ModelVerdict("Is it better than none?", not skill.doubts, answer))
     if leaks := manifest.leaks:
         likely = [column for finding in leaks.findings if finding.likely for column in finding.columns]
         names = ", ".join(f"“{name}”" for name in dict.fromkeys(likely))
         answer = f"Likely: {names} may hold what is known only after the outcome." if likely else "No sign of it."
-        found.append(Verdict("Does it know the outcome beforehand?", not likely, answer, leaks.lines))
+        found.append(ModelVerdict("Does it know the outcome beforehand?", not likely, answer, leaks.lines))
     if agreement := manifest.agreement:
         answer = agreement.first_look or (
             f"Yes, on {FIGURES.get(manifest.metric, manifest.metric)}: {agreement.agreed_by}, "
             f"{agreement.agreed_on:%-d %b %Y}. {agreement.metric_reason}"
         )
         answer = answer[:1].upper() + answer[1:]
-        found.append(Verdict("Did people agree on the metric?", not agreement.first_look, answer))
+        found.append(ModelVerdict("Did people agree on the metric?", not agreement.first_look, answer))
     return found
 
 
