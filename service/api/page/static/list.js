@@ -94,7 +94,7 @@ export class List {
     $("list-rows").append(...made);
     const left = this.leftOut.length;
     const also = left ? `, and at its end the ${plural(left, "row")} left out, with the reason` : "";
-    $("shown").textContent = `${number(Math.min(this.shown, order.length))} of ${number(order.length)} shown; the download has all${also}.`;
+    $("shown").textContent = `${number(Math.min(this.shown, order.length))} of ${number(order.length)} shown; the download has all${also}`;
     $("more").hidden = this.shown >= order.length;
     this.grey(this.beyond);
   }

@@ -552,6 +552,7 @@ def test_on_a_phone_the_score_stays_in_view_while_the_last_field_changes(browser
     try:
         open_page(page, url(server))
         field = Trying(page).field("region")
+        field.evaluate("field => field.scrollIntoView({ block: 'center' })")
         field.select_option("south")
         expect(page.locator("#answer")).to_be_visible()
         assert page.evaluate("() => scrollY") > 0
