@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from service.lifecycle.data.columns import missing_of
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import Source, SourceError, load_source
@@ -375,3 +376,10 @@ def test_the_bank_data_is_read_whole_and_its_known_leak_is_out() -> None:
     raw = pd.read_csv(os.environ["BANK_MARKETING_CSV"], sep=";")
     assert leads.frame["euribor3m"].equals(raw["euribor3m"])
     assert leads.frame["pdays"].isna().sum() == (raw["pdays"] == 999).sum()
+
+
+def test_a_mark_for_missing_is_kept_for_every_kind_of_column() -> None:
+    marks = ("keine", " n. b. ", 999, "-1")
+    assert missing_of("number", marks) == (999.0, -1.0, "keine", "n. b.")
+    assert missing_of("boolean", marks) == ("keine", "n. b.")
+    assert missing_of("category", marks) == ("keine", "n. b.", "999", "-1")
