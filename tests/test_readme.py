@@ -48,6 +48,10 @@ RUN_ELSEWHERE = {
     "curl -s http://127.0.0.1:8080/v1/score": "service/local/test_up.py::test_the_requests_of_the_readme_are_answered",
     "curl -s http://127.0.0.1:8080/v1/model": "service/local/test_up.py::test_the_requests_of_the_readme_are_answered",
     "curl -s http://127.0.0.1:8080/metrics": "service/local/test_up.py::test_the_requests_of_the_readme_are_answered",
+    "curl -s 'http://127.0.0.1:8080/v1/score/cells?explain=true'": "service/local/test_up.py"
+    "::test_the_requests_of_the_readme_are_answered",
+    "LEAD_EXPORTS=exports .venv/bin/python -m tests.service.api.page.same_scores": "service/api/page/"
+    "test_same_scores.py::test_a_few_exports_get_the_same_scores_everywhere",
     "curl -s 'http://127.0.0.1:8080/v1/score?explain=true'": "service/local/test_up.py"
     "::test_the_requests_of_the_readme_are_answered",
     "scripts/bench explain": "benchmarks/test_explain.py::test_the_worst_cost_is_held_against_the_bar",

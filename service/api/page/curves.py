@@ -5,7 +5,7 @@ As the bins are at most fifty, a curve is exact at their ends and straight betwe
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from service.model.bundle import Manifest
@@ -68,9 +68,9 @@ def charts(manifest: Manifest, reference: Reference) -> list[Chart]:
         return []
     contacted = min(reference.contacted / reference.leads, 1.0)
     return [
-        _roc(bins, contacted),
+        _roc(bins, contacted, manifest.benchmark),
         _calibration(bins),
-        _lift(bins, contacted),
+        _lift(bins, contacted, manifest.benchmark),
         _profit(bins, contacted, manifest),
     ]
 
@@ -93,13 +93,16 @@ def at(points: Sequence[Point], x: float) -> float:
     return points[-1][1]
 
 
-def _roc(bins: Sequence[ScoreBin], contacted: float) -> Chart:
+def _roc(bins: Sequence[ScoreBin], contacted: float, benchmark: Mapping[str, float]) -> Chart:
     gains = cumulated(bins)
     rate = sum(score_bin.converted for score_bin in bins) / sum(score_bin.leads for score_bin in bins)
     others = [(share - rate * reached) / (1 - rate) for share, reached in gains]
     points = [(other, reached) for other, (_, reached) in zip(others, gains, strict=True)]
-    area = sum((x1 - x0) * (y0 + y1) / 2 for (x0, y0), (x1, y1) in itertools.pairwise(points))
-    reached = at(gains, contacted)
+    # A figure that the model's benchmark has is that one: bins are a little coarser than leads.
+    area = benchmark.get("roc_auc") or sum(
+        (x1 - x0) * (y0 + y1) / 2 for (x0, y0), (x1, y1) in itertools.pairwise(points)
+    )
+    reached = benchmark.get("recall", at(gains, contacted))
     other = (contacted - rate * reached) / (1 - rate)
     return _chart(
         "ROC",
@@ -134,14 +137,14 @@ def _calibration(bins: Sequence[ScoreBin]) -> Chart:
     )
 
 
-def _lift(bins: Sequence[ScoreBin], contacted: float) -> Chart:
+def _lift(bins: Sequence[ScoreBin], contacted: float, benchmark: Mapping[str, float]) -> Chart:
     points = [(share, reached / share) for share, reached in cumulated(bins)[1:]]
-    tenth = at(cumulated(bins), 0.1) / 0.1
+    tenth = benchmark.get("lift", at(cumulated(bins), 0.1) / 0.1)
     top = max(1.5, 1.1 * max(lift for _, lift in points))
     chosen = at(points, contacted)
     return _chart(
         "Lift",
-        f"The best tenth of the leads converts {tenth:.1f} times as often as all; those above the threshold, "
+        f"The best tenth of the leads converts {tenth:.2f} times as often as all; those above the threshold, "
         f"{contacted:.0%} of the leads, {chosen:.1f} times.",
         Axis("Leads contacted, best first", 0, 1, percent=True),
         Axis("Times as many as at random", 0, top),
@@ -159,14 +162,15 @@ def _profit(bins: Sequence[ScoreBin], contacted: float, manifest: Manifest) -> C
         (1000 * s, 1000 * (money.conversion_value * rate * reached - money.contact_cost * s)) for s, reached in gains
     ]
     capacity = money.contacts_per_1000_leads
-    made = min(1000 * contacted, capacity)
-    profit, everyone = at(points, made), points[-1][1]
-    low, high = min(0.0, *(y for _, y in points)), max(0.0, *(y for _, y in points))
+    made = manifest.benchmark.get("contacts", min(1000 * contacted, capacity))
+    profit, everyone = manifest.benchmark.get("profit", at(points, made)), points[-1][1]
+    low, high = min(0.0, profit, *(y for _, y in points)), max(0.0, profit, *(y for _, y in points))
     room = 0.06 * (high - low) or 1.0
+    worth, cost = amount(money.conversion_value), amount(money.contact_cost)
     return _chart(
         "Profit",
         f"Of 1,000 leads {made:,.0f} are contacted, for a profit of {profit:,.0f}; contacting all of them: "
-        f"{everyone:,.0f}. A conversion is worth {money.conversion_value:,g}, a contact costs {money.contact_cost:,g}"
+        f"{everyone:,.0f}. A conversion is worth {worth}, a contact costs {cost}"
         + (f", and the team can make {capacity:,g} contacts." if capacity < 1000 else "."),
         Axis("Contacts per 1,000 leads, best first", 0, 1000),
         Axis("Profit per 1,000 leads", low - room if low < 0 else 0, high + room),
@@ -232,6 +236,16 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     return [round(step * n, 12) for n in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
+def amount(value: float) -> str:
+    """An amount without an exponent, and without cents where there are none."""
+    return f"{value:,.2f}".removesuffix(".00")
+
+
 def written(value: float, percent: bool) -> str:
-    """A tick's number."""
-    return f"{100 * value:g} %" if percent else f"{value:,g}"
+    """A tick's number, of at most seven characters below a thousand billions: 2,500, 20K, 10M, -1.5B."""
+    if percent:
+        return f"{100 * value:g} %"
+    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e4, "K")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if unit == 'K' else size):.4g}{unit}"
+    return f"{value:,.4g}"

@@ -132,7 +132,7 @@ def check(bundle: Bundle, body: bytes) -> FileCheck:
         absent=[f.name for f, place in placed if place is None],
         id_place=columns.id_place,
         below=below_the_table(file.last),
-        decimal=marks.pop() if len(marks) == 1 else None,
+        decimal="," if "," in marks else "." if marks else None,
         wrong_rows=len({row for row, _ in problems}),
         problems=[FoundProblem(row, each.path, each.message) for row, each in problems[:MOST_PROBLEMS]],
         unlike=list(_unlike(bundle, columns, file.rows)),

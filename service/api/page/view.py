@@ -10,7 +10,7 @@ from service.api.page import curves
 from service.api.page.past import Past
 from service.api.scorer import Scorer
 from service.history import Estimate
-from service.model.bundle import Bundle, Refusal
+from service.model.bundle import Bundle, Manifest, Refusal
 from service.model.reasons import typical_lead
 from service.model.reference import Categories
 from service.model.schema import Kind
@@ -73,6 +73,7 @@ def render(scorer: Scorer, past: Past | None, fresh: bool, refused: tuple[Refusa
         manifest=bundle.manifest,
         fields=fields(bundle),
         bands=band_rows(bundle),
+        verdicts=verdicts(bundle.manifest),
         charts=curves.charts(bundle.manifest, bundle.reference),
         drawing=curves,
         figures=[
@@ -106,7 +107,7 @@ def fields(bundle: Bundle) -> list[Field]:
             if start is None
             else str(start).lower()
             if isinstance(start, bool)
-            else f"{start:g}"
+            else f"{start:.10f}".rstrip("0").rstrip(".")
             if isinstance(start, float)
             else start
         )
@@ -129,9 +130,43 @@ def band_rows(bundle: Bundle) -> list[BandRow]:
         score = f"{low:.1%} and more" if above is None else f"{low:.1%} to {above:.1%}" if low else f"below {above:.1%}"
         rate = f"{converted / leads:.0%}" if leads else "none"
         shown = BandRow(band.name, score, f"about {leads / total:.0%}", rate)
-        rows.append(BandRow(*(text.replace("%", " %") for text in shown)))
+        rows.append(BandRow(*(text.replace("%", "\u00a0%") for text in shown)))
         above = low
     return rows
+
+
+class ModelVerdict(NamedTuple):
+    """What was judged, whether the answer is good, the answer in a sentence, and the lines that it rests on."""
+
+    question: str
+    good: bool
+    answer: str
+    lines: tuple[str, ...] = ()
+
+
+def verdicts(manifest: Manifest) -> list[ModelVerdict]:
+    """Whether the model may be trusted: its skill, leaks, and who agreed on its metric, as far as each was judged."""
+    found = []
+    if skill := manifest.skill:
+        answer = (
+            "Not shown, for the reasons above."
+            if skill.doubts
+            else "Shown: it ranks leads better than chance, and its contacts earn more than contacts without it."
+        )
+        found.append(ModelVerdict("Is it better than none?", not skill.doubts, answer))
+    if leaks := manifest.leaks:
+        likely = [column for finding in leaks.findings if finding.likely for column in finding.columns]
+        names = ", ".join(f"“{name}”" for name in dict.fromkeys(likely))
+        answer = f"Likely: {names} may hold what is known only after the outcome." if likely else "No sign of it."
+        found.append(ModelVerdict("Does it know the outcome beforehand?", not likely, answer, leaks.lines))
+    if agreement := manifest.agreement:
+        answer = agreement.first_look or (
+            f"Yes, on {FIGURES.get(manifest.metric, manifest.metric)}: {agreement.agreed_by}, "
+            f"{agreement.agreed_on:%-d %b %Y}. {agreement.metric_reason}"
+        )
+        answer = answer[:1].upper() + answer[1:]
+        found.append(ModelVerdict("Did people agree on the metric?", not agreement.first_look, answer))
+    return found
 
 
 def figure(value: float, name: str) -> str:
@@ -171,6 +206,7 @@ def _template(name: str) -> "jinja2.Template":
     )
     filters: dict[str, Any] = {
         "figure": figure,
+        "money": curves.amount,
         "interval": interval,
         "moment": moment,
         "day": day,

@@ -19,22 +19,11 @@ from service.lifecycle.scoring.id_column import read_ids, totals
 from service.model.bundle import Bundle
 from service.model.engine import Matrix
 from service.model.reference import Categories
-from service.model.schema import MAX_ID, MAX_NUMBER, MAX_TEXT, Feature, Kind
+from service.model.schema import MAX_ID, MAX_NUMBER, Feature, Kind
 from service.model.spelling import PLAIN, WHOLE, Mark, NumberSpelling
+from service.reading.cells import DOUBTFUL, REASONS, SHOWN
 
-SHOWN = 40
-"""Characters of a refused value that are quoted."""
-
-REASONS: dict[Kind, str] = {
-    "number": "is no number",
-    "boolean": "is neither true nor false",
-    "category": f"is longer than {MAX_TEXT} characters",
-}
 TOTAL = "is a total, no lead"
-DOUBTFUL = (
-    "may have a decimal mark or one between thousands, and no cell of the training decides; "
-    'say decimal = "." or decimal = "," in the lead source'
-)
 
 
 class BadCell(NamedTuple):
@@ -66,6 +55,10 @@ class Encoder:
         self.form, self._engine, self._encoding = form, bundle.engine, manifest.encoding
         self._features = manifest.lead_schema.features
         self.kinds: dict[str, Kind] = {f.name: f.kind for f in self._features}
+        self._absent = {
+            f.name: form.absent(f.name) | {marker for marker in f.missing if isinstance(marker, str)}
+            for f in self._features
+        }
         self._spelling = {f.name: _spelling(f, form.decimal) for f in self._features}
         self._used = [*self._encoding.numbers, *self._encoding.categories]
         often = {c.name: frozenset(c.values) for c in bundle.reference.features if isinstance(c, Categories)}
@@ -148,14 +141,14 @@ class Encoder:
         if self.kinds[name] == "boolean":
             if pa.types.is_boolean(array.type):
                 return array.cast(pa.uint8()).cast(pa.float64()).to_numpy(zero_copy_only=False), None
-            return by_value(array, or_missing(as_boolean, self.form.absent(name)))
+            return by_value(array, or_missing(as_boolean, self._absent[name]))
         if pa.types.is_floating(array.type) or pa.types.is_integer(array.type):
             values: Matrix = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
             beyond = np.abs(values) > MAX_NUMBER
             return values, beyond if beyond.any() else None
         if is_text(array.type) and (parsed := self._parsed(array, self._spelling[name])) is not None:
             return parsed, None
-        return by_value(array, or_missing(lambda v: as_number(v, self._spelling[name]), self.form.absent(name)))
+        return by_value(array, or_missing(lambda v: as_number(v, self._spelling[name]), self._absent[name]))
 
     def _parsed(self, array: pa.Array, spelling: NumberSpelling) -> Matrix | None:
         """All cells at once by Arrow's parser, or None where one is written as it does not know, or must be refused.

@@ -12,13 +12,9 @@ from service.lifecycle.data.columns import as_text
 from service.lifecycle.data.ids import as_id
 from service.lifecycle.scoring.cells import Mask, is_blank, is_text, text_bytes
 from service.model.schema import MAX_ID
+from service.reading.rows import TOTALS
 
-_SUMS = ("total", "totals", "grand total", "subtotal", "summe", "gesamt", "gesamtsumme", "zwischensumme", "somme")
-TOTALS = pa.array(
-    [f"{form}{end}" for word in _SUMS for form in (word, word.title(), word.upper()) for end in ("", ":")]
-)
-"""Ids of rows that hold a sum of the others."""
-
+_TOTALS = pa.array(TOTALS)
 _KEPT_IN_IDS = bytes(byte for byte in range(ord("!"), ord("~") + 1) if byte not in b"=.'")
 """An id of these characters alone is what `as_id` makes of it."""
 
@@ -71,7 +67,7 @@ def totals(ids: pa.Array) -> Mask | None:
     likely &= _LAST_OF_TOTALS[data.take(ends[1:] - 1, mode="clip")]
     if not likely.any() or not (np.diff(ends)[likely] <= _LONGEST_TOTAL).any():
         return None
-    found: Mask = pc.is_in(ids, TOTALS).to_numpy(zero_copy_only=False)
+    found: Mask = pc.is_in(ids, _TOTALS).to_numpy(zero_copy_only=False)
     return found if found.any() else None
 
 
@@ -80,6 +76,6 @@ def _is_one_of(letters: set[str]) -> Mask:
     return np.isin(np.arange(256), [ord(letter) for letter in letters])
 
 
-_FIRST_OF_TOTALS = _is_one_of({word[0] for word in TOTALS.to_pylist()})
-_LONGEST_TOTAL = max(map(len, TOTALS.to_pylist()))
-_LAST_OF_TOTALS = _is_one_of({word[-1] for word in TOTALS.to_pylist()})
+_FIRST_OF_TOTALS = _is_one_of({word[0] for word in TOTALS})
+_LONGEST_TOTAL = max(map(len, TOTALS))
+_LAST_OF_TOTALS = _is_one_of({word[-1] for word in TOTALS})

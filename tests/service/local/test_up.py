@@ -186,7 +186,7 @@ def test_leads_are_trained_on_recorded_published_served_and_scored(first: Up) ->
 def test_the_requests_of_the_readme_are_answered(first: Up) -> None:
     readmes = [(ROOT / name).read_text() for name in ("README.md", "service/README.md")]
     commands = dict.fromkeys(command for readme in readmes for command in re.findall(r"^curl .*$", readme, re.M))
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         own = command.replace(":8080/", f":{first.port}/").replace("curl -s", "curl -sf")
         answer = subprocess.run(["bash", "-c", own], capture_output=True, text=True, check=True).stdout

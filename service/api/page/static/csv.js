@@ -57,8 +57,9 @@ export async function parse(text, delimiter, first = 1) {
     let cell;
     if (text[at] === '"') {
       [cell, at] = quoted(text, at, rows.length + first);
-      if (at < end && text[at] !== delimiter && text[at] !== "\n" && text[at] !== "\r")
-        throw new Broken(`Row ${rows.length + first}: text follows a closing quote.`);
+      const closed = at; // a quote within a quoted cell ends it, and what follows belongs to the cell
+      while (at < end && text[at] !== delimiter && text[at] !== "\n" && text[at] !== "\r") at += 1;
+      cell += text.slice(closed, at);
     } else {
       let stop = at;
       while (stop < end && text[stop] !== delimiter && text[stop] !== "\n" && text[stop] !== "\r") stop += 1;
@@ -96,8 +97,9 @@ function quoted(text, from, number) {
   }
 }
 
-const FORMULA = /^[=+\-@\t\r]/;
-const NUMBER = /^[+-]?[\d.,'\s]*\d[\d.,'\s]*%?$/;
+// The same rules as those of the jobs' files, service/reading/formulas.py; a test compares them.
+const FORMULA = /^'*(?:\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n\0])/;
+const NUMBER = /^'*-\d+(?:[.,]\d+)*$/;
 
 /** The cell with an apostrophe before it where a spreadsheet would run it as a formula; numbers stay. */
 export const safe = (cell) => (FORMULA.test(cell) && !NUMBER.test(cell) ? `'${cell}` : cell);

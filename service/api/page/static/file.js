@@ -64,17 +64,22 @@ export function startFile(served, seen) {
     $("id-column").replaceChildren(none, ...columns);
     $("id-column").value = leads.idColumn;
     $("id-column").disabled = false;
-    for (let i = 1; i <= CHOSEN; i += 1) {
-      const offered = leads.header.map((column, place) => new Option(column, place));
-      $(`show-${i}`).replaceChildren(new Option("nothing", "-1"), ...offered);
-      $(`show-${i}`).value = leads.ignored.filter((place) => place !== leads.idColumn)[i - 1] ?? "-1";
-    }
+    offerColumns();
     $("settings").hidden = false;
     $("start").hidden = false;
     $("start").disabled = false;
     $("start").textContent = `Score ${plural(leads.rows.length, "lead")}`;
     $("stop").hidden = true;
     $("checked-title").focus();
+  }
+
+  /** The columns that may stand in the list; at first those that the model does not read. */
+  function offerColumns() {
+    for (let i = 1; i <= CHOSEN; i += 1) {
+      const offered = leads.header.map((column, place) => new Option(column, place));
+      $(`show-${i}`).replaceChildren(new Option("nothing", "-1"), ...offered);
+      $(`show-${i}`).value = leads.ignored.filter((place) => place !== leads.idColumn)[i - 1] ?? "-1";
+    }
   }
 
   /** Says what was found in the file and what is wrong with its first rows. */
@@ -225,6 +230,7 @@ export function startFile(served, seen) {
     const mine = reading;
     leads.idColumn = Number($("id-column").value);
     result = undefined;
+    offerColumns();
     try {
       await leads.check();
     } catch (error) {

@@ -81,8 +81,8 @@ export class List {
       made.push(
         tableRow([
           element("td", number(rank + 1), "number"),
-          element("td", id, "name"),
-          ...this.columns.map((column) => element("td", leads.rows[i][column], "name")),
+          element("td", id, "id"),
+          ...this.columns.map((column) => shortened(leads.rows[i][column])),
           element("td", percent(score), "number"),
           element("td", band),
           element("td", { contact: "Contact", skip: "Skip" }[this.#decision(rank)]),
@@ -94,7 +94,7 @@ export class List {
     $("list-rows").append(...made);
     const left = this.leftOut.length;
     const also = left ? `, and at its end the ${plural(left, "row")} left out, with the reason` : "";
-    $("shown").textContent = `${number(Math.min(this.shown, order.length))} of ${number(order.length)} shown; the download has all${also}.`;
+    $("shown").textContent = `${number(Math.min(this.shown, order.length))} of ${number(order.length)} shown; the download has all${also}`;
     $("more").hidden = this.shown >= order.length;
     this.grey(this.beyond);
   }
@@ -123,6 +123,15 @@ export class List {
     }
     return [new Blob(["\ufeff", ...parts], { type: "text/csv;charset=utf-8" }), `${this.name.replace(/(\.(csv|tsv|txt|gz))+$/i, "")}-best-first.csv`];
   }
+}
+
+/** A cell of the file, of which at most three lines are seen. */
+function shortened(text) {
+  const cell = element("td");
+  const seen = element("span", text);
+  seen.title = text;
+  cell.append(seen);
+  return cell;
 }
 
 function reasons(because) {

@@ -86,6 +86,11 @@ export function startTry(served, seen) {
     $("decision").textContent = decision;
     $("decision").className = `decided-${scored.decision}`;
     $("band").textContent = `Band ${scored.band}`;
+    for (const part of ["score", "decision", "band"]) {
+      $(`now-${part}`).textContent = $(part).textContent;
+      $(`now-${part}`).hidden = false;
+    }
+    $("now-decision").className = $("decision").className;
     for (const row of document.querySelectorAll("#try [data-band]"))
       row.classList.toggle("here", row.dataset.band === scored.band);
     $("needle").style.width = percent(scored.score).replace(" ", "");

@@ -32,3 +32,7 @@ export const plural = (count, one, many = `${one}s`) => `${number(count)} ${coun
 
 /** An amount of money: whole from a hundred on. */
 export const amount = (value) => number(value, Math.abs(value) < 100 ? 2 : 0);
+
+const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+/** A number of a few characters, whatever its size: 9,500, 12.5K, 10M. */
+export const compact = (value) => (Math.abs(value) < 10_000 ? number(value) : SHORT.format(value));

@@ -1,10 +1,11 @@
 // What contacting the best leads is expected to bring: the slider, its figures and its curve.
 
-import { number, plural } from "./values.js";
+import { compact, number, plural } from "./values.js";
 
 const $ = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
-const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP] = [900, 200, 70, 26, 12];
+const [HEIGHT, BOTTOM, TOP, RIGHT, LETTER] = [200, 26, 12, 12, 7.2]; // in pixels; LETTER is the width of a digit
+const NEAR = 15; // two numbers that are so near would overlap
 
 /** `scores` best first; `contacts` are those that the model would contact; `told` gets every new number. */
 export class Worth {
@@ -20,6 +21,7 @@ export class Worth {
     $("contacts-number").addEventListener("change", () => this.set(this.chosen));
     $("all-that-pay").addEventListener("click", () => this.set(this.pays));
     $("team-makes").addEventListener("click", () => this.set(this.team));
+    new ResizeObserver(() => this.#drawn()).observe($("worth-chart"));
   }
 
   /** `pays` is how many of the best leads are worth a contact. */
@@ -35,7 +37,9 @@ export class Worth {
     $("all-that-pay").textContent = `All that pay: ${number(this.pays)}`;
     $("team-makes").textContent = `What the team can make: ${number(this.team)}`;
     $("team-makes").hidden = this.capacity >= 1000;
-    this.#draw();
+    this.width = 0;
+    this.chosen = 0;
+    this.#drawn();
     this.set(this.contacts);
   }
 
@@ -79,8 +83,18 @@ export class Worth {
     this.told(k);
   }
 
-  #across = (k) => LEFT + ((WIDTH - LEFT - 10) * k) / this.count;
+  #across = (k) => this.left + ((this.width - this.left - RIGHT) * k) / this.count;
   #down = (value) => HEIGHT - BOTTOM - ((HEIGHT - TOP - BOTTOM) * (value - this.low)) / (this.high - this.low || 1);
+
+  /** Draws as wide as there is room, so that numbers keep their size on a phone. */
+  #drawn() {
+    const width = Math.round($("worth-chart").clientWidth);
+    if (!this.count || !width || width === this.width) return;
+    this.width = width;
+    $("worth-chart").setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    this.#draw();
+    this.#mark(this.chosen);
+  }
 
   #draw() {
     const steps = Math.min(200, this.count);
@@ -88,16 +102,23 @@ export class Worth {
     const values = [...at, this.pays].map((k) => this.value(k));
     this.low = Math.min(0, ...values);
     this.high = Math.max(0, ...values);
+    const levels = [this.low, this.high, 0].map((value) => [value, compact(value)]);
+    this.left = Math.max(30, 12 + LETTER * Math.max(...levels.map(([, text]) => text.length)));
     const path = at.map((k, i) => `${i ? "L" : "M"}${this.#across(k).toFixed(1)},${this.#down(this.value(k)).toFixed(1)}`);
-    const zone = shape("rect", "zone", { x: LEFT, y: TOP, width: this.#across(this.team) - LEFT, height: HEIGHT - TOP - BOTTOM });
+    const zone = shape("rect", "zone", { x: this.left, y: TOP, width: this.#across(this.team) - this.left, height: HEIGHT - TOP - BOTTOM });
     const parts = this.capacity < 1000 ? [zone] : [];
-    for (const value of new Set([this.low, 0, this.high])) {
+    const labelled = [];
+    for (const [value, text] of levels) {
       const y = this.#down(value);
-      parts.push(grid(LEFT, y, WIDTH - 10, y), words(LEFT - 8, y + 4, number(value), "end"));
+      parts.push(grid(this.left, y, this.width - RIGHT, y));
+      if (labelled.some((other) => Math.abs(other - y) < NEAR)) continue;
+      labelled.push(y);
+      parts.push(words(this.left - 8, y + 4, text, "end"));
     }
-    for (const share of [0, 0.25, 0.5, 0.75, 1]) {
-      const k = Math.round(share * this.count);
-      parts.push(words(this.#across(k), HEIGHT - 6, number(k), share === 0 ? "start" : share === 1 ? "end" : "middle"));
+    const shares = this.width < 600 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1];
+    for (const k of new Set(shares.map((share) => Math.round(share * this.count)))) {
+      const anchor = k === 0 ? "start" : k === this.count ? "end" : "middle";
+      parts.push(words(this.#across(k), HEIGHT - 6, compact(k), anchor));
     }
     const random = { d: `M${this.#across(0)},${this.#down(0)} L${this.#across(this.count)},${this.#down(this.value(this.count))}` };
     parts.push(shape("path", "compared", random), shape("path", "line", { d: path.join(" ") }));

@@ -1,6 +1,7 @@
-"""Pictures of a running service's page, each view in light and dark: `scripts/pictures`."""
+"""Pictures of a running service's page, each view in light and dark, wide and on a phone: `scripts/pictures`."""
 
 import argparse
+import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,13 +9,13 @@ from typing import Literal
 
 import httpx
 from PIL import Image
-from playwright.sync_api import Error, Page
+from playwright.sync_api import Error, Page, ViewportSize
 
 from tests.service.api.page.browser import chromium, open_page
 
 FOLDER = Path(__file__).parents[4] / "service/pictures"
-SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
-SIZE = {"width": 1200, "height": 900}
+SCHEMES: list[Literal["light", "dark"]] = ["light", "dark"]
+SIZES: dict[str, ViewportSize] = {"": {"width": 1280, "height": 900}, "-phone": {"width": 390, "height": 844}}
 
 EXAMPLES = """examples:
   scripts/up                                            in one terminal; in another one:
@@ -32,8 +33,8 @@ def take(url: str, leads: Path, folder: Path) -> Iterator[Path]:
     """Each picture as it is taken. Raises playwright's Error."""
     folder.mkdir(parents=True, exist_ok=True)
     with chromium() as browser:
-        for scheme in SCHEMES:
-            page = browser.new_page(viewport=SIZE, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        for scheme, (suffix, size) in itertools.product(SCHEMES, SIZES.items()):
+            page = browser.new_page(viewport=size, color_scheme=scheme, reduced_motion="reduce")
             page.set_default_timeout(60_000)
             for view, prepare in (("try", _try), ("file", _file), ("model", None)):
                 open_page(page, url, view)
@@ -41,7 +42,9 @@ def take(url: str, leads: Path, folder: Path) -> Iterator[Path]:
                 page.wait_for_selector("html[data-ready]")
                 if prepare:
                     prepare(page, leads)
-                path = folder / f"{view}-{scheme}.png"
+                path = folder / f"{view}-{scheme}{suffix}.png"
+                if view != "file":
+                    page.evaluate("() => scrollTo(0, 0)")  # or what sticks to the window's edge stands amid the picture
                 page.screenshot(path=path, full_page=view != "file", animations="disabled", caret="hide")
                 # A palette takes a third of the room, and is not seen.
                 Image.open(path).convert("RGB").quantize(128).save(path, optimize=True)
@@ -72,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="scripts/pictures",
-        description="Take pictures of a running service's page, each view in light and dark.",
+        description="Take pictures of a running service's page, each view in light and dark, wide and on a phone.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,7 +1,10 @@
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import pytest
 
 from service.api.page import curves
-from service.model.bundle import Bundle, load
+from service.model.bundle import Bundle, Economics, load
 from service.model.reference import ScoreBin
 from service.storage import open_storage
 from tests.service import forge
@@ -20,9 +23,10 @@ BINS = (
 )
 
 
-def drawn(bundle: Bundle) -> dict[str, curves.Chart]:
+def drawn(bundle: Bundle, benchmark: Mapping[str, float] = MappingProxyType({})) -> dict[str, curves.Chart]:
+    manifest = bundle.manifest.model_copy(update={"benchmark": dict(benchmark)})
     reference = bundle.reference.model_copy(update={"calibration": BINS, "leads": 100, "contacted": 20})
-    return {chart.title: chart for chart in curves.charts(bundle.manifest, reference)}
+    return {chart.title: chart for chart in curves.charts(manifest, reference)}
 
 
 def test_gains_start_with_the_best_leads() -> None:
@@ -48,6 +52,32 @@ def test_the_area_is_the_share_of_pairs_in_the_right_order(bundle: Bundle) -> No
         if good.score >= bad.score
     )
     assert f"Area under the curve {pairs / 30 / 70:.3f}" in drawn(bundle)["ROC"].says
+
+
+def test_a_figure_that_stands_in_the_table_too_is_that_one(bundle: Bundle) -> None:
+    known = {"roc_auc": 0.8111, "recall": 0.55, "lift": 2.36, "profit": 15_000.0, "contacts": 190.0}
+    charts = drawn(bundle, known)
+    assert "reaches 55 % of the conversions" in charts["ROC"].says
+    assert "Area under the curve 0.811" in charts["ROC"].says
+    assert "2.36 times as often" in charts["Lift"].says
+    assert "Of 1,000 leads 190 are contacted, for a profit of 15,000" in charts["Profit"].says
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (2_500, "2,500"), (10_000, "10K"), (-250_000, "-250K"), (1e7, "10M"), (1.5e9, "1.5B"), (2e12, "2T")],
+)
+def test_the_number_of_a_tick_is_short_whatever_its_size(value: float, text: str) -> None:
+    assert curves.written(value, percent=False) == text
+
+
+def test_every_number_beside_an_axis_has_room(bundle: Bundle) -> None:
+    for worth in (1, 1e4, 1e7, 1e11):
+        money = Economics(conversion_value=worth, contact_cost=worth / 3)
+        manifest = bundle.manifest.model_copy(update={"economics": money, "benchmark": {}})
+        for chart in curves.charts(manifest, bundle.reference):
+            # a digit is at most 9 units wide in the letters of a phone
+            assert all(9 * len(tick.text) <= curves.LEFT - 7 for tick in chart.y_ticks), (worth, chart.y_ticks)
 
 
 def test_every_drawing_stays_within_its_picture(bundle: Bundle) -> None:

@@ -1,7 +1,8 @@
 import re
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 
 from service.api.page import routes, view
 from service.history import Decision, append
+from service.model.agreement import Agreement
+from service.model.bundle import LeakFinding, LeakReport, Skill, load
+from service.model.reference import Numbers, ScoreBin
 from service.model.schema import Feature, LeadSchema
 from service.storage import open_storage
 from tests.service import forge
@@ -192,3 +196,57 @@ def test_figures_are_written_as_they_are_read() -> None:
     assert view.figure(0.1234, "precision") == "12.3 %"
     assert view.figure(30_524.9, "profit") == "30,525"
     assert view.figure(0.80123, "roc_auc") == "0.801"
+
+
+def test_the_form_starts_with_numbers_that_people_write(tmp_path: Path) -> None:
+    models = open_storage(str(tmp_path))
+    bundle = load(models, forge.release(models))
+    large = Numbers(name="visits", edges=(), means=(23_700_000.0,), counts=(600,), missing=0)
+    reference = bundle.reference.model_copy(update={"features": (large, *bundle.reference.features[1:])})
+    assert float(view.fields(replace(bundle, reference=reference))[0].typical) == 23_700_000
+    assert "e" not in view.fields(replace(bundle, reference=reference))[0].typical
+
+
+def test_a_band_says_which_leads_it_has_and_how_many_converted(tmp_path: Path) -> None:
+    models = open_storage(str(tmp_path))
+    bundle = load(models, forge.release(models))
+    bins = (
+        ScoreBin(score=0.1, leads=50, converted=5),
+        ScoreBin(score=0.3, leads=30, converted=9),
+        ScoreBin(score=0.8, leads=20, converted=16),
+    )
+    reference = bundle.reference.model_copy(update={"calibration": bins})
+    shown = view.band_rows(replace(bundle, reference=reference))
+    assert [tuple(text.replace("\u00a0", " ") for text in row) for row in shown] == [
+        ("A", "60.0 % and more", "about 20 %", "80 %"),
+        ("B", "30.0 % to 60.0 %", "about 30 %", "30 %"),
+        ("C", "below 30.0 %", "about 50 %", "10 %"),
+    ]
+
+
+def test_the_model_carries_its_verdicts(tmp_path: Path) -> None:
+    models = open_storage(str(tmp_path))
+    manifest = load(models, forge.release(models)).manifest
+    figures = (0.52, 0.45, 0.6)
+    skill = Skill(roc_auc=0.5, roc_auc_at_least=0.4, held_out_roc_auc=figures, gain_over_everyone=1, gain_over_random=1)
+    finding = LeakFinding(columns=("signed_on",), why="after", likely=True, is_input=True, alone=0.99)
+    agreement = Agreement(metric="profit", metric_reason="it pays", agreed_by="A. B.", agreed_on=date(2026, 1, 2))
+
+    def said(**update: object) -> tuple[bool, str]:
+        (verdict,) = view.verdicts(manifest.model_copy(update=update))
+        return verdict.good, verdict.answer
+
+    assert view.verdicts(manifest) == []
+    assert said(skill=skill)[0]
+    assert said(skill=skill.model_copy(update={"doubts": ("by chance",)})) == (
+        False,
+        "Not shown, for the reasons above.",
+    )
+    assert said(leaks=LeakReport()) == (True, "No sign of it.")
+    good, answer = said(leaks=LeakReport(findings=(finding,), lines=("signed_on: tells it",)))
+    assert not good
+    assert "“signed_on”" in answer
+    assert said(agreement=agreement) == (True, "Yes, on Profit per 1,000 leads: A. B., 2 Jan 2026. it pays")
+    good, answer = said(agreement=Agreement(metric="profit"))
+    assert not good
+    assert answer.startswith("Not agreed on")

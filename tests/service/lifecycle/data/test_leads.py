@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.lifecycle.data.columns import missing_of
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import SourceError, load_source
@@ -57,7 +58,9 @@ def test_values_that_mean_missing_are_missing_everywhere_or_in_their_column_only
     assert leads.frame["pdays"].isna().tolist() == cycle(False, True, True)
     assert leads.frame["calls"].tolist() == cycle(1.0, 999.0, 4.0)
     assert leads.frame["job"].tolist() == cycle("admin", "", "chef")
-    assert {f.name: f.missing for f in leads.schema.features} == {"pdays": (999.0,), "calls": (), "job": ("unknown",)}
+    # Scoring reads a text that means "missing" in every column, without the lead source.
+    kept = {"pdays": (999.0, "unknown"), "calls": ("unknown",), "job": ("unknown",)}
+    assert {f.name: f.missing for f in leads.schema.features} == kept
 
 
 def test_known_marks_are_missing_with_a_line_but_where_they_may_be_an_answer(loads: Loads) -> None:
@@ -305,3 +308,10 @@ def test_the_bank_data_is_read_whole_and_its_known_leak_is_out() -> None:
     raw = pd.read_csv(os.environ["BANK_MARKETING_CSV"], sep=";")
     assert leads.frame["euribor3m"].equals(raw["euribor3m"])
     assert leads.frame["pdays"].isna().sum() == (raw["pdays"] == 999).sum()
+
+
+def test_a_mark_for_missing_is_kept_for_every_kind_of_column() -> None:
+    marks = ("keine", " n. b. ", 999, "-1")
+    assert missing_of("number", marks) == (999.0, -1.0, "keine", "n. b.")
+    assert missing_of("boolean", marks) == ("keine", "n. b.")
+    assert missing_of("category", marks) == ("keine", "n. b.", "999", "-1")

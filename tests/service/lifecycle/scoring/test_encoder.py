@@ -21,7 +21,7 @@ from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.scoring.encoder import Encoded, Encoder
 from service.model import bundle
 from service.model.bundle import Bundle, Economics
-from service.model.schema import MAX_ID, MAX_NUMBER
+from service.model.schema import MAX_ID, MAX_NUMBER, LeadSchema
 from service.model.spelling import WHOLE
 from service.storage import Folder
 from tests.facts import states, stating
@@ -301,3 +301,18 @@ def test_missing_and_unknown_columns_are_said(served: Bundle) -> None:
 def test_a_file_whose_columns_do_not_fit_is_refused(served: Bundle, columns: Any, facts: list[str]) -> None:
     with pytest.raises(SourceError, match=stating(*facts)):
         check(served, **columns)
+
+
+def test_the_bundles_own_marks_for_missing_are_read_without_the_lead_source(served: Bundle) -> None:
+    marked = {"visits": ("keine",), "opted_in": ("offen",)}
+    features = tuple(
+        feature.model_copy(update={"missing": marked.get(feature.name, feature.missing)})
+        for feature in served.manifest.lead_schema.features
+    )
+    manifest = served.manifest.model_copy(update={"lead_schema": LeadSchema(features=features)})
+    columns = {"visits": ["keine", "3"], "opted_in": ["offen", "Ja"]}
+    encoded = encode(replace(served, manifest=manifest), columns)
+    assert encoded.bad == []
+    numbers = served.manifest.encoding.numbers
+    assert np.isnan(encoded.matrix[0, [numbers.index("visits"), numbers.index("opted_in")]]).all()
+    assert len(encode(served, columns).bad) == 2
