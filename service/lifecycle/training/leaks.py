@@ -7,13 +7,15 @@ these are findings for a person who knows when the CRM fills which column.
 from collections.abc import Collection, Iterator
 
 from service.lifecycle.data.leads import Leads
-from service.lifecycle.training.columns_alone import SURE, Alone, Cells, Pair, beyond, judge_alone, telling_pairs
+from service.lifecycle.training.columns_alone import Alone, Cells, Pair, beyond, judge_alone, telling_pairs
 from service.lifecycle.training.inputs_together import InputsTogether, Together
 from service.lifecycle.training.selection import Progress
 from service.model.bundle import LeakFinding, LeakReport
 
 SUSPICIOUS_TOGETHER = 0.9
 """Inputs that together rank outcomes this well probably hold a leak. It is .02 above what honest ones should reach."""
+SKILLED = 0.6
+"""ROC-AUC that a model must be beyond before it is asked which column carries that."""
 MOST = 0.5
 """Share of the skill (ROC-AUC above .5) without which a column carries most of it."""
 PARTNER = 0.25
@@ -102,7 +104,7 @@ def _carrier(together: InputsTogether, names: list[str], found: Together) -> Lea
     """The input without which most of the skill is gone, if there is one. It may well be honest."""
     skill = found.roc_auc - 0.5
     best = max(found.drops, key=lambda name: found.drops[name])
-    if len(names) < 2 or skill <= SURE * found.error or found.drops[best] < MOST * skill:
+    if len(names) < 2 or not beyond(SKILLED, found.roc_auc, found.error) or found.drops[best] < MOST * skill:
         return None
     after = together.judge([name for name in names if name != best])
     if after is None or found.roc_auc - after.roc_auc < MOST * skill:

@@ -100,7 +100,7 @@ def test_two_categories_that_tell_only_by_being_equal_are_named_and_two_good_one
     editor = (owner + np.where(TARGET == 1, 0, DRAW.integers(1, 3, ROWS))) % 3
     report = find_leaks(leads(HONEST | {"owner": names[owner], "editor": names[editor]}))
     assert accused(report) == {"owner", "editor"}
-    good = pd.DataFrame({"one": NOISE[:, 0] + 1.1 * TARGET, "two": NOISE[:, 1] + 1.1 * TARGET})
+    good = pd.DataFrame({"one": NOISE[:, 0] + 1.5 * TARGET, "two": NOISE[:, 1] + 1.5 * TARGET})
     assert list(telling_pairs(good, TARGET)) == []
 
 
