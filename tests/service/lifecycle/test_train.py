@@ -83,10 +83,12 @@ def test_a_training_is_recorded_published_served_and_crowned(mlflow_url: str, tm
         "not fitted again",
         "nobody (a sample)",
         "contract_value: left out",
+        "contract_value: left out as a leak; alone it ranks the outcomes with ROC-AUC 1.00",
         trained.leads.sha256,
         "| A | 0.",
     ]
     assert [text for text in said if text not in card] == []
+    assert bundle.read_manifest(open_storage(str(tmp_path)), trained.manifest.version).leaks == trained.leaks
     lines = [line for line in card.splitlines() if line.startswith("|")]
     assert {line.count(" |") for line in lines} <= {2, 3, 5, 6}
 
@@ -206,6 +208,8 @@ def test_figures_are_shown_and_nothing_is_left_behind(tmp_path: Path, capsys: py
     out, err = capsys.readouterr()
     shown = ["roc_auc", "lift", "5-fold", "held", "the one chosen", "crm_instance: left out", "'eu-1'"]
     assert [text for text in shown if text not in out] == []
+    states(out.splitlines(), "contract_value", "left out as a leak", "1.00")
+    assert next(place for place, line in enumerate(out.splitlines()[::-1]) if "as a leak" in line) < 6
     assert "fitting gradient_boosting on 480 leads" in err
     assert list(tmp_path.iterdir()) == [toml]
 
