@@ -81,8 +81,10 @@ def _about(source: Source, leads: Leads, compared: Compared, leaks: LeakReport) 
     return [
         f"Judged on {len(target):,} of {len(leads.target):,} leads that no candidate was trained on, "
         f"{compared.split.how}; {target.sum():,} of them converted ({target.mean():.1%}).",
-        f"A conversion is worth {money.conversion_value:,g}, a contact costs {money.contact_cost:,g}. The team can "
-        + (f"contact {most:,g} of 1,000 leads." if most < 1000 else "contact all leads."),
+        f"A conversion is worth {_exact(money.conversion_value)}, a contact costs {_exact(money.contact_cost)}. "
+        + (
+            f"The team can contact {_exact(most)} of 1,000 leads." if most < 1000 else "The team can contact all leads."
+        ),
         *_ranking(compared),
         *leaks.lines,
         "Below, contacts, errors and money are per 1,000 leads.",
@@ -130,8 +132,8 @@ def _read(source: Source, found: Consequences) -> list[str]:
     capped = any(c.asked > c.contacts for c in found.chosen.values())
     others = {NAMES[m]: e for m, e in found.beyond_profit.items() if m != "profit"}
     return [
-        f"A missed conversion costs {money.conversion_value - money.contact_cost:,g}, its worth less the contact; a "
-        f"wasted contact costs {money.contact_cost:,g}.",
+        f"A missed conversion costs {_exact(money.conversion_value - money.contact_cost)}, its worth less the contact; "
+        f"a wasted contact costs {_exact(money.contact_cost)}.",
         *(
             ["Where a metric asks for more contacts than the team can make, the team makes the best of them."]
             if capped
@@ -169,7 +171,8 @@ def _served(source: Source, found: Consequences) -> list[str]:
         )
     return [
         "What is served once you agree. Whatever the metric, leads are contacted from the score at which a contact "
-        f"pays: {money.threshold:.4f}, which is {money.contact_cost:,g} / {money.conversion_value:,g}. {choice}",
+        f"pays: {money.threshold:.4f}, which is {_exact(money.contact_cost)} / {_exact(money.conversion_value)}.",
+        choice,
         f"Without a model, as many contacts at random as the team can make would earn {_money(found.at_random)}.",
     ]
 
@@ -254,6 +257,12 @@ def _paragraphs(lines: Sequence[str]) -> list[str]:
 
 def _count(value: float) -> str:
     return f"{value:,.1f}"
+
+
+def _exact(value: float) -> str:
+    """A stated number as people write it: no power of ten, no zeros behind the decimal point."""
+    whole, _, rest = f"{value:,.6f}".partition(".")
+    return f"{whole}.{rest}".rstrip("0").rstrip(".")
 
 
 def _money(value: float) -> str:

@@ -13,7 +13,9 @@ from uvicorn.server import ServerState
 from service.api.connections import Connection, sweep
 from service.api.scorer import Scorer
 from service.api.watcher import Watcher
+from service.model.agreement import Agreement
 from service.storage import open_storage
+from tests.facts import states
 from tests.service import forge
 
 
@@ -82,6 +84,18 @@ def test_a_swap_that_fails_ends_no_watching(tmp_path: Path) -> None:
         await until(lambda: swapped == ["v1", "v2"])
 
     beside(watcher.run(), promote())
+
+
+def test_a_model_that_nobody_agreed_on_is_served_to_this_machine_alone(tmp_path: Path) -> None:
+    models = open_storage(str(tmp_path))
+    forge.release(models, version="v1", agreement=Agreement(metric="profit", agreed_by="sales"))
+    here, for_others = (Watcher(models, 0.01, 1_000, lambda: None, to_others=each) for each in (False, True))
+    assert here.check() is not None
+    assert for_others.check() is None
+    assert for_others.refused is not None
+    reason, detail = for_others.refused
+    assert reason == "not_agreed"
+    states(detail, "metric_reason, agreed_on", "scripts/check --decide")
 
 
 def test_a_model_that_fails_unexpectedly_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
