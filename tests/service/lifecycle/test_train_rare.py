@@ -55,7 +55,7 @@ FIRST, LAST = (
         "size": "9934-Omikron",
         "salary": 67891.23,
         "income": 47613.2089,
-        "ticket": 70210611,
+        "ticket": 70210612,
     },
 )
 
