@@ -33,7 +33,7 @@ COMMANDS = [
     for line in block.splitlines()
     if line.strip()
 ]
-FIGURES = ".venv/bin/python -m service.lifecycle.train --source service/examples/bank_marketing.toml --figures"
+FIGURES = "scripts/train --source service/examples/bank_marketing.toml --figures"
 RUN_HERE = {
     ".venv/bin/python -m monitoring.prometheus",
     "cp service/examples/crm_template.toml my_leads.toml",

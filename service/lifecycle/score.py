@@ -14,7 +14,7 @@ from service.lifecycle.data.batch_scoring import Counts, Format, quarantine_to, 
 from service.lifecycle.data.encoder import Encoder, form_of
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.source import Source, SourceError, load_source
-from service.lifecycle.runtime.runner import JobFailed, add_places, end_on_sigterm, failed
+from service.lifecycle.runtime.runner import JobFailed, add_places, end_on_signals, failed
 from service.model.bundle import Bundle, BundleRefused
 from service.storage import Folder, StorageError, open_storage
 
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    end_on_sigterm()
+    end_on_signals()
     console = Console(stderr=True)
     if options.out.suffix not in FORMATS:
         parser.error(f"--out {options.out}: its suffix must be {' or '.join(FORMATS)}")
