@@ -124,7 +124,17 @@ class _Attempt:
             loop.tell("it is better; fitting it again on all leads")
             chosen = refit(every, tried.chosen, source)
             seen, was = every.seen(), self.champion.version
-            ready = registration.prepare(source, every.leads, chosen, seen, self.run.id, loop.now, was, verdict.figures)
+            ready = registration.prepare(
+                source,
+                every.leads,
+                chosen,
+                seen,
+                self.run.id,
+                loop.now,
+                was,
+                verdict.figures,
+                leaks=self.champion.manifest.leaks,  # the inputs are the same
+            )
         except (TooFewOutcomes, ParityError) as error:
             return self.decided("refused", str(error)), None
         loop.tell(f"recording the run at {loop.tracking}")

@@ -21,10 +21,11 @@ from service.lifecycle.evaluation.labelled import LabelledLeads
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.runtime.runner import add_places, end_on_signals, failed, shown_progress
 from service.lifecycle.training import onnx_export, registration, selection, skill
+from service.lifecycle.training.leaks import find_leaks
 from service.lifecycle.training.model_card import choice_rows, figure_rows, skill_lines
 from service.lifecycle.training.selection import Progress, Selection, TooFewOutcomes
 from service.model import bundle
-from service.model.bundle import BundleRefused, Manifest, Pointer, Skill
+from service.model.bundle import BundleRefused, LeakReport, Manifest, Pointer, Skill
 from service.model.schema import LeadSchema
 from service.storage import Storage, StorageError, open_storage
 
@@ -48,6 +49,7 @@ class Trained:
     selection: Selection
     registered: str
     skill: Skill
+    leaks: LeakReport
 
 
 def train(
@@ -67,11 +69,19 @@ def train(
     with tracking.tracked_run(tracking_uri, source.name, {"source": source.name}) as run:
         tell(f"reading the leads of {source.name}")
         leads = load(source, served_schema(source, models, pointed[0]) if pointed else None)
+        leaks = find_leaks(leads, source.leaks, tell)
         chosen = selection.select(leads, source.metric, source.economics, source.recipe, tell=tell)
         judged = skill.publishable(skill.judge(leads.target, chosen, source.economics), reason_to_publish)
         tell("comparing the exported model with scikit-learn")
         ready = registration.prepare(
-            source, leads, chosen, LabelledLeads.whole(leads).seen(), run.id, datetime.now(UTC), skill=judged
+            source,
+            leads,
+            chosen,
+            LabelledLeads.whole(leads).seen(),
+            run.id,
+            datetime.now(UTC),
+            skill=judged,
+            leaks=leaks,
         )
         tell(f"recording the run at {tracking_uri}")
         registered = registration.record(ready, source, leads, chosen, run)
@@ -87,7 +97,7 @@ def train(
     )
     bundle.move_pointer(models, pointer, pointed[1] if pointed else None)
     repair(models, tracking_uri)
-    return Trained(manifest, leads, chosen, registered, judged)
+    return Trained(manifest, leads, chosen, registered, judged, leaks)
 
 
 def served_schema(source: Source, models: Storage, pointer: Pointer) -> LeadSchema:
@@ -128,12 +138,13 @@ def main(arguments: list[str] | None = None) -> int:
             if options.figures:
                 tell(f"reading the leads of {source.name}")
                 leads = load(source)
+                leaks = find_leaks(leads, source.leaks, tell)
                 chosen = selection.select(leads, source.metric, source.economics, source.recipe, tell=tell)
                 judged = skill.judge(leads.target, chosen, source.economics)
             else:
                 models = open_storage(options.models)
                 trained = train(source, models, options.tracking, tell, options.publish_anyway)
-                leads, chosen, judged = trained.leads, trained.selection, trained.skill
+                leads, chosen, judged, leaks = trained.leads, trained.selection, trained.skill, trained.leaks
     except (SourceError, ValueError) as error:
         return failed(console, error, 2)
     except (
@@ -148,7 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
     _show(out, source, leads, chosen)
     if not options.figures:
         out.print(f"serving {trained.manifest.version} from {options.models}", highlight=False)
-    for line in skill_lines(judged):
+    for line in (*leaks.lines, *skill_lines(judged)):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     return 0
 

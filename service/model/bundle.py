@@ -108,10 +108,40 @@ class Skill(_Document):
     published_because: str | None = None
 
 
+class LeakFinding(_Document):
+    """Columns that may hold what is known only after the outcome, and why, as a sentence.
+
+    `likely` is False for columns that may be honest. `alone` is the ROC-AUC of the column by itself, `before` and
+    `after` those of a model with the columns that are left at this point, and of one without these too; None where it
+    was not computed.
+    """
+
+    columns: Annotated[tuple[str, ...], Field(min_length=1)]
+    why: str
+    likely: bool
+    is_input: bool
+    alone: Share | None = None
+    before: Share | None = None
+    after: Share | None = None
+
+
+class LeakReport(_Document):
+    """What a search for leaks found. `roc_auc` is of a quick model with all inputs, `honest` without likely leaks.
+
+    None where there are too few leads to tell. `lines` say it all, a sentence each.
+    """
+
+    findings: tuple[LeakFinding, ...] = ()
+    roc_auc: Share | None = None
+    honest: Share | None = None
+    lines: tuple[str, ...] = ()
+
+
 class Manifest(_Document):
     """bundle.json. `benchmark` holds the held-out figures of this very model, by name.
 
-    `skill` is None for a model that was promoted for being better than the one before. `id_column` names the leads in
+    `skill` is None for a model that was promoted for being better than the one before, and `leaks` for one that was
+    published before there was a search for them. `id_column` names the leads in
     files, as in the training's.
     """
 
@@ -127,6 +157,7 @@ class Manifest(_Document):
     economics: Economics
     provenance: Provenance
     skill: Skill | None = None
+    leaks: LeakReport | None = None
 
 
 class Golden(_Document):

@@ -105,6 +105,18 @@ class Column:
         numbers = [np.nan if value == "" or value in self.absent else value for value in prepared]
         return np.array([*numbers, np.nan], dtype=np.float64)[self.codes]
 
+    def as_found(self) -> npt.NDArray[Any]:
+        """The cells of a column that is no input: numbers and booleans as float64, others as text; "" is missing."""
+        kind = self.kind()
+        if kind in ("number", "boolean") and not self.finding.refusal:
+            try:
+                return self.prepare("number" if kind == "number" else "boolean")
+            except SourceError:
+                pass  # A number that no caller could send is text here.
+        nothing = {v for v in self.values if isinstance(v, str) and is_nothing(v, among_numbers=True)}
+        texts = ["" if self.marks and value in nothing else str(value) for value in self.values]
+        return np.array([*texts, ""], dtype=object)[self.codes]
+
     def common_spellings(self) -> dict[str, str]:
         """For a text that others equal but for case and blanks: the most frequent of them, itself excepted."""
         spelled: dict[str, Counter[str]] = {}

@@ -3,16 +3,14 @@
 import difflib
 import hashlib
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold
 
 from service.lifecycle.data.columns import Column, missing_of, read_column
 from service.lifecycle.data.ids import as_id
@@ -25,12 +23,6 @@ from service.model.spelling import NumberSpelling, fold
 
 IDENTIFIER_SHARE = 0.9
 """A text or whole-number column with more distinct values than this share of its cells is an identifier."""
-
-SUSPICIOUS_AUC = 0.8
-"""A single column that ranks outcomes this well probably knows them. In the UCI bank data the best honest column
-reaches .78, and the length of the call, known only after it, .82."""
-
-BINS = 32
 
 SHOWN = 5
 """Marks for "no value" that a note names at most."""
@@ -53,7 +45,7 @@ class Leads:
 
     `frame` has the schema's columns: numbers and booleans as float64 (NaN: missing), categories as text ("":
     missing). `target` is 1 where the lead converted. `sha256` is of the file's bytes as stored. `notes` say, a line
-    each, what was left out and what looks suspicious.
+    each, what was left out. `left_out` are the cells of columns that are no inputs, as `Column.as_found` gives them.
     """
 
     schema: LeadSchema
@@ -65,6 +57,7 @@ class Leads:
     sha256: str
     notes: tuple[str, ...]
     outcomes: OutcomeValues
+    left_out: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
 
 def load(source: Source, schema: LeadSchema | None = None) -> Leads:
@@ -81,8 +74,10 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
         {f.name: None if f.spelling and f.spelling.whole else f.spelling for f in schema.features} if schema else {}
     )
     columns = _columns(source, table, list(frozen) or _inputs(source, table), frozen)
-    kinds, notes = (schema_kinds(schema), []) if schema else _infer(source, table, columns, target)
+    kinds, notes = (schema_kinds(schema), []) if schema else _infer(source, table, columns, len(target))
     notes = [*table.notes, *notes, *_doubt_of_times(source, times, table)]
+    other = [name for name in (*source.leaks, *source.leave_out, *_inputs(source, table)) if name not in kinds]
+    left_out = {name: (columns.get(name) or _column(source, table, name)).as_found() for name in other}
     columns = {name: columns[name] for name in kinds}
     if schema:
         _check_kinds(source, columns, kinds)
@@ -90,7 +85,6 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
     features = tuple(_feature(source, columns[name], kind) for name, kind in kinds.items())
     frame = pd.DataFrame({f.name: columns[f.name].prepare(f.kind) for f in features})
     notes += [note for name, kind in kinds.items() for note in _spellings(columns[name], kind)]
-    notes += _suspicions(frame, target)
     ids = _ids(table, source.id_column, notes) if source.id_column else None
     order = np.arange(len(target)) if times is None else np.argsort(times, kind="stable")
     return Leads(
@@ -103,6 +97,7 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
         table.sha256,
         tuple(notes),
         outcomes,
+        {name: cells[order] for name, cells in left_out.items()},
     )
 
 
@@ -119,25 +114,6 @@ def read_raw(source: Source) -> Table:
 def schema_kinds(schema: LeadSchema) -> dict[str, Kind]:
     """Kind by feature name, in the schema's order."""
     return {feature.name: feature.kind for feature in schema.features}
-
-
-def auc_alone(column: npt.NDArray[Any], target: npt.NDArray[np.int8]) -> float:
-    """How well one prepared column ranks the outcomes by itself: ROC-AUC of cross-fitted conversion rates by value.
-
-    Numbers are cut into equal-count bins and a missing value is one more, so that "filled only afterwards" shows.
-    0.5 where there are too few outcomes of either kind to tell.
-    """
-    if min(target.sum(), len(target) - target.sum()) < 5:
-        return 0.5
-    if column.dtype == np.float64 and len(np.unique(column)) > BINS:
-        edges = np.unique(np.nanquantile(column, np.linspace(0, 1, BINS + 1)[1:-1]))
-        column = np.where(np.isnan(column), -1, np.searchsorted(edges, column))
-    codes = pd.factorize(column, use_na_sentinel=False)[0]
-    rates, size = np.zeros(len(target)), codes.max() + 1
-    for fit, rest in StratifiedKFold(5, shuffle=True, random_state=0).split(codes, target):
-        positives = np.bincount(codes[fit], target[fit], minlength=size) + target.mean()
-        rates[rest] = (positives / (np.bincount(codes[fit], minlength=size) + 1))[codes[rest]]
-    return float(roc_auc_score(target, rates))
 
 
 def _sample_table(sample: Sample) -> Table:
@@ -316,11 +292,9 @@ def _doubt_of_times(source: Source, times: pd.DatetimeIndex | None, table: Table
         )
 
 
-def _infer(
-    source: Source, table: Table, columns: dict[str, Column], target: npt.NDArray[np.int8]
-) -> tuple[dict[str, Kind], list[str]]:
+def _infer(source: Source, table: Table, columns: dict[str, Column], leads: int) -> tuple[dict[str, Kind], list[str]]:
     """Kind by name of the inputs worth learning from, and a line for each of the others. Raises SourceError."""
-    notes = [_leak(source, table, name, target) for name in source.leaks]
+    notes = [f"{name}: left out, known only afterwards, as leaks says" for name in source.leaks]
     notes += [f"{name}: left out, as leave_out says" for name in source.leave_out]
     kinds: dict[str, Kind] = {}
     for name, column in columns.items():
@@ -332,20 +306,13 @@ def _infer(
             column.check()
         if stated is not None:
             kinds[name] = stated
-        elif why := _useless(column, found, len(target)):
+        elif why := _useless(column, found, leads):
             notes.append(f"{name}: left out, {why}")
         elif found in ("number", "boolean", "category"):
             kinds[name] = found
     if not kinds:
         raise SourceError(f"{table.origin}: no column is left to learn from: {'; '.join(notes)}")
     return kinds, notes
-
-
-def _leak(source: Source, table: Table, name: str, target: npt.NDArray[np.int8]) -> str:
-    column = _column(source, table, name)
-    kind = column.kind()
-    auc = auc_alone(column.prepare(kind), target) if kind in ("number", "boolean", "category") else 0.5
-    return f"{name}: left out, known only afterwards (alone it ranks the outcomes with ROC-AUC {auc:.2f})"
 
 
 def _useless(column: Column, found: Found, leads: int) -> str:
@@ -377,12 +344,3 @@ def _check_kinds(source: Source, columns: dict[str, Column], kinds: dict[str, Ki
         typed = any(isinstance(value, bool) for value in column.values)
         if kinds[name] == "category" and (found == "number" or typed) and name not in source.kinds:
             column.refuse(0, f"is a {found}; the served schema has a category there, and callers rely on it")
-
-
-def _suspicions(frame: pd.DataFrame, target: npt.NDArray[np.int8]) -> Iterator[str]:
-    for name in frame.columns:
-        if (auc := auc_alone(frame[name].to_numpy(), target)) >= SUSPICIOUS_AUC:
-            yield (
-                f"{name}: LIKELY LEAK, alone it ranks the outcomes with ROC-AUC {auc:.2f}; "
-                "if it is known only afterwards, list it under leaks"
-            )

@@ -98,7 +98,7 @@ def join(own: Leads, judged: LabelledScores | None) -> LabelledLeads:
     times = pd.DatetimeIndex([*(untimed if own.times is None else own.times), *table["time"]])
     digest = hashlib.sha256(own.sha256.encode())
     digest.update(pd.util.hash_pandas_object(frame.assign(target=target), index=False).to_numpy().tobytes())
-    every = replace(own, frame=frame, target=target, ids=ids, times=times, sha256=digest.hexdigest())
+    every = replace(own, frame=frame, target=target, ids=ids, times=times, sha256=digest.hexdigest(), left_out={})
     order = np.argsort(times.fillna(pd.Timestamp.min.tz_localize("UTC")), kind="stable")
     is_own = np.arange(len(target)) < len(own.target)
     return LabelledLeads(select(every, order), is_own[order])
@@ -112,6 +112,7 @@ def select(leads: Leads, rows: npt.NDArray[np.intp]) -> Leads:
         target=leads.target[rows],
         ids=None if leads.ids is None else leads.ids[rows],
         times=None if leads.times is None else leads.times[rows],
+        left_out={name: cells[rows] for name, cells in leads.left_out.items()},
     )
 
 

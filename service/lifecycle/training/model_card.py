@@ -44,6 +44,7 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
         _table(*choice_rows(selection)),
         _table(["band", "from score"], [(b.name, f"{b.min_score:.4f}") for b in manifest.bands]),
         *(["## Skill", _list(skill_lines(manifest.skill))] if manifest.skill else []),
+        *(["## Likely leaks", _list(manifest.leaks.lines)] if manifest.leaks else []),
         "## Figures",
         "Profit and contacts are per 1,000 leads; lift is that of the best tenth; calibration error is over ten bins "
         "of equally many leads. Precision, recall, F1, accuracy, profit and contacts are at the threshold that the "
@@ -57,7 +58,6 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
                 "Who was contacted may have converted because of it: the scores say who converts, not whom a contact "
                 "convinces.",
                 "Values that are rare in training, or never seen, are all treated alike.",
-                *(note for note in leads.notes if "LIKELY LEAK" in note),
             ]
         ),
         "## Provenance",

@@ -16,7 +16,7 @@ from service.lifecycle.training import onnx_export, reference_profile
 from service.lifecycle.training.model_card import model_card
 from service.lifecycle.training.selection import Selection
 from service.model import bundle
-from service.model.bundle import Golden, Manifest, Provenance, Skill
+from service.model.bundle import Golden, LeakReport, Manifest, Provenance, Skill
 from service.model.reference import Reference
 from service.storage import Storage
 from service.tracking import Run
@@ -43,10 +43,12 @@ def prepare(
     champion: str | None = None,
     compared: dict[str, Estimate] | None = None,
     skill: Skill | None = None,
+    leaks: LeakReport | None = None,
 ) -> Release:
     """Export the chosen model, compare both engines on the held-out leads, describe it. Raises ParityError.
 
-    `champion` and `compared` are the version that it was compared with, and how; `skill` is a first model's.
+    `champion` and `compared` are the version that it was compared with, and how; `skill` is a first model's. `leaks` is
+    what was found among the columns that it learns from.
     """
     held_out = leads.frame.iloc[chosen.split.held_out]
     exported = onnx_export.to_onnx(chosen.pipeline)
@@ -76,6 +78,7 @@ def prepare(
             compared={name: (e.value, e.low, e.high) for name, e in (compared or {}).items()},
         ),
         skill=skill,
+        leaks=leaks,
     )
     golden = onnx_export.golden(chosen.pipeline, leads.schema, held_out)
     card = model_card(source, leads, chosen, manifest)

@@ -16,6 +16,7 @@ import numpy as np
 
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.source import Source, SourceError, load_source
+from service.lifecycle.training.leaks import find_leaks
 from tests.facts import states
 
 CHANGED: dict[str, tuple[str, ...]] = {
@@ -69,13 +70,18 @@ NOTED: dict[str, tuple[str, ...]] = {
     "none_null": ("Lead Source", "'NULL'"),
     "numbers_na15": ("Annual Revenue", "'n/a'"),
     "percent": ("Discount", "%"),
-    "target_case": ("converted", "LIKELY LEAK"),
     "target_wrong_case": ("'Converted'",),
     "totals_row": ("row 1502", "left out"),
     "us_thousands": ("Annual Revenue", "1,234.5"),
     "utf16le_tab": ("UTF-16", "tab"),
 }
 """What the lines about a file say."""
+
+LEAKING: dict[str, tuple[str, ...]] = {
+    "leak_missing": ("Converted Account ID", "Close Date"),
+    "target_case": ("converted",),
+}
+"""Files with columns that know the outcome."""
 
 
 class Outcome(NamedTuple):
@@ -128,6 +134,9 @@ def fault(name: str, found: Outcome, plain: Leads) -> str:
     absent = plain.frame.columns.difference(leads.frame.columns)
     if len(absent) and not name.startswith("de_"):
         return f"{', '.join(absent)} left out"
+    suspected = tuple(leak.columns[0] for leak in find_leaks(leads).findings) if name in LEAKING else ()
+    if suspected != LEAKING.get(name, ()):
+        return f"likely leaks: {suspected}"
     return _unsaid(leads.notes, NOTED.get(name, ()))
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from service.lifecycle.data.leads import Leads, auc_alone, load
+from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import Source, SourceError, load_source
 from service.model.bundle import Economics
@@ -176,24 +176,27 @@ def test_numbers_with_a_few_texts_among_them_are_refused_with_both_remedies(load
     assert "missing" not in str(refused.value)
 
 
-def test_leaks_are_dropped_and_likely_ones_reported_but_kept(loads: Loads) -> None:
+def test_leaks_are_left_out_and_so_are_other_columns_but_their_cells_are_kept(loads: Loads) -> None:
     afterwards = [1000.0 + i % 7 if i % 4 == 0 else None for i in range(N)]
-    declared = loads({"value": afterwards, "job": cycle("a", "b", "c")}, leaks=("value",))
-    assert kinds(declared) == {"job": "category"}
-    assert len(declared.notes) == 1
-    states(declared.notes, "value: left out", "afterwards", "ROC-AUC 1.00")
-    undeclared = loads({"value": afterwards, "job": cycle("a", "b", "c")})
-    assert "value" in kinds(undeclared)
-    assert [note.split(",")[0] for note in undeclared.notes] == ["value: LIKELY LEAK"]
-
-
-def test_chance_does_not_look_like_a_leak_even_with_many_values() -> None:
-    draw = np.random.default_rng(3)
-    target = (draw.random(2000) < 0.1).astype(np.int8)
-    names = np.array([f"company {i}" for i in draw.integers(0, 1500, 2000)], dtype=object)
-    assert 0.4 < auc_alone(names, target) < 0.6
-    assert 0.4 < auc_alone(draw.normal(size=2000), target) < 0.6
-    assert auc_alone(np.abs(target * 5 - draw.random(2000)), target) > 0.95
+    columns = {
+        "value": afterwards,
+        "job": cycle("a", "b", "c"),
+        "closed": [f"2025-01-{1 + i % 28:02d}" if i % 4 == 0 else "" for i in range(N)],
+        "note": [f"note {i}" if i % 3 else "n/a" for i in range(N)],
+        "ago": ["2 days", *range(1, N)],
+    }
+    found = loads(columns, leaks=("value", "ago"), leave_out=("note",))
+    assert kinds(found) == {"job": "category"}
+    states(found.notes, "value: left out", "afterwards")
+    assert {name: cells.dtype.kind for name, cells in found.left_out.items()} == {
+        "value": "f",
+        "ago": "O",
+        "note": "O",
+        "closed": "O",
+    }
+    assert (np.isnan(found.left_out["value"]) == (found.target == 0)).all()
+    assert ((found.left_out["closed"] == "") == (found.target == 0)).all()
+    assert ((found.left_out["note"] == "") == (np.arange(N) % 3 == 0)).all()
 
 
 def test_leads_stand_in_time_order_oldest_first_with_their_ids(loads: Loads) -> None:
@@ -368,10 +371,7 @@ def test_the_sample_shows_a_newcomer_each_kind_of_line() -> None:
 def test_the_bank_data_is_read_whole_and_its_known_leak_is_out() -> None:
     leads = load(load_source(EXAMPLES / "bank_marketing.toml"))
     assert (len(leads.target), int(leads.target.sum()), len(leads.frame.columns)) == (41_188, 4_640, 19)
-    assert [n for n in leads.notes if "LIKELY LEAK" in n] == []
     assert [n.split(",")[0] for n in leads.notes if "afterwards" in n] == ["duration: left out"]
     raw = pd.read_csv(os.environ["BANK_MARKETING_CSV"], sep=";")
     assert leads.frame["euribor3m"].equals(raw["euribor3m"])
     assert leads.frame["pdays"].isna().sum() == (raw["pdays"] == 999).sum()
-    undeclared = load(load_source(EXAMPLES / "bank_marketing.toml").model_copy(update={"leaks": ()}))
-    assert [n.split(",")[0] for n in undeclared.notes if "LEAK" in n] == ["duration: LIKELY LEAK"]
