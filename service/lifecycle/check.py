@@ -14,7 +14,7 @@ from rich.console import Console
 from service.lifecycle.data.source import SourceError, load_source
 from service.lifecycle.data.table import FileForm
 from service.lifecycle.inspection import decision
-from service.lifecycle.inspection.draft import draft
+from service.lifecycle.inspection.draft import beside, draft
 from service.lifecycle.inspection.show import show
 from service.lifecycle.inspection.survey import Stated, Survey, look_at
 from service.lifecycle.runtime.runner import end_on_signals, failed, shown_progress
@@ -54,16 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tuple(options.won or ()),
     )
     try:
-        survey = look_at(options.file, stated)
+        with shown_progress(console) as tell:
+            survey = look_at(options.file, stated, tell if console.is_terminal else lambda _: None)
     except SourceError as error:
         return failed(console, error, 1)
     show(survey, out)
     return max(_write(survey, toml, options.force, out, console), 0 if survey.ready else 1)
-
-
-def beside(file: Path) -> Path:
-    """Where the lead source of a file is kept unless a person says otherwise."""
-    return file.with_name(file.name.removesuffix(".gz")).with_suffix(".toml")
 
 
 def _write(survey: Survey, toml: Path, force: bool, out: Console, console: Console) -> int:
@@ -75,11 +71,10 @@ def _write(survey: Survey, toml: Path, force: bool, out: Console, console: Conso
         return failed(console, SourceError(f"{toml} is there already and stays as it is; --out or --force"), 1)
     except OSError as error:
         return failed(console, SourceError(f"{toml}: cannot be written: {error.strerror}"), 1)
-    for line in (
-        f"\nWritten: {toml}. Confirm the lines that begin with #CONFIRM, then:",
-        f"  scripts/train --source {toml} --figures",
-    ):
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
+    text = (
+        f"\nWritten: {toml}. Confirm its lines that begin with #CONFIRM, then: scripts/train --source {toml} --figures"
+    )
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
     return 0
 
 

@@ -4,11 +4,16 @@ from pathlib import Path
 
 from service.lifecycle.inspection.outcomes import clear
 from service.lifecycle.inspection.roles import RoleCandidate
-from service.lifecycle.inspection.show import leaks
+from service.lifecycle.inspection.show import likely_leaks
 from service.lifecycle.inspection.source_file import Entry, write
 from service.lifecycle.inspection.survey import Survey
 
 ECONOMICS = ("conversion_value", "contact_cost")
+
+
+def beside(file: Path) -> Path:
+    """Where the lead source of a file is kept unless a person says otherwise."""
+    return file.with_name(file.name.removesuffix(".gz")).with_suffix(".toml")
 
 
 def draft(survey: Survey, toml: Path) -> str:
@@ -23,13 +28,16 @@ def _entries(survey: Survey, folder: Path) -> dict[str, Entry]:
         if key in entries:
             entries[key] = Entry(keys[key], _evidence(candidates, keys[key]))
     stated = proposal.economics is not None
-    for key in ("target_column", "positive", *(["negative"] if proposal.lost else [])):
+    unknown = bool(survey.outcomes and survey.outcomes[0].open and not survey.outcomes[0].lost) and not stated
+    for key in ("target_column", "positive", *(["negative"] if proposal.lost or unknown else [])):
         entries[key] = Entry(keys[key], "" if stated else _outcome_evidence(survey, key), confirmed=stated)
     for key in ECONOMICS:
         entries[f"economics.{key}"] = Entry((proposal.economics or {}).get(key), confirmed=stated)
-    if not proposal.leaks and (likely := leaks(survey)):
-        found = "; ".join(note.partition(": ")[2] for note in likely.values())
-        entries["leaks"] = Entry(tuple(likely), f"Look at this: {found}", proposed=True)
+    if not proposal.leaks and (likely := likely_leaks(survey)):
+        entries["leaks"] = Entry(tuple(likely), "These seem to know the outcome: see scripts/check", proposed=True)
+    for key, candidates in (("id_column", survey.ids), ("time_column", survey.times)):
+        if key not in entries and (doubtful := next((one for one in candidates if one.problem), None)):
+            entries[key] = Entry(doubtful.column, f"Not taken: {doubtful.column}: {doubtful.problem}", proposed=True)
     return entries
 
 
@@ -48,7 +56,7 @@ def _outcome_evidence(survey: Survey, key: str) -> str:
     first, *others = survey.outcomes
     values = ", ".join(f"{value!r} {count:,}" for value, count in first.counts.items())
     empty = f", empty {first.empty:,}" if first.empty else ""
-    sure = "Guess" if clear(survey.outcomes) else "Doubtful guess"
+    sure = "Guess" if clear(survey.outcomes) else "Not clear"
     more = f". It may also be {', '.join(repr(other.column) for other in others[:5])}" if others else ""
     return f"{sure}: {first.column!r} holds {values}{empty}; {first.evidence}{more}"
 

@@ -24,6 +24,7 @@ _LOST = words(
     "lost verloren perdu perdido perso rejected abgelehnt disqualified unqualified failure failed dead declined "
     "abgesagt not nicht non unconverted churned"
 )
+_OPEN = words("open offen offene pipeline pending negotiation new neu working progress proposal contacted qualified")
 
 Verdict = Literal["won", "lost", ""]
 
@@ -50,9 +51,11 @@ class OutcomeCandidate:
         return self.empty + sum(count for value, count in self.counts.items() if value not in (*self.won, *self.lost))
 
     def reading(self, won: Collection[str]) -> "OutcomeCandidate":
-        """The candidate with these as winning values: of two values the other is lost, of more what looks so."""
+        """These as winning values; lost is what looks so, and the only other value unless that looks open."""
         rest = [value for value in self.counts if value not in won]
-        lost = rest if len(rest) == 1 else [value for value in rest if verdict(value) == "lost"]
+        lost = [value for value in rest if verdict(value) == "lost"]
+        if len(rest) == 1 and not words(rest[0]) & _OPEN:
+            lost = rest
         return OutcomeCandidate(
             self.column, self.counts, self.empty, tuple(won), tuple(lost), self.score, self.evidence
         )
@@ -71,15 +74,16 @@ def as_candidate(column: Column, named: bool = False) -> OutcomeCandidate | None
         return None
     counts = _counts(column)
     by_name = _named(column.name)
-    if not named and (2 * len(counts) > len(column.present) or (len(counts) == 1 and by_name < CLEAR_SCORE)):
+    if not named and 2 * len(counts) > len(column.present):
         return None
     if not named and column.kind() == "number" and not set(counts) <= {"0", "1"}:
         return None
     verdicts = {value: verdict(value) for value in counts}
     won, lost = ([v for v, said in verdicts.items() if said == side] for side in ("won", "lost"))
     speaking = any(words(value) & (_WON | _LOST) for value in counts)
-    by_values = 0 if not won or (len(counts) > 1 and not lost) else 2 if speaking else 1
-    if not named and not by_name + by_values:
+    both = bool(won and lost)
+    by_values = 2 if speaking and (both or len(counts) == 1) else 1 if both else 0
+    if not named and (not by_name + by_values or (len(counts) == 1 and not by_name)):
         return None
     said = [
         *(["its name speaks of an outcome"] if by_name else []),

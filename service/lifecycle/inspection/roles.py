@@ -86,13 +86,18 @@ def _time(column: Column) -> RoleCandidate:
     try:
         times = column.times(None)
     except SourceError as error:
-        return RoleCandidate(column.name, "", str(error).removeprefix(f"{column.table.origin}, "))
+        return RoleCandidate(column.name, "", _short(error, column))
     order = f", read {column.finding.order}" if column.finding.order not in (None, "year first") else ""
     said = f"from {times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}{order}"
     if times.is_monotonic_increasing:
         said += "; the rows are in this order"
     later = words(column.name) & _LATER
     return RoleCandidate(column.name, said + ("; its name speaks of a later event" if later else ""), fits=not later)
+
+
+def _short(error: SourceError, column: Column) -> str:
+    """The message without the names of file and column, which stand before it."""
+    return str(error).removeprefix(f"{column.table.origin}, ").replace(f", column {column.name!r}", "", 1)
 
 
 def _codes(column: Column) -> bool:

@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from service.lifecycle.data.columns import Column, as_text
 from service.lifecycle.evaluation.terminal import terminal_table
-from service.lifecycle.inspection.outcomes import OutcomeCandidate
+from service.lifecycle.inspection.outcomes import MAX_VALUES, OutcomeCandidate
 from service.lifecycle.inspection.roles import RoleCandidate
 from service.lifecycle.inspection.survey import Survey
 
@@ -25,7 +25,7 @@ def show(survey: Survey, console: Console) -> None:
     header = ["column", "kind", "use", "missing", "different", "examples"]
     console.print(terminal_table(header, rows, text=("kind", "use", "examples"), padding=2))
     _section(console, "Left out, and how cells are read", _notes(survey))
-    _section(console, "The outcome", _outcomes(survey.outcomes))
+    _section(console, "The outcome", _outcomes(survey))
     _section(console, "The lead's id", _roles(survey.ids), "no column looks like one; the model can do without")
     _section(
         console,
@@ -33,18 +33,17 @@ def show(survey: Survey, console: Console) -> None:
         _roles(survey.times),
         "no column looks like one; leads are then held out at random",
     )
-    _section(console, "Likely leaks", leaks(survey).values(), "none was found")
+    report = survey.trial.leaks if survey.trial else None
+    _section(console, "Likely leaks", report.lines if report else (), "looked for once the leads can be trained on")
     _section(console, "Duplicates", _duplicates(survey), "none")
     _section(console, "To train", _to_train(survey))
 
 
-def leaks(survey: Survey) -> dict[str, str]:
-    """Columns that may be known only after the outcome, and why."""
-    if survey.trial is None or survey.trial.leads is None:
-        return {}
-    names = survey.trial.leads.frame.columns
-    notes = survey.trial.leads.notes
-    return {name: note for name in names for note in notes if note.startswith(f"{name}: LIKELY LEAK")}
+def likely_leaks(survey: Survey) -> list[str]:
+    """Inputs that seem to know the outcome."""
+    report = survey.trial.leaks if survey.trial else None
+    likely = [finding for finding in report.findings if finding.likely and finding.is_input] if report else []
+    return list(dict.fromkeys(name for finding in likely for name in finding.columns))
 
 
 def printable(text: str) -> str:
@@ -96,7 +95,7 @@ def _use(survey: Survey, name: str) -> str:
 def _notes(survey: Survey) -> list[str]:
     """The lines that training would print, without those that have a section of their own."""
     if survey.trial and survey.trial.leads:
-        elsewhere = set(leaks(survey).values()) | {f"{n}: left out, as leave_out says" for n in survey.trial.refused}
+        elsewhere = {f"{name}: left out, as leave_out says" for name in survey.trial.refused}
         return [note for note in survey.trial.leads.notes if note not in elsewhere]
     return [
         *survey.table.notes,
@@ -104,9 +103,12 @@ def _notes(survey: Survey) -> list[str]:
     ]
 
 
-def _outcomes(candidates: list[OutcomeCandidate]) -> Iterator[str]:
-    if not candidates:
-        yield "no column looks like one; name it with --outcome COLUMN and --won VALUE"
+def _outcomes(survey: Survey) -> Iterator[str]:
+    candidates = survey.outcomes
+    if survey.proposal.target is None:
+        few = [name for name, column in survey.columns.items() if 2 <= len(column.values) <= MAX_VALUES]
+        yield "no column clearly is one; name it with --outcome COLUMN and --won VALUE"
+        yield f"columns of few values are {', '.join(map(repr, few)) or 'not there'}"
     for candidate in candidates[:CANDIDATES]:
         values = ", ".join(f"{v!r} {count:,}{_verdict(candidate, v)}" for v, count in candidate.counts.items())
         empty = f", empty {candidate.empty:,} (open)" if candidate.empty else ""

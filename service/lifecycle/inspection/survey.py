@@ -13,6 +13,7 @@ from service.lifecycle.inspection.outcomes import CLEAR_SCORE, OutcomeCandidate,
 from service.lifecycle.inspection.proposal import Proposal
 from service.lifecycle.inspection.roles import RoleCandidate
 from service.lifecycle.inspection.trial import Trial, try_reading
+from service.lifecycle.training.selection import Progress
 from service.model.spelling import Mark
 
 
@@ -48,9 +49,7 @@ class Survey:
     @property
     def ready(self) -> bool:
         """Whether a training would take these leads, once a person has confirmed the outcome, or has named it."""
-        if self.trial is None:
-            return bool(self.outcomes)
-        return not (self.trial.refusals or self.trial.too_few)
+        return self.trial is None or not (self.trial.refusals or self.trial.too_few)
 
     @property
     def repeated_rows(self) -> int:
@@ -58,10 +57,11 @@ class Survey:
         return int(pd.DataFrame({name: column.codes for name, column in self.columns.items()}).duplicated().sum())
 
 
-def look_at(file: Path, stated: Stated = NOTHING_STATED) -> Survey:
+def look_at(file: Path, stated: Stated = NOTHING_STATED, tell: Progress = lambda _: None) -> Survey:
     """Read the file and look for the roles. Raises SourceError, as training does, where the file cannot be read."""
     if "${" in file.name:
         raise SourceError(f"{file}: a lead source takes ${{...}} for a variable; give the file another name")
+    tell(f"reading {file}")
     table = read_table(file, stated.form)
     columns = {name: read_column(table, name, stated=stated.decimal) for name in table.cells.column_names}
     outcomes = _outcomes(columns, stated, table.origin)
@@ -69,14 +69,14 @@ def look_at(file: Path, stated: Stated = NOTHING_STATED) -> Survey:
     others = [column for name, column in columns.items() if name not in held]
     ids, times = roles.id_candidates(others), roles.time_candidates(others)
     proposal = _proposed(file, stated, outcomes, ids, times)
-    return tried(Survey(file, table, columns, outcomes, ids, times, proposal), proposal)
+    return tried(Survey(file, table, columns, outcomes, ids, times, proposal), proposal, tell)
 
 
-def tried(survey: Survey, proposal: Proposal) -> Survey:
+def tried(survey: Survey, proposal: Proposal, tell: Progress = lambda _: None) -> Survey:
     """The survey with this proposal, and what training would meet with it."""
     trial = None
     if proposal.target and proposal.won:
-        trial = try_reading(proposal, survey.columns.values())
+        trial = try_reading(proposal, survey.columns.values(), tell)
     elif proposal.target and len(survey.outcomes[0].counts) == 1 and not survey.outcomes[0].empty:
         (value,) = survey.outcomes[0].counts
         reason = f"{value!r} is the only outcome; export converted leads and others"

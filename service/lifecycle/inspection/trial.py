@@ -8,7 +8,9 @@ from service.lifecycle.data.inference import shortened
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.inspection.proposal import Proposal
-from service.lifecycle.training.selection import TooFewOutcomes, split
+from service.lifecycle.training.leaks import find_leaks
+from service.lifecycle.training.selection import Progress, TooFewOutcomes, split
+from service.model.bundle import LeakReport
 
 
 @dataclass(frozen=True)
@@ -16,21 +18,22 @@ class Trial:
     """What a training with the proposal would meet.
 
     `leads` is None where they cannot be read at all. `refusals` are what training refuses, the first as it says it; the
-    columns `refused` were left out to read the rest. `too_few` is why there are not enough leads; empty if there
-    are.
+    columns `refused` were left out to read the rest. `leaks` is what training would say of likely leaks. `too_few` is
+    why there are not enough leads; empty if there are.
     """
 
     leads: Leads | None
     refusals: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    leaks: LeakReport | None = None
     too_few: str = ""
 
 
-def try_reading(proposal: Proposal, columns: Collection[Column]) -> Trial:
+def try_reading(proposal: Proposal, columns: Collection[Column], tell: Progress) -> Trial:
     """Read the leads with the proposal."""
     folder = proposal.file.absolute().parent
     try:
-        return _judged(load(proposal.source(folder)))
+        return _judged(load(proposal.source(folder)), tell)
     except SourceError as error:
         first = str(error)
     roles = {proposal.target, proposal.id_column, proposal.time_column}
@@ -42,15 +45,15 @@ def try_reading(proposal: Proposal, columns: Collection[Column]) -> Trial:
         rest = load(proposal.source(folder, leave_out=tuple(refused)))
     except SourceError as error:
         return Trial(None, tuple(dict.fromkeys([first, str(error)])))
-    return replace(_judged(rest), refusals=(first, *others), refused=tuple(refused))
+    return replace(_judged(rest, tell), refusals=(first, *others), refused=tuple(refused))
 
 
-def _judged(leads: Leads) -> Trial:
+def _judged(leads: Leads, tell: Progress) -> Trial:
     try:
         split(leads)
     except TooFewOutcomes as error:
         return Trial(leads, too_few=str(error))
-    return Trial(leads)
+    return Trial(leads, leaks=find_leaks(leads, tell=tell))
 
 
 def _refusal(column: Column) -> str:
