@@ -74,8 +74,8 @@ LAYERS = {
         runtime
         evaluation
         training
-        drift_detection promotion
-        train evaluate drift retrain promote batch heartbeat forget
+        drift_detection inspection promotion
+        train check evaluate drift retrain promote batch heartbeat forget
         backtest rollback score""",
 }
 # Public classes of one name, and why.

@@ -1,4 +1,7 @@
-"""An environment that pages must not train on the built-in sample, whose leads are invented.
+"""Which lead source an environment may train on.
+
+An environment that pages must not train on the built-in sample, whose leads are invented. Any other source must state
+its metric and who agreed on it: the train job publishes into the models bucket, and refuses a source that does not.
 
 Real plans and deploys check this. Rehearsals do not: they run with the placeholder values of this repository.
 """
@@ -9,17 +12,23 @@ from pathlib import Path
 from infra.environment import Environment
 from infra.operations.programs import ROOT, Failed
 
+AGREEMENT = ("metric", "metric_reason", "agreed_by", "agreed_on")
+"""Keys that a source needs before its model is served to others, as `service/model/agreement.py` has them."""
+
 
 def check(env: Environment, root: Path = ROOT) -> None:
-    """Raise Failed if `env` pages, and its lead source generates its leads or cannot be read."""
-    if not env.pages:
-        return
+    """Raise Failed if the lead source of `env` cannot be read, is an unfit sample, or lacks a key of AGREEMENT."""
     where = f"infra/environments.py: lead_source of {env.id}: {env.lead_source}"
     try:
         source = tomllib.loads((root / env.lead_source).read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise Failed(f"{where} cannot be read: {error}", "name the TOML file of your own leads") from error
-    if "sample" in source:
+    if "sample" not in source and (missing := [key for key in AGREEMENT if key not in source]):
+        raise Failed(
+            f"{where} lacks {', '.join(missing)}: its model is served to others, so people agree on its metric first",
+            f"scripts/check --decide {env.lead_source} prints what to discuss, and what to write into the file",
+        )
+    if "sample" in source and env.pages:
         raise Failed(
             f"{where} has a [sample]: its leads are invented, and {env.id} is an environment that pages",
             "copy service/examples/crm_template.toml, describe your own leads in it, and name that file there",

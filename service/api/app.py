@@ -41,7 +41,9 @@ def create_app(settings: Settings, admission: Admission) -> ASGIApp:
         app.openapi_schema = None
 
     models = open_storage(settings.models_url)
-    watcher = Watcher(models, settings.poll_seconds, settings.max_leads, forget_description)
+    watcher = Watcher(
+        models, settings.poll_seconds, settings.max_leads, forget_description, to_others=not settings.on_loopback
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

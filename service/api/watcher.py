@@ -10,17 +10,23 @@ from service.api.logs import caught
 from service.api.openapi import NO_MODEL
 from service.api.problem import Problem
 from service.api.scorer import Scorer
-from service.model.bundle import BundleRefused, Refusal, check_compatible, load, read_pointer
+from service.model.bundle import BundleRefused, Refusal, check_agreed, check_compatible, load, read_pointer
 from service.storage import Storage, StorageError
 
 logger = logging.getLogger(__name__)
 
 
 class Watcher:
-    """Holds the model in service. Any failure leaves the old one there; `refused` says why the newest is not."""
+    """Holds the model in service. Any failure leaves the old one there; `refused` says why the newest is not.
 
-    def __init__(self, models: Storage, poll_s: float, max_leads: int, on_swap: Callable[[], None]) -> None:
+    Served `to_others` is what more than this machine reaches.
+    """
+
+    def __init__(
+        self, models: Storage, poll_s: float, max_leads: int, on_swap: Callable[[], None], to_others: bool = False
+    ) -> None:
         self._models, self._poll_s, self._max_leads, self._on_swap = models, poll_s, max_leads, on_swap
+        self._to_others = to_others
         self._generation: str | None = None
         self.scorer: Scorer | None = None
         self.refused: tuple[Refusal, str] | None = None
@@ -58,6 +64,7 @@ class Watcher:
                 self._accept(generation)
                 return None
             bundle = load(self._models, pointer)
+            check_agreed(bundle.manifest.agreement, self._models, self._to_others)
             if served and not pointer.new_schema:
                 check_compatible(bundle, served)
         except StorageError as error:

@@ -24,7 +24,7 @@ EXAMPLES = """examples:
   scripts/check leads.csv                               say what is in the file; write leads.toml beside it
   scripts/check export.xlsx --sheet Leads --out crm.toml
   scripts/check leads.csv --outcome Stage --won 'Closed Won' --won Upsell
-  scripts/check --decide leads.toml                     what each metric would choose, for the people who decide
+  scripts/check --decide leads.toml --html decide.html  what each metric would choose, for the people who decide
 
 FILE is CSV, Excel or Parquet, gzip or not, told by its content. Nothing is trained and nothing leaves this machine.
 
@@ -41,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if (options.file is None) == (options.decide is None):
         parser.error("give either a file of leads or --decide SOURCE.toml")
     if options.decide is not None:
-        return _decide(options.decide, out, console)
+        return _decide(options.decide, options.html, out, console)
+    if options.html:
+        parser.error("--html goes with --decide")
     if options.won and not options.outcome:
         parser.error("--won goes with --outcome")
     toml = options.out or beside(options.file)
@@ -71,22 +73,24 @@ def _write(survey: Survey, toml: Path, force: bool, out: Console, console: Conso
         return failed(console, SourceError(f"{toml} is there already and stays as it is; --out or --force"), 1)
     except OSError as error:
         return failed(console, SourceError(f"{toml}: cannot be written: {error.strerror}"), 1)
-    text = (
-        f"\nWritten: {toml}. Confirm its lines that begin with #CONFIRM, then: scripts/train --source {toml} --figures"
+    todo = (
+        f"Confirm its lines that begin with #CONFIRM, then: scripts/train --source {toml} --figures"
+        if survey.ready
+        else "It says what has to be decided first"
     )
-    out.print(text, markup=False, highlight=False, soft_wrap=True)
+    out.print(f"\nWritten: {toml}. {todo}", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
-def _decide(toml: Path, out: Console, console: Console) -> int:
+def _decide(toml: Path, html: Path | None, out: Console, console: Console) -> int:
     try:
         source = load_source(toml)
     except SourceError as error:
         return failed(console, error, 2)
     try:
         with shown_progress(console) as tell:
-            decision.show(source, out, tell=tell)
-    except (SourceError, TooFewOutcomes) as error:
+            decision.show(source, out, html, tell)
+    except (SourceError, TooFewOutcomes, OSError) as error:
         return failed(console, error, 1)
     return 0
 
@@ -110,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--decide", type=Path, metavar="SOURCE.toml", help="print the page that people discuss before they agree"
     )
+    parser.add_argument("--html", type=Path, metavar="FILE", help="with --decide: write the page there too, as HTML")
     return parser
 
 

@@ -59,6 +59,7 @@ def retrain(
     never the gate. Raises JobFailed (another one is at work; nothing is served yet), SourceError, TrackingError,
     BundleRefused and StorageError (Conflict: somebody else moved the pointer meanwhile).
     """
+    bundle.check_agreed(loop.source.agreement, loop.models)
     with lease.hold(loop.models, "retrain", loop.tell, lease_seconds) as held:
         pointed = bundle.read_pointer(loop.models)
         if pointed is None:

@@ -65,6 +65,7 @@ def train(
     version, the immutable bundle, the pointer, and last audit record and alias. Raises SourceError, TooFewOutcomes,
     NoSkill, ParityError, TrackingError, BundleRefused and StorageError (Conflict: another training moved the pointer).
     """
+    bundle.check_agreed(source.agreement, models)
     pointed = bundle.read_pointer(models)
     with tracking.tracked_run(tracking_uri, source.name, {"source": source.name}) as run:
         tell(f"reading the leads of {source.name}")
@@ -159,7 +160,8 @@ def main(arguments: list[str] | None = None) -> int:
     _show(out, source, leads, chosen)
     if not options.figures:
         out.print(f"serving {trained.manifest.version} from {options.models}", highlight=False)
-    for line in (*leaks.lines, *skill_lines(judged)):
+    first_look = [source.agreement.first_look] if source.agreement else []
+    for line in filter(None, [*leaks.lines, *skill_lines(judged), *first_look]):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     return 0
 

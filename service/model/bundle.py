@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 
 from service.history import Move, Trigger
+from service.model.agreement import Agreement
 from service.model.engine import Encoding, Engine
 from service.model.reference import Reference
 from service.model.schema import LeadSchema, Value
@@ -31,7 +32,7 @@ MODEL, MANIFEST, GOLDEN, CARD, REFERENCE, SUMS = (
 )
 
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
-Refusal = Literal["missing", "tampered", "malformed", "wrong_scores", "incompatible"]
+Refusal = Literal["missing", "tampered", "malformed", "wrong_scores", "incompatible", "not_agreed"]
 
 
 class BundleRefused(Exception):
@@ -141,8 +142,9 @@ class Manifest(_Document):
     """bundle.json. `benchmark` holds the held-out figures of this very model, by name.
 
     `skill` is None for a model that was promoted for being better than the one before, and `leaks` for one that was
-    published before there was a search for them. `id_column` names the leads in
-    files, as in the training's.
+    published before there was a search for them. `id_column` names the leads in files, as in the training's.
+    `agreement` is None where none is needed (the sample's invented leads) and in bundles older than the field, whose
+    sources were refused without.
     """
 
     format: Literal[1] = 1
@@ -153,6 +155,7 @@ class Manifest(_Document):
     threshold: Share
     bands: Annotated[tuple[Band, ...], Field(min_length=1)]
     metric: str
+    agreement: Agreement | None = None
     benchmark: dict[str, float]
     economics: Economics
     provenance: Provenance
@@ -213,8 +216,9 @@ def publish(
 ) -> str:
     """Write the bundle; return the digest of its sums, for the pointer. Nothing is served by this alone.
 
-    Raises Conflict where the version exists, and BundleRefused where its scores are wrong.
+    Raises Conflict where the version exists, and BundleRefused where its scores are wrong or nobody has agreed on it.
     """
+    check_agreed(manifest.agreement, models)
     files = {
         MODEL: onnx,
         MANIFEST: manifest.model_dump_json(indent=1).encode(),
@@ -272,6 +276,7 @@ def load(models: Storage, pointer: Pointer, threads: int = 1) -> Bundle:
         if _digest(files[name]) != digest:
             raise BundleRefused("tampered", f"{pointer.version}: {name} does not have its published sum")
     bundle = _verified(files, threads)
+    check_agreed(bundle.manifest.agreement, models)
     if bundle.version != pointer.version:
         raise BundleRefused("malformed", f"{pointer.version}: {MANIFEST} calls itself {bundle.version}")
     return bundle
@@ -292,6 +297,12 @@ def check_compatible(new: Bundle, served: Bundle) -> None:
     """Raise BundleRefused if a lead that is valid for the served model could be refused by the new one."""
     if reasons := list(new.manifest.lead_schema.refusals_of(served.manifest.lead_schema)):
         raise BundleRefused("incompatible", f"{new.version} would refuse today's callers: {'; '.join(reasons)}")
+
+
+def check_agreed(agreement: Agreement | None, models: Storage, to_others: bool = False) -> None:
+    """Raise BundleRefused if the model is served `to_others`, as all in a bucket are, and nobody has agreed on it."""
+    if agreement and agreement.refusal and (to_others or models.url.startswith("gs://")):
+        raise BundleRefused("not_agreed", f"{models.url}: {agreement.refusal}")
 
 
 def _verified(files: dict[str, bytes], threads: int = 1) -> Bundle:

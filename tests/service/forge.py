@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline
 from service.lifecycle.training.candidates import candidates
 from service.lifecycle.training.onnx_export import Exported, golden, to_onnx
 from service.lifecycle.training.reference_profile import describe
+from service.model.agreement import Agreement
 from service.model.bundle import (
     Band,
     Economics,
@@ -67,7 +68,11 @@ def reference(pipeline: Pipeline, seed: int = 0) -> Reference:
 
 
 def manifest(
-    exported: Exported, schema: LeadSchema = SCHEMA, version: str | None = None, run_id: str = "none"
+    exported: Exported,
+    schema: LeadSchema = SCHEMA,
+    version: str | None = None,
+    run_id: str = "none",
+    agreement: Agreement | None = None,
 ) -> Manifest:
     """What bundle.json of a test's bundle says."""
     return Manifest(
@@ -77,6 +82,7 @@ def manifest(
         threshold=0.4,
         bands=(Band(name="A", min_score=0.6), Band(name="B", min_score=0.3), Band(name="C", min_score=0.0)),
         metric="profit",
+        agreement=agreement,
         benchmark={"roc_auc": 0.8},
         economics=Economics(conversion_value=100, contact_cost=10),
         provenance=Provenance(
@@ -98,11 +104,12 @@ def release(
     schema: LeadSchema = SCHEMA,
     new_schema: bool = False,
     run_id: str = "none",
+    agreement: Agreement | None = None,
 ) -> Pointer:
     """Train, publish and point to a bundle, as a training does."""
     pipeline, frame = train(seed=seed)
     exported = to_onnx(pipeline)
-    described = manifest(exported, schema, version, run_id)
+    described = manifest(exported, schema, version, run_id, agreement)
     sums = publish(
         models, described, exported.onnx, golden(pipeline, SCHEMA, frame), "# Card", reference(pipeline, seed)
     )

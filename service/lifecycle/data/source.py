@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from service.lifecycle.data.sample import Sample
+from service.model.agreement import Agreement
 from service.model.bundle import Economics
 from service.model.schema import Kind
 
@@ -74,7 +75,7 @@ class Source(BaseModel):
     kinds: dict[str, Kind] = {}
 
     maturity_days: Annotated[float, Field(ge=0, le=3650)] = 30
-    metric: Metric
+    metric: Metric = "profit"
     metric_reason: Text | None = None
     agreed_by: Text | None = None
     agreed_on: date | None = None
@@ -104,8 +105,6 @@ class Source(BaseModel):
         named = [(role, column) for role, column in roles.items() if column is not None]
         dropped = {*self.leaks, *self.leave_out}
         typed = {*self.missing_in, *self.kinds}
-        people = {"metric_reason": self.metric_reason, "agreed_by": self.agreed_by, "agreed_on": self.agreed_on}
-        unsigned = [key for key, value in people.items() if value is None] if self.sample is None else []
         cost, value = self.economics.contact_cost, self.economics.conversion_value
         return [
             None if (self.path is None) != (self.sample is None) else "path: give either path or [sample]",
@@ -122,11 +121,21 @@ class Source(BaseModel):
             f"economics.contact_cost: {cost:g} must be less than conversion_value ({value:g}), or no contact pays"
             if cost >= value
             else None,
-            f"{unsigned[0]}: missing; which errors cost more is a decision of people, so write down who took it"
-            if unsigned
-            else None,
             "agreed_on: lies in the future" if self.agreed_on and self.agreed_on > date.today() else None,
         ]
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """What is stated about the metric; None for the sample, whose leads are invented.
+
+        A metric that is not stated is profit, for a first look only.
+        """
+        if self.sample is not None:
+            return None
+        stated = self.metric if "metric" in self.model_fields_set else None
+        return Agreement(
+            metric=stated, metric_reason=self.metric_reason, agreed_by=self.agreed_by, agreed_on=self.agreed_on
+        )
 
     @property
     def in_time_order(self) -> bool:

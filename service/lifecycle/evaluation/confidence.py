@@ -1,12 +1,13 @@
 """Every figure with its 95 % interval, by the bootstrap of `service.lifecycle.evaluation.bootstrap`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from service.history import Estimate
-from service.lifecycle.evaluation.bootstrap import SIMPLE, Weights, figure, ratio, resamples
+from service.lifecycle.evaluation.bootstrap import SIMPLE, Figure, Weights, figure, ratio, resamples
 from service.lifecycle.evaluation.quality import NAMES, Mask, Scores, Target, figures
 from service.model.bundle import Economics
 
@@ -37,7 +38,18 @@ def estimates(
         {name: each(weights) for name, each in simple.items()} | by_rank(leads, weights)
         for weights in resamples(len(target), draws, seed)
     ]
-    return {name: _estimate(name, values[name], np.concatenate([chunk[name] for chunk in chunks])) for name in NAMES}
+    return {name: _bounded(name, values[name], np.concatenate([chunk[name] for chunk in chunks])) for name in NAMES}
+
+
+def together(
+    values: Mapping[str, float], drawn_by: Mapping[str, Figure], leads: int, draws: int = DRAWS, seed: int = 0
+) -> dict[str, Estimate]:
+    """These values, such as profits and their differences, each with its interval under the same resamples.
+
+    None of them is a share: they have no bounds.
+    """
+    chunks = [{name: each(weights) for name, each in drawn_by.items()} for weights in resamples(leads, draws, seed)]
+    return {name: _estimate(value, np.concatenate([c[name] for c in chunks])) for name, value in values.items()}
 
 
 def share(converted: int, leads: int) -> Estimate:
@@ -104,8 +116,12 @@ def _calibration_error(leads: Ranked, taken: Weights, off: Weights) -> Scores:
     return np.asarray(np.abs(np.diff(at_ends, axis=1, prepend=0.0)).sum(axis=1) / taken[:, -1])
 
 
-def _estimate(name: str, value: float, drawn: Scores) -> Estimate:
+def _bounded(name: str, value: float, drawn: Scores) -> Estimate:
+    found = _estimate(value, drawn)
+    return found if name in UNBOUNDED else Estimate(value, max(found.low, 0.0), min(found.high, 1.0))
+
+
+def _estimate(value: float, drawn: Scores) -> Estimate:
     low, high = np.quantile(drawn, (0.025, 0.975)) - (drawn.mean() - value)
     # Of few leads a skewed figure's quantiles may both lie to one side of it.
-    low, high = min(float(low), value), max(float(high), value)
-    return Estimate(value, low, high) if name in UNBOUNDED else Estimate(value, max(low, 0.0), min(high, 1.0))
+    return Estimate(value, min(float(low), value), max(float(high), value))

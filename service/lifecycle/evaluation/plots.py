@@ -1,5 +1,7 @@
 """Four pictures of a scored set: ROC curve, calibration, lift, and profit by threshold."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -8,7 +10,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from service.lifecycle.evaluation.quality import Scores, Target, calibration_bins
 from service.model.bundle import Economics
 
-BLUE, GREY, RED = "#2f7cc4", "#8a8f98", "#d0453d"
+BLUE, GREEN, GREY, RED = "#2f7cc4", "#3c9a5f", "#8a8f98", "#d0453d"
 """They can be told from white and from black: the reports have both backgrounds."""
 
 
@@ -86,6 +88,55 @@ def profit_by_threshold(target: Target, scores: Scores, threshold: float, econom
     axes.axhline(0, color=GREY, linewidth=0.6)
     axes.legend(loc="lower right")
     return figure
+
+
+def profit_by_contacts(
+    target: Target,
+    scores: Mapping[str, Scores],
+    economics: Economics,
+    marks: Mapping[str, tuple[float, float]],
+) -> Figure:
+    """Profit by contacts, both per 1,000 leads, best first, a line a candidate; dotted where the team cannot.
+
+    `marks` are choices by name, their contacts and profit; neighbours share a label.
+    """
+    figure, axes = labelled_axes("Contacts per 1,000 leads, best first", "Profit per 1,000 leads")
+    contacts = 1000 * np.arange(len(target) + 1) / len(target)
+    feasible = contacts <= economics.contacts_per_1000_leads
+    for (name, of), colour in zip(scores.items(), (BLUE, GREEN), strict=True):
+        hits = np.concatenate([[0], np.cumsum(target[np.argsort(-of, kind="stable")])])
+        earned = economics.conversion_value * 1000 * hits / len(target) - economics.contact_cost * contacts
+        axes.plot(contacts[feasible], earned[feasible], color=colour, label=name.replace("_", " "))
+        axes.plot(contacts[~feasible], earned[~feasible], color=colour, linestyle=":")
+    everyone = economics.conversion_value * 1000 * float(target.mean()) - economics.contact_cost * 1000
+    axes.plot([0, 1000], [0, everyone], color=GREY, linestyle="--", label="at random")
+    if not feasible.all():
+        axes.axvline(economics.contacts_per_1000_leads, color=GREY, linewidth=1, label="what the team can make")
+    axes.margins(y=0.08)
+    axes.plot(*zip(*marks.values(), strict=True), "o", color=RED, linestyle="")
+    height = np.ptp(axes.get_ylim())
+    for near in _neighbours(marks, 40, 0.04 * height):
+        x, y = marks[near[0]]
+        # Above the curve there is room, but for the first contacts.
+        offset, side = ((-7, 5), "right") if x > 300 else ((8, -10), "left")
+        label = ", ".join(near)
+        axes.annotate(label, (x, y), textcoords="offset points", xytext=offset, horizontalalignment=side)
+    axes.axhline(0, color=GREY, linewidth=0.6)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def _neighbours(marks: Mapping[str, tuple[float, float]], wide: float, high: float) -> list[list[str]]:
+    """Names in groups whose labels would lie above each other."""
+    groups: list[list[str]] = []
+    for name, (x, y) in sorted(marks.items(), key=lambda mark: mark[1]):
+        before = marks[groups[-1][0]] if groups else None
+        if before and x - before[0] < wide and abs(y - before[1]) < high:
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    return groups
 
 
 def labelled_axes(x: str, y: str) -> tuple[Figure, Axes]:

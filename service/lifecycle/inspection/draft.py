@@ -18,7 +18,8 @@ def beside(file: Path) -> Path:
 
 def draft(survey: Survey, toml: Path) -> str:
     """The text of the lead source that is to be kept at `toml`."""
-    return write(_entries(survey, toml.absolute().parent), _head(survey, toml))
+    text = write(_entries(survey, toml.absolute().parent), _head(survey, toml))
+    return text.replace("my_leads.toml", toml.name)
 
 
 def _entries(survey: Survey, folder: Path) -> dict[str, Entry]:

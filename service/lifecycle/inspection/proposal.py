@@ -57,10 +57,6 @@ class Proposal:
             "positive": _one_or_more(self.won) if self.won else None,
             "negative": _one_or_more(self.lost) if self.lost else None,
             "leaks": self.leaks or None,
-            "metric": "profit",
-            "metric_reason": "TEMPORARY",
-            "agreed_by": "TEMPORARY",
-            "agreed_on": "2026-01-01",
         }
 
     def source(self, folder: Path, **more: Any) -> Source:

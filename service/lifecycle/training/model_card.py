@@ -18,7 +18,6 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
     """The card as Markdown. It holds no lead's values, only column names and figures."""
     at, seen, money = manifest.provenance, selection.held_out[selection.candidate], manifest.economics
     parts = selection.split
-    agreed = f"{source.agreed_by}, {source.agreed_on:%Y-%m-%d}" if source.agreed_on else "nobody (a sample)"
     sections = [
         f"# Lead scoring model {manifest.version}",
         f"Scores a lead of the source `{source.name}` with the probability that it converts (`{source.target_column}` "
@@ -38,7 +37,8 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
         f"{money.contacts_per_1000_leads:g} of 1,000. On the held-out leads that is {seen['contacts']:.0f} contacts, "
         f"and a profit of {seen['profit']:,.0f}, per 1,000 leads.",
         f"The candidates were compared by **{source.metric}**: {source.metric_reason or 'no reason was stated.'} "
-        f"Agreed by: {agreed}." + _recipe(source.recipe),
+        + _agreed(source)
+        + _recipe(source.recipe),
         "What each metric alone would have chosen on the held-out leads, and the profit lost by that against the "
         "chosen threshold, per 1,000 leads. Of the contacts asked for the team makes the best, as many as it can:",
         _table(*choice_rows(selection)),
@@ -73,6 +73,15 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
         ),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _agreed(source: Source) -> str:
+    stated = source.agreement
+    if stated is None:
+        return "Agreed by: nobody (a sample)."
+    if stated.first_look:
+        return f"**{stated.first_look[0].upper()}{stated.first_look[1:]}.**"
+    return f"Agreed by: {source.agreed_by}, {source.agreed_on:%Y-%m-%d}."
 
 
 def _recipe(recipe: TrainingRecipe) -> str:

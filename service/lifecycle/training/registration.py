@@ -62,6 +62,7 @@ def prepare(
         threshold=chosen.threshold,
         bands=bands(chosen.served),
         metric=source.metric,
+        agreement=source.agreement,
         benchmark=chosen.held_out[chosen.candidate],
         economics=source.economics,
         provenance=Provenance(

@@ -41,6 +41,26 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """Every candidate by name, fitted on the training leads alone: its scores and figures of the held-out leads.
+
+    Figures that need a threshold are taken at the one that the economics imply.
+    """
+
+    split: Split
+    target: Target
+    pipelines: dict[str, Pipeline]
+    scores: dict[str, Scores]
+    figures: dict[str, dict[str, float]]
+
+    def best(self, metric: Metric, recipe: TrainingRecipe) -> str:
+        """The candidate that the recipe names, or the best one by this metric."""
+        if recipe.candidate != "best":
+            return recipe.candidate
+        return max(self.figures, key=lambda name: self.figures[name][metric])
+
+
+@dataclass(frozen=True)
 class Choice:
     """A threshold that a metric alone would choose on the held-out leads, and what follows from it.
 
@@ -116,9 +136,29 @@ def select(
 ) -> Selection:
     """Fit every candidate on the training leads; the recipe names one, or the metric decides on the held-out leads.
 
-    A metric that needs a threshold is taken at the one that the economics imply. The chosen model is not fitted again,
-    so that the held-out figures are those of the very model that is served.
+    The chosen model is not fitted again, so that the held-out figures are those of the very model that is served.
     """
+    compared = compare(leads, economics, recipe, seed, tell)
+    chosen = compared.best(metric, recipe)
+    means, unseen_scores = cross_validate(leads, economics, seed, tell)
+    return Selection(
+        chosen,
+        compared.pipelines[chosen],
+        compared.split,
+        compared.target,
+        compared.scores[chosen],
+        economics.threshold,
+        compared.figures,
+        means,
+        tuple(choices(compared.target, compared.scores[chosen], economics)),
+        out_of_fold=unseen_scores[chosen],
+    )
+
+
+def compare(
+    leads: Leads, economics: Economics, recipe: TrainingRecipe, seed: int = 0, tell: Progress = lambda _: None
+) -> Compared:
+    """Fit every candidate on the training leads, and judge it on the held-out ones. Raises TooFewOutcomes."""
     parts = split(leads, seed=seed)
     fitted = candidates(leads.schema, leads.frame.iloc[parts.train], seed)
     target, unseen = leads.target[parts.held_out], leads.frame.iloc[parts.held_out]
@@ -127,20 +167,7 @@ def select(
         tell(f"fitting {name} on {len(parts.train):,} leads")
         scores[name] = fit(pipeline, leads.frame.iloc[parts.train], leads.target[parts.train], unseen, recipe)
     held_out = {name: figures(target, s, economics.threshold, economics) for name, s in scores.items()}
-    chosen = max(held_out, key=lambda name: held_out[name][metric]) if recipe.candidate == "best" else recipe.candidate
-    means, unseen_scores = cross_validate(leads, economics, seed, tell)
-    return Selection(
-        chosen,
-        fitted[chosen],
-        parts,
-        target,
-        scores[chosen],
-        economics.threshold,
-        held_out,
-        means,
-        tuple(choices(target, scores[chosen], economics)),
-        out_of_fold=unseen_scores[chosen],
-    )
+    return Compared(parts, target, fitted, scores, held_out)
 
 
 def cross_validate(

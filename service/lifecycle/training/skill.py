@@ -39,7 +39,7 @@ def judge(target: Target, chosen: Selection, economics: Economics) -> Skill:
     scores = chosen.out_of_fold
     auc, spread = roc_auc(target, scores)
     at_least = max(auc - SURE * OVERLAP * spread, 0.0)
-    held_out, wide = roc_auc(chosen.target, chosen.scores)
+    held_out = interval(chosen.target, chosen.scores)
     made = contacts_made(scores, scores >= chosen.threshold, economics)
     over_everyone, over_random = gains(target, made, economics)
     doubts = []
@@ -47,8 +47,8 @@ def judge(target: Target, chosen: Selection, economics: Economics) -> Skill:
         doubts.append(
             f"its ROC-AUC over all leads is {auc:.3f}, and at least {at_least:.3f} (99 %): that may be chance"
         )
-    if held_out <= CHANCE:
-        doubts.append(f"it ranks the held-out leads no better than chance (ROC-AUC {held_out:.3f})")
+    if held_out[0] <= CHANCE:
+        doubts.append(f"it ranks the held-out leads no better than chance (ROC-AUC {held_out[0]:.3f})")
     for (gain, error), otherwise in (
         (over_everyone, "contacting everyone"),
         (over_random, "as many contacts at random"),
@@ -59,7 +59,7 @@ def judge(target: Target, chosen: Selection, economics: Economics) -> Skill:
     return Skill(
         roc_auc=auc,
         roc_auc_at_least=at_least,
-        held_out_roc_auc=(held_out, max(held_out - WITHIN * wide, 0.0), min(held_out + WITHIN * wide, 1.0)),
+        held_out_roc_auc=held_out,
         gain_over_everyone=over_everyone[0],
         gain_over_random=over_random[0],
         doubts=tuple(doubts),
@@ -76,6 +76,12 @@ def publishable(skill: Skill, reason: str | None) -> Skill:
             "are known when a lead arrives; to serve this model all the same: --publish-anyway REASON"
         )
     return skill.model_copy(update={"published_because": reason})
+
+
+def interval(target: Target, scores: Scores) -> tuple[float, float, float]:
+    """ROC-AUC, and the two ends of its 95 % interval, of scores by one model."""
+    value, error = roc_auc(target, scores)
+    return value, max(value - WITHIN * error, 0.0), min(value + WITHIN * error, 1.0)
 
 
 def roc_auc(target: Target, scores: Scores) -> tuple[float, float]:

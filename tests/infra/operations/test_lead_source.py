@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from infra.environment import Environment
 from infra.environments import DEV, PROD
 from infra.operations import lead_source
 from infra.operations.programs import ROOT, Failed
+from service.model.agreement import Agreement
+from tests.facts import states
 
 EXAMPLES = ROOT / "service" / "examples"
 
@@ -30,10 +33,24 @@ def test_the_sample_is_refused_by_what_it_holds_under_any_name(name: str, tmp_pa
     assert "crm_template.toml" in refused.value.remedy
 
 
-@pytest.mark.parametrize("like", ["crm_template.toml", "bank_marketing.toml"])
-def test_leads_of_ones_own_pass_even_in_a_file_that_is_called_sample(like: str, tmp_path: Path) -> None:
-    source("sample.toml", tmp_path, like=like)
+def test_leads_of_ones_own_pass_even_in_a_file_that_is_called_sample(tmp_path: Path) -> None:
+    source("sample.toml", tmp_path, like="bank_marketing.toml")
     lead_source.check(PROD, tmp_path)
+
+
+@pytest.mark.parametrize("env", [DEV, PROD], ids=lambda env: env.id)
+def test_leads_of_ones_own_are_refused_in_every_environment_until_people_have_agreed_on_the_metric(
+    env: Environment, tmp_path: Path
+) -> None:
+    source("sample.toml", tmp_path, like="crm_template.toml")
+    with pytest.raises(Failed) as refused:
+        lead_source.check(env, tmp_path)
+    states(str(refused.value), env.lead_source, *lead_source.AGREEMENT)
+    states(refused.value.remedy, "scripts/check --decide", env.lead_source)
+
+
+def test_the_keys_are_those_without_which_the_service_refuses_a_model() -> None:
+    assert Agreement().missing == lead_source.AGREEMENT
 
 
 def test_a_source_that_is_not_there_or_is_no_toml_is_refused(tmp_path: Path) -> None:

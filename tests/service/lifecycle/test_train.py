@@ -10,7 +10,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from service.lifecycle.data.sample import Sample
+from service.lifecycle.data.sample import Sample, generate
 from service.lifecycle.data.source import Source, SourceError, load_source
 from service.lifecycle.train import main, train
 from service.model import bundle
@@ -157,6 +157,42 @@ def test_a_model_without_skill_is_published_for_a_reason_only_which_is_told_wher
         states(server.http.get("/").text, "not shown to be of use", "a demonstration")
     finally:
         server.stop()
+
+
+@pytest.mark.slow
+def test_leads_whose_metric_nobody_agreed_on_are_for_a_first_look_on_this_machine(
+    mlflow_url: str, gcs_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leads = generate(Sample(rows=ROWS)).frame
+    leads.to_csv(tmp_path / "crm.csv", index=False)
+    toml, models = tmp_path / "crm.toml", tmp_path / "models"
+    toml.write_text(
+        'name = "unsigned"\npath = "crm.csv"\ntarget_column = "converted"\npositive = true\n'
+        'id_column = "lead_id"\ntime_column = "created_at"\nleaks = ["contract_value"]\nagreed_by = "sales"\n'
+        "[economics]\nconversion_value = 600\ncontact_cost = 60\n"
+    )
+    lacks = ("metric, metric_reason, agreed_on", "scripts/check --decide")
+    assert main(["--source", str(toml), "--models", gcs_url, "--tracking", mlflow_url]) == 1
+    states(capsys.readouterr().err, "others", *lacks)
+    assert champion(mlflow_url, "unsigned") is None
+    assert main(["--source", str(toml), "--models", str(models), "--tracking", mlflow_url]) == 0
+    states(capsys.readouterr().out.splitlines()[-1], "first look on this machine", *lacks)
+    version = served(models)
+    assert version is not None
+    states((models / "models" / version / "MODEL_CARD.md").read_text(), "look on this machine", *lacks)
+    here = Server(tmp_path, models=str(models))
+    try:
+        assert here.http.get("/v1/model").json()["agreement"]["agreed_by"] == "sales"
+    finally:
+        here.stop()
+    elsewhere = Server(tmp_path, models=str(models), ready=False, host="0.0.0.0", allow_anonymous=True)
+    try:
+        elsewhere.wait(lambda: elsewhere.metric('leadscoring_bundle_refused_total{reason="not_agreed"}') == 1)
+        assert elsewhere.http.get("/readyz").status_code == 503
+        (line,) = [entry for entry in elsewhere.logs() if entry.get("reason") == "not_agreed"]
+        states(line["detail"], "others", *lacks)
+    finally:
+        elsewhere.stop()
 
 
 def test_without_a_record_nothing_is_published(tmp_path: Path) -> None:

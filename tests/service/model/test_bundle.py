@@ -1,9 +1,11 @@
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from service.lifecycle.training.onnx_export import golden, to_onnx
+from service.model.agreement import Agreement
 from service.model.bundle import (
     BundleRefused,
     Manifest,
@@ -15,7 +17,10 @@ from service.model.bundle import (
 )
 from service.model.schema import Feature, LeadSchema
 from service.storage import Conflict, Storage, open_storage
+from tests.facts import stating
 from tests.service import forge
+
+AGREED = Agreement(metric="profit", metric_reason="money", agreed_by="sales", agreed_on=date(2026, 1, 15))
 
 
 @pytest.fixture
@@ -49,6 +54,36 @@ def test_a_bundle_goes_through_a_bucket(gcs_url: str) -> None:
     pointer = forge.release(models)
     assert load(models, pointer).version == pointer.version
     assert read_pointer(models) is not None
+
+
+def test_what_people_have_agreed_on_goes_through_a_bucket_too(gcs_url: str) -> None:
+    models = open_storage(gcs_url)
+    pointer = forge.release(models, agreement=AGREED)
+    assert load(models, pointer).manifest.agreement == AGREED
+
+
+def test_a_bucket_takes_and_gives_no_bundle_that_people_have_not_agreed_on(
+    gcs_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unsigned = AGREED.model_copy(update={"agreed_by": None, "agreed_on": None})
+    bucket, folder = open_storage(gcs_url), open_storage(str(tmp_path))
+    with pytest.raises(BundleRefused, match=stating("agreed_by, agreed_on", "scripts/check --decide")) as refused:
+        forge.release(bucket, agreement=unsigned)
+    assert refused.value.reason == "not_agreed"
+    assert list(bucket.keys("")) == []
+    pointer = forge.release(folder, agreement=unsigned)
+    assert load(folder, pointer).manifest.agreement == unsigned
+    for key in folder.keys(""):
+        copied = folder.read(key)
+        assert copied is not None
+        bucket.create(key, copied.data)
+    assert refusal(bucket).reason == "not_agreed"
+
+
+def test_a_bundle_older_than_agreements_is_loaded(models: Storage) -> None:
+    exported = to_onnx(forge.train()[0])
+    old = forge.manifest(exported).model_dump(mode="json", exclude={"agreement"})
+    assert Manifest.model_validate_json(json.dumps(old)).agreement is None
 
 
 def test_a_version_is_written_once(models: Storage) -> None:

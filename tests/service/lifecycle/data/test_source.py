@@ -92,6 +92,18 @@ def test_a_complete_source_is_read_as_written(tmp_path: Path) -> None:
     assert source.recipe == TrainingRecipe(candidate="best", half_life_leads=None)
 
 
+def test_a_source_that_nobody_agreed_on_is_read_compared_by_profit_and_names_what_it_lacks(tmp_path: Path) -> None:
+    source = load_source(written(tmp_path, COMPLETE))
+    assert source.agreement is not None
+    assert source.agreement.missing == ()
+    kept = [line for line in COMPLETE.splitlines() if not line.startswith(("metric", "agreed_on"))]
+    bare = load_source(written(tmp_path, "\n".join(kept)))
+    assert bare.metric == "profit"
+    assert bare.agreement is not None
+    assert bare.agreement.missing == ("metric", "metric_reason", "agreed_on")
+    assert load_source(EXAMPLES / "sample.toml").agreement is None
+
+
 def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,10 +121,6 @@ def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
         ('metric = "profit"', 'metrc = "profit"', "metrc", ["unknown", "'metric'"]),
         ("contact_cost = 5", "contact_costs = 5", "economics.contact_costs", ["unknown", "'contact_cost'"]),
         ('metric = "profit"', 'metric = "gini"', "metric", ["'precision'", "'recall'", "'f1'"]),
-        ('metric = "profit"', "", "metric", ["missing"]),
-        ('metric_reason = "A missed lead costs more than a call."', "", "metric_reason", ["missing", "errors"]),
-        ('agreed_by = "Sales and finance"', "", "agreed_by", ["missing"]),
-        ("agreed_on = 2025-01-31", "", "agreed_on", ["missing"]),
         ("agreed_on = 2025-01-31", "agreed_on = 9999-01-01", "agreed_on", ["future"]),
         ("agreed_on = 2025-01-31", "agreed_on = 'yesterday'", "agreed_on", ["valid date"]),
         (
