@@ -42,6 +42,13 @@ RUN_HERE = {
 }
 RUN_ELSEWHERE = {
     "scripts/up": "service/local/test_up.py::test_leads_are_trained_on_recorded_published_served_and_scored",
+    "scripts/check leads.csv": "service/lifecycle/test_check.py"
+    "::test_a_file_is_described_and_its_lead_source_trains_once_confirmed",
+    "scripts/check --decide leads.toml": "service/lifecycle/test_check.py"
+    "::test_the_page_to_decide_on_is_printed_of_a_confirmed_source",
+    "scripts/train --source leads.toml": "service/lifecycle/test_train.py"
+    "::test_figures_are_shown_and_nothing_is_left_behind",
+    "scripts/up --source leads.toml": "service/local/test_up.py::test_an_unusable_source_is_wrong_use",
     "scripts/up --source my_leads.toml": "service/local/test_up.py::test_an_unusable_source_is_wrong_use",
     "curl -s http://127.0.0.1:8080/v1/score": "service/local/test_up.py::test_the_requests_of_the_readme_are_answered",
     "curl -s http://127.0.0.1:8080/v1/model": "service/local/test_up.py::test_the_requests_of_the_readme_are_answered",
