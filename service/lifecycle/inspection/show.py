@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from service.lifecycle.data.columns import Column, as_text
 from service.lifecycle.evaluation.terminal import terminal_table
-from service.lifecycle.inspection.outcomes import MAX_VALUES, OutcomeCandidate
+from service.lifecycle.inspection.outcomes import CLEAR_SCORE, MAX_VALUES, OutcomeCandidate
 from service.lifecycle.inspection.roles import RoleCandidate
 from service.lifecycle.inspection.survey import Survey
 
@@ -65,19 +65,27 @@ def _section(console: Console, title: str, lines: Iterable[str], otherwise: str 
 
 
 def _row(survey: Survey, column: Column) -> Iterator[str]:
-    missing = len(column.codes) - len(column.present)
+    kind, absent = column.kind(), _marks(column)
+    filled = [(value, int(n)) for value, n in zip(column.values, column.counts, strict=True) if value not in absent]
+    missing = 1 - sum(n for _, n in filled) / len(column.codes)
+    examples = [_example(value) for value, _ in sorted(filled, key=lambda pair: -pair[1])[:EXAMPLES]]
     yield escape(printable(column.name))
-    yield {None: "empty", "boolean": "yes/no", "category": "text"}.get(column.kind(), str(column.kind()))
+    yield {None: "empty", "boolean": "yes/no", "category": "text"}.get(kind, str(kind))
     yield _use(survey, column.name)
-    yield f"{missing / len(column.codes):.0%}" if missing == 0 or missing / len(column.codes) >= 0.005 else "< 1%"
-    yield f"{len(column.values):,}"
-    yield escape(printable(", ".join(_examples(column))))
+    yield f"{missing:.0%}" if missing == 0 or missing >= 0.005 else "< 1%"
+    yield f"{len(filled):,}"
+    yield escape(printable(", ".join(examples)))
 
 
-def _examples(column: Column) -> Iterator[str]:
-    for place in (-column.counts).argsort(kind="stable")[:EXAMPLES]:
-        text = as_text(column.values[int(place)]) or str(column.values[int(place)])
-        yield text if len(text) <= EXAMPLE_LENGTH else f"{text[: EXAMPLE_LENGTH - 1]}…"
+def _marks(column: Column) -> list[str]:
+    """Marks for "no value" that the column holds."""
+    kind = column.kind()
+    return column.nothing(kind) if kind in ("number", "boolean", "category") else []
+
+
+def _example(value: object) -> str:
+    text = as_text(value) or str(value)
+    return text if len(text) <= EXAMPLE_LENGTH else f"{text[: EXAMPLE_LENGTH - 1]}…"
 
 
 def _use(survey: Survey, name: str) -> str:
@@ -118,7 +126,7 @@ def _outcomes(survey: Survey) -> Iterator[str]:
 
 
 def _verdict(candidate: OutcomeCandidate, value: str) -> str:
-    if not candidate.won:
+    if not candidate.won or candidate.score < CLEAR_SCORE:
         return ""
     return " (won)" if value in candidate.won else " (lost)" if value in candidate.lost else " (open)"
 
