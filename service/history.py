@@ -48,6 +48,7 @@ class VersionOutcome(msgspec.Struct, frozen=True, kw_only=True):
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="evaluation"):
     """How the served model did on leads whose outcome is final, scored in [since, until).
 
+    `without_outcome` leads are left out; `taken_as_lost` ones count, for the source says that no outcome is a loss.
     `figures` and `benchmark` go by `service.lifecycle.evaluation.quality.NAMES`; `complete` is None where the service's
     own count of records could not be asked; `changes` are sentences. `business` holds contacts, revenue, cost, profit
     and roi of the decisions, and those of as many contacts at random (`random_...`) and of contacting everyone
@@ -69,6 +70,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     changes: tuple[str, ...]
     mlflow_run_id: str
     versions: tuple[VersionOutcome, ...] = ()
+    taken_as_lost: int = 0
 
 
 class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):

@@ -49,6 +49,8 @@ RUN_ELSEWHERE = {
     "scripts/train --source leads.toml": "service/lifecycle/test_train.py"
     "::test_figures_are_shown_and_nothing_is_left_behind",
     "scripts/up --source leads.toml": "service/local/test_up.py::test_an_unusable_source_is_wrong_use",
+    "scripts/check --decide my_leads.toml": "service/lifecycle/inspection/test_decision.py"
+    "::test_the_page_fits_80_columns_and_names_each_metric_with_its_candidate",
     "scripts/up --source my_leads.toml": "service/local/test_up.py::test_an_unusable_source_is_wrong_use",
     "curl -s http://127.0.0.1:8080/v1/score": "service/local/test_up.py::test_the_requests_of_the_readme_are_answered",
     "curl -s http://127.0.0.1:8080/v1/model": "service/local/test_up.py::test_the_requests_of_the_readme_are_answered",

@@ -15,7 +15,7 @@ from service.lifecycle.data.quarantine import Rejected, set_aside
 from service.lifecycle.evaluation import completeness, regressions
 from service.lifecycle.evaluation.completeness import Completeness
 from service.lifecycle.evaluation.formatting import number, spoken
-from service.lifecycle.evaluation.outcomes import LabelledScores, judge, read_outcomes
+from service.lifecycle.evaluation.outcomes import LabelledScores, Outcomes, judge, read_outcomes
 from service.lifecycle.evaluation.quality import NAMES
 from service.lifecycle.evaluation.report import report
 from service.lifecycle.evaluation.scored import ScoredLeads, read_scored
@@ -57,10 +57,12 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     outcomes = read_outcomes(loop.source, outcome_values(loop.source), loop.leads)
     _quarantine(loop, scored.broken, outcomes.rejected)
     # What was scored in the window is ripe; until itself is not in it.
-    judged = judge(scored, outcomes, loop.now, timedelta(days=loop.source.maturity_days))
+    absent_is_lost = loop.source.absent_after_days is not None
+    judged = judge(scored, outcomes, loop.now, timedelta(days=loop.source.maturity_days), absent_is_lost)
     loop.note(
         f"{len(scored):,} leads scored ({scored.repeated:,} scored again), {len(judged.scored):,} with an outcome; "
-        f"{judged.not_scored:,} outcomes are of leads that were not scored in this time"
+        f"{judged.not_scored:,} outcomes are of leads that were not scored in this time, {len(outcomes.open):,} say "
+        f"that a lead is open{_absent(judged, outcomes) if absent_is_lost else ''}"
     )
     every = _by_version(loop, judged, pointer.version)
     headline, notes = _headline(every, pointer)
@@ -83,6 +85,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             changes=(*notes, *_changes(headline, since, earlier)),
             mlflow_run_id=mlflow.id,
             versions=tuple(_outcome(each) for each in (headline, *others)),
+            taken_as_lost=judged.taken_as_lost,
         )
         loop.tell(f"recording the run at {loop.tracking}")
         mlflow.log(_parameters(entry, options), _metrics(entry, headline))
@@ -144,6 +147,14 @@ def _headline(every: Sequence[VersionQuality], pointer: Pointer) -> tuple[Versio
             ]
     reasons = "; ".join(each.too_few for each in every if each.too_few)
     raise JobFailed(f"nothing to evaluate: {reasons}. Wait for outcomes, or look further back with --days")
+
+
+def _absent(judged: LabelledScores, outcomes: Outcomes) -> str:
+    """What is to be said of leads that no outcome came for, where the source says that they are lost."""
+    if doubt := outcomes.doubt_of_absence:
+        return f"; leads without an outcome do not count as lost: {doubt}"
+    until = f", counted to {outcomes.until:%Y-%m-%d}, the newest time of an outcome" if outcomes.until else ""
+    return f"; {judged.taken_as_lost:,} leads without an outcome count as lost{until}"
 
 
 def _changes(headline: VersionQuality, since: datetime, earlier: Sequence[Evaluation]) -> list[str]:

@@ -160,8 +160,8 @@ def main(arguments: list[str] | None = None) -> int:
     _show(out, source, leads, chosen)
     if not options.figures:
         out.print(f"serving {trained.manifest.version} from {options.models}", highlight=False)
-    first_look = [source.agreement.first_look] if source.agreement else []
-    for line in filter(None, [*leaks.lines, *skill_lines(judged), *first_look]):
+    agreed = source.agreement and source.agreement.first_look
+    for line in filter(None, [*leaks.lines, *skill_lines(judged), agreed]):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     return 0
 

@@ -223,6 +223,7 @@ def _start(options: argparse.Namespace, source: Any, folders: Folders, processes
         f"  files     {folders.root}\n"
         + (_about_loop(options, source) if options.with_loop else "")
         + "Ctrl-C stops everything"
+        + (f"\n{source.agreement.first_look}" if source.agreement and source.agreement.first_look else "")
     )
 
 
@@ -271,12 +272,12 @@ def mlflow_command(folders: Folders, port: int) -> list[str]:
 
 
 def _digest(toml: Path, source: Any) -> str:
-    """Changes whenever the source or its file does; cheap, so that a second start need not read the leads."""
+    """Changes whenever the source or its files do; cheap, so that a second start need not read the leads."""
     digest = hashlib.sha256(toml.read_bytes())
-    if source.path is not None:
+    for location in source.locations:
         with contextlib.suppress(OSError):  # the training says it better
-            state = Path(source.location).stat()
-            digest.update(f"{source.location}:{state.st_size}:{state.st_mtime_ns}".encode())
+            state = Path(location).stat()
+            digest.update(f"{location}:{state.st_size}:{state.st_mtime_ns}".encode())
     return digest.hexdigest()
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import parquet
 
 from service.lifecycle.data.columns import read_column
-from service.lifecycle.data.leads import Leads, load, read_raw
+from service.lifecycle.data.leads import Leads, labelled, load
 from service.lifecycle.data.source import ID_COLUMN, Source, SourceError
 from service.lifecycle.evaluation import outcomes
 from service.lifecycle.training.onnx_export import as_received
@@ -24,6 +25,9 @@ from service.storage import Storage
 
 BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
 """When the first block begins; any time would do."""
+
+CONVERTED, LOST = "converted", "lost"
+"""Outcomes as the replay spells them."""
 
 SITTINGS, LASTS = 10, timedelta(hours=1)
 """A block's leads come in so many sittings, each of which lasts so long: an object holds an hour's records."""
@@ -79,8 +83,7 @@ class History:
         for scored, part in ((block - 2, 1), (block - 1, 0)):
             if 0 <= scored < len(self.blocks):
                 rows = self.rows(scored)[part::2]
-                positive, negative = self.leads.outcomes
-                spelled = [positive if self.leads.target[row] else negative for row in rows]
+                spelled = [CONVERTED if self.leads.target[row] else LOST for row in rows]
                 table = pa.table({ID_COLUMN: [lead_id(row) for row in rows], self.source.target_column: spelled})
                 sink = pa.BufferOutputStream()
                 parquet.write_table(table, sink)
@@ -100,8 +103,9 @@ def build(source: Source, folder: Path, first: int, size: int) -> History:
     """
     if not source.in_time_order:
         raise SourceError(f"source {source.name!r} states no time order, and a replay needs one: give time_column")
-    table = read_raw(source)
-    cells = table.cells
+    labels = labelled(source)
+    table = labels.table
+    cells = _with_outcome(source, table.cells, labels.target)
     if source.time_column:
         times = read_column(table, source.time_column).times(source.time_format)
         cells = cells.take(np.argsort(times, kind="stable"))
@@ -127,14 +131,28 @@ def build(source: Source, folder: Path, first: int, size: int) -> History:
     return History(known, leads, received, blocks, timedelta(days=max(source.maturity_days, 1)))
 
 
+def _with_outcome(source: Source, cells: pa.Table, target: npt.NDArray[np.int8]) -> pa.Table:
+    """The leads with their outcome spelled in one way, and without other columns for it."""
+    others = {source.target_column, source.outcome_column} & set(cells.column_names)
+    spelled = pa.array(np.where(target == 1, CONVERTED, LOST))
+    return cells.drop_columns(sorted(others)).append_column(source.target_column, spelled)
+
+
 def _without_time(source: Source, file: Path, cells: pa.Table) -> Source:
-    """The source on this file: its order is the time, because the simulated clock has nothing to do with the real."""
+    """The source on this file: its order is the time, because the simulated clock has nothing to do with the real.
+
+    The outcome of every lead in it is known.
+    """
     parquet.write_table(cells, file)
     dropped = [column for column in (source.id_column, source.time_column) if column]
     return source.model_copy(
         update={
             "path": str(file.absolute()),
             "sample": None,
+            "positive": (CONVERTED,),
+            "negative": (),
+            "absent_after_days": None,
+            "outcomes": None,
             "id_column": None,
             "time_column": None,
             "time_format": None,

@@ -1,20 +1,21 @@
 """Leads with known outcomes, prepared for the models: typed columns, target, ids and times, oldest first."""
 
-import difflib
 import hashlib
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from service.lifecycle.data.column_names import with_columns
 from service.lifecycle.data.columns import Column, missing_of, read_column
 from service.lifecycle.data.ids import as_id
 from service.lifecycle.data.inference import Found, key_of_numbers, shortened
+from service.lifecycle.data.labels import Labels, label, outcome_column
+from service.lifecycle.data.outcome import OutcomeValues, find_outcomes
 from service.lifecycle.data.sample import Sample, generate
 from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.data.table import Table, form_of_table, read_table
@@ -28,20 +29,9 @@ SHOWN = 5
 """Marks for "no value" that a note names at most."""
 
 
-class OutcomeValues(NamedTuple):
-    """The two values of the target column, as the lead source's own data spell them."""
-
-    positive: str
-    negative: str
-
-    def converted(self, value: object) -> bool | None:
-        """Whether a lead with this outcome converted; None for a value that is neither of the two."""
-        return {meaning(self.positive): True, meaning(self.negative): False}.get(meaning(value))
-
-
 @dataclass(frozen=True)
 class Leads:
-    """A lead source's leads. All arrays have one entry a lead, oldest first where the order is known.
+    """A lead source's leads with an outcome. All arrays have one entry a lead, oldest first where the order is known.
 
     `frame` has the schema's columns: numbers and booleans as float64 (NaN: missing), categories as text ("":
     missing). `target` is 1 where the lead converted. `sha256` is of the file's bytes as stored. `notes` say, a line
@@ -66,8 +56,8 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
     Raises SourceError naming file, row and column, and the remedy.
     """
     table = _with_named_columns(source, read_raw(source), schema)
-    outcomes = _outcome_values(source, table)
-    target = _target(source, table, outcomes)
+    labels = label(source, table)
+    table, target = labels.table, labels.target
     times = read_column(table, source.time_column).times(source.time_format) if source.time_column else None
     # Whole numbers decide nothing about the mark of later ones: all cells of the new file do.
     frozen = (
@@ -75,7 +65,7 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
     )
     columns = _columns(source, table, list(frozen) or _inputs(source, table), frozen)
     kinds, notes = (schema_kinds(schema), []) if schema else _infer(source, table, columns, len(target))
-    notes = [*table.notes, *notes, *_doubt_of_times(source, times, table)]
+    notes = [*table.notes, *labels.notes, *notes, *_doubt_of_times(source, times, table)]
     other = [name for name in (*source.leaks, *source.leave_out, *_inputs(source, table)) if name not in kinds]
     left_out = {name: (columns.get(name) or _column(source, table, name)).as_found() for name in other}
     columns = {name: columns[name] for name in kinds}
@@ -96,14 +86,19 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
         source.in_time_order,
         table.sha256,
         tuple(notes),
-        outcomes,
+        labels.values,
         {name: cells[order] for name, cells in left_out.items()},
     )
 
 
 def outcome_values(source: Source) -> OutcomeValues:
-    """The two outcomes that the source's own data hold. Raises SourceError where these cannot be read."""
-    return _outcome_values(source, _with_named_columns(source, read_raw(source), None))
+    """What the outcomes in the source's own data mean. Raises SourceError where these cannot be read."""
+    return find_outcomes(source, outcome_column(source, _with_named_columns(source, read_raw(source), None)))
+
+
+def labelled(source: Source) -> Labels:
+    """The source's leads with an outcome, as they stand in its file. Raises SourceError."""
+    return label(source, _with_named_columns(source, read_raw(source), None))
 
 
 def read_raw(source: Source) -> Table:
@@ -123,15 +118,15 @@ def _sample_table(sample: Sample) -> Table:
 
 
 def _with_named_columns(source: Source, table: Table, schema: LeadSchema | None) -> Table:
-    """The table whose columns are called as source and schema call them. Raises SourceError where one is not there.
-
-    A column whose name differs in case and blanks alone is the one that is meant, if no other does.
-    """
-    found = list(table.cells.column_names)
-    notes = []
-    named: Iterator[tuple[str, Iterable[str | None]]] = iter(
+    """The table whose columns are called as source and schema call them. Raises SourceError where one is not there."""
+    outcomes = [source.target_column]
+    if source.outcomes:  # beside the leads they need not be there, and are left out where they are
+        present = set(map(fold, table.cells.column_names))
+        outcomes = [name for name in (source.target_column, source.outcome_column) if fold(name) in present]
+    return with_columns(
+        table,
         [
-            ("target_column", [source.target_column]),
+            ("target_column", outcomes),
             ("id_column", [source.id_column]),
             ("time_column", [source.time_column]),
             ("leaks", source.leaks),
@@ -139,69 +134,19 @@ def _with_named_columns(source: Source, table: Table, schema: LeadSchema | None)
             ("missing_in", source.missing_in),
             ("kinds", source.kinds),
             ("the served schema", schema_kinds(schema) if schema else ()),
-        ]
+        ],
     )
-    for key, columns in named:
-        for column in columns:
-            if column is None or column in found:
-                continue
-            alike = [place for place, name in enumerate(found) if fold(name) == fold(column)]
-            if len(alike) != 1:
-                close = difflib.get_close_matches(column, found, n=1)
-                raise SourceError(
-                    f"{table.origin}: has no column {column!r}, which {key} names"
-                    f"{f' (did you mean {close[0]!r}?)' if close else ''}; it has: {', '.join(found)}"
-                )
-            notes.append(f"{column}: it is written {found[alike[0]]!r} in the file")
-            found[alike[0]] = column
-    return replace(table, cells=table.cells.rename_columns(found), notes=table.notes + tuple(notes)) if notes else table
-
-
-def _outcome_values(source: Source, table: Table) -> OutcomeValues:
-    column = read_column(table, source.target_column)
-    spelled: dict[str | float, str] = {}
-    for value in column.values:
-        spelled.setdefault(meaning(value), str(value))
-    positive = spelled.pop(meaning(source.positive), None)
-    where = f"{table.origin}, column {source.target_column!r}"
-    if positive is None:
-        raise SourceError(
-            f"{where}: positive = {source.positive!r} never occurs; "
-            f"it holds {', '.join(repr(str(v)) for v in column.values[:5])}"
-        )
-    if not spelled:
-        raise SourceError(
-            f"{where}: {positive!r} is the only outcome, in any spelling; add the leads that did not convert"
-        )
-    negative, *more = spelled
-    if more:
-        third = next(code for code, value in enumerate(column.values) if meaning(value) == more[0])
-        column.refuse(third, f"is a third outcome, beside {source.positive!r} and {spelled[negative]!r}")
-    return OutcomeValues(positive, spelled[negative])
-
-
-def _target(source: Source, table: Table, outcomes: OutcomeValues) -> npt.NDArray[np.int8]:
-    column = read_column(table, source.target_column)
-    if (missing := column.codes < 0).any():
-        raise SourceError(
-            f"{column.where(int(missing.argmax()))}: the outcome is missing ({missing.sum()} of {len(missing)}); "
-            "leave out leads without an outcome yet, or write what an empty cell stands for"
-        )
-    return np.array([outcomes.converted(value) for value in column.values], dtype=np.int8)[column.codes]
-
-
-def meaning(value: object) -> str | float:
-    """Equal for spellings of one outcome: 1, "1" and 1.0; true and "TRUE"; "yes", "Yes" and " YES "."""
-    text = str(value).strip().casefold()
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return number if math.isfinite(number) else text
 
 
 def _inputs(source: Source, table: Table) -> list[str]:
-    roles = {source.target_column, source.id_column, source.time_column, *source.leaks, *source.leave_out}
+    roles = {
+        source.target_column,
+        source.outcome_column,
+        source.id_column,
+        source.time_column,
+        *source.leaks,
+        *source.leave_out,
+    }
     return [name for name in table.cells.column_names if name not in roles]
 
 

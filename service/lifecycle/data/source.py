@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from service.lifecycle.data.sample import Sample
 from service.model.agreement import Agreement
@@ -28,6 +28,15 @@ UNCONFIRMED = "#CONFIRM "
 Metric = Literal["precision", "recall", "f1", "roc_auc", "accuracy", "profit"]
 Text = Annotated[str, Field(min_length=1)]
 Marker = Annotated[str | float, Field(union_mode="left_to_right")]
+Values = Annotated[
+    tuple[str | bool | float, ...],
+    Field(min_length=1),
+    BeforeValidator(lambda stated: tuple(stated) if isinstance(stated, list | tuple) else (stated,)),
+]
+"""One value or several."""
+
+MATURITY_DAYS = 30
+"""Unless the source says otherwise."""
 
 
 class SourceError(Exception):
@@ -47,10 +56,27 @@ class TrainingRecipe(BaseModel):
     half_life_leads: Annotated[float, Field(ge=100, le=1e9)] | None = None
 
 
+class OutcomesFile(BaseModel):
+    """A file of outcomes beside the leads. Columns that are not named have the names that they have beside the leads.
+
+    The files below `outcomes/` of the leads bucket have the same columns.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Text
+    sheet: Text | None = None
+    id_column: Text | None = None
+    target_column: Text | None = None
+    time_column: Text | None = None
+    time_format: Text | None = None
+
+
 class Source(BaseModel):
     """A lead source as written. A source with a `sample` generates its leads.
 
-    An outcome is final `maturity_days` after the lead was scored."""
+    An outcome is final `maturity_days` after the lead was scored. With `absent_after_days` a lead of that age without a
+    conversion is lost, and a younger one says nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,14 +93,19 @@ class Source(BaseModel):
     time_format: Text | None = None
     rows_in_time_order: bool = False
     target_column: Text
-    positive: str | bool | float
+    positive: Values
+    negative: Values = ()
+    absent_after_days: Annotated[float, Field(gt=0, le=3650)] | None = None
+    outcomes: OutcomesFile | None = None
     leaks: tuple[Text, ...] = ()
     leave_out: tuple[Text, ...] = ()
     missing: tuple[Marker, ...] = ()
     missing_in: dict[str, tuple[Marker, ...]] = {}
     kinds: dict[str, Kind] = {}
 
-    maturity_days: Annotated[float, Field(ge=0, le=3650)] = 30
+    maturity_days: Annotated[float, Field(ge=0, le=3650)] = Field(
+        default_factory=lambda stated: stated.get("absent_after_days") or MATURITY_DAYS
+    )
     metric: Metric = "profit"
     metric_reason: Text | None = None
     agreed_by: Text | None = None
@@ -100,6 +131,16 @@ class Source(BaseModel):
         """The column with a lead's id in files that must have one: outcomes, and leads to score."""
         return self.id_column or ID_COLUMN
 
+    @property
+    def outcome_id(self) -> str:
+        """The column with the lead's id in files of outcomes."""
+        return (self.outcomes and self.outcomes.id_column) or self.lead_id
+
+    @property
+    def outcome_column(self) -> str:
+        """The column with the outcome, in files of outcomes."""
+        return (self.outcomes and self.outcomes.target_column) or self.target_column
+
     def _problems(self) -> list[str | None]:
         roles = {"target_column": self.target_column, "id_column": self.id_column, "time_column": self.time_column}
         named = [(role, column) for role, column in roles.items() if column is not None]
@@ -118,10 +159,27 @@ class Source(BaseModel):
             if self.recipe.half_life_leads and not self.in_time_order
             else None,
             "time_format: needs a time_column" if self.time_format and not self.time_column else None,
+            *self._outcome_problems(),
             f"economics.contact_cost: {cost:g} must be less than conversion_value ({value:g}), or no contact pays"
             if cost >= value
             else None,
             "agreed_on: lies in the future" if self.agreed_on and self.agreed_on > date.today() else None,
+        ]
+
+    def _outcome_problems(self) -> list[str | None]:
+        absent, file = self.absent_after_days, self.outcomes
+        return [
+            "absent_after_days: needs a time_column, for a lead's age is counted from its time"
+            if absent and not self.time_column
+            else None,
+            f"maturity_days: must be at least absent_after_days ({absent:g}): a younger lead is still open"
+            if absent and self.maturity_days < absent
+            else None,
+            "outcomes: needs an id_column, by which outcomes join the leads" if file and not self.id_column else None,
+            "outcomes: needs a path; a [sample] knows its outcomes" if file and self.sample else None,
+            "outcomes.time_format: needs outcomes.time_column"
+            if file and file.time_format and not file.time_column
+            else None,
         ]
 
     @property
@@ -150,12 +208,28 @@ class Source(BaseModel):
         """
         if self.path is None:
             raise SourceError(f"source {self.name!r} generates its leads and has no file")
-        if unset := [v for v in re.findall(r"\$\{(\w+)\}", self.path) if v not in os.environ]:
+        return self._expanded(self.path)
+
+    @property
+    def outcomes_location(self) -> str:
+        """Where the file of outcomes beside the leads is. Raises SourceError as `location` does."""
+        if self.outcomes is None:
+            raise SourceError(f"source {self.name!r} names no file of outcomes")
+        return self._expanded(self.outcomes.path)
+
+    @property
+    def locations(self) -> list[str]:
+        """Where all files of the source are. Raises SourceError as `location` does."""
+        leads = [self.location] if self.path is not None else []
+        return [*leads, self.outcomes_location] if self.outcomes else leads
+
+    def _expanded(self, path: str) -> str:
+        if unset := [v for v in re.findall(r"\$\{(\w+)\}", path) if v not in os.environ]:
             raise SourceError(
                 f"source {self.name!r}: path needs the environment variable {unset[0]}, which is not set; "
                 f"say: export {unset[0]}=/where/your/file/is"
             )
-        path = re.sub(r"\$\{(\w+)\}", lambda v: os.environ[v[1]], self.path)
+        path = re.sub(r"\$\{(\w+)\}", lambda v: os.environ[v[1]], path)
         return path if path.startswith("gs://") else str(self._folder / path)
 
 
@@ -178,7 +252,9 @@ def load_source(toml: Path) -> Source:
         text = json.dumps(document, default=str)
         return Source.model_validate_json(text, strict=True, context={"folder": toml.absolute().parent})
     except ValidationError as error:
-        raise SourceError("\n".join(f"{toml}: {_explain(dict(e))}" for e in error.errors())) from error
+        # A default that depends on another key is no error of its own.
+        errors = [_explain(dict(e)) for e in error.errors() if e["type"] != "default_factory_not_called"]
+        raise SourceError("\n".join(f"{toml}: {problem}" for problem in errors)) from error
 
 
 def _explain(error: dict[str, Any]) -> str:
@@ -189,6 +265,7 @@ def _explain(error: dict[str, Any]) -> str:
             tables: dict[tuple[object, ...], type[BaseModel]] = {
                 (): Source,
                 ("economics",): Economics,
+                ("outcomes",): OutcomesFile,
                 ("recipe",): TrainingRecipe,
                 ("sample",): Sample,
             }

@@ -210,7 +210,7 @@ def _without_other_rows(table: Table, footers: list[int], preamble: int) -> Tabl
         (numbers[within].tolist(), "blank"),
         (sorted([*numbers[others].tolist(), *footers]), "totals or lines below the table, no leads"),
     )
-    notes = tuple(f"{table.origin}, {_listed(rows)}: left out, {why}" for rows, why in said if rows)
+    notes = tuple(f"{table.origin}, {listed(rows)}: left out, {why}" for rows, why in said if rows)
     found = replace(table, notes=table.notes + notes)
     return found.only(~(empty | others)) if (empty | others).any() else found
 
@@ -232,6 +232,7 @@ def _named_once(table: Table) -> Table:
     return replace(table, cells=cells, notes=table.notes + tuple(notes))
 
 
-def _listed(rows: list[int]) -> str:
+def listed(rows: list[int]) -> str:
+    """Row numbers for a message, the first few of them: "rows 3, 4"."""
     more = f" and {len(rows) - LISTED:,} more" if len(rows) > LISTED else ""
     return f"row{'s' if len(rows) > 1 else ''} {', '.join(map(str, rows[:LISTED]))}{more}"

@@ -79,7 +79,7 @@ def matured(source: Source, schema: LeadSchema, predictions: Storage, leads: Sto
     scored, outcomes = read_scored(predictions, oldest, now), read_outcomes(source, own.outcomes, leads)
     set_aside(leads, "predictions", scored.broken)
     set_aside(leads, "outcomes", outcomes.rejected)
-    return join(own, judge(scored, outcomes, now, maturity))
+    return join(own, judge(scored, outcomes, now, maturity, source.absent_after_days is not None))
 
 
 def join(own: Leads, judged: LabelledScores | None) -> LabelledLeads:

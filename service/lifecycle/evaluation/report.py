@@ -26,7 +26,8 @@ def report(
     sections = [
         f"<p class=about>{whole.leads:,} leads scored from {entry.since:{MINUTE}} to {entry.until:{MINUTE}} UTC whose "
         f"outcome is final; {whole.converted:,} converted ({whole.converted / whole.leads:.1%}). "
-        f"{entry.without_outcome:,} leads of that time have no outcome. Evaluated {entry.time:{MINUTE}} UTC.</p>",
+        f"{entry.without_outcome:,} leads of that time have no outcome; "
+        f"{entry.taken_as_lost:,} others count as lost for want of one. Evaluated {entry.time:{MINUTE}} UTC.</p>",
         _completeness(entry),
         "<h2>What has changed</h2>",
         bullets(entry.changes) or "<p>Nothing beyond noise.</p>",

@@ -18,7 +18,9 @@ from service.lifecycle.evaluation.plots import profit_by_contacts
 from service.lifecycle.evaluation.terminal import terminal_table
 from service.lifecycle.inspection.consequences import Consequence, Consequences, consequences
 from service.lifecycle.training import skill
+from service.lifecycle.training.leaks import find_leaks
 from service.lifecycle.training.selection import Compared, Progress, compare
+from service.model.bundle import LeakReport
 
 WRITE = "When you have agreed, write this into the lead source, above its first [table]:"
 NAMES: dict[Metric, str] = {
@@ -44,11 +46,12 @@ def show(source: Source, console: Console, html: Path | None = None, tell: Progr
     """Print the page; write it with a picture to `html`, if given. Raises SourceError, TooFewOutcomes and OSError."""
     tell(f"reading the leads of {source.name}")
     leads = load(source)
+    leaks = find_leaks(leads, source.leaks, tell)
     compared = compare(leads, source.economics, source.recipe, tell=tell)
     tell("computing what each metric would choose")
     found = consequences(source, compared)
-    title = f"Which metric for {source.name}?"
-    _print(console, title, *_about(source, leads, compared))
+    title, about = f"Which metric for {source.name}?", _about(source, leads, compared, leaks)
+    _print(console, title, *about)
     _print(console, "", "What each metric optimises:")
     optimised = Table.grid("", "", padding=(0, 2))
     for metric, text in OPTIMISES.items():
@@ -60,7 +63,7 @@ def show(source: Source, console: Console, html: Path | None = None, tell: Progr
     _print(console, "", *_served(source, found))
     console.print(terminal_table(*_served_rows(found)))
     if html is not None:
-        html.write_text(_html(title, source, leads, compared, found), encoding="utf-8")
+        html.write_text(_html(title, about, source, compared, found), encoding="utf-8")
         _print(console, "", f"The same with a picture: {html}")
     _print(console, "", WRITE, "")
     for line in _agree(source):
@@ -72,16 +75,16 @@ def _print(console: Console, *lines: str) -> None:
         console.print(line, markup=False, highlight=False)
 
 
-def _about(source: Source, leads: Leads, compared: Compared) -> list[str]:
+def _about(source: Source, leads: Leads, compared: Compared, leaks: LeakReport) -> list[str]:
     money, target = source.economics, compared.target
     most = money.contacts_per_1000_leads
     return [
         f"Judged on {len(target):,} of {len(leads.target):,} leads that no candidate was trained on, "
-        f"{compared.split.how}; {target.mean():.1%} of them converted.",
+        f"{compared.split.how}; {target.sum():,} of them converted ({target.mean():.1%}).",
         f"A conversion is worth {money.conversion_value:,g}, a contact costs {money.contact_cost:,g}. The team can "
         + (f"contact {most:,g} of 1,000 leads." if most < 1000 else "contact all leads."),
         *_ranking(compared),
-        *(note for note in leads.notes if "LIKELY LEAK" in note),
+        *leaks.lines,
         "Below, contacts, errors and money are per 1,000 leads.",
     ]
 
@@ -144,7 +147,7 @@ def _read(source: Source, found: Consequences) -> list[str]:
         + "; ".join(
             f"{m} {_difference(e.value)} ({_difference(e.low)} to {_difference(e.high)})" for m, e in others.items()
         )
-        + f". As many contacts at random as the team can make would earn {_money(found.at_random)}.",
+        + ".",
         "Each threshold was chosen on the very leads that it is judged on, so later leads will do somewhat worse, and "
         "small differences may be chance even where their interval does not hold 0.",
     ]
@@ -166,7 +169,8 @@ def _served(source: Source, found: Consequences) -> list[str]:
         )
     return [
         "What is served once you agree. Whatever the metric, leads are contacted from the score at which a contact "
-        f"pays: {money.threshold:.4f}, which is {money.contact_cost:,g} / {money.conversion_value:,g}. {choice}"
+        f"pays: {money.threshold:.4f}, which is {money.contact_cost:,g} / {money.conversion_value:,g}. {choice}",
+        f"Without a model, as many contacts at random as the team can make would earn {_money(found.at_random)}.",
     ]
 
 
@@ -201,7 +205,7 @@ def _any_of(metrics: Sequence[Metric]) -> str:
     return "any of the six" if len(metrics) == len(NAMES) else ", ".join(NAMES[m] for m in metrics)
 
 
-def _html(title: str, source: Source, leads: Leads, compared: Compared, found: Consequences) -> str:
+def _html(title: str, about: Sequence[str], source: Source, compared: Compared, found: Consequences) -> str:
     header = ["metric", "candidate", "from score", "asked", "contacts", "missed conversions", "their cost"]
     header += ["wasted", "their cost", "both", "profit", "95 % interval"]
     with plot_style():
@@ -210,7 +214,7 @@ def _html(title: str, source: Source, leads: Leads, compared: Compared, found: C
             {"Profit by contacts": profit_by_contacts(compared.target, compared.scores, source.economics, marks)}
         )
     sections = [
-        *_paragraphs(_about(source, leads, compared)),
+        *_paragraphs(about),
         "<h2>What each metric optimises</h2>",
         bullets([f"{NAMES[metric]}: {text}" for metric, text in OPTIMISES.items()]),
         "<h2>What each would choose by itself</h2>",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from service.lifecycle.data.columns import Column, as_text
-from service.lifecycle.data.leads import meaning
+from service.lifecycle.data.outcome import meaning
 from service.lifecycle.inspection.names import words
 from service.model.spelling import truth
 

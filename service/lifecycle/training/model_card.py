@@ -18,10 +18,11 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
     """The card as Markdown. It holds no lead's values, only column names and figures."""
     at, seen, money = manifest.provenance, selection.held_out[selection.candidate], manifest.economics
     parts = selection.split
+    won = " or ".join(f"`{value}`" for value in source.positive)
     sections = [
         f"# Lead scoring model {manifest.version}",
         f"Scores a lead of the source `{source.name}` with the probability that it converts (`{source.target_column}` "
-        f"is `{source.positive}`). A {spoken(selection.candidate)} model, exported to ONNX.",
+        f"is {won}). A {spoken(selection.candidate)} model, exported to ONNX.",
         "## Trained on",
         f"{len(parts.train):,} of {at.rows:,} leads, of which {leads.target[parts.train].mean():.1%} converted; judged "
         f"on {len(parts.held_out):,} held-out ones, {parts.how}, of which {selection.target.mean():.1%} converted. "

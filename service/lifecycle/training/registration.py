@@ -105,9 +105,11 @@ def _parameters(source: Source, chosen: Selection, manifest: Manifest) -> dict[s
     stated = source.model_dump(
         mode="json", include={"metric", "metric_reason", "agreed_by", "agreed_on", "target_column"}
     )
+    outcome = source.model_dump(mode="json", include={"positive", "negative", "absent_after_days"})
     model = chosen.pipeline.named_steps["model"].get_params()
     return {
         **stated,
+        **outcome,
         **source.economics.model_dump(),
         **{f"recipe.{name}": value for name, value in source.recipe},
         **{f"model.{name}": value for name, value in model.items() if not hasattr(value, "get_params")},

@@ -80,6 +80,19 @@ def test_the_champion_is_judged_recorded_and_exported(tmp_path: Path, mlflow_url
     assert "records_missing" not in text
 
 
+def test_a_lead_without_an_outcome_counts_as_lost_where_the_source_says_so(tmp_path: Path, mlflow_url: str) -> None:
+    world, outcomes = scored_world(tmp_path, "absent")
+    keys = world.source.read_text().replace("maturity_days = 30", 'time_column = "at"\nabsent_after_days = 30')
+    world.source.write_text(keys)
+    (tmp_path / "own.csv").write_text("visits,at,won\n1,2026-01-01,Yes\n2,2026-01-02,\n")
+    wins = [lead for lead, converted in outcomes.items() if converted]
+    world.leads.create("outcomes/wins.csv", "\n".join(["lead_id,won", *(f"{lead},YES" for lead in wins)]).encode())
+    assert main(world.options(mlflow_url, NOON)) == 0
+    (entry,) = evaluated(world)
+    assert (entry.leads, entry.taken_as_lost, entry.without_outcome) == (800, 800 - len(wins), 0)
+    assert sum(band.converted for band in entry.bands) == len(wins)
+
+
 def test_the_report_needs_no_network_names_no_lead_and_escapes_what_leads_say(tmp_path: Path, mlflow_url: str) -> None:
     world, outcomes = scored_world(tmp_path, "reported")
     world.tell(outcomes)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -60,6 +61,24 @@ def test_rows_that_are_not_in_time_order_are_put_so(tmp_path: Path) -> None:
     pq.write_table(cells.take(np.random.default_rng(0).permutation(len(cells))), tmp_path / "mixed.parquet")
     mixed = source.model_copy(update={"sample": None, "path": str(tmp_path / "mixed.parquet")})
     assert build(mixed, tmp_path / "b", 400, 200).leads.frame.equals(straight.leads.frame)
+
+
+def test_a_history_of_wins_alone_is_replayed_with_the_losses_that_the_source_states(tmp_path: Path) -> None:
+    source = sample(1_300)
+    frame = read_raw(source).cells.to_pandas()
+    wins = frame["converted"].map({True: "Won", False: None})
+    frame.assign(converted=wins).to_parquet(tmp_path / "leads.parquet")
+    stated = {"sample": None, "path": str(tmp_path / "leads.parquet"), "positive": ("won",), "absent_after_days": 7}
+    world = build(source.model_copy(update=stated), tmp_path / "world", 400, 200)
+    times = pd.to_datetime(frame["created_at"], utc=True)
+    old = times <= times.max() - pd.Timedelta(days=7)
+    assert world.leads.target.tolist() == frame["converted"][old].astype(int).tolist()
+    leads = Folder(tmp_path / "leads")
+    for block in range(3):
+        world.deliver(block, leads)
+    told = read_outcomes(world.source, world.leads.outcomes, leads)
+    assert not told.rejected
+    assert set(told.converted.values()) == {True, False}
 
 
 def test_an_outcome_is_judged_two_blocks_later_and_not_before(world: History, tmp_path: Path) -> None:

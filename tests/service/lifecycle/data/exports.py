@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,12 +43,12 @@ REFUSED: dict[str, tuple[str | int, ...]] = {
     "header_only": ("no leads",),
     "nul": ("row 113", "NUL"),
     "one_class": ("Converted", "'1'"),
-    "quoted_newlines_bad": ("row 702", "missing"),
-    "blank_lines_bad": ("row 904", "missing"),
+    "quoted_newlines_bad": ("row 702", "blank: 1"),
+    "blank_lines_bad": ("row 904", "blank: 1"),
     "sameid": ("'same'",),
     "sci": ("'1.23457E+17'", "digits"),
-    "target_blank_open": ("missing", 246),
-    "target_three": ("third",),
+    "target_blank_open": ("blank: 246", "negative", "absent_after_days"),
+    "target_three": ("negative", "absent_after_days"),
 }
 """Files that cannot be used, and what the refusal says."""
 
@@ -101,16 +101,16 @@ def names(exports: Path) -> list[str]:
     return sorted(path.name.removesuffix(".csv.gz") for path in exports.glob("*.csv.gz"))
 
 
-def read(exports: Path, name: str) -> Outcome:
-    """Load an export by its lead source, or by that of the German files, which have none."""
+def read(exports: Path, name: str, **keys: Any) -> Outcome:
+    """Load an export by its lead source, or by that of the German files, which have none; `keys` are further ones."""
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / f"{name}.csv"
         path.write_bytes(gzip.decompress((exports / f"{name}.csv.gz").read_bytes()))
         toml = exports / f"{name}.toml"
         source = load_source(toml if toml.exists() else exports / "base.toml")
-        changes = {"path": str(path)}
+        changes = {"path": str(path)} | keys
         if not toml.exists():
-            changes |= {"target_column": "Ergebnis", "positive": "gewonnen", "id_column": "Lead-Nr."}
+            changes |= {"target_column": "Ergebnis", "positive": ("gewonnen",), "id_column": "Lead-Nr."}
         try:
             return Outcome(load(Source.model_copy(source, update=changes)), "")
         except SourceError as error:

@@ -1,60 +1,23 @@
 """Leads are loaded with an inferred or a given schema; nothing is dropped, guessed or leaked in silence."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyarrow import parquet
 
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.sample import Sample
-from service.lifecycle.data.source import Source, SourceError, load_source
-from service.model.bundle import Economics
+from service.lifecycle.data.source import SourceError, load_source
 from service.model.schema import Feature, LeadSchema
 from tests.facts import states, stating
+from tests.service.lifecycle.data.crm import WON, Loads, N, cycle
 
 EXAMPLES = Path(__file__).parents[4] / "service" / "examples"
-N = 200
-WON = ["yes" if i % 4 == 0 else "no" for i in range(N)]
-
-Loads = Callable[..., Leads]
-
-
-@pytest.fixture
-def loads(tmp_path: Path) -> Loads:
-    """Loads a table of these columns, written as CSV (or Parquet), as a source with these keys."""
-
-    def loaded(columns: dict[str, Any], schema: LeadSchema | None = None, file: str = "csv", **keys: Any) -> Leads:
-        frame = pd.DataFrame({"won": WON[: len(next(iter(columns.values())))]} | columns)
-        path = tmp_path / f"leads.{file}"
-        if file == "csv":
-            path.write_text(frame.to_csv(index=False))
-        else:
-            parquet.write_table(pa.Table.from_pandas(frame), path)
-        return load(source(path, **keys), schema)
-
-    return loaded
-
-
-def source(path: Path, **keys: Any) -> Source:
-    stated: dict[str, Any] = {"metric_reason": "r", "agreed_by": "a", "agreed_on": "2025-01-01", "metric": "profit"}
-    money = Economics(conversion_value=10, contact_cost=1)
-    return Source(
-        **{"name": "crm", "path": str(path), "target_column": "won", "positive": "yes", "economics": money}
-        | stated
-        | keys
-    )
-
-
-def cycle(*values: Any) -> list[Any]:
-    return [values[i % len(values)] for i in range(N)]
 
 
 def kinds(leads: Leads) -> dict[str, str]:
@@ -260,39 +223,6 @@ def test_a_stated_order_of_day_and_month_that_the_rows_contradict_is_doubted(loa
 def test_a_lead_without_time_is_named(loads: Loads) -> None:
     with pytest.raises(SourceError, match=stating("row 4", "'at'", "no time")):
         loads({"at": cycle("2025-01-01", "2025-01-02", None), "x": cycle(1, 2)}, time_column="at")
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "positive"),
-    [
-        (["yes", "no"], "yes"),
-        ([1, 0], 1),
-        ([1.0, 0.0], 1),
-        ([True, False], True),
-        (["TRUE", "FALSE"], True),
-        (["YES", "No"], "yes"),
-    ],
-)
-@pytest.mark.parametrize("file", ["csv", "parquet"])
-def test_the_positive_value_is_known_however_it_is_written(
-    loads: Loads, outcomes: list[Any], positive: Any, file: str
-) -> None:
-    leads = loads({"won": cycle(*outcomes), "x": cycle(1, 2, 3)}, file=file, positive=positive)
-    assert leads.target.tolist() == cycle(1, 0)
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "facts"),
-    [
-        (cycle("yes", "no", "maybe"), ["row 4", "'maybe'", "third", "'yes'", "'no'"]),
-        (cycle("yes", "no", None), ["row 4", "missing", 66, 200]),
-        (cycle("yes", "YES"), ["'yes'", "only"]),
-        (cycle("no", "not yet"), ["positive", "'yes'", "never", "'no'", "'not yet'"]),
-    ],
-)
-def test_a_target_that_is_no_outcome_is_refused(loads: Loads, outcomes: list[Any], facts: list[Any]) -> None:
-    with pytest.raises(SourceError, match=stating("'won'", *facts)):
-        loads({"won": outcomes, "x": cycle(1, 2, 3)})
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,22 @@ def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
             "recipe.half_life_leads",
             ["time order"],
         ),
+        ('positive = "yes"', "positive = []", "positive", ["at least 1"]),
+        ('positive = "yes"', 'positive = "yes"\nnegative = []', "negative", ["at least 1"]),
+        ('positive = "yes"', 'positive = "yes"\nabsent_after_days = 90', "absent_after_days", ["time_column"]),
+        (
+            'positive = "yes"',
+            'positive = "yes"\ntime_column = "at"\nabsent_after_days = 90\nmaturity_days = 30',
+            "maturity_days",
+            ["at least", "absent_after_days", "90"],
+        ),
+        ("[economics]", "[outcomes]\npath = 'o.csv'\n[economics]", "outcomes", ["id_column"]),
+        (
+            "[economics]",
+            "[outcomes]\npath = 'o.csv'\nid_colum = 'a'\n[economics]",
+            "outcomes.id_colum",
+            ["'id_column'"],
+        ),
         ('name = "crm"', 'name = "My CRM"', "name", ["pattern"]),
         ('name = "crm"', "name = ", "crm.toml", ["TOML"]),
     ],
@@ -178,6 +194,22 @@ def test_an_impossible_source_is_refused_by_file_and_key(
     message = str(refused.value)
     assert message.startswith(f"{file}: ")
     states(message, f"{key}:", *facts)
+
+
+def test_the_outcome_may_be_one_value_or_several_and_a_lead_is_final_once_it_counts_as_lost(tmp_path: Path) -> None:
+    more = 'positive = ["won", 1]\nnegative = false\ntime_column = "at"\nabsent_after_days = 90'
+    source = load_source(written(tmp_path, COMPLETE.replace('positive = "yes"', more)))
+    assert (source.positive, source.negative, source.maturity_days) == (("won", 1), (False,), 90)
+    source = load_source(written(tmp_path, COMPLETE))
+    assert (source.positive, source.negative, source.maturity_days) == (("yes",), (), 30)
+
+
+def test_the_files_of_a_source_are_its_leads_and_its_outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRM_EXPORT", "/exports")
+    more = 'id_column = "id"\noutcomes = {path = "${CRM_EXPORT}/won.csv"}\nleaks'
+    source = load_source(written(tmp_path, COMPLETE.replace("leaks", more)))
+    assert source.locations == [str(tmp_path / "leads.csv"), "/exports/won.csv"]
+    assert (source.outcome_id, source.outcome_column) == ("id", "won")
 
 
 def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:

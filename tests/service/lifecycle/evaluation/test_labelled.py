@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from service.lifecycle.data.leads import Leads, OutcomeValues
+from service.lifecycle.data.leads import Leads
+from service.lifecycle.data.outcome import OutcomeValues
 from service.lifecycle.evaluation.labelled import LabelledLeads, join, select
 from service.lifecycle.evaluation.outcomes import LabelledScores
 from service.lifecycle.evaluation.scored import as_scored
@@ -36,7 +37,7 @@ def own(ids: list[str] | None, days: list[float] | None, in_order: bool = True) 
         in_order,
         "0" * 64,
         (),
-        OutcomeValues("yes", "no"),
+        OutcomeValues(("yes",), ("no",)),
     )
 
 

@@ -1,6 +1,7 @@
 import io
 import json
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,18 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from service.lifecycle.data.leads import meaning, outcome_values
+from service.lifecycle.data.leads import outcome_values
+from service.lifecycle.data.outcome import meaning
+from service.lifecycle.data.quarantine import Rejected
 from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import Source, SourceError, load_source
+from service.lifecycle.evaluation.labelled import matured
 from service.lifecycle.evaluation.outcomes import Outcomes, judge, read_outcomes
 from service.lifecycle.evaluation.scored import as_scored
+from service.model.schema import Feature, LeadSchema
 from service.storage import open_storage
 from tests.facts import states
-from tests.service.lifecycle.records import NOON, record
+from tests.service.lifecycle.records import NOON, record, upload
 from tests.service.lifecycle.test_train import EXAMPLES
 
 CRM = """
@@ -34,19 +39,22 @@ contact_cost = 10
 """
 
 
-def crm(folder: Path, positive: str, own: tuple[str, str]) -> Source:
-    """A source whose own file holds these two outcomes."""
+def crm(folder: Path, positive: str, own: tuple[str, ...], more: str = "") -> Source:
+    """A source whose own file holds these outcomes, with further lines of TOML."""
     toml = folder / "crm.toml"
-    toml.write_text(CRM.format(positive=positive))
-    pd.DataFrame({"visits": [1, 2], "won": own}).to_csv(folder / "leads.csv", index=False)
+    toml.write_text(CRM.format(positive=f"{positive}\n{more}"))
+    days = [f"2026-01-{day + 1:02d}" for day in range(len(own))]
+    pd.DataFrame({"visits": days, "at": days, "won": own}).to_csv(folder / "leads.csv", index=False)
     return load_source(toml)
 
 
-def read(folder: Path, positive: str = '"yes"', own: tuple[str, str] = ("yes", "no"), **files: str | bytes) -> Outcomes:
+def read(
+    folder: Path, positive: str = '"yes"', own: tuple[str, ...] = ("yes", "no"), more: str = "", **files: str | bytes
+) -> Outcomes:
     leads = open_storage(str(folder))
     for name, content in files.items():
         leads.create(f"outcomes/{name}", content.encode() if isinstance(content, str) else content)
-    source = crm(folder, positive, own)
+    source = crm(folder, positive, own, more)
     return read_outcomes(source, outcome_values(source), leads)
 
 
@@ -94,6 +102,51 @@ def test_the_negative_value_is_the_sources_and_not_what_most_rows_say(tmp_path: 
     assert outcomes.converted == {"6": True, "7": False}
     assert named(outcomes) == [("a", 0, "")]
     states(outcomes.rejected[0].reason, "'open'", "3 rows", "row 2")
+
+
+def test_where_negative_values_are_stated_all_others_and_blanks_are_open_leads(tmp_path: Path) -> None:
+    file = "lead_id,won\n1,WON\n2,renewed\n3,Lost\n4,withdrawn\n5,whatever\n6,\n"
+    outcomes = read(
+        tmp_path,
+        '["won", "Renewed"]',
+        ("won", "renewed", "lost", "withdrawn"),
+        'negative = ["lost", "Withdrawn"]',
+        a=file,
+    )
+    assert outcomes.converted == {"1": True, "2": True, "3": False, "4": False}
+    assert outcomes.open == {"5", "6"}
+    assert outcomes.rejected == ()
+
+
+def test_a_later_file_may_reopen_a_lead_and_close_it_again(tmp_path: Path) -> None:
+    lost, reopened = "lead_id,won\n1,no\n2,no\n", "lead_id,won\n1,open\n2,open\n"
+    outcomes = read(tmp_path, more='negative = "no"', a=lost, b=reopened, c="lead_id,won\n2,yes\n")
+    assert outcomes.converted == {"2": True}
+    assert outcomes.open == {"1"}
+    assert outcomes.corrected == 2
+
+
+def test_files_of_outcomes_have_the_columns_and_times_of_the_one_beside_the_leads(tmp_path: Path) -> None:
+    (tmp_path / "first.csv").write_text("lead,state,closed\n1,yes,2026-01-01\n2,no,2026-01-01\n")
+    more = """id_column = "visits"
+        outcomes = {path = "first.csv", id_column = "lead", target_column = "state", time_column = "closed"}"""
+    file = "Lead,STATE,closed\n1,no,2026-02-01\n1,yes,2026-03-01\n2,yes,2026-02-01\n2,no,2026-02-01\n"
+    outcomes = read(tmp_path, more=more, a=file)
+    assert outcomes.converted == {"1": True}
+    assert [bad.row for bad in outcomes.rejected] == [4, 5]
+    assert outcomes.until == datetime(2026, 3, 1, tzinfo=UTC)
+
+
+ABSENT = 'time_column = "at"\nabsent_after_days = 30'
+
+
+def test_in_files_of_wins_a_value_that_the_leads_do_not_have_is_not_taken_for_no_win(tmp_path: Path) -> None:
+    own = ("yes", "in talks")
+    outcomes = read(tmp_path, own=own, more=ABSENT, a="lead_id,won\n1,YES\n2,in talks\n3,\n", b="lead_id,won\n4,Ja\n")
+    assert outcomes.converted == {"1": True}
+    assert outcomes.open == {"2", "3"}
+    assert named(outcomes) == [("b", 0, "")]
+    states(outcomes.doubt_of_absence, "b", "set aside")
 
 
 def test_a_file_of_conversions_alone_is_read(tmp_path: Path) -> None:
@@ -210,3 +263,44 @@ def test_a_lead_without_an_outcome_is_no_failure_and_a_young_one_is_not_counted(
     assert judged.target.tolist() == [1]
     assert judged.without_outcome == 1
     assert judged.not_scored == 1
+
+
+def test_a_scored_lead_without_an_outcome_is_lost_after_the_days_that_the_source_states() -> None:
+    day = timedelta(days=1)
+    names = {"won": 31, "silent": 30, "open": 40, "unclear": 40, "young": 29}
+    scored = as_scored([record(lead, NOON - age * day) for lead, age in names.items()])
+    open_, contradicted = frozenset({"open"}), frozenset({"unclear"})
+    outcomes = Outcomes({"won": True, "young": True}, 0, (), open_, contradicted)
+    judged = judge(scored, outcomes, NOON, 30 * day, absent_is_lost=True)
+    found = dict(zip(judged.scored.table["lead_id"], judged.target.tolist(), strict=True))
+    assert found == {"open": 0, "won": 1, "silent": 0}
+    assert (judged.taken_as_lost, judged.without_outcome) == (2, 1)
+
+    until = replace(outcomes, until=NOON - 9 * day)
+    judged = judge(scored, until, NOON, 30 * day, absent_is_lost=True)
+    assert set(judged.scored.table["lead_id"]) == {"open", "won"}
+
+
+@pytest.mark.parametrize(
+    "doubted", [Outcomes({}, 0, ()), Outcomes({"won": True}, 0, (Rejected(file="a", row=0, column="", reason="r"),))]
+)
+def test_nobody_is_lost_for_want_of_an_outcome_while_files_may_be_missing(doubted: Outcomes) -> None:
+    day = timedelta(days=1)
+    scored = as_scored([record("won", NOON - 31 * day), record("silent", NOON - 31 * day)])
+    judged = judge(scored, doubted, NOON, 30 * day, absent_is_lost=True)
+    assert (judged.taken_as_lost, set(judged.scored.table["lead_id"])) == (0, set(doubted.converted))
+    assert doubted.doubt_of_absence
+
+
+def test_retraining_takes_a_scored_lead_without_an_outcome_as_lost(tmp_path: Path) -> None:
+    schema = LeadSchema(features=(Feature(name="visits", kind="number"),))
+    source = crm(tmp_path, '"yes"', ("Yes", "", "no"), f'{ABSENT}\nleave_out = ["visits"]')
+    (tmp_path / "leads.csv").write_text("visits,at,won\n1,2026-01-01,Yes\n2,2026-01-02,\n3,2026-03-01,no\n")
+    source = source.model_copy(update={"leave_out": ()})
+    leads, predictions = open_storage(str(tmp_path / "store")), open_storage(str(tmp_path / "predictions"))
+    at = datetime(2026, 4, 1, 9, tzinfo=UTC)
+    upload(predictions, [record(lead, at, inputs={"visits": 1}) for lead in ("a", "b")])
+    leads.create("outcomes/a.csv", b"lead_id,won\na,YES\n")
+    every = matured(source, schema, predictions, leads, at + timedelta(days=31))
+    assert every.leads.target.tolist() == [1, 0, 1, 0]
+    assert every.own.tolist() == [True, True, False, False]

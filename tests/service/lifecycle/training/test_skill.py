@@ -11,7 +11,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 
-from service.lifecycle.data.leads import Leads, OutcomeValues
+from service.lifecycle.data.leads import Leads
+from service.lifecycle.data.outcome import OutcomeValues
 from service.lifecycle.data.source import TrainingRecipe
 from service.lifecycle.evaluation.bootstrap import resamples
 from service.lifecycle.evaluation.quality import Scores, Target, contacts_made, figures
@@ -74,7 +75,7 @@ def selected(seed: int, auc: float) -> tuple[Leads, Selection]:
     names = [f"f{i}" for i in range(features.shape[1])]
     schema = LeadSchema(features=tuple(Feature(name=name, kind="number") for name in names))
     frame = pd.DataFrame(features, columns=names)
-    leads = Leads(schema, frame, target, None, None, False, "", (), OutcomeValues("yes", "no"))
+    leads = Leads(schema, frame, target, None, None, False, "", (), OutcomeValues(("yes",), ("no",)))
     return leads, select(leads, "roc_auc", MONEY, TrainingRecipe())
 
 
