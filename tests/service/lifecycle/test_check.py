@@ -102,10 +102,24 @@ def test_a_person_can_name_the_outcome(tmp_path: Path, capsys: pytest.CaptureFix
     states(capsys.readouterr().out, "--outcome", "--won")
     assert main([str(file), "--outcome", "What happened", "--won", "bought", "--force"]) == 0
     source = load_source(confirm(tmp_path / "leads.toml"))
-    assert (source.target_column, source.positive) == ("What happened", "bought")
+    assert (source.target_column, source.positive) == ("What happened", ("bought",))
     for wrong, fact in ((["--outcome", "Stage"], "'Stage'"), (["--outcome", "What happened", "--won", "won"], "'won'")):
         assert main([str(file), *wrong]) == 1
         states(capsys.readouterr().err, fact)
+
+
+def test_open_leads_are_counted_and_left_out_once_the_losing_value_is_confirmed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = export(tmp_path, ["Closed Won", "Closed Lost", "Closed Lost", "Negotiation", ""])
+    assert main([str(file)]) == 0
+    out = capsys.readouterr().out.splitlines()
+    states(
+        out, "Stage", "'Closed Lost' 120 (lost)", "'Closed Won' 60 (won)", "'Negotiation' 60 (open)", "empty 60 (open)"
+    )
+    states(out, 60, 180, "33.3%")
+    leads = load(load_source(confirm(tmp_path / "leads.toml")))
+    assert (leads.target.sum(), len(leads.target)) == (60, 180)
 
 
 @pytest.mark.parametrize(
@@ -124,5 +138,6 @@ def test_the_page_to_decide_on_is_printed_of_a_confirmed_source(
     toml = tmp_path / "leads.toml"
     assert main(["--decide", str(toml)]) == 2
     capsys.readouterr()
-    assert main(["--decide", str(confirm(toml))]) == 0
-    states(capsys.readouterr().out, "held out")
+    assert main(["--decide", str(confirm(toml)), "--html", str(tmp_path / "page.html")]) == 0
+    states(capsys.readouterr().out, 60, 300, "profit", "agreed_by")
+    assert (tmp_path / "page.html").is_file()

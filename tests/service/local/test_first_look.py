@@ -36,7 +36,7 @@ def test_at_a_terminal_the_answers_make_the_lead_source(tmp_path: Path, typing: 
     toml = lead_source(export(tmp_path), typing("", "", "900", "40"))
     assert toml == tmp_path / "leads.toml"
     source = load_source(toml)
-    assert (source.target_column, source.positive, source.economics.contact_cost) == ("Stage", "Closed Won", 40)
+    assert (source.target_column, source.positive, source.economics.contact_cost) == ("Stage", ("Closed Won",), 40)
 
 
 def test_the_lead_source_that_is_there_is_used(tmp_path: Path, typing: Callable[..., Console]) -> None:

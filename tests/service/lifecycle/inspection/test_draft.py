@@ -41,7 +41,7 @@ def test_until_a_person_confirms_the_source_is_refused_with_the_keys_to_confirm(
     with pytest.raises(SourceError, match=stating(toml, *keys, "#CONFIRM")):
         load_source(toml)
     source = load_source(confirm(toml))
-    assert (source.target_column, source.positive, source.id_column) == ("Stage", "Closed Won", "Lead ID")
+    assert (source.target_column, source.positive, source.id_column) == ("Stage", ("Closed Won",), "Lead ID")
     assert (source.time_column, source.location) == ("Created", str(tmp_path / "leads.csv"))
     assert (source.economics.conversion_value, source.economics.contact_cost) == (900, 40)
     assert (source.agreed_by, source.metric_reason, source.leaks) == (None, None, ())

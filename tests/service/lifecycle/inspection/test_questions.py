@@ -42,7 +42,7 @@ def test_clear_guesses_are_taken_with_enter_and_money_has_no_default(tmp_path: P
     toml.write_text(draft(survey, toml), encoding="utf-8")
     source = load_source(toml)
     assert (source.economics.conversion_value, source.economics.contact_cost) == (900, 40)
-    assert (source.id_column, source.positive) == ("Lead ID", "Closed Won")
+    assert (source.id_column, source.positive) == ("Lead ID", ("Closed Won",))
 
 
 def test_a_column_that_was_no_clear_guess_is_named_and_a_wrong_name_asked_for_again(tmp_path: Path) -> None:
