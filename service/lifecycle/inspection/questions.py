@@ -80,8 +80,9 @@ def _outcome(survey: Survey, console: Console, read: Read) -> OutcomeCandidate:
 
     won = _repeat(console, read, "Which value means won? Several: separate them with ;", ";".join(found.won), chosen)
     found = found.reading(won)
-    if found.open or len(found.lost) > 1:
-        question = "Which values mean lost? All others are open leads, which are left out"
+    values = [value for value in values if value not in won]
+    if values and (found.open or len(found.lost) > 1):
+        question = "Which values mean lost? Several: separate them with ;. All others are open leads and left out"
         found = replace(found, lost=_repeat(console, read, question, ";".join(found.lost), chosen))
     return found
 

@@ -53,6 +53,16 @@ def test_a_column_that_was_no_clear_guess_is_named_and_a_wrong_name_asked_for_ag
     assert (found.proposal.target, found.proposal.won, found.ready) == ("What happened", ("bought",), True)
 
 
+def test_of_open_leads_the_losing_values_are_asked_and_a_winning_one_is_none_of_them(tmp_path: Path) -> None:
+    survey = surveyed(tmp_path, "Closed Won", "Closed Lost", "Negotiation", "Dropped")
+    found, _, said = asked(survey, "", "", "Closed Won", "closed lost; Dropped", "9", "1")
+    states(said, "'Closed Won'", "none of")
+    assert found.proposal.lost == ("Closed Lost", "Dropped")
+    assert found.trial is not None
+    assert found.trial.leads is not None
+    assert len(found.trial.leads.target) == 225
+
+
 def test_a_likely_leak_is_asked_about(tmp_path: Path) -> None:
     more = {"Contract": lambda row, won: row + 1000 if won == "Closed Won" else 0}
     survey = surveyed(tmp_path, more=more)
