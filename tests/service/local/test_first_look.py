@@ -57,6 +57,13 @@ def test_leads_that_training_would_refuse_are_not_asked_about(tmp_path: Path, ty
         lead_source(export(tmp_path, rows=60), typing("", "", "900", "40"))
 
 
+@pytest.fixture
+def signals_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command would handle the signals of the tests' own process."""
+    monkeypatch.setattr("service.local.up.stop_on_signals", lambda: None)
+
+
+@pytest.mark.usefixtures("signals_left_alone")
 def test_without_a_terminal_it_says_what_to_do_and_ends_with_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,6 +77,7 @@ def test_without_a_terminal_it_says_what_to_do_and_ends_with_2(
     assert not (tmp_path / "platform").exists()
 
 
+@pytest.mark.usefixtures("signals_left_alone")
 def test_a_file_that_cannot_be_read_is_refused_as_training_refuses_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
