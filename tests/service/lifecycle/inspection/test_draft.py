@@ -95,8 +95,8 @@ def test_whatever_names_and_values_a_file_has_the_confirmed_source_is_the_propos
             survey = look_at(folder / "leads.csv")
         except SourceError:  # such as a NUL or two names that are one when trimmed
             return
-        proposal = replace(survey.proposal, target=list(survey.columns)[-1], won=(values[0],), leaks=())
-        survey = replace(survey, proposal=proposal)
+        proposal = replace(survey.proposal, target=list(survey.columns)[-1], won=(values[0],), lost=())
+        survey = replace(survey, proposal=proposal, outcomes=[])
         toml = confirm(written(survey, folder), worth, worth / 2)
         economics = {"conversion_value": worth, "contact_cost": worth / 2}
         assert load_source(toml) == replace(proposal, economics=economics).source(folder)
