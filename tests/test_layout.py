@@ -76,7 +76,7 @@ LAYERS = {
         evaluation forgetting
         training
         drift_detection inspection promotion
-        train evaluate drift retrain promote batch heartbeat forget
+        train check evaluate drift retrain promote batch heartbeat forget
         backtest rollback score""",
 }
 # Public classes of one name, and why.

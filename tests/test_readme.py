@@ -33,7 +33,7 @@ COMMANDS = [
     for line in block.splitlines()
     if line.strip()
 ]
-FIGURES = ".venv/bin/python -m service.lifecycle.train --source service/examples/bank_marketing.toml --figures"
+FIGURES = "scripts/train --source service/examples/bank_marketing.toml --figures"
 RUN_HERE = {
     ".venv/bin/python -m monitoring.prometheus",
     "cp service/examples/crm_template.toml my_leads.toml",
@@ -42,6 +42,13 @@ RUN_HERE = {
 }
 RUN_ELSEWHERE = {
     "scripts/up": "service/local/test_up.py::test_leads_are_trained_on_recorded_published_served_and_scored",
+    "scripts/check leads.csv": "service/lifecycle/test_check.py"
+    "::test_a_file_is_described_and_its_lead_source_trains_once_confirmed",
+    "scripts/check --decide leads.toml": "service/lifecycle/test_check.py"
+    "::test_the_page_to_decide_on_is_printed_of_a_confirmed_source",
+    "scripts/train --source leads.toml": "service/lifecycle/test_train.py"
+    "::test_figures_are_shown_and_nothing_is_left_behind",
+    "scripts/up --source leads.toml": "service/local/test_up.py::test_an_unusable_source_is_wrong_use",
     "scripts/check --decide my_leads.toml": "service/lifecycle/inspection/test_decision.py"
     "::test_the_page_fits_80_columns_and_names_each_metric_with_its_candidate",
     "scripts/up --source my_leads.toml": "service/local/test_up.py::test_an_unusable_source_is_wrong_use",

@@ -59,7 +59,7 @@ def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
         return []
     pointed = bundle.read_pointer(loop.models)
     if pointed is None:
-        raise JobFailed(f"{loop.models.url} serves no model; train one first: python -m service.lifecycle.train")
+        raise JobFailed(f"{loop.models.url} serves no model; train one first: scripts/train")
     served = bundle.load(loop.models, pointed[0])
     since, scored = _recent(loop, timedelta(days=options.days), options.leads_at_least)
     if scored.broken:

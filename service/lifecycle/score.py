@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from service.lifecycle import batch
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.source import SourceError, load_source
-from service.lifecycle.runtime.runner import JobFailed, add_places, end_on_sigterm, failed
+from service.lifecycle.runtime.runner import JobFailed, add_places, end_on_signals, failed
 from service.lifecycle.scoring.batch_scoring import Counts, FileJob, open_leads, quarantine_to, score_file
 from service.lifecycle.scoring.for_people import Wish
 from service.lifecycle.scoring.scores_file import Format
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    end_on_sigterm()
+    end_on_signals()
     console = Console(stderr=True)
     if options.out.suffix not in FORMATS:
         parser.error(f"--out {options.out}: its suffix must be {' or '.join(FORMATS)}")

@@ -1,10 +1,14 @@
-"""Train on a lead source, record the run, publish the model, serve it: `python -m service.lifecycle.train`."""
+"""Train on a lead source, record the run, publish the model, serve it: what people type as `scripts/train`."""
 
 import argparse
+import signal
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+if __name__ == "__main__":  # until main() handles it: Ctrl-C during the imports below would print a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from rich.console import Console
 from rich.table import Table
@@ -15,7 +19,7 @@ from service.lifecycle.data.source import Source, SourceError, load_source
 from service.lifecycle.evaluation.formatting import spoken
 from service.lifecycle.evaluation.labelled import LabelledLeads
 from service.lifecycle.promotion.reconcile import repair
-from service.lifecycle.runtime.runner import add_places, end_on_sigterm, failed, shown_progress
+from service.lifecycle.runtime.runner import add_places, end_on_signals, failed, shown_progress
 from service.lifecycle.training import onnx_export, registration, selection, skill
 from service.lifecycle.training.leaks import find_leaks
 from service.lifecycle.training.model_card import choice_rows, figure_rows, skill_lines
@@ -26,10 +30,10 @@ from service.model.schema import LeadSchema
 from service.storage import Storage, StorageError, open_storage
 
 EXAMPLES = """examples:
-  python -m service.lifecycle.train --source service/examples/sample.toml --models models \\
+  scripts/train --source service/examples/sample.toml --models models \\
       --tracking http://127.0.0.1:5000
-  python -m service.lifecycle.train --source crm.toml --figures     only show how good the candidates are
-  python -m service.lifecycle.train --source crm.toml --models models --tracking http://127.0.0.1:5000 \\
+  scripts/train --source crm.toml --figures     only show how good the candidates are
+  scripts/train --source crm.toml --models models --tracking http://127.0.0.1:5000 \\
       --publish-anyway 'a demonstration'                            serve it though no skill is shown
 
 exit status: 0 done, 1 the training failed or was refused, 2 wrong use or an unusable lead source
@@ -111,7 +115,7 @@ def served_schema(source: Source, models: Storage, pointer: Pointer) -> LeadSche
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m service.lifecycle.train",
+        prog="scripts/train",
         description="Train on a lead source, record the run in MLflow, publish the model bundle, and serve it.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -125,7 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--publish-anyway", metavar="REASON", help="publish a model that shows no skill; the reason is kept with it"
     )
     options = parser.parse_args(arguments)
-    end_on_sigterm()
+    end_on_signals()
     if not options.figures and not (options.models and options.tracking):
         parser.error("give --models and --tracking, or --figures")
     console, out = Console(stderr=True), Console()

@@ -81,10 +81,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _up(options: argparse.Namespace, console: Console) -> int:
     from service.lifecycle.data.source import SourceError, load_source
+    from service.local.first_look import NotDecided, lead_source
 
     try:
+        if options.source.suffix != ".toml":
+            options.source = lead_source(options.source, console)
         source = load_source(options.source)
-    except SourceError as error:
+    except (SourceError, NotDecided) as error:
         console.print(f"[red]{error}", soft_wrap=True)
         return 2
     folders = Folders(options.folder / source.name)
@@ -122,12 +125,18 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         description="Bring lead scoring up on this machine: train, record, publish, serve, score. Ctrl-C stops it all.",
         epilog="examples:\n"
         "  scripts/up                                   the built-in sample\n"
-        "  scripts/up --source my_leads.toml            your own leads (copy service/examples/crm_template.toml)\n"
+        "  scripts/up --source leads.csv                your own leads: checked, then asked about\n"
+        "  scripts/up --source leads.toml               ... as scripts/check wrote them down and you confirmed\n"
         "  scripts/up --retrain --port 9000             train again, and serve on another port\n"
         "  scripts/up --with-loop --speed 1440          and evaluate, watch for drift, retrain: a day in a minute\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--source", type=Path, default=EXAMPLE, help="lead source, a TOML file (default: the sample)")
+    parser.add_argument(
+        "--source",
+        type=Path,
+        default=EXAMPLE,
+        help="lead source, a TOML file, or a file of leads (default: the sample)",
+    )
     parser.add_argument("--port", type=int, default=8080, help="the service's port (default: %(default)s)")
     parser.add_argument("--mlflow-port", type=int, default=5000, help="MLflow's port (default: %(default)s)")
     parser.add_argument(

@@ -23,6 +23,9 @@ from service.reading.error import SourceError as SourceError
 ID_COLUMN = "lead_id"
 """Of files whose source names no column for the id."""
 
+UNCONFIRMED = "#CONFIRM "
+"""Before a line of a lead source that a person has to confirm; `scripts/check` writes it."""
+
 Metric = Literal["precision", "recall", "f1", "roc_auc", "accuracy", "profit"]
 Text = Annotated[str, Field(min_length=1)]
 Marker = Annotated[str | float, Field(union_mode="left_to_right")]
@@ -230,11 +233,17 @@ class Source(BaseModel):
 def load_source(toml: Path) -> Source:
     """Read a source's TOML file. Raises SourceError that names the file, the key and the remedy."""
     try:
-        document = tomllib.loads(toml.read_text(encoding="utf-8"))
+        written = toml.read_text(encoding="utf-8")
+        document = tomllib.loads(written)
     except OSError as error:
         raise SourceError(f"{toml}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SourceError(f"{toml}: is not valid TOML: {error}") from error
+    if unconfirmed := re.findall(rf"^{UNCONFIRMED}(\w+) *=", written, re.MULTILINE):
+        raise SourceError(
+            f"{toml}: a person has to confirm {', '.join(unconfirmed)}: correct each of these lines where it is wrong, "
+            f"and remove {UNCONFIRMED.strip()} in front of it"
+        )
     try:
         # By way of JSON, where strict means what it says (no "12" for 12) and a date is still a date.
         text = json.dumps(document, default=str)

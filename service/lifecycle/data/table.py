@@ -34,7 +34,8 @@ class Table:
     """Raw cells. CSV cells are text as written, and empty ones are ""; other cells have their own types.
 
     `rows` are the numbers of the rows as a person counts: in a CSV file the header is row 1. `notes` say how the file
-    was read and which rows and columns are left out. `typed` columns hold numbers that a program wrote.
+    was read and which rows and columns are left out. `typed` columns hold numbers that a program wrote. `form` is how
+    the file is written: encoding, delimiter or sheet, and the header's row.
     """
 
     origin: str
@@ -43,6 +44,7 @@ class Table:
     sha256: str
     notes: tuple[str, ...] = ()
     typed: frozenset[str] = frozenset()
+    form: str = ""
 
     def row(self, index: int) -> int:
         """The row's number as a person counts."""
@@ -84,14 +86,15 @@ def parse_table(path: str, stored: bytes, form: FileForm = FileForm()) -> Table:
     digest = hashlib.sha256(stored).hexdigest()
     if data.startswith(b"PAR1"):
         cells = _read_parquet(path, data)
-        table = Table(path, cells, range(1, cells.num_rows + 1), digest)
+        table = Table(path, cells, range(1, cells.num_rows + 1), digest, form="Parquet")
     elif workbook.is_workbook(path, data):
         table = _read_workbook(path, data, form, digest)
     else:
         table = _read_csv(path, data, form, digest)
     if table.cells.num_rows == 0:
         raise SourceError(f"{path}: holds no leads")
-    return _named_once(table)
+    compressed = "gzip of " if data is not stored else ""
+    return _named_once(replace(table, form=compressed + table.form))
 
 
 def _stored(location: str) -> bytes:
@@ -129,7 +132,9 @@ def _read_workbook(path: str, data: bytes, form: FileForm, digest: str) -> Table
         if any(isinstance(row[place], float) and not row[place].is_integer() for row in below)
     )
     numbers = range(header + 2, header + 2 + len(below))
-    found = Table(path, cells, numbers, digest, (f"{path}: a workbook, sheet {sheet!r}",), typed)
+    written = f"a workbook, sheet {sheet!r}"
+    note = f"{path}: {written}"
+    found = Table(path, cells, numbers, digest, (note,), typed, f"{written}, header in row {header + 1}")
     return _without_other_rows(found, [], header)
 
 
@@ -148,9 +153,8 @@ def _read_csv(path: str, data: bytes, form: FileForm, digest: str) -> Table:
     # A quote that never ends swallows the rest of the file into the last cell.
     if cells.num_rows and "\n" in cells.columns[-1][-1].as_py() and not data.rstrip().endswith(b'"'):
         raise SourceError(f"{path}, row {numbers[-1]}: a quote is opened and never closed")
-    notes = []
-    if encoding != "UTF-8" or layout.delimiter != ",":
-        notes.append(f"{path}: {encoding} text, delimiter {shown(layout.delimiter)}")
+    written = f"{encoding} text, delimiter {shown(layout.delimiter)}"
+    notes = [] if encoding == "UTF-8" and layout.delimiter == "," else [f"{path}: {written}"]
     footers = []
     for row in ragged:
         number = layout.row + row.number
@@ -163,7 +167,9 @@ def _read_csv(path: str, data: bytes, form: FileForm, digest: str) -> Table:
                 f"(delimiter {layout.delimiter!r}; a cell that holds it must be quoted)"
             )
         footers.append(number)
-    return _without_other_rows(Table(path, cells, numbers.tolist(), digest, tuple(notes)), footers, layout.preamble)
+    found = f"CSV, {written}, header in row {layout.row}"
+    table = Table(path, cells, numbers.tolist(), digest, tuple(notes), form=found)
+    return _without_other_rows(table, footers, layout.preamble)
 
 
 def _cut(path: str, body: bytes, layout: Layout) -> tuple[pa.Table, list[arrow_csv.InvalidRow]]:

@@ -172,7 +172,7 @@ def supervise(
     Without `always` only a failure is published: of a job's many tasks one alone speaks of start and success. That it
     started is published before it works: a run that never ends, or is killed, is known by it.
     """
-    end_on_sigterm()
+    end_on_signals()
     console = Console(stderr=True)
     started, clock = datetime.now(UTC), time.monotonic()
     code, gauges = 1, [Gauge("leadscoring_job_last_start_timestamp_seconds", started.timestamp())]
@@ -205,12 +205,14 @@ def _publish(target: str, name: str, gauges: Sequence[Gauge], models: Storage, c
     return 0
 
 
-def end_on_sigterm() -> None:
-    """Let SIGTERM end the job as an exception does: the run is marked as failed, the lease given back.
+def end_on_signals() -> None:
+    """Let SIGTERM and Ctrl-C end the job as an exception does: the run is marked as failed, the lease given back.
 
-    As a container's first process it would be ignored, until SIGKILL comes: nobody else is there to handle it.
+    The exit status is 128 + the signal, as shells give it. As a container's first process the job would ignore
+    SIGTERM, until SIGKILL comes: nobody else is there to handle it.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda number, _: sys.exit(128 + number))
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """One command goes from a lead source to a served model; stopped anywhere, it leaves the old model served."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -233,3 +236,16 @@ def test_a_storage_that_cannot_be_read_stops_the_training_before_it_starts(tmp_p
     (tmp_path / "champion.json").mkdir()
     with pytest.raises(StorageError, match=r"champion\.json"):
         train(named("unread"), open_storage(str(tmp_path)), "http://127.0.0.1:9")
+
+
+def test_ctrl_c_ends_a_training_with_130_and_no_traceback(tmp_path: Path) -> None:
+    toml = tmp_path / "small.toml"
+    toml.write_text((EXAMPLES / "sample.toml").read_text().replace("rows = 20_000", "rows = 100_000"))
+    command = [sys.executable, "-m", "service.lifecycle.train", "--source", str(toml), "--figures"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as training:
+        assert training.stderr
+        begun = next(line for line in training.stderr if "reading" in line)
+        training.send_signal(signal.SIGINT)
+        said = begun + training.stderr.read()
+        assert training.wait() == 130
+    assert "Traceback" not in said
