@@ -51,7 +51,7 @@ def _bounds() -> list[float]:
 
 @dataclass(frozen=True)
 class ScoreCells:
-    """One entry a cell: outcome, mean score, whether it was decided to contact the leads, how many they are.
+    """One entry a cell: outcome, mean score, whether the leads are to be contacted, how many they are.
 
     `leads` may be weights. No cell is on both sides of the threshold that the cells were made for.
     """
@@ -62,10 +62,21 @@ class ScoreCells:
     leads: Scores
 
     @classmethod
-    def of(cls, target: Target, scores: Scores, decided: Mask, threshold: float, weights: Scores | None = None) -> Self:
-        """The cells of these leads, in no stated order; all of a bin on one side of the threshold get one score."""
+    def of(
+        cls,
+        target: Target,
+        scores: Scores,
+        decided: Mask,
+        threshold: float,
+        weights: Scores | None = None,
+        coarser: int = 0,
+    ) -> Self:
+        """The cells of these leads, in no stated order; all of a bin on one side of the threshold get one score.
+
+        `coarser` is by how many powers of two the bins are wider.
+        """
         weights = np.ones(len(scores)) if weights is None else weights
-        place = bin_of(scores) * 2 + (scores >= threshold)
+        place = (bin_of(scores) >> coarser) * 2 + (scores >= threshold)
         _, first, cell = np.unique((place * 2 + decided) * 2 + target, return_index=True, return_inverse=True)
         _, tie = np.unique(place, return_inverse=True)
         leads, tied = (np.bincount(each, weights).astype(np.float64) for each in (cell, tie))
@@ -76,8 +87,8 @@ class ScoreCells:
         # A sum's rounding must bring no mean over the threshold, nor make two of equal scores.
         return cls(target[first], np.clip(means, lowest, highest)[tie[first]], decided[first], leads)
 
-    def made(self, economics: Economics) -> "tuple[ScoreCells, Mask]":
-        """The cells, and whom of them the team contacts: the best of those decided on, as many as it can.
+    def made(self, economics: Economics) -> Self:
+        """The same leads, of which those are to be contacted that the team contacts: the best of those decided on, as many as it can.
 
         Where its capacity ends among equal scores, it contacts the same share of the cells that have this score.
         """
@@ -87,13 +98,12 @@ class ScoreCells:
         most = float(int(economics.contacts_per_1000_leads * self.leads.sum() / 1000))
         share = np.clip((most - (np.cumsum(each) - each)) / np.where(each > 0, each, 1), 0, 1)[tie]
         cut = self.decided & (share > 0) & (share < 1)
-        cells = type(self)(
+        return type(self)(
             np.concatenate([self.target, self.target[cut]]),
             np.concatenate([self.scores, self.scores[cut]]),
-            np.concatenate([self.decided, self.decided[cut]]),
+            np.concatenate([self.decided & (share > 0), np.zeros(int(cut.sum()), dtype=bool)]),
             np.concatenate([np.where(cut, share, 1) * self.leads, ((1 - share) * self.leads)[cut]]),
         )
-        return cells, np.concatenate([self.decided & (share > 0), np.zeros(int(cut.sum()), dtype=bool)])
 
     def within(self) -> float:
         """How far the cells' ROC-AUC may be from the leads' own at most: half of the pairs that share a bin."""

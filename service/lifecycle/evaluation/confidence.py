@@ -1,64 +1,50 @@
 """Every figure with its 95 % interval, by the bootstrap of `service.lifecycle.evaluation.bootstrap`."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from service.history import Estimate
-from service.lifecycle.evaluation.bootstrap import SIMPLE, Figure, Weights, figure, poisson, ratio, resamples
+from service.lifecycle.evaluation.bootstrap import SIMPLE, Weights, figure, poisson, ratio
 from service.lifecycle.evaluation.cells import ScoreCells
-from service.lifecycle.evaluation.quality import NAMES, Mask, Scores, Target, figures
+from service.lifecycle.evaluation.quality import NAMES, Scores, Target
 from service.model.bundle import Economics
 
 DRAWS = 2_000
+WIDER = 4
+"""By how many powers of two wider the bins are of which resamples are drawn: they hold the spread, not the figure."""
 UNBOUNDED = ("profit", "lift")
 """The other figures are shares."""
 
 
 def estimates(
-    target: Target,
-    scores: Scores,
-    threshold: float,
-    economics: Economics,
-    made: Mask | None = None,
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> dict[str, Estimate]:
-    """The figures of these leads by `figures.NAMES`, each with its interval; `made` and errors as `figures` has them.
-
-    An interval is that of the resamples' 2.5 % and 97.5 % quantiles, less the bias that they show against the leads
-    themselves (B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, ch. 10): the calibration error of a
-    resample holds chance twice and would lie above the figure it is meant to surround.
-    """
-    values = figures(target, scores, threshold, economics, made)
-    simple = {name: figure(name, target, scores, threshold, economics, made) for name in SIMPLE}
-    return _estimates(values, simple, rank(target, scores), resamples(len(target), draws, seed))
-
-
-def estimates_of_cells(
     cells: ScoreCells, threshold: float, economics: Economics, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, Estimate]:
-    """The figures of the leads in these cells by `figures.NAMES`, each with its interval.
+    """The figures of the leads in these cells by `figures.NAMES`, each with its interval; contacted are those decided on.
 
-    ROC-AUC lies within `cells.within()` of that of `estimates` over the leads themselves. A resample draws each lead as
-    often as a Poisson variable of mean 1 says, so that a cell needs one draw (J. Hanley, B. MacGibbon, Creating
-    non-parametric bootstrap samples using Poisson frequencies, Computer Methods and Programs in Biomedicine 83, 2006).
+    The figures are those of `quality.figures` over the leads themselves, ROC-AUC to `cells.within()`, the others about
+    as closely. A resample draws each lead as often as a Poisson variable of mean 1 says, so that a cell needs one draw
+    (J. Hanley, B. MacGibbon, Creating non-parametric bootstrap samples using Poisson frequencies, Computer Methods and
+    Programs in Biomedicine 83, 2006). An interval is that of the resamples' 2.5 % and 97.5 % quantiles, less the bias
+    that they show against the leads themselves (B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993,
+    ch. 10): the calibration error of a resample holds chance twice and would lie above the figure it is meant to
+    surround.
     """
-    cells, made = cells.made(economics)
-    simple = {name: figure(name, cells.target, cells.scores, threshold, economics, made) for name in SIMPLE}
-    ranked = rank(cells.target, cells.scores, cells.leads)
-    whole = {name: each(cells.leads[None]) for name, each in simple.items()} | by_rank(ranked, cells.leads[None])
-    values = {name: float(value[0]) for name, value in whole.items()}
-    return _estimates(values, simple, ranked, poisson(cells.leads, draws, seed))
+    values = _values(cells, threshold, economics, cells.leads[None])
+    wide = ScoreCells.of(cells.target, cells.scores, cells.decided, threshold, cells.leads, WIDER)
+    chunks = [_values(wide, threshold, economics, weights) for weights in poisson(wide.leads, draws, seed)]
+    return {
+        name: _estimate(name, float(values[name][0]), np.concatenate([chunk[name] for chunk in chunks]))
+        for name in NAMES
+    }
 
 
-def _estimates(
-    values: dict[str, float], simple: dict[str, Figure], leads: "Ranked", drawn: Iterator[Weights]
-) -> dict[str, Estimate]:
-    chunks = [{name: each(w) for name, each in simple.items()} | by_rank(leads, w) for w in drawn]
-    return {name: _estimate(name, values[name], np.concatenate([chunk[name] for chunk in chunks])) for name in NAMES}
+def _values(cells: ScoreCells, threshold: float, economics: Economics, weights: Weights) -> dict[str, Scores]:
+    """Each figure under each row of weights."""
+    target, scores, made = cells.target, cells.scores, cells.decided
+    simple = {name: figure(name, target, scores, threshold, economics, made)(weights) for name in SIMPLE}
+    return simple | by_rank(rank(target, scores, cells.leads), weights)
 
 
 def share(converted: int, leads: int) -> Estimate:

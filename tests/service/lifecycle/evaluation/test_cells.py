@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from service.lifecycle.evaluation.cells import BINS, STEPS, ScoreCells, bin_of
-from service.lifecycle.evaluation.confidence import estimates, estimates_of_cells
+from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.quality import NAMES, figures
 from service.model.bundle import Economics
+from tests.service.lifecycle.evaluation import row_wise
 
 ECONOMICS = Economics(conversion_value=100, contact_cost=10, contacts_per_1000_leads=200)
 EVERYONE = Economics(conversion_value=100, contact_cost=10)
@@ -42,7 +43,7 @@ def test_scores_further_apart_than_a_step_lie_in_two_bins(score: float, factor: 
 def test_the_figures_of_cells_are_those_of_their_leads(digits: int) -> None:
     target, scores = leads(5_000, digits=digits)
     cells = ScoreCells.of(target, scores, scores >= THRESHOLD, THRESHOLD)
-    found = estimates_of_cells(cells, THRESHOLD, EVERYONE, draws=10)
+    found = estimates(cells, THRESHOLD, EVERYONE, draws=10)
     wanted = figures(target, scores, THRESHOLD, EVERYONE)
     assert set(found) == set(NAMES)
     assert {name: found[name].value for name in NAMES} == pytest.approx({n: wanted[n] for n in NAMES}, abs=1e-4)
@@ -54,7 +55,7 @@ def test_roc_auc_lies_within_the_stated_bound(drawn: list[float], seed: int) -> 
     target = np.random.default_rng(seed).integers(0, 2, len(scores)).astype(np.int8)
     target[:2] = 0, 1
     cells = ScoreCells.of(target, scores, scores >= THRESHOLD, THRESHOLD)
-    found = estimates_of_cells(cells, THRESHOLD, EVERYONE, draws=1)["roc_auc"].value
+    found = estimates(cells, THRESHOLD, EVERYONE, draws=1)["roc_auc"].value
     assert abs(found - roc_auc_score(target, scores)) <= cells.within() + 1e-12
 
 
@@ -68,7 +69,7 @@ def test_a_weight_stands_for_as_many_leads() -> None:
     weights = np.random.default_rng(1).integers(0, 5, 500)
     every = np.repeat(np.arange(500), weights)
     weighted = ScoreCells.of(target, scores, scores >= THRESHOLD, THRESHOLD, weights.astype(float))
-    found = estimates_of_cells(weighted, THRESHOLD, EVERYONE, draws=1)
+    found = estimates(weighted, THRESHOLD, EVERYONE, draws=1)
     wanted = figures(target[every], scores[every], THRESHOLD, EVERYONE)
     assert {name: found[name].value for name in NAMES} == pytest.approx({n: wanted[n] for n in NAMES})
 
@@ -84,22 +85,21 @@ def test_the_team_contacts_the_best_as_far_as_it_can_and_among_equals_the_same_s
     target = np.array([1, 0, 1, 0, 0, 0, 0, 0, 0, 0], dtype=np.int8)
     scores = np.array([0.9, 0.5, 0.5, 0.5, 0.5, *[0.01] * 5])
     few = Economics(conversion_value=100, contact_cost=10, contacts_per_1000_leads=300)
-    cells, made = ScoreCells.of(target, scores, scores >= THRESHOLD, THRESHOLD).made(few)
+    cells = ScoreCells.of(target, scores, scores >= THRESHOLD, THRESHOLD).made(few)
     assert cells.leads.sum() == len(target)
-    assert cells.leads[made].sum() == pytest.approx(3)
-    assert (cells.leads * cells.target)[made].sum() == pytest.approx(1 + 2 * 1 / 4)
+    assert cells.leads[cells.decided].sum() == pytest.approx(3)
+    assert (cells.leads * cells.target)[cells.decided].sum() == pytest.approx(1 + 2 * 1 / 4)
 
 
 def test_leads_that_were_not_decided_on_are_not_contacted() -> None:
     target, scores = leads(1_000)
-    cells, made = ScoreCells.of(target, scores, scores < 0.05, THRESHOLD).made(EVERYONE)
-    assert cells.leads[made].sum() == (scores < 0.05).sum()
+    cells = ScoreCells.of(target, scores, scores < 0.05, THRESHOLD).made(EVERYONE)
+    assert cells.leads[cells.decided].sum() == (scores < 0.05).sum()
 
 
 def test_the_intervals_are_those_of_the_leads() -> None:
     target, scores = leads(2_000)
     cells = ScoreCells.of(target, scores, scores >= THRESHOLD, THRESHOLD)
-    found = estimates_of_cells(cells, THRESHOLD, ECONOMICS, draws=1_000)
-    for name, wanted in estimates(target, scores, THRESHOLD, ECONOMICS, draws=1_000).items():
-        if name != "profit":  # whom the team can contact is one lead's matter here, and a share of cells there
-            assert found[name].high - found[name].low == pytest.approx(wanted.high - wanted.low, rel=0.15), name
+    found = estimates(cells.made(ECONOMICS), THRESHOLD, ECONOMICS, draws=1_000)
+    for name, wanted in row_wise.estimates(target, scores, THRESHOLD, ECONOMICS, draws=1_000).items():
+        assert found[name].high - found[name].low == pytest.approx(wanted.high - wanted.low, rel=0.15), name
