@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from service.lifecycle.evaluation.quality import Mask, Scores, Target
-from service.model.bundle import Economics
 
 OCTAVES, STEPS = 13, 12
 """Scores s are told apart by m = min(s, 1 - s): to 2^-STEPS of m, and below 2^-OCTAVES to 2^-(OCTAVES + STEPS)."""
@@ -86,27 +85,3 @@ class ScoreCells:
         np.maximum.at(highest, tie, scores)
         # A sum's rounding must bring no mean over the threshold, nor make two of equal scores.
         return cls(target[first], np.clip(means, lowest, highest)[tie[first]], decided[first], leads)
-
-    def made(self, economics: Economics) -> Self:
-        """The same leads, of which those are to be contacted that the team contacts: the best of those decided on, as many as it can.
-
-        Where its capacity ends among equal scores, it contacts the same share of the cells that have this score.
-        """
-        wanted = np.where(self.decided, self.leads, 0.0)
-        tied, tie = np.unique(-self.scores, return_inverse=True)
-        each = np.bincount(tie, wanted, minlength=len(tied))
-        most = float(int(economics.contacts_per_1000_leads * self.leads.sum() / 1000))
-        share = np.clip((most - (np.cumsum(each) - each)) / np.where(each > 0, each, 1), 0, 1)[tie]
-        cut = self.decided & (share > 0) & (share < 1)
-        return type(self)(
-            np.concatenate([self.target, self.target[cut]]),
-            np.concatenate([self.scores, self.scores[cut]]),
-            np.concatenate([self.decided & (share > 0), np.zeros(int(cut.sum()), dtype=bool)]),
-            np.concatenate([np.where(cut, share, 1) * self.leads, ((1 - share) * self.leads)[cut]]),
-        )
-
-    def within(self) -> float:
-        """How far the cells' ROC-AUC may be from the leads' own at most: half of the pairs that share a bin."""
-        bins = bin_of(self.scores)
-        won, lost = (np.bincount(bins, self.leads * (self.target == kind), minlength=BINS) for kind in (1, 0))
-        return float(won @ lost / (2 * won.sum() * lost.sum()))

@@ -21,15 +21,13 @@ UNBOUNDED = ("profit", "lift")
 def estimates(
     cells: ScoreCells, threshold: float, economics: Economics, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, Estimate]:
-    """The figures of the leads in these cells by `figures.NAMES`, each with its interval; contacted are those decided on.
+    """The figures of the leads in these cells by `figures.NAMES`, each with its interval. Decided is who was contacted.
 
-    The figures are those of `quality.figures` over the leads themselves, ROC-AUC to `cells.within()`, the others about
-    as closely. A resample draws each lead as often as a Poisson variable of mean 1 says, so that a cell needs one draw
-    (J. Hanley, B. MacGibbon, Creating non-parametric bootstrap samples using Poisson frequencies, Computer Methods and
-    Programs in Biomedicine 83, 2006). An interval is that of the resamples' 2.5 % and 97.5 % quantiles, less the bias
-    that they show against the leads themselves (B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993,
-    ch. 10): the calibration error of a resample holds chance twice and would lie above the figure it is meant to
-    surround.
+    The figures are those of `quality.figures` over the leads themselves, to 1e-4: ROC-AUC is off by at most half of the
+    pairs of leads that share a bin. A resample draws each lead as often as a Poisson variable of mean 1 says, so that
+    one draw does for a cell. An interval is that of the resamples' 2.5 % and 97.5 % quantiles, less the bias that they
+    show against the leads themselves (B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, ch. 10): the
+    calibration error of a resample holds chance twice and would lie above the figure it is meant to surround.
     """
     values = _values(cells, threshold, economics, cells.leads[None])
     wide = ScoreCells.of(cells.target, cells.scores, cells.decided, threshold, cells.leads, WIDER)
