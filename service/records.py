@@ -4,7 +4,7 @@ import gzip
 import re
 import zlib
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 from isal import igzip
@@ -12,18 +12,28 @@ from isal import igzip
 from service.model.schema import Value
 
 PREFIX = "predictions/"
-RECORD_VERSION = 1
+RECORD_VERSION = 2
+"""Version 1 has neither source nor anything after `latency_ms`; readers take both."""
 PAGE = "page-"
 """How the ids of trials on the service's page begin."""
 TRIALS = (PAGE, "smoke-")
 """How ids begin of leads that are in no CRM: typed into the service's page, or a deploy's first question."""
 
+Channel = Literal["api", "batch", "trial"]
+Role = Literal["champion", "shadow"]
 Inputs = TypeVar("Inputs")
 
 
-class PredictionRecord(msgspec.Struct, Generic[Inputs], frozen=True, gc=False):
+def _current() -> int:
+    return RECORD_VERSION
+
+
+class PredictionRecord(msgspec.Struct, Generic[Inputs], frozen=True, gc=False, omit_defaults=True):
     """One scored lead. `inputs` are the features as received (missing ones left out), `latency_ms` the server's share.
 
+    `source` is the lead source of the model, `line` the least score that was to be contacted, `role` that of the model
+    in the answer. `policy` and `probability` say by what rule, and with what probability, the lead was chosen for
+    contact; they are null where no rule draws. What is null is left out of the line.
     Generic because the service writes the decoded features as they are, and readers get a plain dict.
     """
 
@@ -36,7 +46,18 @@ class PredictionRecord(msgspec.Struct, Generic[Inputs], frozen=True, gc=False):
     decision: str
     band: str
     latency_ms: float
-    record_version: int = RECORD_VERSION
+    source: str | None = None
+    channel: Channel | None = None
+    line: float | None = None
+    role: Role | None = None
+    policy: str | None = None
+    probability: float | None = None
+    record_version: int = msgspec.field(default_factory=_current)  # a plain default would be left out of the line
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether the lead is in no CRM."""
+        return self.channel == "trial" or self.lead_id.startswith(TRIALS)
 
 
 _ENCODER = msgspec.json.Encoder()

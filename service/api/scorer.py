@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import repeat
@@ -19,7 +19,7 @@ from service.model.bundle import Bundle
 from service.model.decide import Decider, Decision
 from service.model.reasons import Explainer
 from service.model.words import Wording
-from service.records import PredictionRecord, to_lines
+from service.records import TRIALS, PredictionRecord, to_lines
 
 _encode = msgspec.json.Encoder().encode
 
@@ -127,7 +127,13 @@ class Scorer:
         now, version = datetime.now(UTC), self.bundle.version
         # Column by column: a walk from lead to lead takes twice as long.
         columns = (request_ids, ids, repeat(now), repeat(version), features, scores, decisions, bands, latencies_ms)
-        return decisions, bands, to_lines(list(map(PredictionRecord, *columns)))
+        return decisions, bands, to_lines(list(map(PredictionRecord, *columns, *self._said_of_all(ids))))
+
+    def _said_of_all(self, ids: Sequence[str]) -> tuple[Iterable[str | float], ...]:
+        """Source, channel, line and role of the leads' records."""
+        manifest = self.bundle.manifest
+        channels = ["trial" if lead_id.startswith(TRIALS) else "api" for lead_id in ids]
+        return repeat(manifest.provenance.source), channels, repeat(manifest.threshold), repeat("champion")
 
     def _leads(self, body: bytes, explain: bool) -> list[Any] | Problem:
         try:

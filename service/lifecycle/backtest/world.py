@@ -73,6 +73,10 @@ class History:
                     decision=decider.decision(score),
                     band=decider.band(score),
                     latency_ms=0.0,
+                    source=self.source.name,
+                    channel="api",
+                    line=bundle.manifest.threshold,
+                    role="champion",
                 )
                 for place, (row, lead, score) in enumerate(zip(rows, leads, scores, strict=True))
             ]

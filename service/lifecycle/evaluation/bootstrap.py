@@ -29,6 +29,13 @@ def resamples(leads: int, draws: int, seed: int) -> Iterator[Weights]:
         yield np.bincount(drawn.ravel(), minlength=count * leads).reshape(count, leads).astype(np.float64)
 
 
+def poisson(leads: Scores, draws: int, seed: int) -> Iterator[Weights]:
+    """How many of each cell's leads this many resamples hold, in chunks, where each lead is drawn by itself."""
+    draw = np.random.default_rng(seed)
+    for done in range(0, draws, CHUNK):
+        yield draw.poisson(leads, size=(min(CHUNK, draws - done), len(leads))).astype(np.float64)
+
+
 SIMPLE = ("precision", "recall", "f1", "accuracy", "profit", "brier", "roc_auc")
 """What a source may choose as its metric, and the Brier score."""
 

@@ -7,38 +7,36 @@ import numpy as np
 import numpy.typing as npt
 
 from service.history import Estimate
-from service.lifecycle.evaluation.bootstrap import SIMPLE, Figure, Weights, figure, ratio, resamples
-from service.lifecycle.evaluation.quality import NAMES, Mask, Scores, Target, figures
+from service.lifecycle.evaluation.bootstrap import SIMPLE, Figure, Weights, figure, poisson, ratio, resamples
+from service.lifecycle.evaluation.cells import ScoreCells
+from service.lifecycle.evaluation.quality import NAMES, Scores, Target
 from service.model.bundle import Economics
 
 DRAWS = 2_000
+WIDER = 4
+"""By how many powers of two wider the bins are of which resamples are drawn: they hold the spread, not the figure."""
 UNBOUNDED = ("profit", "lift")
 """The other figures are shares."""
 
 
 def estimates(
-    target: Target,
-    scores: Scores,
-    threshold: float,
-    economics: Economics,
-    made: Mask | None = None,
-    draws: int = DRAWS,
-    seed: int = 0,
+    cells: ScoreCells, threshold: float, economics: Economics, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, Estimate]:
-    """The figures of these leads by `figures.NAMES`, each with its interval; `made` and errors as `figures` has them.
+    """The figures of the leads in these cells by `figures.NAMES`, each with its interval. Decided is who was contacted.
 
-    An interval is that of the resamples' 2.5 % and 97.5 % quantiles, less the bias that they show against the leads
-    themselves (B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, ch. 10): the calibration error of a
-    resample holds chance twice and would lie above the figure it is meant to surround.
+    The figures are those of `quality.figures` over the leads themselves, to 1e-4: ROC-AUC is off by at most half of the
+    pairs of leads that share a bin. A resample draws each lead as often as a Poisson variable of mean 1 says, so that
+    one draw does for a cell. An interval is that of the resamples' 2.5 % and 97.5 % quantiles, less the bias that they
+    show against the leads themselves (B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, ch. 10): the
+    calibration error of a resample holds chance twice and would lie above the figure it is meant to surround.
     """
-    values = figures(target, scores, threshold, economics, made)
-    simple = {name: figure(name, target, scores, threshold, economics, made) for name in SIMPLE}
-    leads = rank(target, scores)
-    chunks = [
-        {name: each(weights) for name, each in simple.items()} | by_rank(leads, weights)
-        for weights in resamples(len(target), draws, seed)
-    ]
-    return {name: _bounded(name, values[name], np.concatenate([chunk[name] for chunk in chunks])) for name in NAMES}
+    values = _values(cells, threshold, economics, cells.leads[None])
+    wide = ScoreCells.of(cells.target, cells.scores, cells.decided, threshold, cells.leads, WIDER)
+    chunks = [_values(wide, threshold, economics, weights) for weights in poisson(wide.leads, draws, seed)]
+    return {
+        name: _bounded(name, float(values[name][0]), np.concatenate([chunk[name] for chunk in chunks]))
+        for name in NAMES
+    }
 
 
 def together(
@@ -50,6 +48,13 @@ def together(
     """
     chunks = [{name: each(weights) for name, each in drawn_by.items()} for weights in resamples(leads, draws, seed)]
     return {name: _estimate(value, np.concatenate([c[name] for c in chunks])) for name, value in values.items()}
+
+
+def _values(cells: ScoreCells, threshold: float, economics: Economics, weights: Weights) -> dict[str, Scores]:
+    """Each figure under each row of weights."""
+    target, scores, made = cells.target, cells.scores, cells.decided
+    simple = {name: figure(name, target, scores, threshold, economics, made)(weights) for name in SIMPLE}
+    return simple | by_rank(rank(target, scores, cells.leads), weights)
 
 
 def share(converted: int, leads: int) -> Estimate:
@@ -67,6 +72,7 @@ class Ranked:
     """Leads, best score first: their order, and what is computed once for all resamples.
 
     `last` is the place of the last of each group of equal scores; `ends` the last places of ten bins of equally many.
+    `count` is how many leads there are: as many as places, or more where a place stands for several.
     """
 
     order: npt.NDArray[np.intp]
@@ -74,16 +80,18 @@ class Ranked:
     off: Scores
     last: npt.NDArray[np.intp]
     ends: npt.NDArray[np.intp]
+    count: int
 
 
-def rank(target: Target, scores: Scores, bins: int = 10) -> Ranked:
-    """The leads ranked; bins as `figures.calibration_bins` makes them."""
+def rank(target: Target, scores: Scores, weights: Scores | None = None, bins: int = 10) -> Ranked:
+    """The leads ranked, each as many as its weight says; bins as `figures.calibration_bins` makes them."""
+    count = len(scores) if weights is None else round(float(weights.sum()))
     order = np.argsort(scores, kind="stable")[::-1]
     ranked, converted = scores[order], target[order].astype(np.float64)
-    sizes = [len(rows) for rows in np.array_split(order, min(bins, len(order)))]
-    return Ranked(
-        order, converted, ranked - converted, np.flatnonzero(np.diff(ranked, append=-np.inf)), np.cumsum(sizes[::-1])
-    )
+    bins = min(bins, count)
+    sizes = [count // bins + (place < count % bins) for place in range(bins)]
+    last = np.flatnonzero(np.diff(ranked, append=-np.inf))
+    return Ranked(order, converted, ranked - converted, last, np.cumsum(sizes[::-1]), count)
 
 
 def by_rank(leads: Ranked, weights: Weights) -> dict[str, Scores]:
@@ -93,13 +101,14 @@ def by_rank(leads: Ranked, weights: Weights) -> dict[str, Scores]:
     """
     every = weights[:, leads.order]
     taken, hits, off = (np.cumsum(each, axis=1) for each in (every, every * leads.target, every * leads.off))
-    error = _calibration_error(leads, taken, off)
     row, count, converted = np.arange(len(taken)), taken[:, -1], hits[:, -1]
     if len(leads.last) < taken.shape[1]:
-        taken, hits = taken[:, leads.last], hits[:, leads.last]
+        taken, hits, off = (each[:, leads.last] for each in (taken, hits, off))
+    error = _calibration_error(leads, taken, off)
     more, won = (np.diff(each, axis=1, prepend=0.0) for each in (taken, hits))
-    places = max(1, round(0.1 * len(leads.order)))
-    at = (taken >= places).argmax(axis=1)
+    # A resample may hold more or fewer leads than there are.
+    places = max(1, round(0.1 * leads.count)) * count / leads.count
+    at = (taken >= places[:, None]).argmax(axis=1)
     over = (taken[row, at] - places) / more[row, at]
     best = hits[row, at] - over * won[row, at]
     return {
@@ -110,10 +119,14 @@ def by_rank(leads: Ranked, weights: Weights) -> dict[str, Scores]:
 
 
 def _calibration_error(leads: Ranked, taken: Weights, off: Weights) -> Scores:
-    """A lead that was drawn more than once may lie in two bins."""
-    row, at = np.arange(len(taken))[:, None], np.array([np.searchsorted(each, leads.ends) for each in taken])
-    at_ends = off[row, at] - (taken[row, at] - leads.ends) * leads.off[at]
+    """Where a bin ends among equal scores, each of its sides has its share of what they are off."""
+    ends = leads.ends * taken[:, -1:] / leads.count
+    at_ends = np.array([np.interp(*each) for each in zip(ends, _from_0(taken), _from_0(off), strict=True)])
     return np.asarray(np.abs(np.diff(at_ends, axis=1, prepend=0.0)).sum(axis=1) / taken[:, -1])
+
+
+def _from_0(cumulated: Weights) -> Weights:
+    return np.pad(cumulated, ((0, 0), (1, 0)))
 
 
 def _bounded(name: str, value: float, drawn: Scores) -> Estimate:

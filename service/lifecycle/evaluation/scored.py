@@ -60,7 +60,7 @@ def read_scored(predictions: Storage, since: datetime, until: datetime) -> Score
 def as_scored(found: Sequence[PredictionRecord[dict[str, Value]]], broken: Sequence[Rejected] = ()) -> ScoredLeads:
     """The leads of these records."""
     # A retried request has a record of its own; the earliest is the score that was acted on.
-    leads = [r for r in found if not r.lead_id.startswith(records.TRIALS)]
+    leads = [r for r in found if not r.is_trial]
     ordered = sorted(leads, key=lambda r: (r.time, r.request_id))
     first: dict[str, PredictionRecord[dict[str, Value]]] = {}
     for record in ordered:

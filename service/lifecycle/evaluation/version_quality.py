@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.history import BandOutcome, Estimate
+from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.outcomes import LabelledScores
 from service.lifecycle.evaluation.quality import Mask, Scores, Target, contacts_made
@@ -87,9 +88,7 @@ def judge_version(manifest: Manifest, judged: LabelledScores) -> VersionQuality:
             converted,
             int(made[rows].sum()),
             float(scores[rows].mean()) if leads else 0.0,
-            estimates(target[rows], scores[rows], manifest.threshold, manifest.economics, made[rows], draws)
-            if enough
-            else {},
+            _estimates(manifest, target[rows], scores[rows], made[rows], draws) if enough else {},
         )
 
     everyone = np.ones(len(target), dtype=bool)
@@ -108,6 +107,11 @@ def judge_version(manifest: Manifest, judged: LabelledScores) -> VersionQuality:
         {p: float(ms) for p, ms in zip(PERCENTILES, latency, strict=True)},
         business(target, made, manifest.economics),
     )
+
+
+def _estimates(manifest: Manifest, target: Target, scores: Scores, made: Mask, draws: int) -> dict[str, Estimate]:
+    cells = ScoreCells.of(target, scores, made, manifest.threshold)
+    return estimates(cells, manifest.threshold, manifest.economics, draws)
 
 
 def business(target: Target, made: Mask, economics: Economics) -> dict[str, float]:

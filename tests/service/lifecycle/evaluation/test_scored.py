@@ -54,7 +54,7 @@ def test_broken_objects_and_lines_are_named_and_stop_nothing(tmp_path: Path) -> 
 
     line = to_lines([record("L3")])
     folder = whole.rpartition("/")[0]
-    newer = line.replace(b'"record_version":1', b'"record_version":2')
+    newer = line.replace(b'"record_version":2', b'"record_version":3')
     predictions.create(f"{folder}/b.jsonl.gz", to_object(b'{"lead_id": 3}\n' + line + newer))
     predictions.create(f"{folder}/c.jsonl.gz", b"no gzip at all")
     predictions.create(f"{folder}/d.jsonl.gz", to_object(line)[:-20])

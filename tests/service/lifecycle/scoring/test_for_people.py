@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from service.lifecycle import batch, score
-from service.lifecycle.data.erasure import Search, without
+from service.lifecycle.forgetting.erasure import Search, without
 from service.lifecycle.scoring import batch_scoring
 from service.model import bundle
 from service.model.bundle import Bundle
