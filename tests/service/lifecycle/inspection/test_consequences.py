@@ -5,6 +5,8 @@ import pytest
 
 from service.history import Estimate
 from service.lifecycle.data.source import Source, TrainingRecipe
+from service.lifecycle.evaluation.bootstrap import figure, resamples
+from service.lifecycle.evaluation.confidence import DRAWS
 from service.lifecycle.evaluation.quality import figures
 from service.lifecycle.inspection.consequences import Consequence, Consequences, consequences
 from service.lifecycle.training.selection import Compared, Split
@@ -77,11 +79,18 @@ def test_what_is_served_contacts_from_the_score_at_which_a_contact_pays(
 
 
 def test_a_choice_that_earns_clearly_less_does_so_beyond_chance_and_profit_less_than_itself_by_nothing(
-    found: Consequences,
+    found: Consequences, compared: Compared
 ) -> None:
     less = found.beyond_profit["precision"]
     assert less.value == pytest.approx(found.chosen["precision"].profit.value - found.chosen["profit"].profit.value)
     assert less.low < less.value < less.high < 0
+    one, other = (
+        figure("profit", compared.target, compared.scores[c.candidate], c.threshold, MONEY)
+        for c in (found.chosen["precision"], found.chosen["profit"])
+    )
+    drawn = np.concatenate([one(w) - other(w) for w in resamples(LEADS, DRAWS, 0)])
+    ends = np.quantile(drawn, (0.025, 0.975)) - drawn.mean() + less.value
+    assert (less.low, less.high) == pytest.approx(tuple(ends))
     assert found.beyond_profit["profit"] == Estimate(0.0, 0.0, 0.0)
     assert all(c.profit.low < c.profit.value < c.profit.high for c in every(found) if c.contacts > 10)
 
