@@ -9,8 +9,8 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from service.lifecycle.data.csvbytes import CsvBytes
-from service.lifecycle.data.rows import LAST_ROWS, may_be_below_the_table
 from service.lifecycle.data.source import SourceError
+from service.reading.rows import LAST_ROWS, may_be_below_the_table
 
 ROWS = 16_384
 """Rows of a batch. Their matrix stays near the processor's caches; larger ones are scored more slowly."""

@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from service.lifecycle.data.decoding import as_utf8, encoding_of, kind_of_file
-from service.lifecycle.data.dialect import Layout, layout_of
-from service.lifecycle.data.rows import LAST_ROWS, below_the_table
 from service.lifecycle.data.source import SourceError
+from service.reading.decoding import as_utf8, encoding_of, kind_of_file
+from service.reading.dialect import Layout, layout_of
+from service.reading.rows import LAST_ROWS, below_the_table
 
 HEAD = 1 << 20
 """Bytes in which a CSV file's header must end."""

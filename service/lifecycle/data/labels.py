@@ -10,13 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from service.lifecycle.data.columns import Column, read_column
-from service.lifecycle.data.ids import join_key
 from service.lifecycle.data.inference import shortened
 from service.lifecycle.data.outcome import OutcomeValues, counted, find_outcomes
 from service.lifecycle.data.outcome_file import OutcomeFile, read_beside, understand
 from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.data.table import Table, listed
 from service.model.reference import MIN_LEADS
+from service.reading.ids import join_key
 
 LOST, CONVERTED, OPEN, CONTRADICTED = range(4)
 

@@ -10,12 +10,12 @@ import pandas as pd
 
 from service.lifecycle.data.column_names import with_columns
 from service.lifecycle.data.columns import Column, read_column
-from service.lifecycle.data.ids import as_id, join_key
 from service.lifecycle.data.inference import shortened
 from service.lifecycle.data.outcome import OutcomeValues
 from service.lifecycle.data.quarantine import Rejected
 from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.data.table import FileForm, Table, read_table
+from service.reading.ids import as_id, join_key
 
 SHOWN = 5
 """Unknown spellings of an outcome that a message names at most."""

@@ -7,11 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.reading.rows import LAST_ROWS as LAST_ROWS
-from service.reading.rows import SPARSE_WIDTH as SPARSE_WIDTH
-from service.reading.rows import below_the_table as below_the_table
-from service.reading.rows import is_total as is_total
-from service.reading.rows import may_be_below_the_table as may_be_below_the_table
+from service.reading.rows import LAST_ROWS, SPARSE_WIDTH, below_the_table, is_total
 
 Mask = npt.NDArray[np.bool_]
 

@@ -18,11 +18,12 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from service.lifecycle.data import workbook
-from service.lifecycle.data.decoding import as_utf8, kind_of_file
-from service.lifecycle.data.dialect import Layout, header_place, layout_of, shown
-from service.lifecycle.data.rows import SPARSE_WIDTH, blank, totals_and_footers
+from service.lifecycle.data.rows import blank, totals_and_footers
 from service.lifecycle.data.source import Source, SourceError
 from service.model.spelling import clean
+from service.reading.decoding import as_utf8, kind_of_file
+from service.reading.dialect import Layout, header_place, layout_of, shown
+from service.reading.rows import SPARSE_WIDTH
 from service.storage import StorageError, open_storage
 
 LISTED = 5

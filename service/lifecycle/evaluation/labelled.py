@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from service import records
-from service.lifecycle.data.ids import join_key
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.quarantine import set_aside
 from service.lifecycle.data.source import Source
@@ -19,6 +18,7 @@ from service.lifecycle.evaluation.outcomes import LabelledScores, judge, read_ou
 from service.lifecycle.evaluation.scored import prepare, read_scored
 from service.model.bundle import Provenance
 from service.model.schema import LeadSchema
+from service.reading.ids import join_key
 from service.storage import Storage
 
 

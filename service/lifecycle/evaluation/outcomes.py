@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from service.lifecycle.data.ids import join_key
 from service.lifecycle.data.outcome import OutcomeValues
 from service.lifecycle.data.outcome_file import form_of_outcomes, named_columns, understand
 from service.lifecycle.data.quarantine import Rejected
 from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.data.table import parse_table
 from service.lifecycle.evaluation.scored import ScoredLeads
+from service.reading.ids import join_key
 from service.storage import Storage
 
 PREFIX = "outcomes/"

@@ -6,11 +6,11 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import IO
 
-from service.lifecycle.data.decoding import as_utf8, encoding_of
-from service.lifecycle.data.dialect import Layout, layout_of
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.forgetting.search import Search, Tally
 from service.model.spelling import fold
+from service.reading.decoding import as_utf8, encoding_of
+from service.reading.dialect import Layout, layout_of
 from service.storage import Writable
 
 HEAD = 1 << 20

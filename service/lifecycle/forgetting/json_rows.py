@@ -3,9 +3,9 @@
 import json
 from typing import IO, Any
 
-from service.lifecycle.data.ids import join_key
 from service.lifecycle.data.source import ID_COLUMN, SourceError
 from service.lifecycle.forgetting.search import Search, Tally
+from service.reading.ids import join_key
 from service.records import PAGE
 from service.storage import Writable
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from service.lifecycle.data.ids import WHOLE
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.forgetting.search import Search, Tally
+from service.reading.ids import WHOLE
 from service.storage import Writable
 
 EXACT = {16: 1 << 11, 32: 1 << 24, 64: 1 << 53}

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from service.lifecycle.data.ids import WHOLE, join_key, spellings
 from service.lifecycle.data.source import ID_COLUMN, SourceError
 from service.lifecycle.forgetting.trials import Trials
+from service.reading.ids import WHOLE, join_key, spellings
 
 NUMBER_AS_ID = re.compile(rb'"%b"\s*:\s*[-0-9]' % ID_COLUMN.encode())
 """A JSON object whose id is a number, not a text."""

@@ -12,10 +12,10 @@ import zipfile
 from collections.abc import Iterator, Mapping
 
 from service.lifecycle.data import workbook
-from service.lifecycle.data.dialect import SNIFFED_ROWS, header_place
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.forgetting.search import Search, Tally
 from service.model.spelling import fold
+from service.reading.dialect import SNIFFED_ROWS, header_place
 from service.storage import Writable
 
 _ROW = re.compile(rb"<((?:\w+:)?row)\b[^>]*?(?:/>|>.*?</\1>)", re.DOTALL)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from service.lifecycle.data.columns import Column
-from service.lifecycle.data.ids import as_id
 from service.lifecycle.data.inference import key_of_numbers, shortened
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.inspection.names import words
+from service.reading.ids import as_id
 
 _ID = words("id ids key kennung uuid guid leadid schlüssel")
 _NUMBER = words("number nr no nummer")

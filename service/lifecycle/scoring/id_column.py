@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.lifecycle.data.columns import as_text
-from service.lifecycle.data.ids import as_id
 from service.lifecycle.scoring.cells import Mask, is_blank, is_text, text_bytes
 from service.model.schema import MAX_ID
+from service.reading.ids import as_id
 from service.reading.rows import TOTALS
 
 _TOTALS = pa.array(TOTALS)

@@ -19,7 +19,6 @@ from pyarrow import parquet
 
 from service import records
 from service.lifecycle import forget
-from service.lifecycle.data.ids import as_id
 from service.lifecycle.data.quarantine import Rejected, set_aside
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.forgetting import sweep as sweeping
@@ -27,6 +26,7 @@ from service.lifecycle.forgetting.erasure import without
 from service.lifecycle.forgetting.places import remains, targets
 from service.lifecycle.forgetting.search import Search
 from service.lifecycle.forgetting.sweep import Removed, forget_in, sweep
+from service.reading.ids import as_id
 from service.records import PredictionRecord
 from service.storage import Conflict, Folder, Opened, Storage, StorageError, open_storage
 from tests.conftest import HANG_S

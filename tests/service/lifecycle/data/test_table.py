@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from service.lifecycle.data.dialect import DELIMITERS
-from service.lifecycle.data.rows import is_total
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.data.table import FileForm, read_table
+from service.reading.dialect import DELIMITERS
+from service.reading.rows import is_total
 from tests.facts import states, stating
 
 CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from(',;|\t"\n '), max_size=6)

@@ -12,7 +12,7 @@ from service.lifecycle.data.source import load_source
 from service.lifecycle.forgetting.erasure import without
 from service.lifecycle.forgetting.search import Search
 from service.lifecycle.forgetting.trials import Trials
-from service.lifecycle.training.onnx_export import as_received
+from service.lifecycle.training.golden import as_received
 from service.storage import Opened
 
 EXPORTS = os.environ.get("LEAD_EXPORTS")

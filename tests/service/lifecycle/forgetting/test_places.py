@@ -20,7 +20,7 @@ from service.api.spool import Spool
 from service.lifecycle import batch, evaluate, forget, score, train
 from service.lifecycle.data.table import read_table
 from service.lifecycle.forgetting.places import HERE, PLACES
-from service.lifecycle.training.onnx_export import as_received
+from service.lifecycle.training.golden import as_received
 from tests.service import forge
 from tests.service.api.server import Server
 from tests.service.lifecycle.data.test_workbook import workbook

@@ -15,7 +15,6 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from service.lifecycle.data.form import Form, form_of
-from service.lifecycle.data.ids import as_id
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.scoring.encoder import Encoded, Encoder
@@ -23,6 +22,7 @@ from service.model import bundle
 from service.model.bundle import Bundle, Economics
 from service.model.schema import MAX_ID, MAX_NUMBER, LeadSchema
 from service.model.spelling import WHOLE
+from service.reading.ids import as_id
 from service.storage import Folder
 from tests.facts import states, stating
 from tests.service import forge

@@ -10,7 +10,8 @@ import pytest
 from pyarrow import parquet
 
 from service.lifecycle import batch, score
-from service.lifecycle.forgetting.erasure import Search, without
+from service.lifecycle.forgetting.erasure import without
+from service.lifecycle.forgetting.search import Search, Tally
 from service.lifecycle.scoring import batch_scoring
 from service.model import bundle
 from service.model.bundle import Bundle
@@ -202,6 +203,6 @@ def test_a_lead_is_forgotten_in_a_file_for_people(models: str, tmp_path: Path) -
     assert [row["lead_id"] for row in found] == ["'=cmd", "L2", "'=cmd"]
     opened, kept = Folder(tmp_path).open("scores.csv"), io.BytesIO()
     assert opened is not None
-    assert without("scores.csv", opened, kept, Search(frozenset({"=cmd"}), ("lead_id",))) == (1, 2)
+    assert without("scores.csv", opened, kept, Search(frozenset({"=cmd"}), ("lead_id",))) == Tally(1, 2)
     assert b"L2" in kept.getvalue()
     assert b"cmd" not in kept.getvalue()

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from service.lifecycle.data.leads import Leads, OutcomeValues, load
+from service.lifecycle.data.leads import Leads, load
+from service.lifecycle.data.outcome import OutcomeValues
 from service.lifecycle.data.source import load_source
 from service.lifecycle.training.columns_alone import auc_alone, telling_pairs
 from service.lifecycle.training.leaks import find_leaks
@@ -32,7 +33,7 @@ def leads(columns: dict[str, Any], left_out: dict[str, Any] | None = None, rows:
         features=tuple(Feature(name=name, kind="category" if name in texts else "number") for name in frame.columns)
     )
     others = {name: cells[:rows] for name, cells in (left_out or {}).items()}
-    outcomes = OutcomeValues("yes", "no")
+    outcomes = OutcomeValues(("yes",), ("no",))
     return Leads(schema, frame, TARGET[:rows], None, None, False, "", (), outcomes, others)
 
 

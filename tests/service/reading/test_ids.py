@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from service.lifecycle.data.ids import as_id, join_key, spellings
+from service.reading.ids import as_id, join_key, spellings
 
 
 @pytest.mark.parametrize(

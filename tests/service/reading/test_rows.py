@@ -1,6 +1,6 @@
 import pytest
 
-from service.lifecycle.data.rows import below_the_table
+from service.reading.rows import below_the_table
 
 LEADS = [["00Q5g1", "retail", "north"], ["00Q5g2", "health", ""]]
 
