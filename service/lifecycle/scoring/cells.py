@@ -46,7 +46,7 @@ def or_missing(convert: Convert, absent: frozenset[str]) -> Convert:
     return converted
 
 
-class Place(NamedTuple):
+class InputPlace(NamedTuple):
     """The column of the matrix for a value, -1 where it has none, None where it cannot be sent; what the value is."""
 
     at: float | None
@@ -69,7 +69,7 @@ class CategoryLookup:
 
     def __init__(self, places: Places, known: frozenset[str]) -> None:
         self._places, self._known = places, frozenset(map(fold, known))
-        self._found: dict[Any, Place] = {}
+        self._found: dict[Any, InputPlace] = {}
 
     def cells(self, array: pa.Array) -> CategoryCells:
         """Look up each distinct value once."""
@@ -85,15 +85,15 @@ class CategoryLookup:
         )
         return CategoryCells(at, bad, filled, unseen)
 
-    def _look_up(self, value: Any) -> Place:
+    def _look_up(self, value: Any) -> InputPlace:
         text = None if is_blank(value) else as_text(value)
         if text is None and not is_blank(value):
-            return Place(None)
+            return InputPlace(None)
         at = self._places[text]
         other = text is not None and self._places.is_other(text)
         missing = not other and at == self._places[None]
         unseen = other and text is not None and fold(text) not in self._known
-        place = Place(-1 if at == NOWHERE else at, missing, unseen)
+        place = InputPlace(-1 if at == NOWHERE else at, missing, unseen)
         if len(self._found) < LOOKED_UP:
             self._found[value] = place
         return place
