@@ -1,18 +1,23 @@
 """Reads the lead exports in the folder LEAD_EXPORTS and prints what became of each beside what should.
 
-    LEAD_EXPORTS=... python -m tests.service.lifecycle.data.exports
+    LEAD_EXPORTS=... python -m tests.service.lifecycle.data.exports [--before COMMIT]
 
+With --before the code of an earlier commit reads them too, and its outcome stands beside today's.
 The folder holds one set of leads written in many ways: NAME.csv.gz with its lead source NAME.toml.
 """
 
+import argparse
 import gzip
 import os
+import pickle
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.source import Source, SourceError, load_source
@@ -84,11 +89,42 @@ LEAKING: dict[str, tuple[str, ...]] = {
 """Files with columns that know the outcome."""
 
 
+READ_BEFORE = """
+import gzip, pickle, sys, tempfile
+from pathlib import Path
+from service.lifecycle.data.leads import load
+from service.lifecycle.data.source import SourceError, load_source
+
+exports, found = Path(sys.argv[1]), {}
+for packed in sorted(exports.glob("*.csv.gz")):
+    name = packed.name.removesuffix(".csv.gz")
+    path = Path(tempfile.mkdtemp(dir=".")).absolute() / f"{name}.csv"
+    path.write_bytes(gzip.decompress(packed.read_bytes()))
+    toml, changes = exports / f"{name}.toml", {"path": str(path)}
+    if not toml.exists():
+        toml = exports / "base.toml"
+        changes |= {"target_column": "Ergebnis", "positive": "gewonnen", "id_column": "Lead-Nr."}
+    try:
+        leads = load(load_source(toml).model_copy(update=changes))
+        found[name] = ("", leads.frame, leads.notes)
+    except SourceError as error:
+        found[name] = (str(error), None, ())
+Path(sys.argv[2]).write_bytes(pickle.dumps(found))
+"""
+"""Reads the exports with the code of an earlier commit, which has other names elsewhere."""
+
+
 class Outcome(NamedTuple):
-    """What became of a file: its leads, or why it was refused."""
+    """What became of a file: what was read and the lines about it, or why it was refused.
+
+    `leaks` are the columns that are likely to know the outcome; they are looked for where LEAKING names the file.
+    """
 
     leads: Leads | None
     refusal: str
+    frame: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
+    leaks: tuple[str, ...] = ()
 
 
 def folder() -> Path | None:
@@ -117,32 +153,48 @@ def read(exports: Path, name: str, **keys: Any) -> Outcome:
         path = Path(temporary) / f"{name}.csv"
         path.write_bytes(gzip.decompress((exports / f"{name}.csv.gz").read_bytes()))
         try:
-            return Outcome(load(source(exports, name, path).model_copy(update=keys)), "")
+            leads = load(source(exports, name, path).model_copy(update=keys))
         except SourceError as error:
             return Outcome(None, str(error))
+    leaks = tuple(leak.columns[0] for leak in find_leaks(leads).findings) if name in LEAKING else ()
+    return Outcome(leads, "", leads.frame, leads.notes, leaks)
 
 
-def fault(name: str, found: Outcome, plain: Leads) -> str:
-    """Why the outcome is not the right one; empty where it is."""
-    if name in REFUSED or found.leads is None:
-        if name not in REFUSED or found.leads is not None:
-            return f"refused: {found.refusal}" if found.leads is None else "was read"
+def fault(name: str, found: Outcome, plain: pd.DataFrame) -> str:
+    """Why the outcome is not the right one, given the columns of the plain file; empty where it is."""
+    if name in REFUSED or found.frame is None:
+        if name not in REFUSED or found.frame is not None:
+            return f"refused: {found.refusal}" if found.frame is None else "was read"
         return _unsaid([found.refusal], REFUSED[name])
-    leads = found.leads
-    if "Created Date" in leads.frame.columns:
+    if "Created Date" in found.frame.columns:
         return "times are an input"
-    for column in plain.frame.columns.intersection(leads.frame.columns):
+    for column in plain.columns.intersection(found.frame.columns):
         if name in CHANGED.get(column, ()) or name in ("date_wrong_fmt_dayfirst", "rows30"):
             continue
-        if not np.array_equal(leads.frame[column], plain.frame[column], equal_nan=leads.frame[column].dtype != object):
+        values, wanted = found.frame[column], plain[column]
+        if values.dtype != wanted.dtype or not np.array_equal(values, wanted, equal_nan=values.dtype != object):
             return f"{column} differs"
-    absent = plain.frame.columns.difference(leads.frame.columns)
+    absent = plain.columns.difference(found.frame.columns)
     if len(absent) and not name.startswith("de_"):
         return f"{', '.join(absent)} left out"
-    suspected = tuple(leak.columns[0] for leak in find_leaks(leads).findings) if name in LEAKING else ()
-    if suspected != LEAKING.get(name, ()):
-        return f"likely leaks: {suspected}"
-    return _unsaid(leads.notes, NOTED.get(name, ()))
+    if found.leaks != LEAKING.get(name, ()):
+        return f"likely leaks: {found.leaks}"
+    return _unsaid(found.notes, NOTED.get(name, ()))
+
+
+def before(exports: Path, commit: str) -> dict[str, Outcome]:
+    """What became of each file under the code of that commit."""
+    with tempfile.TemporaryDirectory() as temporary:
+        archive = subprocess.run(["git", "archive", commit, "service"], check=True, capture_output=True).stdout
+        subprocess.run(["tar", "-x", "-C", temporary], input=archive, check=True)
+        found = Path(temporary) / "found"
+        words = [sys.executable, "-c", READ_BEFORE, str(exports), str(found)]
+        subprocess.run(words, check=True, cwd=temporary, env={**os.environ, "PYTHONPATH": temporary})
+        read_then: dict[str, tuple[str, pd.DataFrame | None, tuple[str, ...]]] = pickle.loads(found.read_bytes())
+    return {
+        name: Outcome(None, refusal, frame, notes, tuple(n.split(":")[0] for n in notes if "LIKELY LEAK" in n))
+        for name, (refusal, frame, notes) in read_then.items()
+    }
 
 
 def _unsaid(lines: list[str] | tuple[str, ...], facts: tuple[str | int, ...]) -> str:
@@ -155,24 +207,36 @@ def _unsaid(lines: list[str] | tuple[str, ...], facts: tuple[str | int, ...]) ->
     return ""
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Print the table; return 1 where a file has another outcome than it should."""
+    parser = argparse.ArgumentParser(prog="python -m tests.service.lifecycle.data.exports", description=__doc__)
+    parser.add_argument("--before", metavar="COMMIT", help="also let the code of this commit read the files")
+    options = parser.parse_args(arguments)
     exports = folder()
     if exports is None:
-        sys.exit("name the folder with the exports: LEAD_EXPORTS=...")
-    plain = read(exports, "base").leads
+        parser.error("name the folder with the exports: LEAD_EXPORTS=...")
+    then = before(exports, options.before) if options.before else {}
+    plain = read(exports, "base").frame
     assert plain is not None
-    wrong = 0
+    wrong = wrong_then = 0
     for name in names(exports):
         found = read(exports, name)
         problem = fault(name, found, plain)
         wrong += bool(problem)
-        said = (
-            found.refusal if found.leads is None else f"{len(found.leads.target)} leads; {'; '.join(found.leads.notes)}"
-        )
-        print(f"{'WRONG' if problem else 'right'}  {name:28} {problem or said.split('.csv', 1)[-1][:150]}")
+        told = found.refusal if found.frame is None else f"{len(found.frame)} leads; {'; '.join(found.notes)}"
+        print(f"{'WRONG' if problem else 'right'}  {name:28} {_brief(problem or told, 150)}")
+        if then:
+            problem_then = fault(name, then[name], plain)
+            wrong_then += bool(problem_then)
+            print(f"{'WRONG' if problem_then else 'right'}    {options.before:26} {_brief(problem_then, 150)}")
+    if then:
+        print(f"{wrong_then} of {len(then)} files had another outcome than they should at {options.before}")
     print(f"{wrong} of {len(names(exports))} files have another outcome than they should")
     return int(wrong > 0)
+
+
+def _brief(text: str, longest: int) -> str:
+    return text.split(".csv", 1)[-1].replace("\n", " ")[:longest]
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ EXPORTS = folder()
 @pytest.mark.skipif(EXPORTS is None, reason="LEAD_EXPORTS, the folder with lead exports, is not set")
 def test_every_export_has_the_outcome_that_it_should() -> None:
     assert EXPORTS is not None
-    plain = read(EXPORTS, "base").leads
+    plain = read(EXPORTS, "base").frame
     assert plain is not None
     faults = {name: fault(name, read(EXPORTS, name), plain) for name in names(EXPORTS)}
     assert {name: problem for name, problem in faults.items() if problem} == {}
