@@ -16,7 +16,7 @@ from rich.table import Table
 from service import tracking
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.source import Source, SourceError, load_source
-from service.lifecycle.evaluation.formatting import spoken
+from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.labelled import LabelledLeads
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.runtime.runner import add_places, end_on_signals, failed, shown_progress
@@ -88,12 +88,13 @@ def train(
         registered = registration.record(ready, source, leads, chosen, run)
     manifest = ready.manifest
     tell(f"publishing {manifest.version} to {models.url}")
+    held_out = number(source.metric, manifest.benchmark[source.metric])
     pointer = Pointer(
         version=manifest.version,
         sums_sha256=registration.publish(models, ready),
         moved_at=datetime.now(UTC),
         moved_by="service.lifecycle.train",
-        reason=f"trained on {source.name}; held-out {source.metric} {manifest.benchmark[source.metric]:.4f}",
+        reason=f"trained on {source.name}; held-out {spoken(source.metric)} {held_out}",
         before=pointed[0].version if pointed else None,
     )
     bundle.move_pointer(models, pointer, pointed[1] if pointed else None)
