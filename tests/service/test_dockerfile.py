@@ -3,7 +3,10 @@
 import ast
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 STAGES = re.split(r"\nFROM ", (ROOT / "service/Dockerfile").read_text())
@@ -51,3 +54,12 @@ def test_the_jobs_image_holds_all_that_its_jobs_import() -> None:
     assert ROOT / "service/lifecycle/train.py" in files
     jobs = {file for file in files if file.name not in ("local.py", "processes.py")}  # scripts/up's own
     assert missing(jobs) == set()
+
+
+@pytest.mark.parametrize("dockerfile", ["service/Dockerfile", "mlflow-server/Dockerfile"])
+def test_the_engine_is_sent_all_that_the_dockerfile_copies(dockerfile: str) -> None:
+    lines = (ROOT / f"{dockerfile}.dockerignore").read_text().splitlines()
+    sent = [line.removeprefix("!").rstrip("/") for line in lines if line.startswith("!")]
+    copies = re.findall(r"^COPY (?!--from)(.+)$", (ROOT / dockerfile).read_text(), re.M)
+    needed = {source.rstrip("/") for words in copies for source in words.split()[:-1]}
+    assert {source for source in needed if not any(fnmatch(source, each) for each in sent)} == set()
