@@ -15,7 +15,10 @@ def place_of(name: str, columns: Sequence[str]) -> int | None:
 
 def told_apart(header: Sequence[str]) -> list[str]:
     """The names, of which each is there once: one that is missing or there again is called by its place."""
+    first: dict[str, int] = {}
+    for place, name in enumerate(header):
+        first.setdefault(name, place)
     return [
-        name if name and name not in header[:place] else f"column {place + 1}{f' ({name} again)' if name else ''}"
+        name if name and first[name] == place else f"column {place + 1}{f' ({name} again)' if name else ''}"
         for place, name in enumerate(header)
     ]

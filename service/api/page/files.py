@@ -96,7 +96,8 @@ def layout(head: bytes) -> FileLayout:
     encoding = encoding_of(head)
     try:
         if encoding is None:
-            whole = head.rpartition(b"\n")[0] if len(head) >= HEAD else head
+            end = max(head.rfind(b"\n"), head.rfind(b"\r")) + 1  # the last row may be cut within a character
+            whole = head[:end] if len(head) >= HEAD else head
             data, name = as_utf8("The file", whole)
             text, label = data.decode(), "windows-1252" if name == NAMES["cp1252"] else "utf-8"
         elif encoding == "utf-32":

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from service.model.schema import Feature, Value
@@ -54,6 +56,13 @@ def test_a_cell_is_read_by_its_field(cell: object, feature: Feature, value: Valu
 def test_a_cell_of_another_kind_is_refused_with_the_reason(cell: object, feature: Feature, said: str) -> None:
     with pytest.raises(UnreadableCell, match=said):
         read_cell(cell, feature)
+
+
+def test_a_very_long_cell_is_refused_in_linear_time() -> None:
+    started = time.process_time()
+    with pytest.raises(UnreadableCell):
+        read_cell("1" * 100_000 + "x", PLAIN)
+    assert time.process_time() - started < 2
 
 
 def test_what_is_written_about_a_field_is_read_as_it_says() -> None:

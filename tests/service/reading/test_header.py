@@ -1,0 +1,13 @@
+import time
+
+from service.reading.header import told_apart
+
+
+def test_columns_without_a_name_of_their_own_are_called_by_their_place() -> None:
+    assert told_apart(["a", "", "a", "b", ""]) == ["a", "column 2", "column 3 (a again)", "b", "column 5"]
+
+
+def test_a_header_of_very_many_columns_is_read_in_linear_time() -> None:
+    started = time.process_time()
+    told_apart([str(place) for place in range(100_000)])
+    assert time.process_time() - started < 2
