@@ -3,14 +3,18 @@
 An apostrophe before such a text keeps it one: https://owasp.org/www-community/attacks/CSV_Injection and, for NUL,
 requirement 1.2.10 of https://github.com/OWASP/ASVS/blob/master/5.0/en/0x10-V1-Encoding-and-Sanitization.md. A number
 such as -12,50 is no formula, and stays one.
+
+The page's script has the same rule, `service/api/page/static/csv.js`. Blanks and digits are stated for both, as the two
+languages differ in what they take for such.
 """
 
 import re
 
 STARTS = "=+-@\uff1d\uff0b\uff0d\uff20"
 """First characters of a formula, and their full-width forms; blanks may stand before them."""
-_FORMULA = re.compile(rf"'*(?:\s*[{re.escape(STARTS)}]|[\t\r\n\0])")
-_NUMBER = re.compile(r"'*-\d+(?:[.,]\d+)*")
+_BLANKS = r"\s\x1c-\x1f\x85\ufeff"
+_FORMULA = re.compile(rf"'*(?:[{_BLANKS}]*[{re.escape(STARTS)}]|[\t\r\n\0])")
+_NUMBER = re.compile(r"'*-[0-9]+(?:[.,][0-9]+)*")
 
 
 def safe(text: str) -> str:
