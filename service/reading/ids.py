@@ -7,7 +7,7 @@ from service.model.spelling import clean
 from service.reading.formulas import exact
 
 WHOLE = re.compile(r"^(0|-?[1-9][0-9]*)\.0+$")
-"""A whole number that a spreadsheet or a data frame wrote as a decimal one. Arrow takes the same pattern."""
+"""A whole number that a spreadsheet or a data frame wrote as a decimal one."""
 
 _FORMULA = re.compile(r'="(.*)"')
 """A text that an export protects from being read as a number by a spreadsheet."""
