@@ -70,7 +70,8 @@ class ScoredBatch(NamedTuple):
 class FileJob:
     """How files are scored. With a `wish` the output is for people, else for programs.
 
-    `accepted` are columns that may be wholly unlike training.
+    `accepted` are columns that may be wholly unlike training. With `quote` errors quote cells: for a person's own
+    screen, never for a log.
     """
 
     bundle: Bundle
@@ -78,6 +79,7 @@ class FileJob:
     threads: int
     wish: Wish | None = None
     accepted: frozenset[str] = frozenset()
+    quote: bool = False
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -142,7 +144,7 @@ def score_file(
         if written:
             written.result()
         tell(done)
-    check_like_training(counts.columns, bundle, leads.origin, job.accepted)
+    check_like_training(counts.columns, bundle, leads.origin, job.accepted, job.quote)
     return counts
 
 

@@ -58,19 +58,27 @@ class ColumnCounts:
             mine.unseen += cells.unseen
             mine.examples = tuple(dict.fromkeys((*mine.examples, *cells.examples)))[:NAMED]
 
-    def lines(self) -> Iterator[str]:
-        """A line for each column with cells that could not be read or that training did not see."""
+    def lines(self, quote: bool = False) -> Iterator[str]:
+        """A line for each column with cells that could not be read or that training did not see.
+
+        With `quote` examples are given: for a person's own screen, never for a log, as a cell may name a person.
+        """
         for name, cells in self.by_column.items():
             share = f"of {cells.filled:,} filled cells"
             if cells.unread:
                 yield f"{name!r}: {cells.unread:,} {share} could not be read"
             if cells.unseen:
-                named = ", ".join(value[:40] for value in cells.examples)
-                yield f"{name!r}: {cells.unseen:,} {share} hold values never seen in training ({named})"
+                named = f" ({', '.join(value[:40] for value in cells.examples)})" if quote else ""
+                yield f"{name!r}: {cells.unseen:,} {share} hold values never seen in training{named}"
 
 
-def check_like_training(counts: ColumnCounts, bundle: Bundle, origin: str, accepted: Collection[str]) -> None:
-    """Raise SourceError where a column is wholly unlike training and was not accepted as such by its name."""
+def check_like_training(
+    counts: ColumnCounts, bundle: Bundle, origin: str, accepted: Collection[str], quote: bool = False
+) -> None:
+    """Raise SourceError where a column is wholly unlike training and was not accepted as such by its name.
+
+    With `quote` the message gives examples, as in `ColumnCounts.lines`.
+    """
     usual = {
         column.name: column.others / max(1, bundle.reference.leads - column.missing)
         for column in bundle.reference.features
@@ -85,7 +93,7 @@ def check_like_training(counts: ColumnCounts, bundle: Bundle, origin: str, accep
             or usual.get(name, 0.0) >= USUAL
         ):
             continue
-        named = f" (for instance {', '.join(map(repr, cells.examples))})" if cells.examples else ""
+        named = f" (for instance {', '.join(map(repr, cells.examples))})" if quote and cells.examples else ""
         raise SourceError(
             f"{origin}, column {name!r}: {unlike:,} of {cells.filled:,} filled cells hold nothing that training saw"
             f"{named}; is it the same column, in the same language? To score the file all the same: "
