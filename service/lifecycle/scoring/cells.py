@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from service.lifecycle.data.columns import as_text
 from service.model.engine import NOWHERE, Matrix, Places
-from service.model.spelling import fold, is_nothing
+from service.model.spelling import clean, fold, is_nothing
 
 Convert = Callable[[Any], float | None]
 Mask = npt.NDArray[np.bool_]
@@ -38,7 +38,7 @@ def or_missing(convert: Convert, absent: frozenset[str]) -> Convert:
     """The conversion that gives NaN for blank cells and marks for "no value", among them those in `absent`."""
 
     def converted(value: Any) -> float | None:
-        if is_blank(value) or value in absent:
+        if is_blank(value) or (isinstance(value, str) and clean(value) in absent):
             return np.nan
         found = convert(value)
         return np.nan if found is None and isinstance(value, str) and is_nothing(value, among_numbers=True) else found

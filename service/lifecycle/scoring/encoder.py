@@ -20,7 +20,7 @@ from service.model.bundle import Bundle
 from service.model.engine import Matrix
 from service.model.reference import Categories
 from service.model.schema import MAX_ID, MAX_NUMBER, Feature, Kind
-from service.model.spelling import PLAIN, WHOLE, Mark, NumberSpelling
+from service.model.spelling import PLAIN, WHOLE, Mark, NumberSpelling, clean
 from service.reading.cells import DOUBTFUL, REASONS, SHOWN
 
 TOTAL = "is a total, no lead"
@@ -56,7 +56,7 @@ class Encoder:
         self._features = manifest.lead_schema.features
         self.kinds: dict[str, Kind] = {f.name: f.kind for f in self._features}
         self._absent = {
-            f.name: form.absent(f.name) | {marker for marker in f.missing if isinstance(marker, str)}
+            f.name: frozenset(clean(m) for m in (*form.absent(f.name), *f.missing) if isinstance(m, str))
             for f in self._features
         }
         self._spelling = {f.name: _spelling(f, form.decimal) for f in self._features}
@@ -93,7 +93,8 @@ class Encoder:
         for name in (self.form.id_column, *self.kinds):
             if name in names and not _fits(self.kinds.get(name, "category"), columns.field(name).type):
                 found = columns.field(name).type
-                raise SourceError(f"{origin}, column {name!r}: holds {found}; the model takes a {self.kinds[name]}")
+                kind = self.kinds.get(name, "lead's id")
+                raise SourceError(f"{origin}, column {name!r}: holds {found}; the model takes a {kind}")
         absent = [name for name in self._used if name not in names]
         unknown = [name for name in names if name not in self.kinds and name != self.form.id_column]
         notes = [f"{origin}: no column {_listed(absent)}, which counts as missing in every lead"] if absent else []
