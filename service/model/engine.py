@@ -16,8 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.model.lead import features_type
 from service.model.schema import LeadSchema
 from service.model.spelling import fold, is_nothing, truth
-from service.model.trees import Matrix as Matrix
-from service.model.trees import Trees
+from service.model.trees import Matrix, Trees
 
 NOWHERE = 1 << 40
 """A column beyond all matrices: of a value that has none."""

@@ -28,7 +28,7 @@ from service.lifecycle.scoring.for_people import ForPeople, Wish
 from service.lifecycle.scoring.scores_file import CONTACT, OUTPUT, Format, decided, writing_rows
 from service.model.bundle import Bundle
 from service.model.decide import Decider, contacts_made
-from service.model.engine import Matrix
+from service.model.trees import Matrix
 from service.storage import Opened, Writable
 
 Put = Callable[[list[Rejected]], None]

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from service.lifecycle.data.columns import as_text
-from service.model.engine import NOWHERE, Matrix, Places
+from service.model.engine import NOWHERE, Places
 from service.model.spelling import clean, fold, is_nothing
+from service.model.trees import Matrix
+from service.reading.cells import as_text
 
 Convert = Callable[[Any], float | None]
 Mask = npt.NDArray[np.bool_]

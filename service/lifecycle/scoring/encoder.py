@@ -10,18 +10,17 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from service.lifecycle.data.columns import as_boolean, as_number
 from service.lifecycle.data.form import Form
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.scoring.cell_counts import ColumnCounts
 from service.lifecycle.scoring.cells import CategoryLookup, Mask, by_value, is_text, or_missing, text_bytes
 from service.lifecycle.scoring.id_column import read_ids, totals
 from service.model.bundle import Bundle
-from service.model.engine import Matrix
 from service.model.reference import Categories
 from service.model.schema import MAX_ID, MAX_NUMBER, Feature, Kind
 from service.model.spelling import PLAIN, WHOLE, Mark, NumberSpelling, clean
-from service.reading.cells import DOUBTFUL, REASONS, SHOWN
+from service.model.trees import Matrix
+from service.reading.cells import DOUBTFUL, REASONS, SHOWN, as_boolean, as_number
 
 TOTAL = "is a total, no lead"
 

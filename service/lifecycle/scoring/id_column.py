@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.lifecycle.data.columns import as_text
 from service.lifecycle.scoring.cells import Mask, is_blank, is_text, text_bytes
 from service.model.schema import MAX_ID
+from service.reading.cells import as_text
 from service.reading.ids import as_id
 from service.reading.rows import TOTALS
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.lifecycle.training.onnx_export import to_onnx
-from service.model.engine import NOWHERE, Category, Encoding, Engine, Matrix, Places
+from service.model.engine import NOWHERE, Category, Encoding, Engine, Places
 from service.model.schema import MAX_NUMBER
+from service.model.trees import Matrix
 from tests.service import forge
 
 
