@@ -80,6 +80,13 @@ class Places(dict[str | None, int]):
         known = value in self or fold(value) in self._alike or (bool(self._said) and truth(value) is not None)
         return not known and not is_nothing(value)
 
+    def is_new(self, value: str, known: frozenset[str]) -> bool:
+        """Whether training saw a value, in any spelling, in too few leads to learn from, or never.
+
+        `known` are the reference's values, of which not all have a place of their own.
+        """
+        return self.is_other(value) and fold(value) not in known
+
 
 class Engine:
     """A model ready to score. Safe to use from several threads.

@@ -7,14 +7,8 @@ from dataclasses import dataclass, field
 
 from service.lifecycle.data.source import SourceError
 from service.model.bundle import Bundle
-from service.model.reference import Categories
+from service.reading.unlike import is_unlike, rare_in_training, unlike
 
-UNLIKE = 0.95
-"""The share of a column's filled cells, unreadable or never seen, from which on the column is refused."""
-USUAL = 0.05
-"""A column in which training itself saw as many rare values is not refused: names and titles are always new."""
-LEAST_CELLS = 20
-"""Filled cells below which a column is not refused: a few leads may all be of a new kind."""
 NAMED = 3
 """Values of a column that are named as examples."""
 
@@ -69,7 +63,7 @@ class ColumnCounts:
                 yield f"{name!r}: {cells.unread:,} {share} could not be read"
             if cells.unseen:
                 named = f" ({', '.join(value[:40] for value in cells.examples)})" if quote else ""
-                yield f"{name!r}: {cells.unseen:,} {share} hold values never seen in training{named}"
+                yield f"{name!r}: {cells.unseen:,} {share} hold values rare or never seen in training{named}"
 
 
 def check_like_training(
@@ -79,23 +73,13 @@ def check_like_training(
 
     With `quote` the message gives examples, as in `ColumnCounts.lines`.
     """
-    usual = {
-        column.name: column.others / max(1, bundle.reference.leads - column.missing)
-        for column in bundle.reference.features
-        if isinstance(column, Categories)
-    }
+    rare = rare_in_training(bundle.reference)
     for name, cells in counts.by_column.items():
-        unlike = cells.unread + cells.unseen
-        if (
-            name in accepted
-            or cells.filled < LEAST_CELLS
-            or unlike < UNLIKE * cells.filled
-            or usual.get(name, 0.0) >= USUAL
-        ):
+        strange = cells.unread + cells.unseen
+        if name in accepted or not is_unlike(cells.filled, strange, rare.get(name, 0.0)):
             continue
         named = f" (for instance {', '.join(map(repr, cells.examples))})" if quote and cells.examples else ""
         raise SourceError(
-            f"{origin}, column {name!r}: {unlike:,} of {cells.filled:,} filled cells hold nothing that training saw"
-            f"{named}; is it the same column, in the same language? To score the file all the same: "
-            f"--accept-unlike {name!r}"
+            f"{origin}, column {name!r}: {unlike(cells.filled, strange)}{named}; is it the same column, in the same "
+            f"language? To score the file all the same: --accept-unlike {name!r}"
         )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from service.model.engine import NOWHERE, Places
-from service.model.spelling import clean, fold, is_nothing
+from service.model.spelling import clean, is_nothing
 from service.model.trees import Matrix
 from service.reading.cells import as_text
 
@@ -66,10 +66,10 @@ class CategoryCells(NamedTuple):
 
 
 class CategoryLookup:
-    """One category's places. `known` are values that training saw often enough to keep, with or without a place."""
+    """One category's places. `known` are values that training saw often enough to keep, as `Categories.known`."""
 
     def __init__(self, places: Places, known: frozenset[str]) -> None:
-        self._places, self._known = places, frozenset(map(fold, known))
+        self._places, self._known = places, known
         self._found: dict[Any, InputPlace] = {}
 
     def cells(self, array: pa.Array) -> CategoryCells:
@@ -93,7 +93,7 @@ class CategoryLookup:
         at = self._places[text]
         other = text is not None and self._places.is_other(text)
         missing = not other and at == self._places[None]
-        unseen = other and text is not None and fold(text) not in self._known
+        unseen = text is not None and self._places.is_new(text, self._known)
         place = InputPlace(-1 if at == NOWHERE else at, missing, unseen)
         if len(self._found) < LOOKED_UP:
             self._found[value] = place

@@ -60,7 +60,7 @@ class Encoder:
         }
         self._spelling = {f.name: _spelling(f, form.decimal) for f in self._features}
         self._used = [*self._encoding.numbers, *self._encoding.categories]
-        often = {c.name: frozenset(c.values) for c in bundle.reference.features if isinstance(c, Categories)}
+        often = {c.name: c.known for c in bundle.reference.features if isinstance(c, Categories)}
         self._categories = [
             (name, CategoryLookup(places, often.get(name, frozenset())))
             for position, places in self._engine.categories

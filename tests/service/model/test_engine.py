@@ -60,6 +60,12 @@ def test_words_for_yes_and_no_are_places_of_each_other_and_no_others() -> None:
     assert Places({"a": 1, "A": 2}, 3)["A "] == 3
 
 
+def test_a_value_is_new_unless_training_knew_it_well_in_any_spelling() -> None:
+    places, known = Places({"retail": 1}, 2), frozenset({"retail", "health"})
+    found = [places.is_new(value, known) for value in ("Retail ", "HEALTH", "mining", "n/a")]
+    assert found == [False, False, True, False]
+
+
 def test_a_boolean_counts_as_one_and_zero(engine: Engine) -> None:
     assert encode(engine, opted_in=True)[2] == 1.0
     assert encode(engine, opted_in=False)[2] == 0.0

@@ -8,8 +8,9 @@ from service.lifecycle.data.form import Form
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.runtime.runner import JobFailed
 from service.lifecycle.scoring.batch_scoring import FileJob
-from service.lifecycle.scoring.cell_counts import LEAST_CELLS, CellCounts, ColumnCounts, check_like_training
+from service.lifecycle.scoring.cell_counts import CellCounts, ColumnCounts, check_like_training
 from service.model.bundle import Bundle
+from service.reading.unlike import LEAST_CELLS
 from service.storage import Folder
 from tests.facts import states, stating
 from tests.service import forge
