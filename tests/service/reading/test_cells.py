@@ -1,5 +1,3 @@
-import time
-
 import pytest
 
 from service.model.schema import Feature, Value
@@ -59,10 +57,8 @@ def test_a_cell_of_another_kind_is_refused_with_the_reason(cell: object, feature
 
 
 def test_a_very_long_cell_is_refused_in_linear_time() -> None:
-    started = time.process_time()
     with pytest.raises(UnreadableCell):
-        read_cell("1" * 100_000 + "x", PLAIN)
-    assert time.process_time() - started < 2
+        read_cell("1" * 1_000_000 + "x", PLAIN)  # in quadratic time: hours
 
 
 def test_what_is_written_about_a_field_is_read_as_it_says() -> None:

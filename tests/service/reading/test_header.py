@@ -1,5 +1,3 @@
-import time
-
 from service.reading.header import told_apart
 
 
@@ -8,6 +6,5 @@ def test_columns_without_a_name_of_their_own_are_called_by_their_place() -> None
 
 
 def test_a_header_of_very_many_columns_is_read_in_linear_time() -> None:
-    started = time.process_time()
-    told_apart([str(place) for place in range(100_000)])
-    assert time.process_time() - started < 2
+    names = [str(place) for place in range(1_000_000)]  # in quadratic time: hours
+    assert told_apart(names) == names
