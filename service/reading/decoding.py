@@ -61,6 +61,14 @@ def encoding_of(start: bytes) -> str | None:
     return None
 
 
+def whole_lines(head: bytes, most: int) -> bytes:
+    """The beginning of a file of which at most so many bytes were read, without a last line that may be cut.
+
+    A cut within a character would not be UTF-8.
+    """
+    return head if len(head) < most else head[: max(head.rfind(b"\n"), head.rfind(b"\r")) + 1]
+
+
 def as_utf8(path: str, data: bytes, stated: str | None = None) -> tuple[bytes, str]:
     """The file in UTF-8 without a mark, and the encoding that it was in. Raises SourceError."""
     encoding = stated or encoding_of(data)

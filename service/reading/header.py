@@ -5,12 +5,22 @@ from collections.abc import Sequence
 from service.model.spelling import fold
 
 
-def place_of(name: str, columns: Sequence[str]) -> int | None:
-    """Where this column stands: the one of this very name, else the only one that differs in case and blanks alone."""
-    if name in columns:
-        return columns.index(name)
-    alike = [place for place, column in enumerate(columns) if fold(column) == fold(name)]
-    return alike[0] if len(alike) == 1 else None
+class Header:
+    """The names of a file's columns, which are looked up by any spelling. Each name is read once."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._exact: dict[str, int] = {}
+        self._alike: dict[str, list[int]] = {}
+        for place, column in enumerate(columns):
+            self._exact.setdefault(column, place)
+            self._alike.setdefault(fold(column), []).append(place)
+
+    def place_of(self, name: str) -> int | None:
+        """Where this column stands: the one of this very name, else the only one that differs in case and blanks."""
+        if name in self._exact:
+            return self._exact[name]
+        alike = self._alike.get(fold(name), [])
+        return alike[0] if len(alike) == 1 else None
 
 
 def told_apart(header: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from service.model.bundle import Bundle
 from service.model.reference import Categories
 from service.model.spelling import PLAIN
 from service.reading.cells import UnreadableCell, read_cell
-from service.reading.decoding import NAMES, as_utf8, encoding_of, kind_of_file
+from service.reading.decoding import NAMES, as_utf8, encoding_of, kind_of_file, whole_lines
 from service.reading.dialect import layout_of
 from service.reading.error import SourceError
 from service.reading.header import told_apart
@@ -94,9 +94,7 @@ def layout(head: bytes) -> FileLayout:
     encoding = encoding_of(head)
     try:
         if encoding is None:
-            end = max(head.rfind(b"\n"), head.rfind(b"\r")) + 1  # the last row may be cut within a character
-            whole = head[:end] if len(head) >= HEAD else head
-            data, name = as_utf8("The file", whole)
+            data, name = as_utf8("The file", whole_lines(head, HEAD))
             text, label = data.decode(), "windows-1252" if name == NAMES["cp1252"] else "utf-8"
         elif encoding == "utf-32":
             raise SourceError("The file is UTF-32 text, which browsers do not read; save it as UTF-8")

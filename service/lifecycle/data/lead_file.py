@@ -19,7 +19,7 @@ from service.lifecycle.data.csv_batches import ROWS, CsvTable, LeadBatch
 from service.lifecycle.data.csvbytes import CsvBytes, Unpacked
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.data.table import FileForm, Table, parse_table
-from service.reading.header import place_of, told_apart
+from service.reading.header import Header, told_apart
 
 COLUMN_BUFFER = 1 << 20
 """Bytes that are fetched ahead of each Parquet column."""
@@ -122,7 +122,7 @@ class LeadFile:
         """Call the columns as they are wanted, where case and blanks alone differ; return a line for each."""
         names, notes = self.columns.names, []
         for want in wanted:
-            place = place_of(want, names)
+            place = Header(names).place_of(want)
             if place is not None and names[place] != want:
                 notes.append(f"{self.origin}: {names[place]!r} is read as {want!r}")
                 names[place] = want

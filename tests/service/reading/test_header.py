@@ -1,4 +1,11 @@
-from service.reading.header import told_apart
+import pytest
+
+from service.reading.header import Header, told_apart
+
+
+@pytest.mark.parametrize(("name", "place"), [("a", 1), ("A", 0), ("b ", 2), ("c", None), ("d", None), ("e", 5)])
+def test_a_column_is_found_by_its_name_else_by_the_only_one_alike(name: str, place: int | None) -> None:
+    assert Header(["A", "a", "B", "C", "c ", "e", "e"]).place_of(name) == place
 
 
 def test_columns_without_a_name_of_their_own_are_called_by_their_place() -> None:
