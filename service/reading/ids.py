@@ -1,5 +1,6 @@
 """A lead's id as text: the one reading of ids for training, outcomes, batch and forget."""
 
+import math
 import re
 from decimal import Decimal
 
@@ -20,7 +21,7 @@ def as_id(value: object) -> str:
 
     An id that a file for people marks as text, as in '=1007, is the one without the mark.
     """
-    if isinstance(value, float | Decimal) and value == value and value == int(value):
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
         value = int(value)
     text = "" if value is None or value != value else clean(exact(str(value)))
     if protected := _FORMULA.fullmatch(text):
