@@ -18,12 +18,12 @@ _NUMBER = re.compile(r"'*-[0-9]+(?:[.,][0-9]+)*")
 
 
 def safe(text: str) -> str:
-    """The text as no spreadsheet takes it for a formula. `exact` gives back what it was."""
+    """The text in a form that no spreadsheet takes for a formula. `exact` undoes it."""
     return f"'{text}" if is_formula(text) else text
 
 
 def exact(text: str) -> str:
-    """The text of which `safe` made this one; one that it did not change is itself."""
+    """Undo `safe`. A text that `safe` leaves as it is stays as it is."""
     return text[1:] if text.startswith("'") and is_formula(text) else text
 
 

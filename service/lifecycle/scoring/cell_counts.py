@@ -1,5 +1,7 @@
-"""How many cells of a scored file could not be read or hold what training never saw, by column; and when that is
-so many that the file's column cannot be the one that training read."""
+"""Counts, by column, the cells of a scored file that could not be read or hold a value that is rare or new.
+
+A file with a column of hardly any other cells is refused: the column cannot be the one that training read.
+"""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -15,9 +17,9 @@ NAMED = 3
 
 @dataclass
 class CellCounts:
-    """A column's filled cells, how many of them could not be read, and those that training did not see, by value.
+    """A column's filled cells, how many of them could not be read, and how many hold a rare or new value.
 
-    Of the unseen values the first of a file are kept as examples.
+    `examples` are the first of these values.
     """
 
     filled: int = 0
@@ -53,7 +55,7 @@ class ColumnCounts:
             mine.examples = tuple(dict.fromkeys((*mine.examples, *cells.examples)))[:NAMED]
 
     def lines(self, quote: bool = False) -> Iterator[str]:
-        """A line for each column with cells that could not be read or that training did not see.
+        """A line for each column with cells that could not be read, or with rare or new values.
 
         With `quote` examples are given: for a person's own screen, never for a log, as a cell may name a person.
         """

@@ -48,7 +48,11 @@ def or_missing(convert: Convert, absent: frozenset[str]) -> Convert:
 
 
 class InputPlace(NamedTuple):
-    """The column of the matrix for a value, -1 where it has none, None where it cannot be sent; what the value is."""
+    """What a category's value is to the model.
+
+    `at` is its column of the matrix, -1 where it has none, None where the value is too long for a caller to send.
+    `missing` values mean "no value"; `unseen` ones are rare in training, or new.
+    """
 
     at: float | None
     missing: bool = False
@@ -56,8 +60,10 @@ class InputPlace(NamedTuple):
 
 
 class CategoryCells(NamedTuple):
-    """The places of a column's cells, which rows cannot be used, and how many cells are filled or hold values that
-    training did not see, by value."""
+    """One batch of a category's cells: each row's place, and the rows that cannot be used.
+
+    `filled` counts the cells that are not missing, `unseen` those with a rare or new value, by value.
+    """
 
     at: Matrix
     bad: Mask | None
