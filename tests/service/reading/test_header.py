@@ -15,3 +15,15 @@ def test_columns_without_a_name_of_their_own_are_called_by_their_place() -> None
 def test_a_header_of_very_many_columns_is_read_in_linear_time() -> None:
     names = [str(place) for place in range(1_000_000)]  # in quadratic time: hours
     assert told_apart(names) == names
+
+
+def test_a_column_is_doubtful_where_several_are_called_so() -> None:
+    header = Header(["A", "a", "B", "b ", "c", "c"])
+    assert [header.is_doubtful(name) for name in ("a", "A", "b", "B", "c", "d")] == [
+        False,
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]
