@@ -11,7 +11,7 @@ from service.model.decide import Decision
 from service.model.reasons import Reason
 from service.model.schema import MAX_ID, Value
 from service.reading.cells import UnreadableCell, read_cell
-from service.reading.header import place_of
+from service.reading.header import Header
 from service.reading.ids import as_id
 from service.reading.rows import TOTALS
 
@@ -62,14 +62,20 @@ class ReadRow(NamedTuple):
 
 
 class Columns:
-    """Where a file's columns stand. Raises Problem where the file has none that the model reads."""
+    """Where a file's columns stand. Raises Problem where the file has none that the model reads.
+
+    `doubtful` are columns that the model reads and of which there are several: the first of one very name counts, and
+    none of those that differ in case and blanks.
+    """
 
     def __init__(self, bundle: Bundle, names: Sequence[str], id_column: str | None = None) -> None:
         self._features, self._type = bundle.manifest.lead_schema.features, bundle.engine.features
         self.names = names
-        self.places = [place_of(feature.name, names) for feature in self._features]
+        header = Header(names)
+        self.places = [header.place_of(feature.name) for feature in self._features]
         named = id_column or bundle.manifest.id_column or "lead_id"
-        self.id_place = place_of(named, names)
+        self.id_place = header.place_of(named)
+        self.doubtful = [name for name in (named, *(f.name for f in self._features)) if header.is_doubtful(name)]
         if id_column is not None and self.id_place is None:
             raise Problem(
                 422, "no lead scored", [FieldError("id_column", f"no column is called {id_column[:MAX_ID]!r}")]

@@ -3,7 +3,8 @@
 Each file below --input gives one object below --out, named after the file, the model's version and the file's state:
 `campaign/may.csv` gives `campaign/may.csv.<version>.<state>.csv`. It appears whole or not at all, and what is there is
 skipped, so that a job may be killed anywhere and started again. Rows that cannot be scored are in
-`quarantine/campaign/may.csv.<version>.<state>.jsonl.gz`, which is complete before the scores appear.
+`quarantine/campaign/may.csv.<version>.<state>.jsonl.gz`, which is complete before the scores appear. What is printed
+names rows and columns and quotes no cell: in the cloud it is logged, and logs forget no lead.
 
 As tasks of a Cloud Run job, each takes its share of the files: the container contract sets CLOUD_RUN_TASK_INDEX and
 CLOUD_RUN_TASK_COUNT, https://cloud.google.com/run/docs/container-contract#jobs-env-vars
@@ -122,7 +123,7 @@ def score_object(batch: BatchJob, key: str, done: Collection[str] = ()) -> Count
     for line in counts.columns.lines():
         batch.say(f"  {line}")
     for each in counts.examples:
-        batch.say(f"  set aside: {each}")
+        batch.say(f"  set aside: {each.place}")
     return counts
 
 
@@ -145,7 +146,8 @@ def _score(batch: BatchJob, key: str, opened: Opened, name: str) -> Counts:
             with quarantine_to(lambda: replacing(batch.out, f"{QUARANTINE}{name}.jsonl.gz")) as put:
                 counts = score_file(leads, batch.job, out, put, as_format, made=made)
             if counts.set_aside and not counts.scored:
-                raise SourceError(f"{leads.origin}: no row could be scored; the first: {counts.examples[0]}")
+                first = counts.examples[0].place
+                raise SourceError(f"{leads.origin}: no row could be scored; the first: {first}. scripts/score says why")
     return counts
 
 

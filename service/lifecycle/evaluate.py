@@ -152,7 +152,7 @@ def _headline(every: Sequence[VersionQuality], pointer: Pointer) -> tuple[Versio
 def _absent(judged: LabelledScores, outcomes: Outcomes) -> str:
     """What is to be said of leads that no outcome came for, where the source says that they are lost."""
     if doubt := outcomes.doubt_of_absence:
-        return f"; leads without an outcome do not count as lost: {doubt}"
+        return f"; no lead is judged, for one without an outcome may not be lost: {doubt}"
     until = f", counted to {outcomes.until:%Y-%m-%d}, the newest time of an outcome" if outcomes.until else ""
     return f"; {judged.taken_as_lost:,} leads without an outcome count as lost{until}"
 

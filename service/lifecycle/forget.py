@@ -14,7 +14,7 @@ as training reads them: their encoding, delimiter, and titles above the header a
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,32 +53,34 @@ wrong use, 130 stopped by Ctrl-C (no object is half-written; start again)
 
 @dataclass(frozen=True)
 class Task:
-    """What to forget, and where. `own` is the file that the lead source names: it is searched, never changed."""
+    """What to forget, and where. `own` are the files that the lead source names: they are searched, never changed."""
 
     search: Search
     storages: dict[str, Storage]
     spool: Path | None = None
     also: list[Target] = field(default_factory=list)
-    own: tuple[Storage, str] | None = None
+    own: tuple[Target, ...] = ()
+    outcome_ids: tuple[str, ...] = ()
     dry_run: bool = False
 
 
-def forget(task: Task, tell: Progress = lambda _: None) -> tuple[list[Swept], Swept | None]:
-    """Search and rewrite everything; return what became of each place, and what the source's own file holds."""
-    own = None
-    if task.own:
-        storage, key = task.own
-        own = Swept(f"{storage.url}/{key}", "the lead source's own file")
-        tell(f"searching {own.url}")
+def forget(task: Task, tell: Progress = lambda _: None) -> tuple[list[Swept], list[Swept]]:
+    """Search and rewrite everything; return what became of each place, and what the source's own files hold."""
+    own = []
+    for target in task.own:
+        (key,) = target.named
+        found = Swept(f"{target.storage.url}/{key}", target.holds)
+        own.append(found)
+        tell(f"searching {found.url}")
         try:
-            own.objects = survey(storage, key, task.search).gone
+            found.objects = survey(target.storage, key, target.search(task.search)).gone
         except Exception as error:  # whatever is wrong with it, the others are searched
-            own.fail(own.url, error)
+            found.fail(found.url, error)
     spools = []
     if task.spool:
         folders.wait_for_uploads(task.spool, tell)
         spools = folders.left_instances(task.spool)  # before the predictions, where its records may go meanwhile
-    swept = sweep([*spools, *targets(task.storages), *task.also], task.search, task.dry_run, tell)
+    swept = sweep([*spools, *targets(task.storages, task.outcome_ids), *task.also], task.search, task.dry_run, tell)
     if task.spool:
         swept.append(folders.search_live(task.spool, task.search))
     roots = [Path(storage.url) for storage in task.storages.values() if isinstance(storage, Folder)]
@@ -105,15 +107,14 @@ def print_report(swept: Sequence[Swept], dry_run: bool) -> None:
     print(f"In all {verb} {rows:,} rows, {trials:,} of them trials on the page, in {len(removed):,} objects")
 
 
-def print_remainder(task: Task, own: Swept | None, options: argparse.Namespace) -> list[str]:
+def print_remainder(task: Task, own: Sequence[Swept], options: argparse.Namespace) -> list[str]:
     """What is still there and until when; return what could not be listed."""
     failed, lines = [], []
     in_bucket = any(storage.url.startswith("gs://") for storage in task.storages.values())
-    if own and not own.failed:
-        what = f"holds {own.objects:,} rows of these leads; remove them in the CRM, and export it again"
-        lines.append(
-            f"the lead source's own file, {own.url}: " + (what if own.objects else "holds none of these leads")
-        )
+    for file in own:
+        what = f"holds {file.objects:,} rows of these leads; remove them in the CRM, and export it again"
+        if not file.failed:
+            lines.append(f"{file.holds}, {file.url}: " + (what if file.objects else "holds none of these leads"))
     if not task.spool and not in_bucket:
         lines.append("the spool of a service on this machine: name it with --spool")
     if not own:
@@ -156,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work(tell: Progress) -> Sequence[Gauge]:
         swept, own = forget(task, tell)
         print_report(swept, task.dry_run)
-        failed = [failure for place in [*swept, *([own] if own else [])] for failure in place.failed]
+        failed = [failure for place in [*swept, *own] for failure in place.failed]
         failed += print_remainder(task, own, options)
         if failed:
             first = (
@@ -182,21 +183,35 @@ def _task(options: argparse.Namespace) -> Task:
     if not leads and options.page_trials_older_than is None:
         raise ValueError("which leads? give --lead-id, or --ids-from a file with one id a line")
     source: Source | None = load_source(options.source) if options.source else None
-    named = (options.id_column, source.id_column if source else None, ID_COLUMN)
-    id_columns = tuple(dict.fromkeys(column for column in named if column))
+
+    def id_columns(of_source: str | None) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(column for column in (options.id_column, of_source, ID_COLUMN) if column))
+
+    outcome_ids = id_columns(source.outcome_id if source else None)
     days, absent = options.page_trials_older_than, list[str]()
     if source:
         absent = [str(mark) for marks in (source.missing, *source.missing_in.values()) for mark in marks]
     trials = Trials(None if days is None else datetime.now(UTC) - timedelta(days=days), absent)
     stated = (source.delimiter, source.encoding) if source else (None, None)
     return Task(
-        Search(frozenset(leads), id_columns, *stated, trials),
+        Search(frozenset(leads), id_columns(source.id_column if source else None), *stated, trials),
         {name: open_storage(getattr(options, name)) for name in STORAGES},
         Path(options.spool) if options.spool else None,
         [target for place in options.also for target in _also(place)],
-        _split(source.location) if source and source.path else None,
+        tuple(_own_files(source, outcome_ids)) if source else (),
+        outcome_ids,
         options.dry_run,
     )
+
+
+def _own_files(source: Source, outcome_ids: tuple[str, ...]) -> Iterator[Target]:
+    """The files that the lead source names. Raises SourceError and ValueError."""
+    if source.path:
+        storage, name = _split(source.location)
+        yield Target(storage, name, "the lead source's own file", (name,))
+    if source.outcomes:
+        storage, name = _split(source.outcomes_location)
+        yield Target(storage, name, "the lead source's own file of outcomes", (name,), outcome_ids)
 
 
 def _also(place: str) -> list[Target]:

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return failed(console, error, 2)
     try:
         bundle = batch.load_bundle(models)
-        job = batch.file_job(bundle, source, options, Wish(options.show, options.reasons))
+        job = replace(batch.file_job(bundle, source, options, Wish(options.show, options.reasons)), quote=True)
         counts = score(options.file, options.out, job, console)
     except (SourceError, JobFailed, BundleRefused, StorageError) as error:
         return failed(console, error, 1)
@@ -96,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"set aside: {each}")
     if counts.set_aside:
         print(f"All that were set aside: {options.out}.quarantine.jsonl.gz")
-    for line in counts.columns.lines():
+    for line in counts.columns.lines(quote=True):
         print(line)
     print(f"{options.out}: {batch.described(counts)}, by {bundle.version}")
     if not counts.scored:

@@ -16,8 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.model.lead import features_type
 from service.model.schema import LeadSchema
 from service.model.spelling import fold, is_nothing, truth
-from service.model.trees import Matrix as Matrix
-from service.model.trees import Trees
+from service.model.trees import Matrix, Trees
 
 NOWHERE = 1 << 40
 """A column beyond all matrices: of a value that has none."""
@@ -80,6 +79,13 @@ class Places(dict[str | None, int]):
         """Whether a value is not missing, and none of those that have a place of their own, in any spelling."""
         known = value in self or fold(value) in self._alike or (bool(self._said) and truth(value) is not None)
         return not known and not is_nothing(value)
+
+    def is_new(self, value: str, known: frozenset[str]) -> bool:
+        """Whether training saw a value, in any spelling, in too few leads to learn from, or never.
+
+        `known` are the reference's values, of which not all have a place of their own.
+        """
+        return self.is_other(value) and fold(value) not in known
 
 
 class Engine:

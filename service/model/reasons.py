@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from service.model.engine import Encoding, Engine, Matrix
+from service.model.engine import Encoding, Engine
 from service.model.reference import Column, Numbers, Reference
 from service.model.schema import LeadSchema, Value
+from service.model.trees import Matrix
 
 MOST = 10
 """Features named for a lead."""

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
+from service.model.spelling import fold
+
 MAX_BINS = 20
 MAX_VALUES = 500
 MIN_LEADS = 5
@@ -55,6 +57,11 @@ class Categories(_Document):
         if len(self.values) != len(self.counts):
             raise ValueError(f"{self.name}: {len(self.values)} values have {len(self.counts)} counts")
         return self
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The values as `fold` writes them: those that differ in case and blanks alone are one."""
+        return frozenset(map(fold, self.values))
 
 
 Column = Numbers | Categories

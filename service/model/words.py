@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from service.model.engine import Engine, Places
+from service.model.engine import Engine
 from service.model.reasons import Reason
 from service.model.reference import Numbers, Reference
 from service.model.schema import LeadSchema, Value
@@ -32,9 +32,7 @@ class Wording:
         self._features = {feature.name: feature for feature in schema.features}
         self._places = {schema.features[position].name: places for position, places in engine.categories}
         self._numbers = {column.name: column for column in reference.features if isinstance(column, Numbers)}
-        self._known = {
-            column.name: frozenset(column.values) for column in reference.features if not isinstance(column, Numbers)
-        }
+        self._known = {column.name: column.known for column in reference.features if not isinstance(column, Numbers)}
 
     def say(
         self, reasons: Sequence[Reason], lead: msgspec.Struct, written: Mapping[str, str] | None = None
@@ -71,7 +69,8 @@ class Wording:
         """How the value lies among those of the reference; empty where nothing can be said."""
         if isinstance(value, str):
             places = self._places.get(name)
-            return "rare or new" if places is not None and self.is_new(name, value, places) else ""
+            known = self._known.get(name, frozenset())
+            return "rare or new" if places is not None and places.is_new(value, known) else ""
         column = self._numbers.get(name)
         if isinstance(value, bool) or self._features[name].kind == "boolean" or column is None or value is None:
             return ""
@@ -81,10 +80,6 @@ class Wording:
         if sum(column.counts[:place]) >= MOST * count:
             return "more than most"
         return "less than most" if sum(column.counts[place + 1 :]) >= MOST * count else "in the middle range"
-
-    def is_new(self, name: str, value: str, places: Places) -> bool:
-        """Whether training saw a category's value, in any spelling, in too few leads to learn from, or never."""
-        return places.is_other(value) and value not in self._known.get(name, frozenset())
 
 
 def label(name: str) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 from service.model.schema import MAX_NUMBER, MAX_TEXT, Feature, Kind, Value
 from service.model.spelling import PLAIN, NumberSpelling, clean, is_nothing, truth
 
-NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*")
+"""A number as programs write it. No two parts match the same digits: a long cell is refused in linear time."""
 SHOWN = 40
 """Characters of a refused value that are quoted."""
 REASONS: dict[Kind, str] = {

@@ -1,6 +1,7 @@
 """The text of a file in UTF-8, whatever it was saved in, or a SourceError that says what the file really is.
 
-The standard library decodes; which encoding it is, is told by marks, by zeros, and by words that no language writes.
+The standard library decodes. The encoding is found by byte order marks, by zeros in every other byte, and else by
+trying UTF-8, then Windows-1252, which is refused where it gives words that no language has.
 """
 
 import codecs
@@ -61,6 +62,14 @@ def encoding_of(start: bytes) -> str | None:
     return None
 
 
+def whole_lines(head: bytes, most: int) -> bytes:
+    """The beginning of a file of which at most so many bytes were read, without a last line that may be cut.
+
+    A cut within a character would not be UTF-8.
+    """
+    return head if len(head) < most else head[: max(head.rfind(b"\n"), head.rfind(b"\r")) + 1]
+
+
 def as_utf8(path: str, data: bytes, stated: str | None = None) -> tuple[bytes, str]:
     """The file in UTF-8 without a mark, and the encoding that it was in. Raises SourceError."""
     encoding = stated or encoding_of(data)
@@ -101,9 +110,9 @@ def _windows(path: str, data: bytes, error: UnicodeDecodeError) -> bytes:
 
 
 def _unlikely(text: str) -> re.Match[str] | None:
-    """Where the text holds what Windows-1252 makes of a word in cp1250, cp850, Mac Roman, Cyrillic or Greek.
+    """Where the text holds signs or capitals between small letters; None where it does not.
 
-    That are signs, or capitals, amid small letters.
+    That is what Windows-1252 makes of words in cp1250, cp850, Mac Roman, Cyrillic or Greek.
     """
     for found in _AMID_LETTERS.finditer(text):
         mark = found[1]

@@ -1,5 +1,6 @@
 """A lead's id as text: the one reading of ids for training, outcomes, batch and forget."""
 
+import math
 import re
 from decimal import Decimal
 
@@ -7,7 +8,7 @@ from service.model.spelling import clean
 from service.reading.formulas import exact
 
 WHOLE = re.compile(r"^(0|-?[1-9][0-9]*)\.0+$")
-"""A whole number that a spreadsheet or a data frame wrote as a decimal one. Arrow takes the same pattern."""
+"""A whole number that a spreadsheet or a data frame wrote as a decimal one."""
 
 _FORMULA = re.compile(r'="(.*)"')
 """A text that an export protects from being read as a number by a spreadsheet."""
@@ -20,7 +21,7 @@ def as_id(value: object) -> str:
 
     An id that a file for people marks as text, as in '=1007, is the one without the mark.
     """
-    if isinstance(value, float | Decimal) and value == value and value == int(value):
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
         value = int(value)
     text = "" if value is None or value != value else clean(exact(str(value)))
     if protected := _FORMULA.fullmatch(text):

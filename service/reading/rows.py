@@ -8,6 +8,8 @@ from service.model.spelling import fold, split
 
 LAST_ROWS = 20
 """Rows at a file's end among which totals and footers are looked for."""
+SUM_WORDS = 100
+"""Characters of a cell beyond which it is no word for a sum."""
 SPARSE_WIDTH = 3
 """Least number of columns from which on a row with one filled cell is no lead."""
 
@@ -49,6 +51,8 @@ def is_total(cells: Sequence[Any]) -> bool:
 
 
 def _names_a_sum(text: str) -> bool:
+    if len(text) > SUM_WORDS:
+        return False
     return bool(_TOTAL.fullmatch(re.sub(r"[ (]*[\d.,' ]*\)?\s*:?$", "", fold(text))))
 
 

@@ -34,7 +34,8 @@ from service.lifecycle.scoring.batch_scoring import FileJob
 from service.lifecycle.scoring.encoder import Encoder
 from service.model import bundle
 from service.model.bundle import Bundle
-from service.model.engine import Engine, Matrix
+from service.model.engine import Engine
+from service.model.trees import Matrix
 from service.storage import Folder
 from tests.benchmarks import spark
 from tests.benchmarks.machine import machine

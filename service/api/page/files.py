@@ -10,22 +10,20 @@ from service.api.cells import Cell, Columns
 from service.api.problem import Problem
 from service.model.bundle import Bundle
 from service.model.reference import Categories
-from service.model.spelling import PLAIN, fold
+from service.model.spelling import PLAIN
 from service.reading.cells import UnreadableCell, read_cell
-from service.reading.decoding import NAMES, as_utf8, encoding_of, kind_of_file
+from service.reading.decoding import NAMES, as_utf8, encoding_of, kind_of_file, whole_lines
 from service.reading.dialect import layout_of
 from service.reading.error import SourceError
 from service.reading.header import told_apart
 from service.reading.rows import LAST_ROWS, below_the_table
+from service.reading.unlike import is_unlike, rare_in_training, unlike
 
 HEAD = 1 << 20
 """Bytes of a file's beginning that are looked at."""
 SAMPLE = 1_000
 """Rows that are looked at before any is scored."""
 MOST_PROBLEMS = 200
-UNLIKE, USUAL, LEAST_CELLS = 0.95, 0.05, 20
-"""A column is unlike training's where this share of at least so many filled cells is unreadable or new, unless training
-itself saw the second share of rare values: names and titles are always new."""
 _BINARY: tuple[tuple[bytes, str], ...] = (
     (b"PAR1", "a Parquet file; score it with scripts/score, or export it as CSV"),
     (b"PK\x03\x04", "a workbook or a ZIP archive; save the sheet as CSV, or unpack it"),
@@ -96,8 +94,7 @@ def layout(head: bytes) -> FileLayout:
     encoding = encoding_of(head)
     try:
         if encoding is None:
-            whole = head.rpartition(b"\n")[0] if len(head) >= HEAD else head
-            data, name = as_utf8("The file", whole)
+            data, name = as_utf8("The file", whole_lines(head, HEAD))
             text, label = data.decode(), "windows-1252" if name == NAMES["cp1252"] else "utf-8"
         elif encoding == "utf-32":
             raise SourceError("The file is UTF-32 text, which browsers do not read; save it as UTF-8")
@@ -142,14 +139,13 @@ def check(bundle: Bundle, body: bytes) -> FileCheck:
 def _unlike(bundle: Bundle, columns: Columns, rows: list[list[Cell]]) -> Iterator[UnlikeColumn]:
     """Columns that cannot be the ones that training read. One in which training saw as many new values is left out."""
     features = bundle.manifest.lead_schema.features
-    profiles = {column.name: column for column in bundle.reference.features if isinstance(column, Categories)}
+    known = {column.name: column.known for column in bundle.reference.features if isinstance(column, Categories)}
+    rare = rare_in_training(bundle.reference)
     places = {features[position].name: found for position, found in bundle.engine.categories}
     for feature, place in zip(features, columns.places, strict=True):
         if place is None:
             continue
         filled, strange = 0, 0
-        profile = profiles.get(feature.name)
-        known = frozenset(map(fold, profile.values)) if profile else frozenset()
         for row in rows:
             try:
                 value = read_cell(row[place], feature) if len(row) > place else None
@@ -158,12 +154,11 @@ def _unlike(bundle: Bundle, columns: Columns, rows: list[list[Cell]]) -> Iterato
                 continue
             if value is None:
                 continue
-            new = isinstance(value, str) and places[feature.name].is_other(value) and fold(value) not in known
+            often = known.get(feature.name, frozenset())
+            new = isinstance(value, str) and places[feature.name].is_new(value, often)
             filled, strange = filled + 1, strange + new
-        usual = profile.others / max(1, bundle.reference.leads - profile.missing) if profile else 0.0
-        if filled >= LEAST_CELLS and strange >= UNLIKE * filled and usual < USUAL:
-            message = f"{strange:,} of {filled:,} filled cells hold nothing that training saw; is it the same column?"
-            yield UnlikeColumn(feature.name, message)
+        if is_unlike(filled, strange, rare.get(feature.name, 0.0)):
+            yield UnlikeColumn(feature.name, f"{unlike(filled, strange)}; is it the same column?")
 
 
 _decode: Any = msgspec.json.Decoder(FileRows).decode

@@ -14,7 +14,7 @@ from service.model.bundle import Bundle, Manifest, Refusal
 from service.model.reasons import typical_lead
 from service.model.reference import Categories
 from service.model.schema import Kind
-from service.model.words import label as label
+from service.model.words import label
 from service.reading.describe import written
 
 if TYPE_CHECKING:

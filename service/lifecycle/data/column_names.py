@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.data.table import Table
-from service.model.spelling import fold
+from service.reading.header import Header
 
 
 def with_columns(table: Table, named: Iterable[tuple[str, Iterable[str | None]]]) -> Table:
@@ -20,13 +20,12 @@ def with_columns(table: Table, named: Iterable[tuple[str, Iterable[str | None]]]
         for column in columns:
             if column is None or column in found:
                 continue
-            alike = [place for place, name in enumerate(found) if fold(name) == fold(column)]
-            if len(alike) != 1:
+            if (place := Header(found).place_of(column)) is None:
                 close = difflib.get_close_matches(column, found, n=1)
                 raise SourceError(
                     f"{table.origin}: has no column {column!r}, which {key} names"
                     f"{f' (did you mean {close[0]!r}?)' if close else ''}; it has: {', '.join(found)}"
                 )
-            notes.append(f"{column}: it is written {found[alike[0]]!r} in the file")
-            found[alike[0]] = column
+            notes.append(f"{column}: it is written {found[place]!r} in the file")
+            found[place] = column
     return replace(table, cells=table.cells.rename_columns(found), notes=table.notes + tuple(notes)) if notes else table

@@ -18,10 +18,7 @@ from service.lifecycle.data.table import Table
 from service.lifecycle.data.times import EXAMPLES, Order, counted, orders, readings
 from service.model.schema import Kind
 from service.model.spelling import Mark, NumberSpelling, clean, fold, is_nothing, truth
-from service.reading.cells import NUMBER
-from service.reading.cells import as_boolean as as_boolean
-from service.reading.cells import as_number as as_number
-from service.reading.cells import as_text as as_text
+from service.reading.cells import NUMBER, as_boolean, as_number, as_text
 
 DATE = re.compile(r"\s*\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?\s*")
 LONG_TEXT = 40

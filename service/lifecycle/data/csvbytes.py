@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from service.lifecycle.data.source import SourceError
-from service.reading.decoding import as_utf8, encoding_of, kind_of_file
+from service.reading.decoding import as_utf8, encoding_of, kind_of_file, whole_lines
 from service.reading.dialect import Layout, layout_of
 from service.reading.rows import LAST_ROWS, below_the_table
 
@@ -95,8 +95,7 @@ class CsvBytes(io.RawIOBase):
         if self.encoding is None and b"\0" in head and (fault := self.fault()):
             raise SourceError(fault)
         start = 3 if head.startswith(codecs.BOM_UTF8) else 0
-        whole = head.rpartition(b"\n")[0] if len(head) == HEAD else head
-        if self.encoding is None and as_utf8(self._origin, whole)[1] != "UTF-8":
+        if self.encoding is None and as_utf8(self._origin, whole_lines(head, HEAD))[1] != "UTF-8":
             self.encoding = "cp1252"
         if self.encoding is not None:
             self._file = Transcoded(self._origin, self._file, self.encoding)

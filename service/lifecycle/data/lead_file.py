@@ -19,8 +19,7 @@ from service.lifecycle.data.csv_batches import ROWS, CsvTable, LeadBatch
 from service.lifecycle.data.csvbytes import CsvBytes, Unpacked
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.data.table import FileForm, Table, parse_table
-from service.model.spelling import fold
-from service.reading.header import told_apart
+from service.reading.header import Header, told_apart
 
 COLUMN_BUFFER = 1 << 20
 """Bytes that are fetched ahead of each Parquet column."""
@@ -121,20 +120,18 @@ class LeadFile:
 
     def call(self, wanted: Collection[str]) -> list[str]:
         """Call the columns as they are wanted, where case and blanks alone differ; return a line for each."""
-        if self.is_parquet or self._table is not None:
-            return []
         names, notes = self.columns.names, []
         for want in wanted:
-            alike = [place for place, name in enumerate(names) if fold(name) == fold(want)]
-            if want not in names and len(alike) == 1:
-                notes.append(f"{self.origin}: {names[alike[0]]!r} is read as {want!r}")
-                names[alike[0]] = want
-        self.columns = pa.schema([(name, pa.string()) for name in names])
+            place = Header(names).place_of(want)
+            if place is not None and names[place] != want:
+                notes.append(f"{self.origin}: {names[place]!r} is read as {want!r}")
+                names[place] = want
+        self.columns = pa.schema([field.with_name(name) for field, name in zip(self.columns, names, strict=True)])
         return notes
 
     def _table_batches(self, table: Table, names: list[str]) -> Iterator[LeadBatch]:
         """A workbook, which is read as a whole."""
-        cells = table.cells.select(names).combine_chunks()
+        cells = table.cells.rename_columns(self.columns.names).select(names).combine_chunks()
         for start in range(0, cells.num_rows, ROWS):
             (batch,) = cells.slice(start, ROWS).to_batches()
             self._done += batch.num_rows
@@ -152,8 +149,9 @@ class LeadFile:
             raise SourceError(f"{self.origin}: is a broken Parquet file: {error}") from error
 
     def _parquet_batches(self, names: list[str], repeating: Collection[str]) -> Iterator[LeadBatch]:
-        texts = [name for name in names if name in repeating and pa.types.is_string(self.columns.field(name).type)]
-        read = self._parquet(texts).iter_batches(batch_size=ROWS, columns=names, use_threads=False)
+        own = dict(zip(self.columns.names, self._first.schema_arrow.names, strict=True))
+        texts = [own[n] for n in names if n in repeating and pa.types.is_string(self.columns.field(n).type)]
+        read = self._parquet(texts).iter_batches(batch_size=ROWS, columns=[own[n] for n in names], use_threads=False)
         while True:
             try:
                 cells = next(read, None)
@@ -163,4 +161,4 @@ class LeadFile:
                 return
             first = self._done + 1
             self._done += cells.num_rows
-            yield LeadBatch(cells, range(first, first + cells.num_rows), [])
+            yield LeadBatch(cells.rename_columns(names), range(first, first + cells.num_rows), [])

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from service.lifecycle.data.column_names import with_columns
-from service.lifecycle.data.columns import Column, as_text, missing_of, read_column
+from service.lifecycle.data.columns import Column, missing_of, read_column
 from service.lifecycle.data.inference import Found, key_of_numbers, shortened
 from service.lifecycle.data.labels import Labels, label, outcome_column
 from service.lifecycle.data.outcome import OutcomeValues, find_outcomes
@@ -21,6 +21,7 @@ from service.lifecycle.data.table import Table, form_of_table, read_table
 from service.model.reference import MIN_LEADS
 from service.model.schema import Feature, Kind, LeadSchema
 from service.model.spelling import NumberSpelling, fold
+from service.reading.cells import as_text
 from service.reading.ids import as_id
 
 IDENTIFIER_SHARE = 0.9

@@ -32,10 +32,13 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True):
     lead_id: str = ""
     content: str = ""
 
+    @property
+    def place(self) -> str:
+        """File, row and column: what a log may hold of the row."""
+        return f"{self.file}{f', row {self.row}' if self.row else ''}{self.column and f', {self.column}'}"
+
     def __str__(self) -> str:
-        return (
-            f"{self.file}{f', row {self.row}' if self.row else ''}{self.column and f', {self.column}'}: {self.reason}"
-        )
+        return f"{self.place}: {self.reason}"
 
 
 def set_aside(leads: Storage, kind: Kind, rejected: Sequence[Rejected]) -> list[str]:

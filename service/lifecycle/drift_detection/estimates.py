@@ -17,8 +17,9 @@ from scipy.special import expit, logit
 from scipy.stats import chi2
 
 from service.history import Estimate
-from service.lifecycle.evaluation.quality import Scores, contacts_made
+from service.lifecycle.evaluation.quality import Scores
 from service.model.bundle import Economics
+from service.model.decide import contacts_made
 from service.model.reference import Reference
 
 FIGURES = ("roc_auc", "precision", "recall", "profit")

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from service.lifecycle.evaluation.quality import Mask, Scores, Target, contacts_made
+from service.lifecycle.evaluation.quality import Mask, Scores, Target
 from service.model.bundle import Economics
+from service.model.decide import contacts_made
 
 Weights = npt.NDArray[np.float64]
 Figure = Callable[[Weights], Scores]

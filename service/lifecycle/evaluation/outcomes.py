@@ -99,17 +99,21 @@ def judge(
 ) -> LabelledScores:
     """Those of the leads that were scored `maturity` ago or earlier and have an outcome.
 
-    With `absent_is_lost` one that no file says converted is lost, unless files may be missing: it is counted to the
-    newest time in the files, where they have times, and nobody is where `outcomes.doubt_of_absence` gives a reason.
+    With `absent_is_lost` one that no file says converted is lost, as far as all conversions are known: of leads that
+    were scored `maturity` before the newest time in the files, where they have times, and of nobody where
+    `outcomes.doubt_of_absence` gives a reason. All other leads are left out, also those that converted: without the
+    lost ones beside them, the conversion rate would be too high.
     """
     times, keys = scored.table["time"], scored.table["lead_id"].map(join_key)
     ripe = times <= pd.Timestamp(now - maturity)
     known = keys.isin(outcomes.converted.keys())
-    heard = min(now, outcomes.until or now)
-    lost = ripe & ~known & ~keys.isin(outcomes.contradicted) & (times <= pd.Timestamp(heard - maturity))
-    if not absent_is_lost or outcomes.doubt_of_absence:
-        lost &= False
-    kept = scored.select(ripe & (known | lost))
+    judged, lost = ripe & known, ripe & False
+    if absent_is_lost:
+        heard = min(now, outcomes.until or now)
+        complete = (times <= pd.Timestamp(heard - maturity)) & (not outcomes.doubt_of_absence)
+        lost = complete & ~known & ~keys.isin(outcomes.contradicted)
+        judged = complete & (known | lost)
+    kept = scored.select(judged)
     target = np.array([outcomes.converted.get(join_key(lead), False) for lead in kept.table["lead_id"]], dtype=np.int8)
     without, strangers = int((ripe & ~known & ~lost).sum()), len(outcomes.converted) - int(known.sum())
     return LabelledScores(kept, target, without, strangers, int(lost.sum()))

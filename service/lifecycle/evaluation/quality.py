@@ -13,7 +13,7 @@ from sklearn.metrics import (
 )
 
 from service.model.bundle import Band, Economics
-from service.model.decide import contacts_made as contacts_made
+from service.model.decide import contacts_made
 
 Scores = npt.NDArray[np.float64]
 Target = npt.NDArray[np.int8]

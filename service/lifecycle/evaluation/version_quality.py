@@ -8,10 +8,11 @@ from service.history import BandOutcome, Estimate
 from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.outcomes import LabelledScores
-from service.lifecycle.evaluation.quality import Mask, Scores, Target, contacts_made
+from service.lifecycle.evaluation.quality import Mask, Scores, Target
 from service.lifecycle.evaluation.scored import prepare
 from service.lifecycle.evaluation.segments import segments
 from service.model.bundle import Economics, Manifest
+from service.model.decide import contacts_made
 
 MIN_LEADS, MIN_OUTCOMES = 100, 10
 """Leads, and leads of either outcome, that figures need; with fewer, the intervals say nothing."""

@@ -9,7 +9,7 @@ from typing import IO
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.forgetting.search import Search, Tally
 from service.model.spelling import fold
-from service.reading.decoding import as_utf8, encoding_of
+from service.reading.decoding import as_utf8, encoding_of, whole_lines
 from service.reading.dialect import Layout, layout_of
 from service.storage import Writable
 
@@ -65,9 +65,8 @@ def _encoding(origin: str, head: bytes, search: Search) -> str:
     """
     if marked := next((name for bom, name in _MARKED if head.startswith(bom)), encoding_of(head)):
         return marked
-    whole = head.rpartition(b"\n")[0] if len(head) == HEAD else head
     try:
-        other = as_utf8(origin, whole)[1] != "UTF-8"
+        other = as_utf8(origin, whole_lines(head, HEAD))[1] != "UTF-8"
     except SourceError:
         other = search.encoding is not None
     return (search.encoding or "cp1252") if other else "utf-8"

@@ -7,6 +7,7 @@ an object holds its draft (`service.storage.Folder`). So what nobody holds belon
 import contextlib
 import fcntl
 import io
+import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from service.storage import DRAFT, Conflict, Folder, Opened, StorageError
 
 UPLOAD_WAIT_S = 30.0
 """Seconds that records of a running service are waited for: it uploads every few seconds."""
+
+_DRAFT = re.compile(rf"{re.escape(DRAFT)}[0-9a-f]{{32}}")
 
 YOUNG_S = 60.0
 """Seconds after its last change in which a draft may be of a process that has not locked it yet."""
@@ -92,9 +95,12 @@ def search_live(spool: Path, search: Search) -> Swept:
 
 
 def sweep_drafts(roots: Sequence[Path], dry_run: bool) -> Swept:
-    """Delete the drafts that nobody is writing. One that is being written, or may be, is named."""
+    """Delete the drafts that nobody is writing. One that is being written, or may be, is named.
+
+    A draft is told by the name that `service.storage.Folder` gives it: files of others that are called alike stay.
+    """
     swept = Swept(", ".join(f"{root}/**/{DRAFT}*" for root in roots), "unfinished files")
-    for draft in sorted({draft for root in roots for draft in root.rglob(f"{DRAFT}*")}):
+    for draft in sorted({draft for root in roots for draft in root.rglob(f"{DRAFT}*") if _DRAFT.fullmatch(draft.name)}):
         try:
             with draft.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

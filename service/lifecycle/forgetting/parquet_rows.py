@@ -9,7 +9,8 @@ from pyarrow import parquet
 
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.forgetting.search import Search, Tally
-from service.reading.ids import WHOLE
+from service.lifecycle.scoring.id_column import as_ids
+from service.model.spelling import fold
 from service.storage import Writable
 
 EXACT = {16: 1 << 11, 32: 1 << 24, 64: 1 << 53}
@@ -19,11 +20,12 @@ EXACT = {16: 1 << 11, 32: 1 << 24, 64: 1 << 53}
 def without_parquet_rows(origin: str, data: IO[bytes], out: Writable | None, search: Search) -> Tally:
     """Copy the rows that are not the leads', or only count them. Raises SourceError."""
     read = parquet.ParquetFile(data, pre_buffer=False)
-    at = [column for column in search.id_columns if column in read.schema_arrow.names]
+    named = set(map(fold, search.id_columns))
+    at = [column for column in read.schema_arrow.names if fold(column) in named]
     if not at:
         raise search.no_column(origin)
     rows = gone = 0
-    wanted = pa.array([text for lead in sorted(search.spelled) for text in (lead, f'="{lead}"')], pa.string())
+    wanted = pa.array(sorted(search.spelled), pa.string())
     with ExitStack() as closing:
         writer = out and closing.enter_context(parquet.ParquetWriter(out, read.schema_arrow, compression="zstd"))
         for part in read.iter_batches():
@@ -57,4 +59,4 @@ def _ids(origin: str, name: str, column: pa.Array, search: Search) -> pa.Array:
         text = pc.coalesce(whole.cast(pa.string()), column.cast(pa.string()))
     else:
         text = column.cast(pa.string())
-    return pc.replace_substring_regex(pc.utf8_trim_whitespace(text), WHOLE.pattern, r"\1")
+    return as_ids(text)

@@ -1,8 +1,9 @@
 """Every place that holds rows of leads, and what no command can reach: the one list, for the search and the docs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from service.lifecycle.forgetting.search import Search
 from service.storage import Storage
 
 
@@ -15,8 +16,9 @@ class Place:
     holds: str
 
 
+OUTCOMES = "outcomes/"
 PLACES = (
-    Place("leads", "outcomes/", "outcomes, as the CRM delivers them"),
+    Place("leads", OUTCOMES, "outcomes, as the CRM delivers them"),
     Place("leads", "batch/", "files of leads to be scored"),
     Place("leads", "quarantine/", "rows that the jobs set aside"),
     Place("predictions", "predictions/", "prediction records, of which trials on the page are told by their content"),
@@ -33,12 +35,20 @@ HERE = (
 
 @dataclass(frozen=True)
 class Target:
-    """A place to search: the objects below a prefix, or those that are named."""
+    """A place to search: the objects below a prefix, or those that are named.
+
+    `id_columns` are the columns with ids in these files, where others than in the rest.
+    """
 
     storage: Storage
     prefix: str
     holds: str = ""
     named: tuple[str, ...] = ()
+    id_columns: tuple[str, ...] = ()
+
+    def search(self, search: Search) -> Search:
+        """The search as it is done here."""
+        return replace(search, id_columns=self.id_columns) if self.id_columns else search
 
     def keys(self) -> list[str]:
         """The keys of its objects. Raises StorageError."""
@@ -50,9 +60,12 @@ class Target:
         return f"{self.storage.url}/{self.prefix}"
 
 
-def targets(storages: Mapping[str, Storage]) -> list[Target]:
-    """PLACES in these storages, each once where both are one."""
-    found = [Target(storages[each.storage], each.prefix, each.holds) for each in PLACES]
+def targets(storages: Mapping[str, Storage], outcome_ids: tuple[str, ...] = ()) -> list[Target]:
+    """PLACES in these storages, each once where both are one. `outcome_ids` are the columns of ids in outcomes."""
+    found = [
+        Target(storages[p.storage], p.prefix, p.holds, id_columns=outcome_ids if p.prefix == OUTCOMES else ())
+        for p in PLACES
+    ]
     return list({each.url: each for each in reversed(found)}.values())[::-1]
 
 

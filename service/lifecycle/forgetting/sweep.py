@@ -54,20 +54,20 @@ def sweep(
     """
     results, again = [], []
     for target in places:
-        swept = Swept(target.url, target.holds)
+        swept, mine = Swept(target.url, target.holds), target.search(search)
         results.append(swept)
         for key in _keys(target, swept, tell):
             with _noted(swept, f"{target.storage.url}/{key}"):
-                found = survey(target.storage, key, search)
+                found = survey(target.storage, key, mine)
                 swept.objects += 1
                 if found.gone or found.trials:
-                    again.append((target.storage, key, swept))
+                    again.append((target.storage, key, swept, mine))
     if search.trials:
         search.trials.learning = False
-    for number, (storage, key, swept) in enumerate(again, 1):
+    for number, (storage, key, swept, mine) in enumerate(again, 1):
         tell(f"removing from {storage.url}/{key} ({number:,} of {len(again):,})")
         with _noted(swept, f"{storage.url}/{key}"):
-            if removal := forget_in(storage, key, search, dry_run):
+            if removal := forget_in(storage, key, mine, dry_run):
                 swept.removed.append(removal)
     return results
 

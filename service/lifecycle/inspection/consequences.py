@@ -8,9 +8,10 @@ from service.history import Estimate
 from service.lifecycle.data.source import Metric, Source
 from service.lifecycle.evaluation.bootstrap import Figure, figure
 from service.lifecycle.evaluation.confidence import together
-from service.lifecycle.evaluation.quality import Mask, contacts_made, profit
+from service.lifecycle.evaluation.quality import Mask, profit
 from service.lifecycle.training.selection import Compared, choices
 from service.model.bundle import Economics
+from service.model.decide import contacts_made
 
 
 @dataclass(frozen=True)

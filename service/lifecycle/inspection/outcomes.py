@@ -4,10 +4,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from service.lifecycle.data.columns import Column, as_text
+from service.lifecycle.data.columns import Column
 from service.lifecycle.data.outcome import meaning
 from service.lifecycle.inspection.names import words
 from service.model.spelling import truth
+from service.reading.cells import as_text
 
 MAX_VALUES = 20
 """An outcome has no more different values: a CRM's pipeline has up to a dozen stages."""

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator
 from rich.console import Console
 from rich.markup import escape
 
-from service.lifecycle.data.columns import Column, as_text
+from service.lifecycle.data.columns import Column
 from service.lifecycle.evaluation.terminal import terminal_table
 from service.lifecycle.inspection.outcomes import CLEAR_SCORE, MAX_VALUES, OutcomeCandidate
 from service.lifecycle.inspection.roles import RoleCandidate
 from service.lifecycle.inspection.survey import Survey
+from service.reading.cells import as_text
 
 EXAMPLES, EXAMPLE_LENGTH = 3, 40
 """Values shown of a column, the most frequent ones, and characters of each."""

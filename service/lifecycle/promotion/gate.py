@@ -21,8 +21,9 @@ import numpy as np
 from service.history import Estimate
 from service.lifecycle.data.source import Metric
 from service.lifecycle.evaluation.bootstrap import CHUNK, Weights, figure, resamples
-from service.lifecycle.evaluation.quality import Mask, Scores, Target, calibration_error, contacts_made
+from service.lifecycle.evaluation.quality import Mask, Scores, Target, calibration_error
 from service.model.bundle import Economics
+from service.model.decide import contacts_made
 
 BINS = 10
 

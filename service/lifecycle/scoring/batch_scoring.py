@@ -28,7 +28,7 @@ from service.lifecycle.scoring.for_people import ForPeople, Wish
 from service.lifecycle.scoring.scores_file import CONTACT, OUTPUT, Format, decided, writing_rows
 from service.model.bundle import Bundle
 from service.model.decide import Decider, contacts_made
-from service.model.engine import Matrix
+from service.model.trees import Matrix
 from service.storage import Opened, Writable
 
 Put = Callable[[list[Rejected]], None]
@@ -70,7 +70,8 @@ class ScoredBatch(NamedTuple):
 class FileJob:
     """How files are scored. With a `wish` the output is for people, else for programs.
 
-    `accepted` are columns that may be wholly unlike training.
+    `accepted` are columns that may be wholly unlike training. With `quote` errors quote cells: for a person's own
+    screen, never for a log.
     """
 
     bundle: Bundle
@@ -78,6 +79,7 @@ class FileJob:
     threads: int
     wish: Wish | None = None
     accepted: frozenset[str] = frozenset()
+    quote: bool = False
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -142,7 +144,7 @@ def score_file(
         if written:
             written.result()
         tell(done)
-    check_like_training(counts.columns, bundle, leads.origin, job.accepted)
+    check_like_training(counts.columns, bundle, leads.origin, job.accepted, job.quote)
     return counts
 
 

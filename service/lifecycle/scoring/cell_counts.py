@@ -1,5 +1,7 @@
-"""How many cells of a scored file could not be read or hold what training never saw, by column; and when that is
-so many that the file's column cannot be the one that training read."""
+"""Counts, by column, the cells of a scored file that could not be read or hold a value that is rare or new.
+
+A file with a column of hardly any other cells is refused: the column cannot be the one that training read.
+"""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -7,23 +9,17 @@ from dataclasses import dataclass, field
 
 from service.lifecycle.data.source import SourceError
 from service.model.bundle import Bundle
-from service.model.reference import Categories
+from service.reading.unlike import is_unlike, rare_in_training, unlike
 
-UNLIKE = 0.95
-"""The share of a column's filled cells, unreadable or never seen, from which on the column is refused."""
-USUAL = 0.05
-"""A column in which training itself saw as many rare values is not refused: names and titles are always new."""
-LEAST_CELLS = 20
-"""Filled cells below which a column is not refused: a few leads may all be of a new kind."""
 NAMED = 3
 """Values of a column that are named as examples."""
 
 
 @dataclass
 class CellCounts:
-    """A column's filled cells, how many of them could not be read, and those that training did not see, by value.
+    """A column's filled cells, how many of them could not be read, and how many hold a rare or new value.
 
-    Of the unseen values the first of a file are kept as examples.
+    `examples` are the first of these values.
     """
 
     filled: int = 0
@@ -58,36 +54,34 @@ class ColumnCounts:
             mine.unseen += cells.unseen
             mine.examples = tuple(dict.fromkeys((*mine.examples, *cells.examples)))[:NAMED]
 
-    def lines(self) -> Iterator[str]:
-        """A line for each column with cells that could not be read or that training did not see."""
+    def lines(self, quote: bool = False) -> Iterator[str]:
+        """A line for each column with cells that could not be read, or with rare or new values.
+
+        With `quote` examples are given: for a person's own screen, never for a log, as a cell may name a person.
+        """
         for name, cells in self.by_column.items():
             share = f"of {cells.filled:,} filled cells"
             if cells.unread:
                 yield f"{name!r}: {cells.unread:,} {share} could not be read"
             if cells.unseen:
-                named = ", ".join(value[:40] for value in cells.examples)
-                yield f"{name!r}: {cells.unseen:,} {share} hold values never seen in training ({named})"
+                named = f" ({', '.join(value[:40] for value in cells.examples)})" if quote else ""
+                yield f"{name!r}: {cells.unseen:,} {share} hold values rare or never seen in training{named}"
 
 
-def check_like_training(counts: ColumnCounts, bundle: Bundle, origin: str, accepted: Collection[str]) -> None:
-    """Raise SourceError where a column is wholly unlike training and was not accepted as such by its name."""
-    usual = {
-        column.name: column.others / max(1, bundle.reference.leads - column.missing)
-        for column in bundle.reference.features
-        if isinstance(column, Categories)
-    }
+def check_like_training(
+    counts: ColumnCounts, bundle: Bundle, origin: str, accepted: Collection[str], quote: bool = False
+) -> None:
+    """Raise SourceError where a column is wholly unlike training and was not accepted as such by its name.
+
+    With `quote` the message gives examples, as in `ColumnCounts.lines`.
+    """
+    rare = rare_in_training(bundle.reference)
     for name, cells in counts.by_column.items():
-        unlike = cells.unread + cells.unseen
-        if (
-            name in accepted
-            or cells.filled < LEAST_CELLS
-            or unlike < UNLIKE * cells.filled
-            or usual.get(name, 0.0) >= USUAL
-        ):
+        strange = cells.unread + cells.unseen
+        if name in accepted or not is_unlike(cells.filled, strange, rare.get(name, 0.0)):
             continue
-        named = f" (for instance {', '.join(map(repr, cells.examples))})" if cells.examples else ""
+        named = f" (for instance {', '.join(map(repr, cells.examples))})" if quote and cells.examples else ""
         raise SourceError(
-            f"{origin}, column {name!r}: {unlike:,} of {cells.filled:,} filled cells hold nothing that training saw"
-            f"{named}; is it the same column, in the same language? To score the file all the same: "
-            f"--accept-unlike {name!r}"
+            f"{origin}, column {name!r}: {unlike(cells.filled, strange)}{named}; is it the same column, in the same "
+            f"language? To score the file all the same: --accept-unlike {name!r}"
         )

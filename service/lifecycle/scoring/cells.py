@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from service.lifecycle.data.columns import as_text
-from service.model.engine import NOWHERE, Matrix, Places
-from service.model.spelling import fold, is_nothing
+from service.model.engine import NOWHERE, Places
+from service.model.spelling import clean, is_nothing
+from service.model.trees import Matrix
+from service.reading.cells import as_text
 
 Convert = Callable[[Any], float | None]
 Mask = npt.NDArray[np.bool_]
@@ -38,7 +39,7 @@ def or_missing(convert: Convert, absent: frozenset[str]) -> Convert:
     """The conversion that gives NaN for blank cells and marks for "no value", among them those in `absent`."""
 
     def converted(value: Any) -> float | None:
-        if is_blank(value) or value in absent:
+        if is_blank(value) or (isinstance(value, str) and clean(value) in absent):
             return np.nan
         found = convert(value)
         return np.nan if found is None and isinstance(value, str) and is_nothing(value, among_numbers=True) else found
@@ -47,7 +48,11 @@ def or_missing(convert: Convert, absent: frozenset[str]) -> Convert:
 
 
 class InputPlace(NamedTuple):
-    """The column of the matrix for a value, -1 where it has none, None where it cannot be sent; what the value is."""
+    """What a category's value is to the model.
+
+    `at` is its column of the matrix, -1 where it has none, None where the value is too long for a caller to send.
+    `missing` values mean "no value"; `unseen` ones are rare in training, or new.
+    """
 
     at: float | None
     missing: bool = False
@@ -55,8 +60,10 @@ class InputPlace(NamedTuple):
 
 
 class CategoryCells(NamedTuple):
-    """The places of a column's cells, which rows cannot be used, and how many cells are filled or hold values that
-    training did not see, by value."""
+    """One batch of a category's cells: each row's place, and the rows that cannot be used.
+
+    `filled` counts the cells that are not missing, `unseen` those with a rare or new value, by value.
+    """
 
     at: Matrix
     bad: Mask | None
@@ -65,10 +72,10 @@ class CategoryCells(NamedTuple):
 
 
 class CategoryLookup:
-    """One category's places. `known` are values that training saw often enough to keep, with or without a place."""
+    """One category's places. `known` are values that training saw often enough to keep, as `Categories.known`."""
 
     def __init__(self, places: Places, known: frozenset[str]) -> None:
-        self._places, self._known = places, frozenset(map(fold, known))
+        self._places, self._known = places, known
         self._found: dict[Any, InputPlace] = {}
 
     def cells(self, array: pa.Array) -> CategoryCells:
@@ -92,7 +99,7 @@ class CategoryLookup:
         at = self._places[text]
         other = text is not None and self._places.is_other(text)
         missing = not other and at == self._places[None]
-        unseen = other and text is not None and fold(text) not in self._known
+        unseen = text is not None and self._places.is_new(text, self._known)
         place = InputPlace(-1 if at == NOWHERE else at, missing, unseen)
         if len(self._found) < LOOKED_UP:
             self._found[value] = place

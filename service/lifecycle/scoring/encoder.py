@@ -10,18 +10,17 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from service.lifecycle.data.columns import as_boolean, as_number
 from service.lifecycle.data.form import Form
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.scoring.cell_counts import ColumnCounts
 from service.lifecycle.scoring.cells import CategoryLookup, Mask, by_value, is_text, or_missing, text_bytes
 from service.lifecycle.scoring.id_column import read_ids, totals
 from service.model.bundle import Bundle
-from service.model.engine import Matrix
 from service.model.reference import Categories
 from service.model.schema import MAX_ID, MAX_NUMBER, Feature, Kind
-from service.model.spelling import PLAIN, WHOLE, Mark, NumberSpelling
-from service.reading.cells import DOUBTFUL, REASONS, SHOWN
+from service.model.spelling import PLAIN, WHOLE, Mark, NumberSpelling, clean
+from service.model.trees import Matrix
+from service.reading.cells import DOUBTFUL, REASONS, SHOWN, as_boolean, as_number
 
 TOTAL = "is a total, no lead"
 
@@ -56,12 +55,12 @@ class Encoder:
         self._features = manifest.lead_schema.features
         self.kinds: dict[str, Kind] = {f.name: f.kind for f in self._features}
         self._absent = {
-            f.name: form.absent(f.name) | {marker for marker in f.missing if isinstance(marker, str)}
+            f.name: frozenset(clean(m) for m in (*form.absent(f.name), *f.missing) if isinstance(m, str))
             for f in self._features
         }
         self._spelling = {f.name: _spelling(f, form.decimal) for f in self._features}
         self._used = [*self._encoding.numbers, *self._encoding.categories]
-        often = {c.name: frozenset(c.values) for c in bundle.reference.features if isinstance(c, Categories)}
+        often = {c.name: c.known for c in bundle.reference.features if isinstance(c, Categories)}
         self._categories = [
             (name, CategoryLookup(places, often.get(name, frozenset())))
             for position, places in self._engine.categories
@@ -93,7 +92,8 @@ class Encoder:
         for name in (self.form.id_column, *self.kinds):
             if name in names and not _fits(self.kinds.get(name, "category"), columns.field(name).type):
                 found = columns.field(name).type
-                raise SourceError(f"{origin}, column {name!r}: holds {found}; the model takes a {self.kinds[name]}")
+                kind = self.kinds.get(name, "lead's id")
+                raise SourceError(f"{origin}, column {name!r}: holds {found}; the model takes a {kind}")
         absent = [name for name in self._used if name not in names]
         unknown = [name for name in names if name not in self.kinds and name != self.form.id_column]
         notes = [f"{origin}: no column {_listed(absent)}, which counts as missing in every lead"] if absent else []

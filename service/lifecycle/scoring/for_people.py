@@ -15,10 +15,10 @@ from service.lifecycle.data.source import SourceError
 from service.lifecycle.scoring.encoder import Encoded, Encoder
 from service.model.bundle import Bundle
 from service.model.decide import DECISIONS, Decider
-from service.model.engine import Matrix
 from service.model.reasons import Explainer
 from service.model.schema import Value
 from service.model.spelling import WHOLE, Mark
+from service.model.trees import Matrix
 from service.model.words import SAID, SEEN, TYPICAL, Wording
 
 SHOWN = 3

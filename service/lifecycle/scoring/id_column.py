@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.lifecycle.data.columns import as_text
 from service.lifecycle.scoring.cells import Mask, is_blank, is_text, text_bytes
 from service.model.schema import MAX_ID
+from service.reading.cells import as_text
 from service.reading.ids import as_id
 from service.reading.rows import TOTALS
 
@@ -29,7 +29,7 @@ def read_ids(array: pa.Array) -> tuple[pa.Array, Mask]:
         if not ids.null_count and not _may_change(data):
             length = np.diff(ends)  # one byte a character
             return ids, (length == 0) | (length > MAX_ID)
-        ids = _plain(ids)
+        ids = as_ids(ids)
     else:
         ids = pa.array([None if is_blank(v) else as_text(v) for v in array.to_pylist()], pa.string())
     length = pc.utf8_length(pc.utf8_trim_whitespace(ids))
@@ -47,8 +47,8 @@ def _may_change(data: npt.NDArray[np.uint8]) -> bool:
     return True
 
 
-def _plain(ids: pa.Array) -> pa.Array:
-    """The ids as `as_id` writes them, which is asked about those that it may change only."""
+def as_ids(ids: pa.Array) -> pa.Array:
+    """A column of texts as `as_id` writes them, which is asked about those that it may change only."""
     odd = pc.match_substring_regex(ids, r"""^ | $|  |[^ -~]|="|\.0|^'""").fill_null(False)
     if not pc.any(odd).as_py():
         return ids

@@ -12,7 +12,7 @@ from service.lifecycle.data.lead_file import Written
 from service.lifecycle.scoring.for_people import ForPeople
 from service.lifecycle.scoring.sheet import SheetWriter
 from service.model.decide import DECISIONS, Decider
-from service.model.engine import Matrix
+from service.model.trees import Matrix
 from service.storage import Writable
 
 Format = Literal["csv", "parquet"]

@@ -91,15 +91,16 @@ def beyond(limit: float, value: float, error: float) -> bool:
 def _telling(cells: Cells, filled: npt.NDArray[np.bool_], target: Target) -> Iterator[tuple[float, str]]:
     """Groups of leads, by whether the cell is filled or by its value, that have one outcome far more often than others.
 
-    Each with the share of its commoner outcome.
+    Each with the share of its commoner outcome. No value is named that fewer than MIN_VALUE_LEADS leads share: the
+    bundle keeps the sentence.
     """
     groups = [("an empty cell", ~filled), ("a filled cell", filled)]
     values, counts = np.unique(cells[filled], return_counts=True)
-    if cells.dtype == np.float64 and len(counts):
+    if cells.dtype == np.float64 and counts.max(initial=0) >= MIN_VALUE_LEADS:
         common = f"{values[counts.argmax()]:g}"
         is_common = cells == values[counts.argmax()]
         groups += [(f"the value {common}", is_common), (f"another value than {common}", filled & ~is_common)]
-    else:
+    elif cells.dtype != np.float64:
         groups += [(f"the value {v!r}", cells == v) for v in values[counts >= MIN_VALUE_LEADS]]
     for label, group in groups:
         if MIN_VALUE_LEADS <= group.sum() < len(group) and _odds(group, target) >= SUSPICIOUS_ODDS:

@@ -29,8 +29,8 @@ def find_leaks(leads: Leads, declared: Collection[str] = (), tell: Progress = la
     """Look at each column by itself, left-out ones too, and at all inputs together. `declared` are known leaks.
 
     As long as the inputs together are implausibly good, the one that carries most of that is removed and the rest is
-    judged again, in at most eight rounds. The 41,188 leads and 19 inputs of the UCI bank data take 2 s of processor
-    time, and each further round 1 s.
+    judged again, at most ROUNDS times. The 41,188 leads and 19 inputs of the UCI bank data take 2 s of processor time,
+    and each further round 1 s.
     """
     tell("looking for columns that know the outcome")
     alone = {name: judge_alone(cells, leads.target) for name, cells in _columns(leads)}

@@ -9,9 +9,10 @@ from statistics import NormalDist
 import numpy as np
 from scipy.stats import rankdata
 
-from service.lifecycle.evaluation.quality import Mask, Scores, Target, contacts_made
+from service.lifecycle.evaluation.quality import Mask, Scores, Target
 from service.lifecycle.training.selection import FOLDS, Selection
 from service.model.bundle import Economics, Skill
+from service.model.decide import contacts_made
 
 CHANCE = 0.5
 SURE = NormalDist().inv_cdf(0.99)

@@ -24,7 +24,7 @@ from scipy import stats
 from service.lifecycle.data.sample import Sample, generate
 from service.local.processes import Processes, ProgramEnded
 from service.model.bundle import TOLERANCE, Bundle
-from service.model.engine import Matrix
+from service.model.trees import Matrix
 from tests.benchmarks import peers
 from tests.benchmarks.machine import machine
 from tests.benchmarks.peers import EMPTY, FLOORS, MLFLOW, OTHERS, OURS, Peer, ProgramMissing, Running, ours_at

@@ -125,6 +125,13 @@ def test_a_request_that_is_no_table_is_refused_whole(
     assert said in answer.text
 
 
+@pytest.mark.parametrize("columns", [["visits", "lead_id", "visits"], ["Visits", "lead_id", "VISITS "]])
+def test_a_column_that_is_there_twice_is_refused(server: Server, columns: list[str]) -> None:
+    answer = post(server, columns=[*columns, "industry"], rows=[["1", "L1", "2", "health"]])
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"path": "columns", "message": "'visits' is there more than once"}]
+
+
 def test_what_is_bounded_for_scores_is_bounded_for_cells(server: Server) -> None:
     assert post(server, "?explain=true", columns=["visits"], rows=[["1"]] * 101).status_code == 422
     assert post(server, columns=["visits"], rows=[["1" * 4_000_001]]).status_code == 413

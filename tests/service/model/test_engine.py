@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.lifecycle.training.onnx_export import to_onnx
-from service.model.engine import NOWHERE, Category, Encoding, Engine, Matrix, Places
+from service.model.engine import NOWHERE, Category, Encoding, Engine, Places
 from service.model.schema import MAX_NUMBER
+from service.model.trees import Matrix
 from tests.service import forge
 
 
@@ -57,6 +58,12 @@ def test_words_for_yes_and_no_are_places_of_each_other_and_no_others() -> None:
     assert [places[text] for text in ("yes", "NO", "ja", "vielleicht", "n/a")] == [3, 4, 3, NOWHERE, 5]
     assert [Places({"Ja": 3, "yes": 4, "no": 5}, 6)[text] for text in ("oui", "non", "YES")] == [6, 6, 4]
     assert Places({"a": 1, "A": 2}, 3)["A "] == 3
+
+
+def test_a_value_is_new_unless_training_knew_it_well_in_any_spelling() -> None:
+    places, known = Places({"retail": 1}, 2), frozenset({"retail", "health"})
+    found = [places.is_new(value, known) for value in ("Retail ", "HEALTH", "mining", "n/a")]
+    assert found == [False, False, True, False]
 
 
 def test_a_boolean_counts_as_one_and_zero(engine: Engine) -> None:

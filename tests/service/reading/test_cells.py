@@ -56,6 +56,11 @@ def test_a_cell_of_another_kind_is_refused_with_the_reason(cell: object, feature
         read_cell(cell, feature)
 
 
+def test_a_very_long_cell_is_refused_in_linear_time() -> None:
+    with pytest.raises(UnreadableCell):
+        read_cell("1" * 1_000_000 + "x", PLAIN)  # in quadratic time: hours
+
+
 def test_what_is_written_about_a_field_is_read_as_it_says() -> None:
     assert "1.234,5 EUR" in written(EURO)
     assert read_cell("1.234,5 EUR", EURO) == 1234.5

@@ -22,6 +22,8 @@ from service.reading.ids import as_id, join_key, spellings
         ("L-7.5", "L-7.5"),
         (None, ""),
         (float("nan"), ""),
+        (float("inf"), "inf"),
+        (Decimal("-Infinity"), "-Infinity"),
     ],
 )
 def test_an_id_is_text_as_it_was_meant(written: object, text: str) -> None:

@@ -25,3 +25,7 @@ def test_leads_of_which_only_ids_are_known_all_stay() -> None:
 
 def test_a_total_ends_the_table_under_leads_of_which_only_ids_are_known() -> None:
     assert below_the_table([["1", "", ""], ["2", "", ""], ["Total", "2", ""], ["", "", "Confidential"]]) == 2
+
+
+def test_a_very_long_cell_at_the_end_is_no_word_for_a_sum() -> None:
+    assert below_the_table([*LEADS, ["1 " * 100_000 + "x", "2", ""]]) == 0

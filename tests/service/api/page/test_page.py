@@ -20,6 +20,7 @@ from service.storage import open_storage
 from tests.service import forge
 from tests.service.api.page.browser import chromium, heard, open_page
 from tests.service.api.server import Server
+from tests.service.reading.formula_cells import CELLS
 
 pytestmark = pytest.mark.system
 
@@ -650,6 +651,15 @@ def test_csv_that_is_written_can_be_read_and_runs_nothing(page: Page, server: Se
     (found,) = csv.reader(io.StringIO(line, newline=""), delimiter=delimiter)
     assert found == [safe(cell) for cell in cells]
     assert [exact(cell) for cell in found] == cells
+
+
+def test_cells_are_made_safe_by_the_rule_of_the_jobs_files(page: Page, server: Server) -> None:
+    open_page(page, url(server))
+    made = page.evaluate(
+        "async (cells) => { const { safe } = await import('/page/csv.js'); return cells.map(safe); }",
+        [cell for cell, _ in CELLS],
+    )
+    assert made == [written for _, written in CELLS]
 
 
 def test_the_pictures_are_of_every_view_in_light_and_dark(server: Server, tmp_path: Path) -> None:

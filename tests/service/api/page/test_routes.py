@@ -14,6 +14,7 @@ from service.model.agreement import Agreement
 from service.model.bundle import LeakFinding, LeakReport, Skill, load
 from service.model.reference import Numbers, ScoreBin
 from service.model.schema import Feature, LeadSchema
+from service.model.words import label
 from service.storage import open_storage
 from tests.service import forge
 from tests.service.api.server import Server
@@ -189,7 +190,7 @@ def test_the_model_tells_its_limits(server: Server) -> None:
     [("lead_source", "Lead source"), ("emp.var.rate", "Emp var rate"), ("days.since contact", "Days since contact")],
 )
 def test_a_column_is_labelled_as_people_write(name: str, shown: str) -> None:
-    assert view.label(name) == shown
+    assert label(name) == shown
 
 
 def test_figures_are_written_as_they_are_read() -> None:

@@ -13,8 +13,8 @@ from service.lifecycle.backtest.strategies import Keep, Kept, always, closed_loo
 from service.lifecycle.backtest.world import History, build
 from service.lifecycle.data.sample import Drift, Sample, generate
 from service.lifecycle.data.source import Source, TrainingRecipe, load_source
-from service.lifecycle.evaluation.quality import contacts_made
 from service.model.bundle import Economics
+from service.model.decide import contacts_made
 
 pytestmark = [
     # MLflow's own store, used in this very process, warns of what SQLAlchemy will remove, and of MLflow's own hints.

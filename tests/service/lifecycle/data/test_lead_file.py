@@ -10,6 +10,7 @@ from service.lifecycle.data.csv_batches import BLOCK, ROWS, LeadBatch
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.source import SourceError
 from tests.facts import states, stating
+from tests.service.lifecycle.data.test_workbook import workbook
 
 
 def opened(folder: Path, data: bytes, delimiter: str | None = None) -> LeadFile:
@@ -55,6 +56,21 @@ def test_columns_with_dots_in_their_names_are_read(tmp_path: Path) -> None:
     with opened(tmp_path, as_parquet(**{"emp.var.rate": [1.5], "emp.b": ["x"]})) as leads:
         (batch,) = leads.batches(("emp.var.rate", "emp.b"), ("emp.b",))
     assert batch.cells.to_pylist() == [{"emp.var.rate": 1.5, "emp.b": "x"}]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "workbook"])
+def test_a_column_whose_name_differs_in_case_and_blanks_is_read_in_every_kind_of_file(
+    tmp_path: Path, kind: str
+) -> None:
+    files = {
+        "csv": b"other,B ,A\n1,x,1\n",
+        "parquet": as_parquet(**{"other": ["1"], "B ": ["x"], "A": ["1"]}),
+        "workbook": workbook(Leads=[["other", "B ", "A"], ["1", "x", "1"]]),
+    }
+    with opened(tmp_path, files[kind]) as leads:
+        assert len(leads.call(("a", "b"))) == 2
+        (batch,) = leads.batches(("a", "b"), ("b",))
+    assert batch.cells.to_pylist() == [{"b": "x", "a": "1"}]
 
 
 def test_rows_keep_their_numbers_beside_ragged_ones(tmp_path: Path) -> None:

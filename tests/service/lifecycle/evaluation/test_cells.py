@@ -6,8 +6,9 @@ from sklearn.metrics import roc_auc_score
 
 from service.lifecycle.evaluation.cells import BINS, STEPS, ScoreCells, bin_of
 from service.lifecycle.evaluation.confidence import estimates
-from service.lifecycle.evaluation.quality import NAMES, contacts_made, figures
+from service.lifecycle.evaluation.quality import NAMES, figures
 from service.model.bundle import Economics
+from service.model.decide import contacts_made
 from tests.service.lifecycle.evaluation import row_wise
 
 ECONOMICS = Economics(conversion_value=100, contact_cost=10, contacts_per_1000_leads=200)

@@ -12,12 +12,12 @@ from service.lifecycle.evaluation.quality import (
     bands,
     calibration_bins,
     calibration_error,
-    contacts_made,
     figures,
     lift,
     profit,
 )
 from service.model.bundle import Economics
+from service.model.decide import contacts_made
 
 MONEY = Economics(conversion_value=100, contact_cost=10)
 SCORED = st.lists(st.tuples(st.booleans(), st.integers(0, 20).map(lambda n: n / 20)), min_size=2, max_size=40)

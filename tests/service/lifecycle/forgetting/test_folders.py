@@ -110,18 +110,19 @@ def test_a_service_that_starts_meanwhile_keeps_what_it_adopted(platform: Path) -
 def test_drafts_of_jobs_that_died_are_deleted_and_others_are_named(
     platform: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    left, young, held = (platform / "leads" / f"batch/.draft-{name}" for name in ("left", "young", "held"))
+    names = ("0" * 32, "1" * 32, "2" * 32, "of a letter")
+    left, young, held, other = (platform / "leads" / f"batch/.draft-{name}" for name in names)
     left.parent.mkdir(parents=True)
-    for path in (left, young, held):
+    for path in (left, young, held, other):
         path.write_bytes(LINES["b"])
-    age(left)
-    age(held)
+    for path in (left, held, other):
+        age(path)
     with held.open("rb") as job:
         fcntl.flock(job, fcntl.LOCK_EX)
         assert run(platform, "--dry-run") == 1
         assert left.exists()
         assert run(platform) == 1
-        assert [path.exists() for path in (left, young, held)] == [False, True, True]
+        assert [path.exists() for path in (left, young, held, other)] == [False, True, True, True]
     said = capsys.readouterr()
     assert f"{left}: removed the whole object" in said.out
     assert f"{young}: is being written" in said.err

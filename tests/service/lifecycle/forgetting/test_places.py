@@ -128,7 +128,7 @@ class Walk:
         now = (datetime.now(UTC) + timedelta(days=31)).isoformat()
         places = [f"--{name}={self.platform / name}" for name in ("predictions", "leads")]
         self.run(evaluate, "--source", str(self.source), *models, *places, "--tracking", self.tracking, "--now", now)
-        draft = self.predictions / "batch/.draft-left"
+        draft = self.predictions / f"batch/.draft-{0:032x}"
         draft.write_text(f"{LEAD}\n")
         os.utime(draft, (0, 0))
 

@@ -84,6 +84,22 @@ def test_a_sources_file_that_cannot_be_read_is_named(tmp_path: Path, capsys: pyt
     assert left(tmp_path) == ["a"]
 
 
+def test_outcomes_are_searched_by_their_own_column_and_beside_the_leads_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "export.csv").write_text("customer;size;won\nb;7;yes\na;8;no\n")
+    (tmp_path / "ended.csv").write_text("deal,won\nb,yes\n")
+    beside = 'outcomes = {path = "ended.csv", id_column = "deal"}\n[economics]'
+    (tmp_path / "x.toml").write_text(SOURCE.format(path="export.csv").replace("[economics]", beside))
+    leads = Folder(tmp_path / "leads")
+    leads.create("outcomes/may.csv", b"deal,won\na,no\nb,yes\n")
+    leads.create("batch/may.csv", b"customer,deal\na,b\n")
+    assert run(tmp_path, "--lead-id", "b", "--source", str(tmp_path / "x.toml")) == 0
+    assert "ended.csv: holds 1 rows of these leads" in capsys.readouterr().out
+    kept = [stored.data for key in ("outcomes/may.csv", "batch/may.csv") if (stored := leads.read(key))]
+    assert kept == [b"deal,won\na,no\n", b"customer,deal\na,b\n"]
+
+
 def test_all_trials_older_than_some_days_are_removed(tmp_path: Path) -> None:
     found = [trial("old", age=40, size=1.0), trial("young", age=20, size=1.0), record("a", NOW - timedelta(days=50))]
     upload(Folder(tmp_path / "predictions"), found)

@@ -148,7 +148,7 @@ def test_what_the_source_says_means_missing_is_missing(served: Bundle) -> None:
     form = form_of(source)
     assert form.id_column == "customer"
     assert form_of(source, "other").id_column == "other"
-    columns = {"customer": ["1", "2", "3"], "visits": ["gone", "lost", "3"], "opted_in": ["gone", " TRUE", ""]}
+    columns = {"customer": ["1", "2", "3"], "visits": [" gone ", "lost", "3"], "opted_in": ["gone", " TRUE", ""]}
     encoded = encode(served, columns, form)
     np.testing.assert_array_equal(encoded.matrix, as_json(served, [{}, {"opted_in": True}, {"visits": 3}]))
     assert [bad.column for bad in encode(served, columns | {"lead_id": ["", "", ""]}, Form("customer")).bad] == [
@@ -296,6 +296,7 @@ def test_missing_and_unknown_columns_are_said(served: Bundle) -> None:
         ({"lead_id": ["1"], "visits": [True]}, ["'visits'", "bool", "number"]),
         ({"lead_id": ["1"], "opted_in": [1]}, ["'opted_in'", "int64", "boolean"]),
         ({"lead_id": ["1"], "industry": [["a"]]}, ["'industry'", "list"]),
+        ({"lead_id": [["1"]], "visits": [1]}, ["'lead_id'", "list"]),
     ],
 )
 def test_a_file_whose_columns_do_not_fit_is_refused(served: Bundle, columns: Any, facts: list[str]) -> None:

@@ -15,10 +15,11 @@ from service.lifecycle.data.leads import Leads
 from service.lifecycle.data.outcome import OutcomeValues
 from service.lifecycle.data.source import TrainingRecipe
 from service.lifecycle.evaluation.bootstrap import resamples
-from service.lifecycle.evaluation.quality import Scores, Target, contacts_made, figures
+from service.lifecycle.evaluation.quality import Scores, Target, figures
 from service.lifecycle.training.selection import FOLDS, Selection, Split, select
 from service.lifecycle.training.skill import NoSkill, gains, judge, publishable, roc_auc
 from service.model.bundle import Economics
+from service.model.decide import contacts_made
 from service.model.schema import Feature, LeadSchema
 
 MONEY = Economics(conversion_value=600, contact_cost=60, contacts_per_1000_leads=400)
