@@ -168,9 +168,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         return runner.supervise("forget", None, task.storages["leads"], work)
-    except KeyboardInterrupt:
-        console.print("Stopped. No object is half-written; start again to search the rest.")
-        return 130
+    except SystemExit:  # Ctrl-C or SIGTERM, as the runner handles them
+        console.print("Stopped. No object is half-written; start again to search the rest.", soft_wrap=True)
+        raise
 
 
 def _task(options: argparse.Namespace) -> Task:

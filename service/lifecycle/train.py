@@ -11,13 +11,14 @@ if __name__ == "__main__":  # until main() handles it: Ctrl-C during the imports
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from service import tracking
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.source import Source, SourceError, load_source
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.labelled import LabelledLeads
+from service.lifecycle.evaluation.terminal import terminal_table
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.runtime.runner import add_places, end_on_signals, failed, shown_progress
 from service.lifecycle.training import onnx_export, registration, selection, skill
@@ -179,14 +180,8 @@ def _show(out: Console, source: Source, leads: Leads, chosen: Selection) -> None
 
 
 def _table(out: Console, title: str, header: list[str], rows: list[list[str]]) -> None:
-    table = Table(*header)
-    table.columns[0].no_wrap = True
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in rows:
-        table.add_row(*row)
     out.print(f"\n{title}", markup=False, highlight=False)
-    out.print(table)
+    out.print(terminal_table(header, [[escape(cell) for cell in row] for row in rows], padding=1))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ A sentence depends on the bundle, the cell and the direction of its effect alone
 characters, and is plain text: whoever puts it into HTML or a spreadsheet escapes it there.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -75,7 +76,7 @@ class Wording:
         if isinstance(value, bool) or self._features[name].kind == "boolean" or column is None or value is None:
             return ""
         count, place = sum(column.counts), sum(edge < value for edge in column.edges)
-        if len(column.counts) < 2 or not count:
+        if len(column.counts) < 3 or not count:  # of two values, such as 0 and 1, none is in the middle
             return ""
         if sum(column.counts[:place]) >= MOST * count:
             return "more than most"
@@ -84,7 +85,7 @@ class Wording:
 
 def label(name: str) -> str:
     """A column's name as people would write it: `lead_source` as Lead source."""
-    words = " ".join(name.replace("_", " ").replace(".", " ").split())
+    words = " ".join(re.sub(r"_|\.(?=\S)", " ", name).split())
     return words[:1].upper() + words[1:] or name
 
 

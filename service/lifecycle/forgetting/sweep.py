@@ -65,7 +65,7 @@ def sweep(
     if search.trials:
         search.trials.learning = False
     for number, (storage, key, swept, mine) in enumerate(again, 1):
-        tell(f"removing from {storage.url}/{key} ({number:,} of {len(again):,})")
+        tell(f"{'looking again at' if dry_run else 'removing from'} {storage.url}/{key} ({number:,} of {len(again):,})")
         with _noted(swept, f"{storage.url}/{key}"):
             if removal := forget_in(storage, key, mine, dry_run):
                 swept.removed.append(removal)

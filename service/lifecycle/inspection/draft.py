@@ -32,7 +32,7 @@ def _entries(survey: Survey, folder: Path) -> dict[str, Entry]:
     unknown = bool(survey.outcomes and survey.outcomes[0].open and not survey.outcomes[0].lost) and not stated
     for key in ("target_column", "positive", *(["negative"] if proposal.lost or unknown else [])):
         entries[key] = Entry(keys[key], "" if stated else _outcome_evidence(survey, key), confirmed=stated)
-    for key in ECONOMICS:
+    for key in proposal.economics or ECONOMICS:
         entries[f"economics.{key}"] = Entry((proposal.economics or {}).get(key), confirmed=stated)
     if not proposal.leaks and (likely := likely_leaks(survey)):
         entries["leaks"] = Entry(tuple(likely), "These seem to know the outcome: see scripts/check", proposed=True)

@@ -19,6 +19,10 @@ Read = Callable[[str], str]
 """Shows a prompt and returns the line that was typed; raises EOFError where none comes."""
 
 
+ALL = 1000
+"""Contacts per 1,000 leads of a team that can contact all of them."""
+
+
 class NotAnswered(ValueError):
     """The answer cannot be used; the message says why."""
 
@@ -39,6 +43,9 @@ def ask(survey: Survey, console: Console, read: Read, tell: Progress = lambda _:
 
     cost = _repeat(console, read, "What does one contact cost?", "", cost_below)
     economics = {"conversion_value": value, "contact_cost": cost}
+    capacity = _repeat(console, read, "Of 1,000 leads, how many can the team contact?", f"{ALL:g}", _capacity)
+    if capacity < ALL:
+        economics["contacts_per_1000_leads"] = capacity
     proposal = replace(survey.proposal, leaks=leaks, economics=economics)
     return tried(survey, proposal, tell) if leaks else replace(survey, proposal=proposal)
 
@@ -98,6 +105,12 @@ def _one_of(text: str, names: Sequence[str]) -> str:
 def _positive(text: str) -> float:
     if (found := number(text)) <= 0:
         raise NotAnswered("it must be more than 0")
+    return found
+
+
+def _capacity(text: str) -> float:
+    if (found := _positive(text)) > ALL:
+        raise NotAnswered(f"it must be at most {ALL:g}")
     return found
 
 

@@ -14,6 +14,8 @@ from service.reading.cells import as_text
 
 EXAMPLES, EXAMPLE_LENGTH = 3, 40
 """Values shown of a column, the most frequent ones, and characters of each."""
+WIDE = 100
+"""Columns of a terminal in whose table examples have a place; below they follow it, or an id is broken into pieces."""
 CANDIDATES = 5
 """Columns shown as candidates for one role."""
 
@@ -24,7 +26,11 @@ def show(survey: Survey, console: Console) -> None:
     _line(console, f"{table.origin}: {table.form}; {table.cells.num_rows:,} leads, {table.cells.num_columns} columns")
     rows = [list(_row(survey, column)) for column in survey.columns.values()]
     header = ["column", "kind", "use", "missing", "different", "examples"]
-    console.print(terminal_table(header, rows, text=("kind", "use", "examples"), padding=2))
+    if console.width < WIDE:
+        console.print(terminal_table(header[:-1], [row[:-1] for row in rows], text=("kind", "use")))
+        _section(console, "Examples", (f"{name}: {_examples(column)}" for name, column in survey.columns.items()))
+    else:
+        console.print(terminal_table(header, rows, text=("kind", "use", "examples"), padding=2))
     _section(console, "Left out, and how cells are read", _notes(survey))
     _section(console, "The outcome", _outcomes(survey))
     _section(console, "The lead's id", _roles(survey.ids), "no column looks like one; the model can do without")
@@ -66,16 +72,25 @@ def _section(console: Console, title: str, lines: Iterable[str], otherwise: str 
 
 
 def _row(survey: Survey, column: Column) -> Iterator[str]:
-    kind, absent = column.kind(), _marks(column)
-    filled = [(value, int(n)) for value, n in zip(column.values, column.counts, strict=True) if value not in absent]
+    kind, filled = column.kind(), _filled(column)
     missing = 1 - sum(n for _, n in filled) / len(column.codes)
-    examples = [_example(value) for value, _ in sorted(filled, key=lambda pair: -pair[1])[:EXAMPLES]]
     yield escape(printable(column.name))
     yield {None: "empty", "boolean": "yes/no", "category": "text"}.get(kind, str(kind))
     yield _use(survey, column.name)
     yield f"{missing:.0%}" if missing == 0 or missing >= 0.005 else "< 1%"
     yield f"{len(filled):,}"
-    yield escape(printable(", ".join(examples)))
+    yield escape(printable(_examples(column)))
+
+
+def _filled(column: Column) -> list[tuple[object, int]]:
+    """The values that are no mark for "no value", and in how many leads each stands."""
+    absent = _marks(column)
+    return [(value, int(n)) for value, n in zip(column.values, column.counts, strict=True) if value not in absent]
+
+
+def _examples(column: Column) -> str:
+    most = sorted(_filled(column), key=lambda pair: -pair[1])[:EXAMPLES]
+    return ", ".join(_example(value) for value, _ in most)
 
 
 def _marks(column: Column) -> list[str]:

@@ -122,7 +122,7 @@ def figure_rows(selection: Selection) -> tuple[list[str], list[list[str]]]:
 def choice_rows(selection: Selection) -> tuple[list[str], list[list[str]]]:
     """Header and rows: a metric a row, and first the threshold that was chosen."""
     seen = selection.held_out[selection.candidate]
-    header = ["threshold by", "threshold", "its value", "contacts", "profit", "lost"]
+    header = ["threshold by", "threshold", "its value", "asked for", "profit", "lost"]
     asked = 1000 * float((selection.scores >= selection.threshold).mean())
     chosen = [CHOSEN, f"{selection.threshold:.4f}", "", f"{asked:.0f}", f"{seen['profit']:,.0f}", ""]
     rows = [

@@ -74,7 +74,8 @@ def publishable(skill: Skill, reason: str | None) -> Skill:
     if not reason:
         raise NoSkill(
             f"no use shown: {'; '.join(skill.doubts)}. Nothing is published. Look for more leads, or for columns that "
-            "are known when a lead arrives; to serve this model all the same: --publish-anyway REASON"
+            "are known when a lead arrives. If the team cannot contact everyone, state contacts_per_1000_leads. To "
+            "serve this model all the same: --publish-anyway REASON"
         )
     return skill.model_copy(update={"published_because": reason})
 

@@ -33,7 +33,7 @@ def typing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Console]:
 
 
 def test_at_a_terminal_the_answers_make_the_lead_source(tmp_path: Path, typing: Callable[..., Console]) -> None:
-    toml = lead_source(export(tmp_path), typing("", "", "900", "40"))
+    toml = lead_source(export(tmp_path), typing("", "", "900", "40", ""))
     assert toml == tmp_path / "leads.toml"
     source = load_source(toml)
     assert (source.target_column, source.positive, source.economics.contact_cost) == ("Stage", ("Closed Won",), 40)
@@ -54,7 +54,7 @@ def test_without_answers_nothing_is_written(tmp_path: Path, typing: Callable[...
 
 def test_leads_that_training_would_refuse_are_not_asked_about(tmp_path: Path, typing: Callable[..., Console]) -> None:
     with pytest.raises(NotDecided, match=stating(tmp_path / "leads.toml")):
-        lead_source(export(tmp_path, rows=60), typing("", "", "900", "40"))
+        lead_source(export(tmp_path, rows=60), typing("", "", "900", "40", ""))
 
 
 @pytest.fixture

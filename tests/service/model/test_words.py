@@ -6,8 +6,9 @@ from hypothesis import given
 
 from service.model.bundle import Bundle, Economics, load
 from service.model.reasons import Explainer
+from service.model.reference import Numbers
 from service.model.schema import Value
-from service.model.words import MAX_SENTENCE, TYPICAL, Wording
+from service.model.words import MAX_SENTENCE, TYPICAL, Wording, label
 from service.storage import open_storage
 from tests.service import forge
 
@@ -49,6 +50,18 @@ def said(bundle: Bundle, wording: Wording, lead: dict[str, Value], written: dict
 )
 def test_a_reason_is_a_sentence(wording: Wording, name: str, value: Value, raises: bool, sentence: str) -> None:
     assert wording.sentence(name, value, raises) == sentence
+
+
+def test_a_column_of_two_numbers_has_no_middle_range(bundle: Bundle) -> None:
+    flag = Numbers(name="visits", edges=(0.5,), means=(0.0, 1.0), counts=(172, 128), missing=0)
+    reference = bundle.reference.model_copy(update={"features": (flag,)})
+    wording = Wording(bundle.engine, bundle.manifest.lead_schema, reference)
+    assert wording.sentence("visits", 1.0, True) == "Visits is 1: raises the score"
+
+
+def test_a_point_within_a_columns_name_is_a_blank_and_one_after_a_word_stays() -> None:
+    assert label("emp.var_rate") == "Emp var rate"
+    assert label("No. of Employees") == "No. of Employees"
 
 
 def test_the_cell_is_quoted_as_the_file_has_it(wording: Wording) -> None:

@@ -111,7 +111,7 @@ export class List {
     order.forEach((i, rank) => {
       const { lead_id: id, score, band, expected_value: value, because, model_version: version } = results[i];
       const said = Array.from({ length: REASONS }, (_, place) => because[place] ?? "");
-      const own = [...(unnamed ? [id] : []), String(rank + 1), written(score), band, this.#decision(rank), written(value.toFixed(2)), ...said, version, ""];
+      const own = [...(unnamed ? [id] : []), String(rank + 1), written(score), band, this.#decision(rank), written(Number(value.toFixed(2))), ...said, version, ""];
       parts.push(line([...leads.rows[i], ...own], delimiter));
     });
     const width = header.length;

@@ -114,7 +114,7 @@ export function startTry(served, seen) {
         : what === false
           ? "no"
           : typeof what === "number"
-            ? what.toLocaleString("en", { maximumSignificantDigits: 6 })
+            ? what.toLocaleString("en", { maximumSignificantDigits: 15 })
             : what;
 
   function reasons(found, given) {

@@ -9,7 +9,7 @@ export function value(text, kind) {
   if (text.trim() === "") return [undefined, ""];
   if (kind === "number") {
     if (!NUMBER.test(text)) {
-      const hint = /^\s*-?\d+,\d+\s*$/.test(text) ? "; write the decimals after a point" : "";
+      const hint = /^[-+\d.,'’\s]*\d[-+\d.,'’\s]*$/.test(text) ? ": write decimals after a point, and nothing between thousands, as in 1234.5" : "";
       return [undefined, `“${short(text)}” is not a number${hint}`];
     }
     const number = Number(text);

@@ -165,12 +165,18 @@ def test_a_field_that_is_no_number_is_marked_and_not_sent(page: Page, server: Se
     visits.fill("3,5")
     page.get_by_role("button", name="Score", exact=True).click()
     expect(visits).to_have_attribute("aria-invalid", "true")
-    expect(visits).to_have_accessible_description("“3,5” is not a number; write the decimals after a point.")
+    hint = ": write decimals after a point, and nothing between thousands, as in 1234.5."
+    expect(visits).to_have_accessible_description(f"“3,5” is not a number{hint}")
     expect(visits).to_be_focused()
     expect(page.locator("#try-error")).to_have_text("Not scored: correct the marked field.")
     assert server.metric(WRITTEN) == before
-    visits.fill("3.5")
+    visits.fill("1.234.567,5")
+    expect(visits).to_have_accessible_description(f"“1.234.567,5” is not a number{hint}")
+    visits.fill("many")
+    expect(visits).to_have_accessible_description("“many” is not a number.")
+    visits.fill("1234567.5")
     expect(page.locator("#answer")).to_be_visible()
+    expect(page.locator("#reasons")).to_contain_text("Visits: 1,234,567.5")
     expect(page.locator("#try-error")).to_be_hidden()
     expect(visits).not_to_have_attribute("aria-invalid", "true")
 

@@ -34,7 +34,7 @@ def asked(survey: Survey, *answers: str) -> tuple[Survey, list[str], str]:
 
 
 def test_clear_guesses_are_taken_with_enter_and_money_has_no_default(tmp_path: Path) -> None:
-    survey, prompts, said = asked(surveyed(tmp_path), "", "", "", "900 €", "", "1000", "40")
+    survey, prompts, said = asked(surveyed(tmp_path), "", "", "", "900 €", "", "1000", "40", "")
     assert (survey.proposal.target, survey.proposal.won) == ("Stage", ("Closed Won",))
     states(said, "is no number", "less than 900")
     states(prompts[0], "[Stage]")
@@ -42,12 +42,21 @@ def test_clear_guesses_are_taken_with_enter_and_money_has_no_default(tmp_path: P
     toml.write_text(draft(survey, toml), encoding="utf-8")
     source = load_source(toml)
     assert (source.economics.conversion_value, source.economics.contact_cost) == (900, 40)
+    assert source.economics.contacts_per_1000_leads == 1000
     assert (source.id_column, source.positive) == ("Lead ID", ("Closed Won",))
+
+
+def test_how_many_leads_the_team_can_contact_is_asked_and_written(tmp_path: Path) -> None:
+    survey, _, said = asked(surveyed(tmp_path), "", "", "900", "40", "1001", "0", "250")
+    states(said, "at most 1000", "more than 0")
+    toml = tmp_path / "leads.toml"
+    toml.write_text(draft(survey, toml), encoding="utf-8")
+    assert load_source(toml).economics.contacts_per_1000_leads == 250
 
 
 def test_a_column_that_was_no_clear_guess_is_named_and_a_wrong_name_asked_for_again(tmp_path: Path) -> None:
     survey = surveyed(tmp_path, "bought", "left", outcome="What happened")
-    found, prompts, said = asked(survey, "", "no such", "Lead ID", "what HAPPENED", "sold", "Bought", "9", "1")
+    found, prompts, said = asked(survey, "", "no such", "Lead ID", "what HAPPENED", "sold", "Bought", "9", "1", "")
     states(said, "'no such'", "'What happened'", "too many different values", "'sold'", "'bought'")
     assert "[" not in prompts[0]
     assert (found.proposal.target, found.proposal.won, found.ready) == ("What happened", ("bought",), True)
@@ -55,7 +64,7 @@ def test_a_column_that_was_no_clear_guess_is_named_and_a_wrong_name_asked_for_ag
 
 def test_of_open_leads_the_losing_values_are_asked_and_a_winning_one_is_none_of_them(tmp_path: Path) -> None:
     survey = surveyed(tmp_path, "Closed Won", "Closed Lost", "Negotiation", "Dropped")
-    found, _, said = asked(survey, "", "", "Closed Won", "closed lost; Dropped", "9", "1")
+    found, _, said = asked(survey, "", "", "Closed Won", "closed lost; Dropped", "9", "1", "")
     states(said, "'Closed Won'", "none of")
     assert found.proposal.lost == ("Closed Lost", "Dropped")
     assert found.trial is not None
@@ -66,13 +75,13 @@ def test_of_open_leads_the_losing_values_are_asked_and_a_winning_one_is_none_of_
 def test_a_likely_leak_is_asked_about(tmp_path: Path) -> None:
     more = {"Contract": lambda row, won: row + 1000 if won == "Closed Won" else 0}
     survey = surveyed(tmp_path, more=more)
-    found, prompts, _ = asked(survey, "", "", "maybe", "y", "9", "1")
+    found, prompts, _ = asked(survey, "", "", "maybe", "y", "9", "1", "")
     states(prompts[2], "'Contract'")
     assert found.proposal.leaks == ("Contract",)
     assert found.trial is not None
     assert found.trial.leads is not None
     assert "Contract" not in found.trial.leads.frame
-    kept, _, _ = asked(survey, "", "", "no", "9", "1")
+    kept, _, _ = asked(survey, "", "", "no", "9", "1", "")
     assert kept.proposal.leaks == ()
 
 
