@@ -105,6 +105,8 @@ def print_report(swept: Sequence[Swept], dry_run: bool) -> None:
     removed = [each for place in swept for each in place.removed]
     rows, trials = sum(each.rows for each in removed), sum(each.trials for each in removed)
     print(f"In all {verb} {rows:,} rows, {trials:,} of them trials on the page, in {len(removed):,} objects")
+    if not removed:
+        print("No row of these leads was found. If there should be some, compare the ids with those of the CRM")
 
 
 def print_remainder(task: Task, own: Sequence[Swept], options: argparse.Namespace) -> list[str]:

@@ -501,6 +501,9 @@ def test_the_command_prints_what_remains(tmp_path: Path, capsys: pytest.CaptureF
     assert "outcomes/may.csv: removed 1 rows" in said
     assert "What remains" in said
     assert all(word in said for word in ("spool", ".draft-", "page-"))
+    assert "compare the ids" not in said
+    assert forget.main([*options, "--lead-id", "b"]) == 0
+    assert "compare the ids" in capsys.readouterr().out
     Folder(tmp_path / "leads").create("outcomes/bad.csv", b"customer,note\nb,1\n")
     assert forget.main([*options, "--lead-id", "b"]) == 1
     assert "could not be searched" in capsys.readouterr().err

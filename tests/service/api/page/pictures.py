@@ -80,7 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--leads", type=Path, required=True, metavar="FILE.csv", help="leads to score in the picture")
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="the service (default: %(default)s)")
+    parser.add_argument(
+        "--url",
+        type=lambda text: text.rstrip("/"),
+        default="http://127.0.0.1:8080",
+        help="the service (default: %(default)s)",
+    )
     parser.add_argument("--out", type=Path, default=FOLDER, help="where the pictures go (default: service/pictures)")
     given = parser.parse_args(arguments)
     if not given.leads.is_file():
