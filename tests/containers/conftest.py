@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers.engine import Engine, Unavailable, base_image, running_engine
-from tests.service.conftest import mlflow_url  # noqa: F401 - the jobs record there
+from tests.service.conftest import mlflow_home, mlflow_url  # noqa: F401 - the jobs record there
 
 ROOT = Path(__file__).parents[2]
 

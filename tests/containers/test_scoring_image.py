@@ -144,6 +144,7 @@ def test_only_what_serves_is_in_the_image(engine: Engine, scoring_image: str) ->
     expected = [
         *(ROOT / "service").glob("*.py"),
         *(ROOT / "service/model").rglob("*"),
+        *(ROOT / "service/reading").rglob("*"),
         *(ROOT / "service/api").rglob("*"),
     ]
     allowed = {f"./{path.relative_to(ROOT)}" for path in expected}
@@ -159,7 +160,7 @@ def test_the_engine_is_sent_nothing_else_of_the_repository(engine: Engine, base:
     assert "./lock/serving.txt" in files
     locks = "|".join(re.findall(r"lock/\w+\.txt", (ROOT / "service/Dockerfile").read_text()))
     toml = r"service/examples/\w+\.toml"
-    modules = r"service/((model|api|lifecycle)/(\w+/)*)?\w+\.py"
+    modules = r"service/((model|reading|api|lifecycle)/(\w+/)*)?\w+\.py"
     page = r"service/api/page/(static/\w+\.(js|css|svg)|templates/\w+\.html)"
     expected = rf"\./({locks}|{toml}|{modules}|{page})$"
     strangers = [file for file in files if not re.match(expected, file)]
