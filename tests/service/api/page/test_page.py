@@ -670,7 +670,7 @@ def test_cells_are_made_safe_by_the_rule_of_the_jobs_files(page: Page, server: S
 
 def test_the_pictures_are_of_every_view_in_light_and_dark(server: Server, tmp_path: Path) -> None:
     leads = tmp_path / "leads.csv"
-    leads.write_text("visits\n1\n14\n")
+    leads.write_text("lead_id,visits\nL1,1\nL2,14\n")
     ended = _pictures("--leads", str(leads), "--url", url(server), "--out", str(tmp_path / "out"))
     assert ended.returncode == 0, ended.stderr
     schemes = ("light", "dark", "light-phone", "dark-phone")
