@@ -16,6 +16,8 @@ from service.reading.ids import as_id
 from service.reading.rows import TOTALS
 
 Cell = str | int | float | bool | None
+UNFIT = 409
+"""The status for columns that are not those of the served model. 422 is for what no model would take."""
 MAX_COLUMNS = 2_000
 """Columns of a request; of those that the model does not read a caller need send none."""
 
@@ -77,13 +79,12 @@ class Columns:
         self.id_place = header.place_of(named)
         self.doubtful = [name for name in (named, *(f.name for f in self._features)) if header.is_doubtful(name)]
         if id_column is not None and self.id_place is None:
-            raise Problem(
-                422, "no lead scored", [FieldError("id_column", f"no column is called {id_column[:MAX_ID]!r}")]
-            )
+            error = FieldError("id_column", f"no column is called {id_column[:MAX_ID]!r}")
+            raise Problem(UNFIT, "no lead scored", [error])
         if all(place is None for place in self.places):
             expected = ", ".join(repr(feature.name) for feature in self._features[:10])
             found = ", ".join(repr(name[:MAX_ID]) for name in names[:10])
-            raise Problem(422, f"none of the model's columns is there; it reads {expected}, and the file has {found}")
+            raise Problem(UNFIT, f"none of the model's columns is there; it reads {expected}, and the file has {found}")
 
     def read(self, row: Sequence[Cell], unnamed: str) -> ReadRow:
         """The row; `unnamed` is its id where the file has no column with ids."""

@@ -80,6 +80,11 @@ def add_cells(document: dict[str, Any], path: str, manifest: Manifest | None) ->
         ]
         about += f" The lead's id is in the column `{id_column}`. {DATES}\n\n" + "\n".join([*head, *lines])
     scoring = _post("Score rows of raw cells", about, "score_cells", body, "One entry a row, in order.", answer)
+    responses: dict[str, Any] = scoring["post"]["responses"]
+    responses["409"] = _problem(
+        "The columns are not those of the served model; the message names those that the model reads."
+    )
+    scoring["post"]["responses"] = dict(sorted(responses.items()))
     first, *others = document["paths"].items()
     document["paths"] = dict([first, (path, scoring), *others])
 

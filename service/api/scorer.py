@@ -94,7 +94,7 @@ class Scorer:
         columns = cells.Columns(self.bundle, request.columns, request.id_column)
         if columns.doubtful:
             errors = [FieldError("columns", f"{name!r} is there more than once") for name in columns.doubtful]
-            raise Problem(422, "no lead scored", errors)
+            raise Problem(cells.UNFIT, "no lead scored", errors)
         rows = [columns.read(row, f"{asked.request_id}-{i}") for i, row in enumerate(request.rows)]
         placed = [(i, row.lead_id, row.lead) for i, row in enumerate(rows) if row.lead is not None]
         features = [lead for _, _, lead in placed]

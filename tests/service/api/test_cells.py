@@ -109,8 +109,8 @@ def test_a_file_without_ids_gets_them_and_another_column_may_have_them(server: S
     ("body", "status", "said"),
     [
         ({"columns": ["visits"], "rows": []}, 422, "rows"),
-        ({"columns": ["a"], "rows": [["1"]]}, 422, "none of the model's columns is there; it reads 'visits'"),
-        ({"columns": ["visits"], "rows": [["1"]], "id_column": "x"}, 422, "no column is called 'x'"),
+        ({"columns": ["a"], "rows": [["1"]]}, 409, "none of the model's columns is there; it reads 'visits'"),
+        ({"columns": ["visits"], "rows": [["1"]], "id_column": "x"}, 409, "no column is called 'x'"),
         ({"columns": ["visits"], "rows": [["1"]] * 1_001}, 422, "at most 1000 rows a request; 1001 were sent"),
         ({"columns": ["visits"], "rows": [[["1"]]]}, 422, "no lead scored"),
         ({"columns": ["visits"] * 2_001, "rows": [["1"]]}, 422, "no lead scored"),
@@ -128,7 +128,7 @@ def test_a_request_that_is_no_table_is_refused_whole(
 @pytest.mark.parametrize("columns", [["visits", "lead_id", "visits"], ["Visits", "lead_id", "VISITS "]])
 def test_a_column_that_is_there_twice_is_refused(server: Server, columns: list[str]) -> None:
     answer = post(server, columns=[*columns, "industry"], rows=[["1", "L1", "2", "health"]])
-    assert answer.status_code == 422
+    assert answer.status_code == 409
     assert answer.json()["errors"] == [{"path": "columns", "message": "'visits' is there more than once"}]
 
 
