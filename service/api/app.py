@@ -72,7 +72,7 @@ def create_app(settings: Settings, admission: Admission) -> ASGIApp:
             document = get_openapi(title=TITLE, version="1", routes=app.routes)
             scorer = watcher.scorer
             openapi.add_scoring(document, SCORE_PATH, scorer.request_model if scorer else None)
-            openapi.add_cells(document, CELLS_PATH, scorer.bundle.manifest if scorer else None)
+            openapi.add_cells(document, CELLS_PATH, scorer.bundle.manifest if scorer else None, settings.max_leads)
             app.openapi_schema = document
         return app.openapi_schema
 

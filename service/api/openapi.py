@@ -60,12 +60,13 @@ def add_scoring(document: dict[str, Any], path: str, request: type[BaseModel] | 
     document["paths"] = {path: scoring, **document["paths"]}
 
 
-def add_cells(document: dict[str, Any], path: str, manifest: Manifest | None) -> None:
-    """Add POST `path`, which takes raw cells, with how each column may be written. After `add_scoring`."""
+def add_cells(document: dict[str, Any], path: str, manifest: Manifest | None, most: int) -> None:
+    """Add POST `path`, which takes raw cells of so many rows, with how they may be written. After `add_scoring`."""
     schemas = document["components"]["schemas"]
     (body, answer), components = msgspec.json.schema_components(
         [CellsRequest, CellsResponse], ref_template=REF.replace("{}", "{name}")
     )
+    components["CellsRequest"]["properties"]["rows"]["maxItems"] = most
     schemas.update(components)
     about = CELLS
     if manifest:
