@@ -32,17 +32,6 @@ def bin_of(scores: Scores) -> Bins:
     return np.where(scores < 0.5, low, 2 * HALF - low)
 
 
-def bin_in_sql(score: str) -> str:
-    """The expression of `bin_of` over this column, in SQL that DuckDB and Spark read alike."""
-    least = f"least({score}, 1 - {score})"
-    cases = [
-        f"when {least} >= {bound!r}e0 then floor({least} * {2.0 ** (OCTAVES + STEPS - below)!r}e0) + {below << STEPS}"
-        for below, bound in reversed(list(enumerate(_bounds())))
-    ]
-    low = f"cast(case {' '.join(cases)} else floor({least} * {2.0 ** (OCTAVES + STEPS)!r}e0) end as bigint)"
-    return f"case when {score} < 0.5e0 then {low} else {2 * HALF} - {low} end"
-
-
 def _bounds() -> list[float]:
     """Where the stretches of m begin in which the steps double, but for the first, which begins at 0."""
     return [2.0**-power for power in range(OCTAVES, 1, -1)]
