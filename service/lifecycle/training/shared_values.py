@@ -39,10 +39,8 @@ def shared_numbers(cells: Numbers) -> Numbers:
     known = ~np.isnan(cells)
     found, place, count = np.unique(cells[known], return_inverse=True, return_counts=True)
     often = count >= MIN_LEADS
-    rare, between = (
-        found[~often],
-        np.cumsum(often, dtype=np.int64)[~often],
-    )  # `between`: how many shared numbers are smaller
+    rare = found[~often]
+    between = np.cumsum(often, dtype=np.int64)[~often]  # how many shared numbers are smaller
     if not len(rare):
         return cells
     replaced = found.copy()

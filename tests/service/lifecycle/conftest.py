@@ -5,7 +5,11 @@ from concurrent import futures
 import grpc
 import pytest
 
+from service.lifecycle import batch
 from service.lifecycle.runtime import cloud_monitoring
+from service.model.bundle import Bundle
+from service.storage import Folder
+from tests.service import forge
 from tests.service.lifecycle.monitoring import Monitoring
 
 
@@ -20,3 +24,17 @@ def monitoring(monkeypatch: pytest.MonkeyPatch) -> Iterator[Monitoring]:
     monkeypatch.setattr(cloud_monitoring, "_written", -math.inf)  # what another test wrote is no reason to wait
     yield fake
     server.stop(0).wait()
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """A folder that serves the forged bundle."""
+    folder = Folder(tmp_path_factory.mktemp("models"))
+    forge.release(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def served(models: Folder) -> Bundle:
+    """The bundle that is served from there."""
+    return batch.load_bundle(models)

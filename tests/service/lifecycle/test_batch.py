@@ -39,18 +39,6 @@ ROWS: list[dict[str, Any]] = [
 CSV = b"lead_id,visits,opted_in,industry\na,7,true,retail\nb,,,\nc,1,false,energy\n"
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    folder = Folder(tmp_path_factory.mktemp("models"))
-    forge.release(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def served(models: Folder) -> Bundle:
-    return batch.load_bundle(models)
-
-
 @pytest.fixture(params=["folder", "bucket"])
 def places(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Storage, Storage]:
     root = str(tmp_path) if request.param == "folder" else request.getfixturevalue("gcs_url")

@@ -10,26 +10,20 @@ from service.lifecycle.forget import main as forget
 from service.lifecycle.train import main as train
 from tests.service.api.server import Server
 from tests.service.lifecycle.training.searching import Secret, found, found_below
+from tests.service.lifecycle.world import DECIDED
 
-SOURCE = """
+SOURCE = f"""
 name = "planted"
 path = "crm.csv"
 target_column = "won"
 positive = "yes"
 id_column = "lead_id"
 time_column = "created_at"
-metric = "roc_auc"
-metric_reason = "a test"
-agreed_by = "us"
-agreed_on = 2026-01-01
-[economics]
-conversion_value = 100
-contact_cost = 10
-[kinds]
+{DECIDED}[kinds]
 name = "category"
 postal_code = "category"
 [recipe]
-candidate = "{candidate}"
+candidate = "{{candidate}}"
 """
 ROWS = 601
 FIRST, LAST = (

@@ -14,12 +14,7 @@ from service.storage import open_storage
 from tests.service import forge
 from tests.service.lifecycle.records import record, upload
 
-SOURCE = """
-name = "{name}"
-path = "own.csv"
-target_column = "won"
-positive = "yes"
-maturity_days = 30
+DECIDED = """\
 metric = "roc_auc"
 metric_reason = "a test"
 agreed_by = "us"
@@ -28,6 +23,15 @@ agreed_on = 2026-01-01
 conversion_value = 100
 contact_cost = 10
 """
+"""What people decide, in a lead source's TOML; tables may follow."""
+
+SOURCE = f"""
+name = "{{name}}"
+path = "own.csv"
+target_column = "won"
+positive = "yes"
+maturity_days = 30
+{DECIDED}"""
 
 
 class World:

@@ -23,20 +23,14 @@ from service.storage import open_storage
 from tests.facts import states
 from tests.service.lifecycle.records import NOON, record, upload
 from tests.service.lifecycle.test_train import EXAMPLES
+from tests.service.lifecycle.world import DECIDED
 
-CRM = """
+CRM = f"""
 name = "crm"
 path = "leads.csv"
 target_column = "won"
-positive = {positive}
-metric = "roc_auc"
-metric_reason = "a test"
-agreed_by = "us"
-agreed_on = 2026-01-01
-[economics]
-conversion_value = 100
-contact_cost = 10
-"""
+positive = {{positive}}
+{DECIDED}"""
 
 
 def crm(folder: Path, positive: str, own: tuple[str, ...], more: str = "") -> Source:

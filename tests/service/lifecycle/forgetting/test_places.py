@@ -25,23 +25,17 @@ from tests.service import forge
 from tests.service.api.server import Server
 from tests.service.lifecycle.data.test_workbook import workbook
 from tests.service.lifecycle.records import record
+from tests.service.lifecycle.world import DECIDED
 
 LEAD, TRIAL, OTHER_TRIAL = "PLANTED-4711", "page-0000planted1", "page-000000other"
 ROWS, SCORED = 300, 120
-SOURCE = """
+SOURCE = f"""
 name = "walk"
 path = "export.csv"
 id_column = "lead_id"
 target_column = "won"
 positive = "yes"
-metric = "roc_auc"
-metric_reason = "a test"
-agreed_by = "us"
-agreed_on = 2026-01-01
-[economics]
-conversion_value = 100
-contact_cost = 10
-[recipe]
+{DECIDED}[recipe]
 candidate = "logistic_regression"
 """
 

@@ -22,21 +22,15 @@ from service.lifecycle.forgetting.search import FEW, Search
 from service.storage import Folder, Opened
 from tests.conftest import HANG_S
 from tests.service.lifecycle.records import record, upload
+from tests.service.lifecycle.world import DECIDED
 
-SOURCE = """
+SOURCE = f"""
 name = "x"
-path = "{path}"
+path = "{{path}}"
 id_column = "customer"
 target_column = "won"
 positive = "yes"
-metric = "roc_auc"
-metric_reason = "a test"
-agreed_by = "us"
-agreed_on = 2026-01-01
-[economics]
-conversion_value = 100
-contact_cost = 10
-"""
+{DECIDED}"""
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 

@@ -13,19 +13,6 @@ from service.model.bundle import Bundle
 from service.reading.unlike import LEAST_CELLS
 from service.storage import Folder
 from tests.facts import states, stating
-from tests.service import forge
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    folder = Folder(tmp_path_factory.mktemp("models"))
-    forge.release(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def served(models: Folder) -> Bundle:
-    return batch.load_bundle(models)
 
 
 def counted(filled: int, unread: int = 0, unseen: int = 0) -> ColumnCounts:
