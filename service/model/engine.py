@@ -1,7 +1,7 @@
 """Inference: leads to one encoded matrix, the matrix to scores: trees by tables, all else by ONNX Runtime."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Annotated
 
@@ -13,8 +13,9 @@ import numpy as np
 import onnxruntime as ort
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.model.choices import parted
 from service.model.lead import features_type
-from service.model.schema import LeadSchema
+from service.model.schema import Feature, LeadSchema
 from service.model.spelling import fold, is_nothing, truth
 from service.model.trees import Matrix, Trees
 
@@ -25,12 +26,17 @@ TREES = "trees"
 
 
 class Category(BaseModel):
-    """One category's columns of the matrix: its frequent values each have one; all others share `other`."""
+    """One category's columns of the matrix: its frequent values, or choices, each have one; all others share `other`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     columns: dict[str, int]
     other: int | None
+
+    def groups(self, several: bool) -> list[list[int]]:
+        """Its columns, in groups of which at most one holds 1: each is its own where a cell may hold `several`."""
+        columns = [*{*self.columns.values(), *([self.other] if self.other is not None else [])}]
+        return [[column] for column in columns] if several else [columns]
 
 
 class Encoding(BaseModel):
@@ -75,10 +81,13 @@ class Places(dict[str | None, int]):
             return self._said[answer]
         return self._missing if is_nothing(value) else self._other
 
+    def knows(self, value: str) -> bool:
+        """Whether a value has a place of its own, in any spelling."""
+        return value in self or fold(value) in self._alike or (bool(self._said) and truth(value) is not None)
+
     def is_other(self, value: str) -> bool:
         """Whether a value is not missing, and none of those that have a place of their own, in any spelling."""
-        known = value in self or fold(value) in self._alike or (bool(self._said) and truth(value) is not None)
-        return not known and not is_nothing(value)
+        return not self.knows(value) and not is_nothing(value)
 
     def is_new(self, value: str, known: frozenset[str]) -> bool:
         """Whether training saw a value, in any spelling, in too few leads to learn from, or never.
@@ -88,11 +97,50 @@ class Places(dict[str | None, int]):
         return self.is_other(value) and fold(value) not in known
 
 
+class ChoicePlaces:
+    """The columns of the choices of a cell that may hold several. A choice without a column is nowhere.
+
+    `places` are those of single choices, `missing` that of a cell without any, `marks` the cells that mean "missing".
+    """
+
+    def __init__(self, places: Places, separator: str, missing: int, marks: Iterable[str]) -> None:
+        self._places, self._separator, self._marks = places, separator, frozenset(map(fold, marks))
+        self._missing = [] if missing == NOWHERE else [missing]
+
+    def columns(self, value: str | None) -> list[int]:
+        """The columns of a cell's choices, or that of a missing cell; none where it has none."""
+        if value is None or self.is_missing(value):
+            return self._missing
+        return [self._places[choice] for choice in self.choices(value) if self._places.knows(choice)]
+
+    def choices(self, value: str) -> list[str]:
+        """The choices in a cell, as they are written there."""
+        return parted(value, self._separator)
+
+    def holds(self, value: str, choice: str) -> bool:
+        """Whether the cell holds this choice of the training, in any spelling."""
+        return self._places[choice] in self.columns(value)
+
+    def is_missing(self, value: str) -> bool:
+        """Whether a cell holds no choice, or a mark for "no value" that is none of the training's choices."""
+        choices = self.choices(value)
+        unknown = is_nothing(value) and not any(map(self._places.knows, choices))
+        return not choices or unknown or fold(value) in self._marks
+
+    def is_new(self, value: str, known: frozenset[str]) -> bool:
+        """Whether training saw one of the choices, in any spelling, in too few leads to learn from, or never."""
+        unknown = [choice for choice in self.choices(value) if not self._places.knows(choice)]
+        return not self.is_missing(value) and any(fold(choice) not in known for choice in unknown)
+
+    def __contains__(self, value: str) -> bool:
+        return not self.is_missing(value)
+
+
 class Engine:
     """A model ready to score. Safe to use from several threads.
 
-    `absent` lists, by column of the matrix, the numbers that mean "missing". `categories` has, for each, its position
-    in the schema and its Places.
+    `absent` lists, by column of the matrix, the numbers that mean "missing". `categories` has, for each category of
+    single values, its position in the schema and its Places; `choices` the same of those whose cells may hold several.
 
     Raises ValueError when the encoding does not fit the schema, and ONNX Runtime's own errors when the graph
     cannot be loaded.
@@ -113,14 +161,13 @@ class Engine:
             if not isinstance(value, str)
         ]
         self.categories: list[tuple[int, Places]] = []
+        self.choices: list[tuple[int, ChoicePlaces]] = []
         for name, category in encoding.categories.items():
-            columns: dict[str | None, int] = dict(category.columns.items())
-            # "" is how training writes a missing category; it may be rare, or not have occurred at all.
-            missing = columns.get("", category.other)
-            for value in (None, "", *schema.features[position[name]].missing):
-                if missing is not None and (value is None or isinstance(value, str)):
-                    columns[value] = missing
-            self.categories.append((position[name], Places(columns, category.other)))
+            feature = schema.features[position[name]]
+            if feature.separator:
+                self.choices.append((position[name], _choice_places(category, feature, feature.separator)))
+            else:
+                self.categories.append((position[name], _places(category, feature)))
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -128,10 +175,8 @@ class Engine:
         self._session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         self._trees: Trees | None = None
         if dumped := self._session.get_modelmeta().custom_metadata_map.get(TREES):
-            groups = [
-                [*{*c.columns.values(), *([c.other] if c.other is not None else [])}]
-                for c in encoding.categories.values()
-            ]
+            several = schema.separators
+            groups = [group for name, c in encoding.categories.items() for group in c.groups(name in several)]
             self._trees = Trees(dumped, len(encoding.numbers), groups, encoding.width)
 
     def parse(self, features_json: bytes) -> list[msgspec.Struct]:
@@ -157,6 +202,9 @@ class Engine:
             at = np.fromiter(chain.from_iterable(hot), np.intp, len(hot) * len(leads)).reshape(len(hot), -1)
             at += np.arange(0, len(leads) * self._width, self._width)
             cells[np.minimum(at, len(cells) - 1)] = 1.0
+        for i, choices in self.choices:
+            for row, value in enumerate(features[i]):
+                matrix[row, choices.columns(value)] = 1.0
         return matrix
 
     def score(self, leads: Sequence[msgspec.Struct]) -> list[float]:
@@ -171,3 +219,19 @@ class Engine:
         """The same by ONNX Runtime, which needs several times as long for trees."""
         scores: Matrix = self._session.run(["score"], {"leads": matrix})[0]
         return scores
+
+
+def _places(category: Category, feature: Feature) -> Places:
+    columns: dict[str | None, int] = dict(category.columns.items())
+    # "" is how training writes a missing category; it may be rare, or not have occurred at all.
+    missing = columns.get("", category.other)
+    for value in (None, "", *feature.missing):
+        if missing is not None and (value is None or isinstance(value, str)):
+            columns[value] = missing
+    return Places(columns, category.other)
+
+
+def _choice_places(category: Category, feature: Feature, separator: str) -> ChoicePlaces:
+    places = Places({value: column for value, column in category.columns.items() if value}, None)
+    marks = (mark for mark in feature.missing if isinstance(mark, str))
+    return ChoicePlaces(places, separator, category.columns.get("", NOWHERE), marks)

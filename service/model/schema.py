@@ -27,7 +27,8 @@ MAX_TEXT, MAX_ID = 1_000, 200
 class Feature(BaseModel):
     """One input of the model: its name as the caller writes it, its kind, and the values that mean "missing".
 
-    `spelling` is how files write its numbers, None where they are plain.
+    `spelling` is how files write its numbers, None where they are plain. `separator` stands between the choices of a
+    category that may hold several; None where a cell is one value.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -36,13 +37,15 @@ class Feature(BaseModel):
     kind: Kind
     missing: tuple[float | str, ...] = ()
     spelling: NumberSpelling | None = None
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
 
     @model_serializer(mode="wrap")
-    def _without_plain_spelling(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A bundle whose numbers are plain is one that older releases can read."""
+    def _without_what_is_plain(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A bundle of plain numbers and single values is one that older releases can read."""
         document: dict[str, Any] = serialize(self)
-        if self.spelling is None:
-            del document["spelling"]
+        for name in ("spelling", "separator"):
+            if document[name] is None:
+                del document[name]
         return document
 
 
@@ -63,6 +66,11 @@ class LeadSchema(BaseModel):
     def named(self, *kinds: Kind) -> list[str]:
         """Names of the features of these kinds, in order."""
         return [f.name for f in self.features if f.kind in kinds]
+
+    @property
+    def separators(self) -> dict[str, str]:
+        """What stands between the choices of the features that may hold several, by name."""
+        return {f.name: f.separator for f in self.features if f.separator}
 
     def refusals_of(self, served: "LeadSchema") -> Iterator[str]:
         """Why a lead that is valid under `served` could be refused under this schema; nothing if it can not.

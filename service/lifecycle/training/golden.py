@@ -12,8 +12,9 @@ import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
-from service.lifecycle.training.shared_values import shared_frame, shared_texts
+from service.lifecycle.training.shared_values import shared_choices, shared_frame, shared_texts
 from service.model.bundle import Golden
+from service.model.choices import joined
 from service.model.schema import Feature, LeadSchema, Value
 
 NEVER_SEEN = "a value that was never seen"
@@ -34,19 +35,28 @@ def probes(pipeline: Pipeline, schema: LeadSchema, frame: pd.DataFrame, each: in
     With trees also `each` on both sides of thresholds: the threshold itself, and the next number.
     """
     draw, shared = np.random.default_rng(0), shared_frame(frame)
-    for name in schema.named("category"):
-        known = shared[name].isin(["", *shared_texts(shared[name])])
-        shared[name] = shared[name].where(known, NEVER_SEEN)
+    for feature in schema.features:
+        cells = shared[feature.name]
+        if feature.separator:
+            shared[feature.name] = _invented(cells, feature.separator, draw)
+        elif feature.kind == "category":
+            shared[feature.name] = cells.where(cells.isin(["", *shared_texts(cells)]), NEVER_SEEN)
     plain = pd.DataFrame({name: draw.choice(shared[name].to_numpy(), count) for name in shared.columns})
-    cells = {feature.name: _odd(feature) * each for feature in schema.features}
+    odd_cells = {feature.name: _odd(feature) * each for feature in schema.features}
     for name, found in thresholds(pipeline).items():
-        cells[name] += _both_sides(found, each) if name in schema.named("number") else []
-    variants = [plain.iloc[draw.integers(count, size=len(odd))].assign(**{name: odd}) for name, odd in cells.items()]
+        odd_cells[name] += _both_sides(found, each) if name in schema.named("number") else []
+    variants = [plain.iloc[draw.integers(count, size=len(odd))].assign(**{name: odd}) for name, odd in odd_cells.items()]
     rows = pd.concat([plain, *variants], ignore_index=True)
     for feature in schema.features:
         if feature.kind == "number":  # a mean or a threshold may be a number that means "missing" to a caller
             rows[feature.name] = rows[feature.name].mask(rows[feature.name].isin(feature.missing))
     return rows
+
+
+def _invented(cells: pd.Series, separator: str, draw: np.random.Generator) -> list[str]:
+    """As many cells, of up to three shared choices and one never seen: a lead's own combination may be rare."""
+    choices = [NEVER_SEEN, *shared_choices(cells, separator)]
+    return [joined(filter(None, draw.choice(choices, draw.integers(4))), separator) for _ in range(len(cells))]
 
 
 def _odd(feature: Feature) -> list[Any]:

@@ -17,6 +17,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
+from service.lifecycle.training.candidates import CHOICES
 from service.lifecycle.training.golden import as_received, probes
 from service.model import trees as tables
 from service.model.bundle import TOLERANCE
@@ -83,7 +84,7 @@ def check_parity(pipeline: Pipeline, exported: Exported, schema: LeadSchema, fra
 
 
 def _encoding(encoder: Any) -> Encoding:
-    """Read the fitted ColumnTransformer: numbers first, then the one-hot columns in its order."""
+    """Read the fitted ColumnTransformer: numbers first, then the values' and the choices' columns in its order."""
     columns = {name: list(names) for name, _, names in encoder.transformers_}
     numbers, names = columns.get("numbers", []), columns.get("categories", [])
     categories, width = {}, len(numbers)
@@ -95,6 +96,10 @@ def _encoding(encoder: Any) -> Encoding:
             other = width + len(frequent) if grouped else None
             categories[name] = Category(columns={v: width + i for i, v in enumerate(frequent)}, other=other)
             width += len(frequent) + bool(grouped)
+    for step, fitted, name in encoder.transformers_:
+        if step.startswith(CHOICES):
+            categories[name] = Category(columns={v: width + int(i) for v, i in fitted.vocabulary_.items()}, other=None)
+            width += len(fitted.vocabulary_)
     return Encoding(numbers=tuple(numbers), categories=categories, width=width)
 
 

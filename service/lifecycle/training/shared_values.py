@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from service.model.choices import parted
 from service.model.reference import MIN_LEADS
 
 Numbers = npt.NDArray[np.float64]
@@ -22,6 +23,11 @@ def shared_texts(cells: pd.Series) -> list[str]:
     found = cells.value_counts()
     often = found[found >= MIN_LEADS]
     return sorted(map(str, often.index), key=lambda value: (-int(often[value]), value))
+
+
+def shared_choices(cells: pd.Series, separator: str) -> list[str]:
+    """The choices that at least MIN_LEADS leads have, "" (missing) too: the most frequent first, equals by name."""
+    return shared_texts(cells.map(lambda cell: parted(cell, separator) or [""]).explode())
 
 
 def shared_frame(frame: pd.DataFrame) -> pd.DataFrame:
