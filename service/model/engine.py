@@ -26,7 +26,7 @@ TREES = "trees"
 
 
 class Category(BaseModel):
-    """One category's columns of the matrix: its frequent values, or choices, each have one; all others share `other`."""
+    """One category's columns of the matrix: its frequent values or choices each have one; all others share `other`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -84,6 +84,14 @@ class Places(dict[str | None, int]):
     def knows(self, value: str) -> bool:
         """Whether a value has a place of its own, in any spelling."""
         return value in self or fold(value) in self._alike or (bool(self._said) and truth(value) is not None)
+
+    def columns(self, value: str | None) -> list[int]:
+        """The column of a value, if it has one."""
+        return [place for place in (self[value],) if place != NOWHERE]
+
+    def is_missing(self, value: str) -> bool:
+        """Whether a value is none."""
+        return not self.is_other(value) and self[value] == self[None]
 
     def is_other(self, value: str) -> bool:
         """Whether a value is not missing, and none of those that have a place of their own, in any spelling."""

@@ -4,7 +4,7 @@ It travels in the bundle, so that drift is measured against the very leads that 
 bounded: at most MAX_BINS bins of a number and MAX_VALUES values of a category, none of fewer than MIN_LEADS leads.
 """
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
@@ -43,25 +43,40 @@ class Numbers(_Document):
         return self
 
 
-class Categories(_Document):
-    """A column of text. `values` are those that training saw in at least MIN_LEADS leads; `others` counts the rest."""
+class _Values(_Document):
+    """`values` are those that training saw in at least MIN_LEADS leads; `others` counts the leads with another one."""
 
-    name: str
     values: Annotated[tuple[str, ...], Field(max_length=MAX_VALUES)]
     counts: tuple[Count, ...]
     others: Count
-    missing: Count
 
     @model_validator(mode="after")
-    def _fits(self) -> "Categories":
+    def _fits(self) -> Self:
         if len(self.values) != len(self.counts):
-            raise ValueError(f"{self.name}: {len(self.values)} values have {len(self.counts)} counts")
+            raise ValueError(f"{len(self.values)} values have {len(self.counts)} counts")
         return self
+
+
+class Choices(_Values):
+    """The single choices of a column whose cells may hold several: how many leads have each."""
+
+
+class Categories(_Values):
+    """A column of text. Where cells hold several choices, values are combinations, and `choices` their parts."""
+
+    name: str
+    missing: Count
+    choices: Choices | None = Field(default=None, exclude_if=lambda choices: choices is None)
 
     @property
     def known(self) -> frozenset[str]:
-        """The values as `fold` writes them: those that differ in case and blanks alone are one."""
-        return frozenset(map(fold, self.values))
+        """The values, or choices, as `fold` writes them: those that differ in case and blanks alone are one."""
+        return frozenset(map(fold, (self.choices or self).values))
+
+    @property
+    def rare(self) -> int:
+        """How many leads have a value, or a choice, that too few leads share."""
+        return (self.choices or self).others
 
 
 Column = Numbers | Categories

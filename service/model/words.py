@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from service.model.engine import Engine
-from service.model.reasons import Reason
+from service.model.reasons import Input, Reason
 from service.model.reference import Numbers, Reference
 from service.model.schema import LeadSchema, Value
 from service.model.spelling import clean, is_nothing
@@ -31,7 +31,9 @@ class Wording:
 
     def __init__(self, engine: Engine, schema: LeadSchema, reference: Reference) -> None:
         self._features = {feature.name: feature for feature in schema.features}
-        self._places = {schema.features[position].name: places for position, places in engine.categories}
+        every = (*engine.categories, *engine.choices)
+        self._places = {schema.features[position].name: places for position, places in every}
+        self._choices = {schema.features[position].name: places for position, places in engine.choices}
         self._numbers = {column.name: column for column in reference.features if isinstance(column, Numbers)}
         self._known = {column.name: column.known for column in reference.features if not isinstance(column, Numbers)}
 
@@ -41,18 +43,26 @@ class Wording:
         """One to SAID sentences, the strongest reason first. `written` are the cells as the lead's file has them."""
         values = dict(zip(self._features, msgspec.structs.astuple(lead), strict=True))
         said = [
-            self.sentence(each.feature, values[each.feature], each.effect > 0, (written or {}).get(each.feature))
+            self.sentence(
+                Input(each.feature, each.choice if isinstance(each.choice, str) else None),
+                values[each.feature],
+                each.effect > 0,
+                (written or {}).get(each.feature),
+            )
             for each in reasons[:SAID]
             if abs(each.effect) >= SEEN
         ]
         return said or [TYPICAL]
 
-    def sentence(self, name: str, value: Value, raises: bool, written: str | None = None) -> str:
-        """What one field does to the score. `written` is the cell as the file has it, if that is known."""
-        direction = "raises the score" if raises else "lowers the score"
+    def sentence(self, by: Input, value: Value, raises: bool, written: str | None = None) -> str:
+        """What one input does to the score. `value` is the field's, `written` the cell as the file has it, if known."""
+        direction, name = "raises the score" if raises else "lowers the score", by.feature
         subject = _cut(label(name), MAX_NAME)
         if self._is_missing(name, value):
             return f"{subject} is missing: {direction}"
+        if by.choice:
+            includes = "includes" if self._choices[name].holds(str(value), by.choice) else "does not include"
+            return f"{subject} {includes} {_cut(by.choice, MAX_VALUE)}: {direction}"
         shown = _cut(clean(written) if written and clean(written) else _shown(value), MAX_VALUE)
         note = self._note(name, value)
         return f"{subject} is {shown}: {f'{note}, ' if note else ''}{direction}"

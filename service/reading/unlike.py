@@ -15,7 +15,7 @@ LEAST_CELLS = 20
 def rare_in_training(reference: Reference) -> Mapping[str, float]:
     """The share of rare values among the filled cells of each category at training."""
     return {
-        column.name: column.others / max(1, reference.leads - column.missing)
+        column.name: column.rare / max(1, reference.leads - column.missing)
         for column in reference.features
         if isinstance(column, Categories)
     }

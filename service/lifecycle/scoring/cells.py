@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from service.model.engine import NOWHERE, Places
+from service.model.engine import ChoicePlaces, Places
 from service.model.spelling import clean, is_nothing
 from service.model.trees import Matrix
 from service.reading.cells import as_text
@@ -50,22 +50,22 @@ def or_missing(convert: Convert, absent: frozenset[str]) -> Convert:
 class InputPlace(NamedTuple):
     """What a category's value is to the model.
 
-    `at` is its column of the matrix, -1 where it has none, None where the value is too long for a caller to send.
-    `missing` values mean "no value"; `unseen` ones are rare in training, or new.
+    `at` are its columns of the matrix, None where the value is too long for a caller to send. `missing` values mean
+    "no value"; `unseen` ones are rare in training, or new.
     """
 
-    at: float | None
+    at: tuple[int, ...] | None
     missing: bool = False
     unseen: bool = False
 
 
 class CategoryCells(NamedTuple):
-    """One batch of a category's cells: each row's place, and the rows that cannot be used.
+    """One batch of a category's cells: each row's columns, -1 where it has no more, and the rows that cannot be used.
 
     `filled` counts the cells that are not missing, `unseen` those with a rare or new value, by value.
     """
 
-    at: Matrix
+    at: list[Codes]
     bad: Mask | None
     filled: int
     unseen: Counter[str]
@@ -74,7 +74,7 @@ class CategoryCells(NamedTuple):
 class CategoryLookup:
     """One category's places. `known` are values that training saw often enough to keep, as `Categories.known`."""
 
-    def __init__(self, places: Places, known: frozenset[str]) -> None:
+    def __init__(self, places: Places | ChoicePlaces, known: frozenset[str]) -> None:
         self._places, self._known = places, known
         self._found: dict[Any, InputPlace] = {}
 
@@ -82,7 +82,13 @@ class CategoryLookup:
         """Look up each distinct value once."""
         values, codes = distinct(array)
         found = [self._found.get(value) or self._look_up(value) for value in values]
-        at, bad = _spread([place.at for place in found], codes)
+        refused = np.array([place.at is None for place in found])[codes]
+        bad = refused if refused.any() else None
+        most = max(len(place.at or ()) for place in found)
+        columns = np.full((most, len(found)), -1, np.int32)
+        for i, place in enumerate(found):
+            columns[: len(place.at or ()), i] = place.at or ()
+        at = [each[codes] for each in columns]
         if not any(place.unseen for place in found):
             return CategoryCells(at, bad, len(array) - array.null_count, Counter())
         counts = np.bincount(codes, minlength=len(values))
@@ -96,11 +102,9 @@ class CategoryLookup:
         text = None if is_blank(value) else as_text(value)
         if text is None and not is_blank(value):
             return InputPlace(None)
-        at = self._places[text]
-        other = text is not None and self._places.is_other(text)
-        missing = not other and at == self._places[None]
+        missing = text is None or self._places.is_missing(text)
         unseen = text is not None and self._places.is_new(text, self._known)
-        place = InputPlace(-1 if at == NOWHERE else at, missing, unseen)
+        place = InputPlace(tuple(self._places.columns(text)), missing, unseen)
         if len(self._found) < LOOKED_UP:
             self._found[value] = place
         return place

@@ -63,7 +63,7 @@ class Encoder:
         often = {c.name: c.known for c in bundle.reference.features if isinstance(c, Categories)}
         self._categories = [
             (name, CategoryLookup(places, often.get(name, frozenset())))
-            for position, places in self._engine.categories
+            for position, places in (*self._engine.categories, *self._engine.choices)
             for name in (self._features[position].name,)
         ]
 
@@ -125,8 +125,8 @@ class Encoder:
         flat, starts = matrix.reshape(-1), np.arange(rows) * self._encoding.width
         for name, lookup in self._categories:
             found = lookup.cells(_column(cells, name))
-            at = found.at.astype(np.int64)
-            flat[(starts + at)[at >= 0]] = 1.0
+            for at in found.at:
+                flat[(starts + at)[at >= 0]] = 1.0
             counts.of(name).add(found.filled, 0 if found.bad is None else int(found.bad.sum()), found.unseen)
             if found.bad is not None:
                 faults.append((name, REASONS["category"], found.bad))

@@ -15,7 +15,7 @@ from service.lifecycle.data.source import SourceError
 from service.lifecycle.scoring.encoder import Encoded, Encoder
 from service.model.bundle import Bundle
 from service.model.decide import DECISIONS, Decider
-from service.model.reasons import Explainer
+from service.model.reasons import Explainer, Input
 from service.model.schema import Value
 from service.model.spelling import WHOLE, Mark
 from service.model.trees import Matrix
@@ -148,35 +148,36 @@ class _InWords:
         self._wording = Wording(bundle.engine, manifest.lead_schema, bundle.reference)
         self._kinds = encoder.kinds
         self._at = {name: column for column, name in enumerate(manifest.encoding.numbers)}
-        self._kept: dict[tuple[str, Any, bool], str] = {}
+        self._kept: dict[tuple[Input, Any, bool], str] = {}
 
     def of(self, batch: LeadBatch, encoded: Encoded, scores: Matrix, scored: npt.NDArray[np.intp]) -> list[pa.Array]:
         """SAID columns of one entry a lead, the strongest reason first. `scored` are the leads' places in the batch."""
         said = np.full((len(scores), SAID), None, dtype=object)
-        names = self._explainer.names
-        if names and len(scores):
+        inputs = self._explainer.inputs
+        if inputs and len(scores):
             effects = self._explainer.effects(encoded.matrix, scores)
             order = np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :SAID]
             strongest = np.take_along_axis(effects, order, axis=1)
-            for feature, name in enumerate(names):
-                rows, ranks = np.nonzero((order == feature) & (np.abs(strongest) >= SEEN))
+            for place, by in enumerate(inputs):
+                name = by.feature
+                rows, ranks = np.nonzero((order == place) & (np.abs(strongest) >= SEEN))
                 there = name in batch.cells.schema.names
                 cells = batch.cells.column(name).take(scored[rows]).to_pylist() if there else [None] * len(rows)
                 numbers = encoded.matrix[rows, self._at[name]].tolist() if name in self._at else [None] * len(rows)
                 raises = (strongest[rows, ranks] > 0).tolist()
                 for row, rank, *what in zip(rows, ranks, cells, numbers, raises, strict=True):
-                    said[row, rank] = self._sentence(name, *what)
+                    said[row, rank] = self._sentence(by, *what)
         said[[first is None for first in said[:, 0]], 0] = TYPICAL
         return [pa.array(said[:, rank], pa.string()) for rank in range(SAID)]
 
-    def _sentence(self, name: str, cell: Any, number: float | None, raises: bool) -> str:
-        key = (name, cell, raises)
+    def _sentence(self, by: Input, cell: Any, number: float | None, raises: bool) -> str:
+        key = (by, cell, raises)
         if (found := self._kept.get(key)) is not None:
             return found
         value: Value = None if cell is None else str(cell) if number is None else number
-        if self._kinds[name] == "boolean" and number is not None and number == number:
+        if self._kinds[by.feature] == "boolean" and number is not None and number == number:
             value = bool(number)
-        sentence = self._wording.sentence(name, value, raises, cell if isinstance(cell, str) else None)
+        sentence = self._wording.sentence(by, value, raises, cell if isinstance(cell, str) else None)
         if len(self._kept) < CACHED:
             self._kept[key] = sentence
         return sentence

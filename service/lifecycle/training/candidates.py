@@ -38,7 +38,8 @@ def candidates(schema: LeadSchema, frame: pd.DataFrame, seed: int = 0) -> dict[s
     They name the categories' values and choices that at least MIN_LEADS leads of this frame have, and no others.
 
     The prepared frame has the schema's columns: numbers and booleans as float64 (NaN: missing), categories as
-    text ("": missing), several choices as `joined` writes them. `service.lifecycle.training.onnx_export` knows exactly these steps.
+    text ("": missing), several choices as `joined` writes them. `service.lifecycle.training.onnx_export` knows exactly
+    these steps.
     """
     numbers = [n for n in schema.named("number", "boolean") if frame[n].notna().sum() >= MIN_VALUES]
     # Shuffled folds: on rows in time order, contiguous ones would calibrate each month by the others.

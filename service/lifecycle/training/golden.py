@@ -45,7 +45,9 @@ def probes(pipeline: Pipeline, schema: LeadSchema, frame: pd.DataFrame, each: in
     odd_cells = {feature.name: _odd(feature) * each for feature in schema.features}
     for name, found in thresholds(pipeline).items():
         odd_cells[name] += _both_sides(found, each) if name in schema.named("number") else []
-    variants = [plain.iloc[draw.integers(count, size=len(odd))].assign(**{name: odd}) for name, odd in odd_cells.items()]
+    variants = [
+        plain.iloc[draw.integers(count, size=len(odd))].assign(**{name: odd}) for name, odd in odd_cells.items()
+    ]
     rows = pd.concat([plain, *variants], ignore_index=True)
     for feature in schema.features:
         if feature.kind == "number":  # a mean or a threshold may be a number that means "missing" to a caller

@@ -1,15 +1,27 @@
 """From held-out leads to the reference that travels in the bundle, and from any leads to counts in its bins."""
 
 import itertools
+from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from service.lifecycle.evaluation.quality import Scores, Target, calibration_bins
-from service.lifecycle.training.shared_values import rounded, shared_texts
-from service.model.reference import MAX_BINS, MAX_VALUES, MIN_LEADS, Categories, Column, Numbers, Reference, ScoreBin
-from service.model.schema import LeadSchema
+from service.lifecycle.training.shared_values import rounded, shared_choices, shared_texts
+from service.model.choices import parted
+from service.model.reference import (
+    MAX_BINS,
+    MAX_VALUES,
+    MIN_LEADS,
+    Categories,
+    Choices,
+    Column,
+    Numbers,
+    Reference,
+    ScoreBin,
+)
+from service.model.schema import Feature, LeadSchema
 
 CALIBRATION_BINS = 50
 LEADS_PER_BIN = 25
@@ -35,7 +47,7 @@ def describe(
         leads=len(held_out),
         contacted=int((scores >= threshold).sum()),
         features=tuple(
-            _categories(f.name, seen[f.name], held_out[f.name])
+            _categories(f, seen[f.name], held_out[f.name])
             if f.kind == "category"
             else _numbers(f.name, held_out[f.name].to_numpy())
             for f in schema.features
@@ -113,11 +125,28 @@ def _between(low: float, high: float) -> float:
     return middle
 
 
-def _categories(name: str, seen: pd.Series, held_out: pd.Series) -> Categories:
+def _categories(feature: Feature, seen: pd.Series, held_out: pd.Series) -> Categories:
     values = [value for value in shared_texts(seen) if value][:MAX_VALUES]
     found = held_out.value_counts()
     each = [int(found.get(value, 0)) for value in values]
     missing = int(found.get("", 0))
     return Categories(
-        name=name, values=tuple(values), counts=tuple(each), others=len(held_out) - missing - sum(each), missing=missing
+        name=feature.name,
+        values=tuple(values),
+        counts=tuple(each),
+        others=len(held_out) - missing - sum(each),
+        missing=missing,
+        choices=_choices(seen, held_out, feature.separator) if feature.separator else None,
+    )
+
+
+def _choices(seen: pd.Series, held_out: pd.Series, separator: str) -> Choices:
+    values = [value for value in shared_choices(seen, separator) if value][:MAX_VALUES]
+    cells = [parted(cell, separator) for cell in held_out]
+    found = Counter(itertools.chain.from_iterable(cells))
+    known = set(values)
+    return Choices(
+        values=tuple(values),
+        counts=tuple(found[value] for value in values),
+        others=sum(not known.issuperset(cell) for cell in cells),
     )

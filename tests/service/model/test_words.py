@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 
 from service.model.bundle import Bundle, Economics, load
-from service.model.reasons import Explainer
+from service.model.reasons import Explainer, Input
 from service.model.reference import Numbers
 from service.model.schema import Value
 from service.model.words import MAX_SENTENCE, TYPICAL, Wording, label
@@ -49,14 +49,14 @@ def said(bundle: Bundle, wording: Wording, lead: dict[str, Value], written: dict
     ],
 )
 def test_a_reason_is_a_sentence(wording: Wording, name: str, value: Value, raises: bool, sentence: str) -> None:
-    assert wording.sentence(name, value, raises) == sentence
+    assert wording.sentence(Input(name), value, raises) == sentence
 
 
 def test_a_column_of_two_numbers_has_no_middle_range(bundle: Bundle) -> None:
     flag = Numbers(name="visits", edges=(0.5,), means=(0.0, 1.0), counts=(172, 128), missing=0)
     reference = bundle.reference.model_copy(update={"features": (flag,)})
     wording = Wording(bundle.engine, bundle.manifest.lead_schema, reference)
-    assert wording.sentence("visits", 1.0, True) == "Visits is 1: raises the score"
+    assert wording.sentence(Input("visits"), 1.0, True) == "Visits is 1: raises the score"
 
 
 def test_a_point_within_a_columns_name_is_a_blank_and_one_after_a_word_stays() -> None:
@@ -65,9 +65,11 @@ def test_a_point_within_a_columns_name_is_a_blank_and_one_after_a_word_stays() -
 
 
 def test_the_cell_is_quoted_as_the_file_has_it(wording: Wording) -> None:
-    assert wording.sentence("visits", 1234.5, True, "1.234,50 €").startswith("Visits is 1.234,50 €: more than most")
-    assert wording.sentence("opted_in", True, True, "Ja") == "Opted in is Ja: raises the score"
-    assert wording.sentence("visits", None, True, "n/a") == "Visits is missing: raises the score"
+    assert wording.sentence(Input("visits"), 1234.5, True, "1.234,50 €").startswith(
+        "Visits is 1.234,50 €: more than most"
+    )
+    assert wording.sentence(Input("opted_in"), True, True, "Ja") == "Opted in is Ja: raises the score"
+    assert wording.sentence(Input("visits"), None, True, "n/a") == "Visits is missing: raises the score"
 
 
 def test_at_most_three_reasons_are_said_and_the_strongest_comes_first(bundle: Bundle, wording: Wording) -> None:
@@ -95,8 +97,8 @@ def test_at_most_three_reasons_are_said_and_the_strongest_comes_first(bundle: Bu
 def test_a_sentence_is_one_line_of_bounded_length_whatever_the_cell_holds(
     wording: Wording, name: str, text: str, raises: bool
 ) -> None:
-    sentence = wording.sentence(name, text, raises, text * 20)
-    assert sentence == wording.sentence(name, text, raises, text * 20)
+    sentence = wording.sentence(Input(name), text, raises, text * 20)
+    assert sentence == wording.sentence(Input(name), text, raises, text * 20)
     assert len(sentence) <= MAX_SENTENCE
     assert sentence.isprintable()
     assert sentence.endswith("raises the score" if raises else "lowers the score")
