@@ -187,6 +187,11 @@ class Engine:
             groups = [group for name, c in encoding.categories.items() for group in c.groups(name in several)]
             self._trees = Trees(dumped, len(encoding.numbers), groups, encoding.width)
 
+    @property
+    def places(self) -> list[tuple[int, Places | ChoicePlaces]]:
+        """Those of all categories, with their positions in the schema."""
+        return [*self.categories, *self.choices]
+
     def parse(self, features_json: bytes) -> list[msgspec.Struct]:
         """Features from a JSON list. Raises msgspec.ValidationError where one does not fit the schema."""
         return self._decode(features_json)

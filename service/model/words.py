@@ -31,8 +31,7 @@ class Wording:
 
     def __init__(self, engine: Engine, schema: LeadSchema, reference: Reference) -> None:
         self._features = {feature.name: feature for feature in schema.features}
-        every = (*engine.categories, *engine.choices)
-        self._places = {schema.features[position].name: places for position, places in every}
+        self._places = {schema.features[position].name: places for position, places in engine.places}
         self._choices = {schema.features[position].name: places for position, places in engine.choices}
         self._numbers = {column.name: column for column in reference.features if isinstance(column, Numbers)}
         self._known = {column.name: column.known for column in reference.features if not isinstance(column, Numbers)}

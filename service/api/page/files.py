@@ -141,7 +141,7 @@ def _unlike(bundle: Bundle, columns: Columns, rows: list[list[Cell]]) -> Iterato
     features = bundle.manifest.lead_schema.features
     known = {column.name: column.known for column in bundle.reference.features if isinstance(column, Categories)}
     rare = rare_in_training(bundle.reference)
-    places = {features[position].name: found for position, found in (*bundle.engine.categories, *bundle.engine.choices)}
+    places = {features[position].name: found for position, found in bundle.engine.places}
     for feature, place in zip(features, columns.places, strict=True):
         if place is None:
             continue

@@ -100,6 +100,7 @@ def fields(bundle: Bundle) -> list[Field]:
     for feature in schema.features:
         column, known = columns.get(feature.name), bundle.manifest.encoding.categories.get(feature.name)
         seen = [*(column.values if isinstance(column, Categories) else ()), *(known.columns if known else ())]
+        name = label(feature.name) + (f" (several parted by {feature.separator})" if feature.separator else "")
         values = [v for v in dict.fromkeys(seen) if v and v not in feature.missing][:SUGGESTED]
         start = typical[feature.name]
         text = (
@@ -111,10 +112,9 @@ def fields(bundle: Bundle) -> list[Field]:
             if isinstance(start, float)
             else start
         )
-        select = feature.kind == "boolean" or (feature.kind == "category" and 0 < len(values) <= SELECTABLE)
-        inputs.append(
-            Field(feature.name, label(feature.name), feature.kind, text, sorted(values), select, written(feature))
-        )
+        few = feature.kind == "category" and 0 < len(values) <= SELECTABLE and not feature.separator
+        select = feature.kind == "boolean" or few
+        inputs.append(Field(feature.name, name, feature.kind, text, sorted(values), select, written(feature)))
     return inputs
 
 

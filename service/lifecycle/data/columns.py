@@ -13,9 +13,11 @@ import pandas as pd
 import pyarrow as pa
 
 from service.lifecycle.data.inference import ColumnReading, Found, find
+from service.lifecycle.data.several import separator_of
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.data.table import Table
 from service.lifecycle.data.times import EXAMPLES, Order, counted, orders, readings
+from service.model.choices import joined, parted
 from service.model.schema import Kind
 from service.model.spelling import Mark, NumberSpelling, clean, fold, is_nothing, truth
 from service.reading.cells import NUMBER, as_boolean, as_number, as_text
@@ -30,7 +32,8 @@ class Column:
     """A column's distinct values and, for each row, which of them it holds; -1 where the cell is missing.
 
     Texts are without blanks around them. `stated` is the decimal mark that a person named. `frozen` is how the numbers
-    were written at training. With `marks` the known marks for "no value" are missing too.
+    were written at training. With `marks` the known marks for "no value" are missing too. `parted_by` is what stands
+    between choices, "" where a cell is one value, None where the cells decide.
     """
 
     table: Table
@@ -41,6 +44,7 @@ class Column:
     frozen: NumberSpelling | None = None
     absent: frozenset[float] = frozenset()
     marks: bool = True
+    parted_by: str | None = None
 
     @property
     def present(self) -> npt.NDArray[np.int64]:
@@ -66,9 +70,34 @@ class Column:
         """The kind that all values agree on: text unless all are numbers, true/false, or times; None: all missing."""
         return self.finding.kind
 
+    @cached_property
+    def separator(self) -> str:
+        """What stands between the choices of a cell; "" where a cell is one value."""
+        if self.parted_by is not None:
+            return self.parted_by
+        if self.kind() != "category" or self.finding.refusal:
+            return ""
+        nothing = set(self.nothing("category"))
+        texts = [(v, n) for v, n in zip(self.values, self.counts, strict=True) if isinstance(v, str)]
+        filled = [(value, count) for value, count in texts if value not in nothing]
+        return separator_of([value for value, _ in filled], np.array([n for _, n in filled], dtype=np.int64))
+
+    @cached_property
+    def texts(self) -> Counter[str]:
+        """How many cells hold each text, or each choice of several, as it is written there."""
+        found: Counter[str] = Counter()
+        for value, count in zip(self.values, self.counts, strict=True):
+            if (text := as_text(value)) is not None:
+                found.update(dict.fromkeys(self._parts(text), int(count)))
+        return found
+
+    def _parts(self, text: str) -> list[str]:
+        return parted(text, self.separator) if self.separator else [text]
+
     def identifier(self, share: float) -> str:
         """Why texts that are nearly all different are names, keys or notes; empty where they are not."""
-        if self.kind() != "category" or len(self.values) <= share * max(1, len(self.present)):
+        few = len(self.values) <= share * max(1, len(self.present))
+        if few or self.kind() != "category" or self.separator:
             return ""
         length = float(np.mean([len(str(value)) for value in self.values]))
         return f"long text of {length:.0f} characters on average" if length >= LONG_TEXT else "texts"
@@ -99,7 +128,7 @@ class Column:
             self.refuse(prepared.index(None), f"is no {kind}" if kind != "category" else "is no text that can be sent")
         if kind == "category":
             common = self.common_spellings()
-            texts = [common.get(text, text) for text in prepared]
+            texts = [joined((common.get(part, part) for part in self._parts(t)), self.separator) for t in prepared]
             return np.array([*texts, ""], dtype=object)[self.codes]
         numbers = [np.nan if value == "" or value in self.absent else value for value in prepared]
         return np.array([*numbers, np.nan], dtype=np.float64)[self.codes]
@@ -117,11 +146,10 @@ class Column:
         return np.array([*texts, ""], dtype=object)[self.codes]
 
     def common_spellings(self) -> dict[str, str]:
-        """For a text that others equal but for case and blanks: the most frequent of them, itself excepted."""
+        """For a text or choice that others equal but for case and blanks: their most frequent one, itself excepted."""
         spelled: dict[str, Counter[str]] = {}
-        for value, count in zip(self.values, self.counts, strict=True):
-            if (text := as_text(value)) is not None:
-                spelled.setdefault(fold(text), Counter())[text] += int(count)
+        for text, count in self.texts.items():
+            spelled.setdefault(fold(text), Counter())[text] += count
         return {
             text: counted.most_common(1)[0][0]
             for counted in spelled.values()
@@ -179,6 +207,7 @@ def read_column(
     stated: Mark | None = None,
     frozen: NumberSpelling | None = None,
     marks: bool = True,
+    parted_by: str | None = None,
 ) -> Column:
     """The column with these values, and blank cells, as missing. A number is the same number however it is written."""
     cells = table.cells[name]
@@ -198,7 +227,7 @@ def read_column(
         key = (type(tidy), tidy)
         places.append(-1 if gone else values.setdefault(key, len(values)))
     codes = np.append(np.array(places, dtype=np.int64), -1)[_codes(encoded)]
-    return Column(table, name, [value for _, value in values], codes, stated, frozen, absent, marks)
+    return Column(table, name, [value for _, value in values], codes, stated, frozen, absent, marks, parted_by)
 
 
 def missing_of(kind: Kind, missing: Collection[str | float]) -> tuple[float | str, ...]:

@@ -20,8 +20,7 @@ from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.data.table import Table, form_of_table, read_table
 from service.model.reference import MIN_LEADS
 from service.model.schema import Feature, Kind, LeadSchema
-from service.model.spelling import NumberSpelling, fold
-from service.reading.cells import as_text
+from service.model.spelling import fold
 from service.reading.ids import as_id
 
 IDENTIFIER_SHARE = 0.9
@@ -61,11 +60,8 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
     labels = label(source, table)
     table, target = labels.table, labels.target
     times = read_column(table, source.time_column).times(source.time_format) if source.time_column else None
-    # Whole numbers decide nothing about the mark of later ones: all cells of the new file do.
-    frozen = (
-        {f.name: None if f.spelling and f.spelling.whole else f.spelling for f in schema.features} if schema else {}
-    )
-    columns = _columns(source, table, list(frozen) or _inputs(source, table), frozen)
+    served = {feature.name: feature for feature in schema.features} if schema else {}
+    columns = _columns(source, table, list(served) or _inputs(source, table), served)
     kinds, notes = (schema_kinds(schema), []) if schema else _infer(source, table, columns, len(target))
     notes = [*table.notes, *labels.notes, *notes, *_doubt_of_times(source, times, table)]
     other = [name for name in (*source.leaks, *source.leave_out, *_inputs(source, table)) if name not in kinds]
@@ -73,6 +69,7 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
     columns = {name: columns[name] for name in kinds}
     if schema:
         _check_kinds(source, columns, kinds)
+        _check_separators(source, schema)
         notes += [f"{n}: left out, not in the served schema" for n in _inputs(source, table) if n not in kinds]
     features = tuple(_feature(source, columns[name], kind) for name, kind in kinds.items())
     frame = pd.DataFrame({f.name: columns[f.name].prepare(f.kind) for f in features})
@@ -135,6 +132,7 @@ def _with_named_columns(source: Source, table: Table, schema: LeadSchema | None)
             ("leave_out", source.leave_out),
             ("missing_in", source.missing_in),
             ("kinds", source.kinds),
+            ("separators", source.separators),
             ("the served schema", schema_kinds(schema) if schema else ()),
         ],
     )
@@ -156,20 +154,23 @@ def _missing(source: Source, name: str) -> tuple[str | float, ...]:
     return (*source.missing, *source.missing_in.get(name, ()))
 
 
-def _column(source: Source, table: Table, name: str, frozen: NumberSpelling | None = None) -> Column:
+def _column(source: Source, table: Table, name: str, served: Feature | None = None) -> Column:
     stated = None if name in table.typed else source.decimal
     marks = source.missing_in.get(name) != ()
-    return read_column(table, name, _missing(source, name), stated, frozen, marks)
+    frozen, separator = None, source.separators.get(name)
+    if served:
+        # Whole numbers decide nothing about the mark of later ones: all cells of the new file do.
+        frozen = None if served.spelling and served.spelling.whole else served.spelling
+        separator = served.separator or ""
+    return read_column(table, name, _missing(source, name), stated, frozen, marks, separator)
 
 
-def _columns(
-    source: Source, table: Table, names: list[str], frozen: dict[str, NumberSpelling | None]
-) -> dict[str, Column]:
+def _columns(source: Source, table: Table, names: list[str], served: Mapping[str, Feature]) -> dict[str, Column]:
     """The columns by name; one in which no cell tells the decimal mark has that of all others, where they have one.
 
     A file is written by one program, in one language.
     """
-    columns = {name: _column(source, table, name, frozen.get(name)) for name in names}
+    columns = {name: _column(source, table, name, served.get(name)) for name in names}
     marks = {column.finding.decides for column in columns.values()} - {None}
     if len(marks) == 1:
         (mark,) = marks
@@ -186,7 +187,8 @@ def _feature(source: Source, column: Column, kind: Kind) -> Feature:
     if kind == "category":
         missing += [mark for mark in column.nothing(kind) if mark not in missing]
     spelling = column.spelling if kind == "number" and not column.spelling.plain else None
-    return Feature(name=column.name, kind=kind, missing=tuple(missing), spelling=spelling)
+    separator = column.separator or None if kind == "category" else None
+    return Feature(name=column.name, kind=kind, missing=tuple(missing), spelling=spelling, separator=separator)
 
 
 def _spellings(column: Column, kind: Kind) -> Iterator[str]:
@@ -195,8 +197,16 @@ def _spellings(column: Column, kind: Kind) -> Iterator[str]:
     if nothing := column.nothing(kind):
         cells = sum(int(count) for v, count in zip(column.values, column.counts, strict=True) if v in nothing)
         yield f"{column.name}: {cells:,} cells are missing: {', '.join(map(repr, nothing[:SHOWN]))}"
-    if kind == "category" and (common := column.common_spellings()):
-        often = {as_text(v) for v, n in zip(column.values, column.counts, strict=True) if n >= MIN_LEADS}
+    if kind != "category":
+        return
+    often = {text for text, count in column.texts.items() if count >= MIN_LEADS}
+    if column.separator:
+        some = ", ".join(map(repr, [text for text, _ in column.texts.most_common() if text in often][:3]))
+        yield (
+            f"{column.name}: several choices in a cell, parted by {column.separator!r}, each an input of its own ({some}); "
+            f'where a cell is one value, say so under [separators]: "{column.name}" = ""'
+        )
+    if common := column.common_spellings():
         shown = next((f", such as {v!r} as {w!r}" for v, w in common.items() if {v, w} <= often), "")
         yield f"{column.name}: {len(common):,} spellings are read as others{shown}"
 
@@ -246,7 +256,7 @@ def _infer(source: Source, table: Table, columns: dict[str, Column], leads: int)
     notes += [f"{name}: left out, as leave_out says" for name in source.leave_out]
     kinds: dict[str, Kind] = {}
     for name, column in columns.items():
-        stated = source.kinds.get(name)
+        stated = source.kinds.get(name) or ("category" if source.separators.get(name) else None)
         found = column.kind()
         if stated is None and (cut := shortened(column.values)):
             raise SourceError(f"{table.origin}, column {name!r}: {_shortened(cut)}")
@@ -292,3 +302,12 @@ def _check_kinds(source: Source, columns: dict[str, Column], kinds: dict[str, Ki
         typed = any(isinstance(value, bool) for value in column.values)
         if kinds[name] == "category" and (found == "number" or typed) and name not in source.kinds:
             column.refuse(0, f"is a {found}; the served schema has a category there, and callers rely on it")
+
+
+def _check_separators(source: Source, schema: LeadSchema) -> None:
+    served = schema.separators
+    for name, separator in source.separators.items():
+        if separator != served.get(name, ""):
+            raise SourceError(
+                f"separators.{name}: {separator!r} contradicts the served schema, where it is {served.get(name, '')!r}"
+            )

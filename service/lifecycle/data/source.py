@@ -99,6 +99,7 @@ class Source(BaseModel):
     missing: tuple[Marker, ...] = ()
     missing_in: dict[str, tuple[Marker, ...]] = {}
     kinds: dict[str, Kind] = {}
+    separators: dict[str, Annotated[str, Field(pattern=r"^[^\w\s]?$")]] = {}
 
     maturity_days: Annotated[float, Field(ge=0, le=3650)] = Field(
         default_factory=lambda stated: stated.get("absent_after_days") or MATURITY_DAYS
@@ -142,12 +143,14 @@ class Source(BaseModel):
         roles = {"target_column": self.target_column, "id_column": self.id_column, "time_column": self.time_column}
         named = [(role, column) for role, column in roles.items() if column is not None]
         dropped = {*self.leaks, *self.leave_out}
-        typed = {*self.missing_in, *self.kinds}
+        typed = {*self.missing_in, *self.kinds, *self.separators}
+        parted = {name: self.kinds[name] for name, mark in self.separators.items() if mark and name in self.kinds}
         cost, value = self.economics.contact_cost, self.economics.conversion_value
         return [
             None if (self.path is None) != (self.sample is None) else "path: give either path or [sample]",
             *(f"{role}: {c!r} is also listed under leaks or leave_out" for role, c in named if c in dropped),
-            *(f"{role}: {c!r} is no input; take it out of missing_in and kinds" for role, c in named if c in typed),
+            *(f"{role}: {c!r} is no input; take it out of the tables of columns" for role, c in named if c in typed),
+            *(f"separators: {c!r} is a {kind} under kinds" for c, kind in parted.items() if kind != "category"),
             *(f"{b}: {c!r} is already the {a}" for i, (a, c) in enumerate(named) for b, d in named[i + 1 :] if c == d),
             "time_column: give it or rows_in_time_order, not both"
             if self.time_column and self.rows_in_time_order

@@ -10,6 +10,7 @@ import pandas as pd
 
 from service import records
 from service.lifecycle.data.quarantine import Rejected
+from service.model.choices import joined, parted
 from service.model.schema import LeadSchema, Value
 from service.records import PredictionRecord
 from service.storage import Storage
@@ -81,6 +82,8 @@ def prepare(schema: LeadSchema, inputs: Sequence[dict[str, Value]]) -> pd.DataFr
         values = [row.get(feature.name) for row in inputs]
         if feature.kind == "category":
             texts = ["" if v is None or v in feature.missing else str(v) for v in values]
+            if feature.separator:
+                texts = [joined(parted(text, feature.separator), feature.separator) for text in texts]
             columns[feature.name] = np.array(texts, dtype=object)
         else:
             numbers = np.array([np.nan if v is None else float(v) for v in values], dtype=np.float64)

@@ -39,6 +39,9 @@ def _entries(survey: Survey, folder: Path) -> dict[str, Entry]:
     for key, candidates in (("id_column", survey.ids), ("time_column", survey.times)):
         if key not in entries and (doubtful := next((one for one in candidates if one.problem), None)):
             entries[key] = Entry(doubtful.column, f"Not taken: {doubtful.column}: {doubtful.problem}", proposed=True)
+    leads = survey.trial.leads if survey.trial else None
+    for name, mark in leads.schema.separators.items() if leads else ():
+        entries[f"separators.{name}"] = Entry(mark, 'Guess: several choices in a cell; "" where a cell is one value')
     return entries
 
 

@@ -75,7 +75,8 @@ def _row(survey: Survey, column: Column) -> Iterator[str]:
     kind, filled = column.kind(), _filled(column)
     missing = 1 - sum(n for _, n in filled) / len(column.codes)
     yield escape(printable(column.name))
-    yield {None: "empty", "boolean": "yes/no", "category": "text"}.get(kind, str(kind))
+    shown = {None: "empty", "boolean": "yes/no", "category": "text"}.get(kind, str(kind))
+    yield "choices" if column.separator else shown
     yield _use(survey, column.name)
     yield f"{missing:.0%}" if missing == 0 or missing >= 0.005 else "< 1%"
     yield f"{len(filled):,}"

@@ -14,6 +14,8 @@ from service.lifecycle.data.source import UNCONFIRMED
 
 TEMPLATE = Path(__file__).parents[2] / "examples/crm_template.toml"
 COMMENT_COLUMN = 32
+COLUMN_TABLES = ("separators.",)
+"""Tables whose keys are names of columns."""
 
 _TABLE = re.compile(r"(?:# ?)?\[(?P<name>\w+)\](?P<rest>.*)")
 _KEY = re.compile(r"(?P<off># ?)?(?P<key>[A-Za-z_]\w*) = (?P<rest>.*)")
@@ -55,10 +57,19 @@ def _lines(entries: Mapping[str, Entry], body: str) -> Iterator[str]:
             table = f"{found['name']}."
             needed = any(key.startswith(table) for key in entries)
             yield f"[{found['name']}]{found['rest']}" if needed else _off(line)
+            yield from _columns(table, entries)
         elif found := _KEY.fullmatch(line):
             yield from _key(found, entries.get(table + found["key"]))
         else:
             yield line
+
+
+def _columns(table: str, entries: Mapping[str, Entry]) -> Iterator[str]:
+    """The keys of a table that are names of the file's columns, which no template knows."""
+    for key, entry in entries.items():
+        if key.startswith(table) and table in COLUMN_TABLES:
+            yield f"# {one_line(entry.evidence)}"
+            yield f"{value_text(key.removeprefix(table))} = {value_text(entry.value)}"
 
 
 def _key(found: re.Match[str], entry: Entry | None) -> Iterator[str]:

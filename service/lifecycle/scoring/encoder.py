@@ -63,7 +63,7 @@ class Encoder:
         often = {c.name: c.known for c in bundle.reference.features if isinstance(c, Categories)}
         self._categories = [
             (name, CategoryLookup(places, often.get(name, frozenset())))
-            for position, places in (*self._engine.categories, *self._engine.choices)
+            for position, places in self._engine.places
             for name in (self._features[position].name,)
         ]
 

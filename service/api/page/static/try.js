@@ -120,11 +120,13 @@ export function startTry(served, seen) {
   function reasons(found, given) {
     const top = Math.max(...found.map(({ effect }) => Math.abs(effect)), 0.01);
     $("reasons").replaceChildren(
-      ...found.map(({ feature, effect, typical }) => {
+      ...found.map(({ feature, choice, effect, typical }) => {
         const up = effect > 0;
         const size = `${up ? "+" : "−"}${Math.abs(100 * effect).toFixed(1)}`;
         const item = element("li", up ? "up" : "down");
-        const name = element("span", "name", `${label(feature)}: ${said(given[feature])}`);
+        // A choice is told where it differs from the typical lead's.
+        const what = choice === undefined ? said(given[feature]) : `${choice}, ${typical ? "not chosen" : "chosen"}`;
+        const name = element("span", "name", `${label(feature)}: ${what}`);
         name.append(element("small", "", `typical: ${said(typical)}`));
         const push = element("span", "push");
         push.setAttribute("aria-hidden", "true");
