@@ -203,8 +203,8 @@ def _spellings(column: Column, kind: Kind) -> Iterator[str]:
     if column.separator:
         some = ", ".join(map(repr, [text for text, _ in column.texts.most_common() if text in often][:3]))
         yield (
-            f"{column.name}: several choices in a cell, parted by {column.separator!r}, each an input of its own ({some}); "
-            f'where a cell is one value, say so under [separators]: "{column.name}" = ""'
+            f"{column.name}: several choices in a cell, parted by {column.separator!r}, each an input of its own "
+            f'({some}); where a cell is one value, say so under [separators]: "{column.name}" = ""'
         )
     if common := column.common_spellings():
         shown = next((f", such as {v!r} as {w!r}" for v, w in common.items() if {v, w} <= often), "")

@@ -1,9 +1,12 @@
 """The large segments of leads, on which models are also compared one by one."""
 
+from itertools import chain
+
 import numpy as np
 import pandas as pd
 
 from service.lifecycle.evaluation.quality import Mask, Target
+from service.model.choices import parted
 from service.model.schema import LeadSchema
 
 
@@ -12,13 +15,18 @@ def segments(
 ) -> dict[str, Mask]:
     """Masks of the large segments of prepared leads, by name: one for each value of a category or boolean, missing too.
 
+    Where a cell may hold several choices, there is one for each choice.
+
     A large segment has at least `min_share` of the leads, and `min_outcomes` leads of each outcome.
     """
     large: dict[str, Mask] = {}
+    several = schema.separators
     for name in schema.named("category", "boolean"):
         column = frame[name].fillna("") if frame[name].dtype == np.float64 else frame[name]
-        for value in column.unique():
-            mask = (column == value).to_numpy(dtype=bool)
+        mark = several.get(name)
+        held = {cell: (parted(cell, mark) or [""]) if mark else [cell] for cell in column.unique()}
+        for value in dict.fromkeys(chain.from_iterable(held.values())):
+            mask = column.isin([cell for cell, values in held.items() if value in values]).to_numpy(dtype=bool)
             converted = int(target[mask].sum())
             if mask.mean() >= min_share and min(converted, mask.sum() - converted) >= min_outcomes:
                 large[f"{name} {value!r}" if value != "" else f"{name} missing"] = mask

@@ -6,7 +6,7 @@ order in time is known.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +19,9 @@ from threadpoolctl import threadpool_limits
 
 from service.lifecycle.data.leads import Leads
 from service.lifecycle.evaluation.quality import Target
+from service.lifecycle.training.shared_values import shared_choices
 from service.lifecycle.training.skill import roc_auc
+from service.model.choices import parted
 
 Matrix = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
@@ -59,9 +61,11 @@ class InputsTogether:
     def __init__(self, leads: Leads) -> None:
         rows = _looked_at(leads)
         frame, self._target = leads.frame.iloc[rows], leads.target[rows]
-        self._coded = {name: _coded(frame[name]) for name in frame.columns}
-        self._linear = {name: _linear(frame[name], self._coded[name]) for name in frame.columns}
-        self._categories = {name for name in frame.columns if frame[name].dtype == object}
+        several = {name: _choices(frame[name], mark) for name, mark in leads.schema.separators.items()}
+        single = [name for name in frame.columns if name not in several]
+        self._coded = {name: _coded(frame[name]) for name in single} | several
+        self._linear = {name: _linear(frame[name], self._coded[name]) for name in single} | several
+        self._categories = {name for name in single if frame[name].dtype == object}
         self._folds = [
             (train, rest)
             for train, rest in _folds(self._target, leads.in_time_order)
@@ -87,7 +91,7 @@ class InputsTogether:
         blocks = {name: slice(end - part.shape[1], end) for name, part, end in zip(names, parts, ends, strict=True)}
         matrix, folds = np.hstack(parts), []
         for train, rest in self._folds:
-            model = LogisticRegression(C=0.5, max_iter=200) if linear else self._trees(names)
+            model = LogisticRegression(C=0.5, max_iter=200) if linear else self._trees(names, parts)
             # Trees fail on a column that is missing throughout.
             known = np.where(np.isnan(matrix[train]).all(axis=0), 0.0, matrix)
             folds.append(_Fold(model.fit(known[train], self._target[train]), known[rest], self._target[rest]))
@@ -95,12 +99,13 @@ class InputsTogether:
         error = np.sqrt((figures[:, 1] ** 2).sum()) / len(folds)
         return (float(figures[:, 0].mean()), float(error)), folds, blocks
 
-    def _trees(self, names: Sequence[str]) -> HistGradientBoostingClassifier:
+    def _trees(self, names: Sequence[str], parts: list[Matrix]) -> HistGradientBoostingClassifier:
+        categorical = [[name in self._categories] * part.shape[1] for name, part in zip(names, parts, strict=True)]
         return HistGradientBoostingClassifier(
             max_iter=60,
             max_leaf_nodes=15,
             min_samples_leaf=20,
-            categorical_features=[name in self._categories for name in names],
+            categorical_features=list(chain.from_iterable(categorical)),
             early_stopping=False,
             random_state=0,
         )
@@ -132,6 +137,13 @@ def _coded(column: pd.Series) -> Matrix:
     ranks = {value: rank for rank, value in enumerate(column[column != ""].value_counts().index)}
     codes = column.map(lambda value: min(ranks[value], MAX_VALUES) if value else np.nan)
     return codes.to_numpy(dtype=np.float64).reshape(-1, 1)
+
+
+def _choices(column: pd.Series, separator: str) -> Matrix:
+    """A column for each of the most frequent choices, and for a missing cell: 1 where a cell holds it."""
+    shared = shared_choices(column, separator)[:MAX_VALUES]
+    cells = [set(parted(cell, separator) or [""]) for cell in column]
+    return np.array([[float(choice in cell) for choice in shared or [""]] for cell in cells])
 
 
 def _linear(column: pd.Series, coded: Matrix) -> Matrix:

@@ -21,7 +21,9 @@ import pandas as pd
 
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.source import Source, SourceError, load_source
+from service.lifecycle.training.candidates import candidates
 from service.lifecycle.training.leaks import find_leaks
+from service.lifecycle.training.onnx_export import to_onnx
 from tests.facts import states
 
 CHANGED: dict[str, tuple[str, ...]] = {
@@ -89,6 +91,12 @@ LEAKING: dict[str, tuple[str, ...]] = {
 """Files with columns that know the outcome."""
 
 
+CHOICES: dict[str, dict[str, tuple[str, frozenset[str]]]] = {
+    "multiselect": {"Products": (";", frozenset({"AI", "BI", "CRM", "Cloud", "ERP", "HR", "IoT", "SCM"}))},
+}
+"""Columns with several choices in a cell, with their separator and the choices: each is an input, in no other file."""
+
+
 READ_BEFORE = """
 import gzip, pickle, sys, tempfile
 from pathlib import Path
@@ -125,6 +133,16 @@ class Outcome(NamedTuple):
     frame: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
     leaks: tuple[str, ...] = ()
+
+    @property
+    def choices(self) -> dict[str, tuple[str, frozenset[str]]]:
+        """The columns whose cells hold several choices: the separator, and the choices that are inputs of a model."""
+        if self.leads is None:
+            return {}
+        schema, frame = self.leads.schema, self.leads.frame
+        pipeline = candidates(schema, frame)["logistic_regression"] if schema.separators else None
+        inputs = to_onnx(pipeline.fit(frame, self.leads.target)).encoding.categories if pipeline else {}
+        return {name: (mark, frozenset(inputs[name].columns) - {""}) for name, mark in schema.separators.items()}
 
 
 def folder() -> Path | None:
@@ -174,6 +192,8 @@ def fault(name: str, found: Outcome, plain: pd.DataFrame) -> str:
         values, wanted = found.frame[column], plain[column]
         if values.dtype != wanted.dtype or not np.array_equal(values, wanted, equal_nan=values.dtype != object):
             return f"{column} differs"
+    if found.leads and found.choices != CHOICES.get(name, {}):
+        return f"several choices: {found.choices}"
     absent = plain.columns.difference(found.frame.columns)
     if len(absent) and not name.startswith("de_"):
         return f"{', '.join(absent)} left out"
