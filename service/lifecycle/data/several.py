@@ -32,8 +32,8 @@ def separator_of(texts: Sequence[str], counts: npt.NDArray[np.int64]) -> str:
 
 def _parts(texts: Sequence[str], counts: npt.NDArray[np.int64], separator: str) -> bool:
     """Whether the texts are combinations of choices parted by this mark."""
-    total, several = int(counts.sum()), sum(int(n) for t, n in zip(texts, counts, strict=True) if separator in t)
-    if several < max(LEAST_SEVERAL, SEVERAL_SHARE * total):
+    several = sum(int(n) for text, n in zip(texts, counts, strict=True) if separator in text)
+    if several < max(LEAST_SEVERAL, SEVERAL_SHARE * int(counts.sum())):
         return False
     cells: Counter[frozenset[str]] = Counter()
     for text, count in zip(texts, counts, strict=True):
@@ -55,7 +55,7 @@ def _parts(texts: Sequence[str], counts: npt.NDArray[np.int64], separator: str) 
     free = {choice for choice in known if differing[choice] >= 3 and cells[frozenset([choice])]}
     combined = {cell: count for cell, count in cells.items() if len(cell) > 1}
     return (
-        sum(count for cell, count in cells.items() if cell <= known) >= COVERED * total
+        sum(count for cell, count in cells.items() if cell <= known) >= COVERED * cells.total()
         and sum(count for cell, count in combined.items() if cell <= free) >= FREE * sum(combined.values())
         and sum(cell <= known for cell in combined) >= len(known)
     )

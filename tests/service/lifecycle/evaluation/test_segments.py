@@ -27,3 +27,14 @@ def test_segments_are_the_values_that_many_leads_share_missing_ones_too() -> Non
         "trial 1.0": COUNT // 2,
         "trial 0.0": COUNT * 9 // 20,
     }
+
+
+def test_where_a_cell_holds_several_choices_each_is_a_segment() -> None:
+    schema = LeadSchema(features=(Feature(name="interests", kind="category", separator=";"),))
+    cells = np.array(["Call;Fair", "Call", "Fair", ""], dtype=object)[np.arange(COUNT) % 4]
+    found = segments(schema, pd.DataFrame({"interests": cells}), TARGET, 0.1, 10)
+    assert {name: int(mask.sum()) for name, mask in found.items()} == {
+        "interests 'Call'": COUNT // 2,
+        "interests 'Fair'": COUNT // 2,
+        "interests missing": COUNT // 4,
+    }
