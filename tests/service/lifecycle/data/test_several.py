@@ -81,6 +81,9 @@ def test_names_places_paths_and_notes_are_single_values(
 def test_too_few_cells_or_combinations_decide_nothing() -> None:
     assert found(["A;B", "B;C", "A;B;C", "A", "B", "C"] * 3) == ""
     assert found(["A;B;C", "A", "B"] * 200) == ""
+    tags = ["A;B", "B;C", "A;B;C", "A", "B", "C"] * 40
+    assert found(tags) == ";"
+    assert found([*tags, *(f"note {i}" for i in range(100))]) == ""
 
 
 def write(folder: Path, cells: list[str], **keys: object) -> Source:

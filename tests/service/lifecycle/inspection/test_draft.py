@@ -55,6 +55,14 @@ def test_guesses_are_marked_with_what_speaks_for_them(tmp_path: Path) -> None:
         states(found[1], *facts)
 
 
+def test_a_column_of_several_choices_is_written_with_its_separator(tmp_path: Path) -> None:
+    def interests(row: int, won: str) -> str:
+        return ";".join(choice for bit, choice in enumerate("ABC") if row % 8 >> bit & 1)
+
+    toml = written(surveyed(tmp_path, more={'"Interests" (all)': interests}), tmp_path)
+    assert load_source(confirm(toml)).separators == {'"Interests" (all)': ";"}
+
+
 def test_a_likely_leak_is_proposed_and_not_declared(tmp_path: Path) -> None:
     more = {"Contract": lambda row, won: row + 1000 if won == "Closed Won" else 0}
     text = draft(surveyed(tmp_path, more=more), tmp_path / "leads.toml")
