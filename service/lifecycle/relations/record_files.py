@@ -23,6 +23,9 @@ TABLES = "records/"
 MANIFESTS = f"{TABLES}manifest/"
 FIRST = f"{TABLES}first/"
 
+LEASE = "records"
+"""The lease, in the storage of the predictions, of whoever rewrites records: compact and forget."""
+
 LATE = timedelta(hours=1)
 """How much earlier than its records a raw object may be named: the service closes a segment each hour."""
 
