@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from service.lifecycle.compaction.days import Compacted, Places, compact_all, delete_orphans, expire, waiting_hours
+from service.lifecycle.compaction.days import Compacted, Run, compact_all, delete_orphans, expire, waiting_hours
 from service.lifecycle.promotion.lease import hold
 from service.lifecycle.relations.record_files import LEASE
 from service.lifecycle.runtime import runner
@@ -37,13 +37,13 @@ def compact(
     tell: Progress = lambda _: None,
 ) -> Compacted:
     """Compact what is due at `now` and delete what is past `keep_days`. Raises StorageError and JobFailed."""
-    oldest = now.date() - timedelta(days=keep_days) if keep_days is not None else None
+    oldest = now.date() - timedelta(days=keep_days - 1) if keep_days is not None else None
     with hold(predictions, LEASE, tell) as lease:
-        places = Places(predictions, leads, lease, tell)
-        done = compact_all(places, now - wait, oldest)
-        delete_orphans(places, datetime.now(UTC))
+        run = Run(predictions, leads, lease, tell)
+        done = compact_all(run, now - wait, oldest)
+        delete_orphans(run, datetime.now(UTC))
         if oldest:
-            expire(places, oldest)
+            expire(run, oldest)
     return done
 
 
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         help="compact an hour so long after its end (default: %(default)s)",
     )
     parser.add_argument(
-        "--keep-days", type=int, metavar="DAYS", help="delete compacted records of earlier days (default: keep all)"
+        "--keep-days", type=int, metavar="DAYS", help="days of which compacted records are kept (default: all)"
     )
     runner.add_now(parser)
     return parser

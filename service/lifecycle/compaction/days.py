@@ -65,7 +65,7 @@ class Compacted:
 
 
 @dataclass(frozen=True)
-class Places:
+class Run:
     """Where a run works, and the lease that it holds."""
 
     predictions: Storage
@@ -96,52 +96,52 @@ def _due(predictions: Storage, day: str, ends: dict[str, datetime], until: datet
     return [key for key, end in ends.items() if key not in listed and end <= until]
 
 
-def compact_all(places: Places, until: datetime, oldest: date | None = None) -> Compacted:
+def compact_all(run: Run, until: datetime, oldest: date | None = None) -> Compacted:
     """Compact every raw object of an hour that ended by `until`, of `oldest` and later days.
 
     Raises StorageError and JobFailed.
     """
     done = Compacted()
-    for day, ends in sorted(raw_by_day(places.predictions).items()):
-        delete_compacted(places, day, ends, done)
-        ended = _due(places.predictions, day, ends, until)
+    for day, ends in sorted(raw_by_day(run.predictions).items()):
+        delete_compacted(run, day, ends, done)
+        ended = _due(run.predictions, day, ends, until)
         while ended and (oldest is None or day >= str(oldest)):
             try:
-                _compact_day(places, day, ended, done)
+                _compact_day(run, day, ended, done)
                 break
             except _PartlyReadable as error:  # some of its records are in the tables, which therefore do not count
                 ended.remove(error.key)
     return done
 
 
-def delete_compacted(places: Places, day: str, keys: Iterable[str], done: Compacted) -> None:
+def delete_compacted(run: Run, day: str, keys: Iterable[str], done: Compacted) -> None:
     """Delete the day's raw objects that its manifest lists and that hold what was compacted; note the others."""
-    listed = {each.key: each for each in read_manifest(places.predictions, day)[0].inputs}
+    listed = {each.key: each for each in read_manifest(run.predictions, day)[0].inputs}
     for key in keys:
         known = listed.get(key)
-        opened = places.predictions.open(key) if known else None
+        opened = run.predictions.open(key) if known else None
         if known is None or opened is None:
             continue
         with opened.file:
             # An upload that is tried again after its object was deleted makes another generation of the same content.
             same = opened.generation == known.generation or digest(opened.file) == known.sha256
         if same:
-            places.lease.check()
-            places.predictions.delete(key, opened.generation)
+            run.lease.check()
+            run.predictions.delete(key, opened.generation)
             done.deleted += 1
         else:
             done.odd.append(key)
 
 
-def _compact_day(places: Places, day: str, keys: list[str], done: Compacted) -> None:
+def _compact_day(run: Run, day: str, keys: list[str], done: Compacted) -> None:
     """Raises StorageError, JobFailed and _PartlyReadable; then nothing counts as compacted."""
-    manifest, generation = read_manifest(places.predictions, day)
-    run = f"{datetime.now(UTC):{_RUN}}-{uuid.uuid4().hex[:8]}"
+    manifest, generation = read_manifest(run.predictions, day)
+    name = f"{datetime.now(UTC):{_RUN}}-{uuid.uuid4().hex[:8]}"
     inputs, broken = list[Input](), list[Rejected]()
-    with PartTables(places.predictions, day, run) as tables:
+    with PartTables(run.predictions, day, name) as tables:
         for number, key in enumerate(keys, 1):
-            places.tell(f"compacting {day}: raw object {number:,} of {len(keys):,}")
-            if found := _take(places, key, tables, done):
+            run.tell(f"compacting {day}: raw object {number:,} of {len(keys):,}")
+            if found := _take(run, key, tables, done):
                 inputs.append(found[0])
                 broken += found[1]
         written = tables.end()
@@ -150,26 +150,26 @@ def _compact_day(places: Places, day: str, keys: list[str], done: Compacted) -> 
     taken, expected = sum(written.values()), sum(each.records for each in inputs)
     if taken != expected:
         raise StorageError(f"{day}: {taken:,} records were written of {expected:,}; nothing counts as compacted")
-    set_aside(places.leads, "predictions", broken)
+    set_aside(run.leads, "predictions", broken)
     outputs, new = [], defaultdict[str, list[pa.Table]](list)
     for key, rows in written.items():
-        places.tell(f"reading back {key}")
-        output, table = read_back(places.predictions, key, READ_COLUMNS, rows)
+        run.tell(f"reading back {key}")
+        output, table = read_back(run.predictions, key, READ_COLUMNS, rows)
         outputs.append(output)
         new[output.part].append(firsts(table))
     for part, found_firsts in new.items():
-        places.lease.check()
-        merge(places.predictions, part, found_firsts)
-    places.lease.check()
+        run.lease.check()
+        merge(run.predictions, part, found_firsts)
+    run.lease.check()
     both = DayManifest((*manifest.inputs, *inputs), (*manifest.outputs, *outputs))
-    swap_manifest(places.predictions, day, both, generation)
+    swap_manifest(run.predictions, day, both, generation)
     done.records += taken
     done.objects += len(inputs)
 
 
-def _take(places: Places, key: str, tables: PartTables, done: Compacted) -> tuple[Input, list[Rejected]] | None:
+def _take(run: Run, key: str, tables: PartTables, done: Compacted) -> tuple[Input, list[Rejected]] | None:
     """Add a raw object's records to the tables; None where it is unreadable, or gone. Raises _PartlyReadable."""
-    raw = open_raw(places.predictions, key)
+    raw = open_raw(run.predictions, key)
     if raw is None:
         return None
     with raw:
@@ -184,37 +184,37 @@ def _take(places: Places, key: str, tables: PartTables, done: Compacted) -> tupl
     return Input(key, raw.generation, raw.records, raw.sha256, len(raw.broken)), raw.broken
 
 
-def delete_orphans(places: Places, now: datetime) -> None:
-    """Delete the tables that no manifest names and that a run began a day ago or earlier. Raises StorageError."""
+def delete_orphans(run: Run, now: datetime) -> None:
+    """Delete the tables that no manifest names and whose run began a day ago or earlier. Raises StorageError."""
     named: dict[str, set[str]] = {}
-    for key in places.predictions.keys(f"{TABLES}day="):
+    for key in run.predictions.keys(f"{TABLES}day="):
         place, begun = table_place(key), _BEGUN.search(key)
         if place is None or begun is None:
             continue
         if place[0] not in named:
-            named[place[0]] = {output.key for output in read_manifest(places.predictions, place[0])[0].outputs}
+            named[place[0]] = {output.key for output in read_manifest(run.predictions, place[0])[0].outputs}
         if key not in named[place[0]] and datetime.strptime(f"{begun[1]}+0000", f"{_RUN}%z") + ORPHANS <= now:
-            _delete(places, key)
+            _delete(run, key)
 
 
-def expire(places: Places, oldest: date) -> None:
+def expire(run: Run, oldest: date) -> None:
     """Delete the compacted records of earlier days, and earlier first scores. Raises StorageError.
 
     A day's raw objects go first and its manifest before its tables, so that nothing is read twice after any step.
     """
-    for manifest_of_day in list(places.predictions.keys(MANIFESTS)):
+    for manifest_of_day in list(run.predictions.keys(MANIFESTS)):
         day = manifest_of_day.removeprefix(f"{MANIFESTS}day=").removesuffix(".json")
         if day < str(oldest):
-            manifest, _ = read_manifest(places.predictions, day)
+            manifest, _ = read_manifest(run.predictions, day)
             for key in (*(i.key for i in manifest.inputs), manifest_key(day), *(o.key for o in manifest.outputs)):
-                _delete(places, key)
+                _delete(run, key)
     for key in first_keys():
-        places.lease.check()
-        drop_before(places.predictions, key, datetime.combine(oldest, time(), UTC))
+        run.lease.check()
+        drop_before(run.predictions, key, datetime.combine(oldest, time(), UTC))
 
 
-def _delete(places: Places, key: str) -> None:
-    if opened := places.predictions.open(key):
+def _delete(run: Run, key: str) -> None:
+    if opened := run.predictions.open(key):
         opened.file.close()
-        places.lease.check()
-        places.predictions.delete(key, opened.generation)
+        run.lease.check()
+        run.predictions.delete(key, opened.generation)

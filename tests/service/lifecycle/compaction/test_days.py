@@ -219,7 +219,7 @@ def test_days_before_those_that_are_kept_are_deleted(predictions: Folder, leads:
     some_hours(predictions)
     upload(predictions, [record("kept", LATER), record("L-1", LATER, request_id="again")])
     compact(predictions, leads, LATER + timedelta(hours=3))
-    compact(predictions, leads, LATER + timedelta(days=10), keep_days=10)
+    compact(predictions, leads, LATER + timedelta(days=10), keep_days=11)
     assert visible(predictions) == Counter([("kept", "r-kept"), ("L-1", "again")])
     assert set(first_times(predictions)) == {"kept"}
     assert list(predictions.keys(f"records/day={DAY}/")) == []
