@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from service.lifecycle.compaction.days import Compacted, Run, compact_all, delete_orphans, expire, waiting_hours
+from service.lifecycle.compaction.days import Compacted, CompactRun, compact_all, delete_orphans, expire, waiting_hours
 from service.lifecycle.promotion.lease import hold
 from service.lifecycle.relations.record_files import LEASE
 from service.lifecycle.runtime import runner
@@ -39,7 +39,7 @@ def compact(
     """Compact what is due at `now` and delete what is past `keep_days`. Raises StorageError and JobFailed."""
     oldest = now.date() - timedelta(days=keep_days - 1) if keep_days is not None else None
     with hold(predictions, LEASE, tell) as lease:
-        run = Run(predictions, leads, lease, tell)
+        run = CompactRun(predictions, leads, lease, tell)
         done = compact_all(run, now - wait, oldest)
         delete_orphans(run, datetime.now(UTC))
         if oldest:
@@ -61,7 +61,7 @@ def gauges(predictions: Storage, now: datetime, wait: timedelta, done: Compacted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the job; return its exit status."""
+    """CompactRun the job; return its exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
     runner.check_places(parser, options, *STORAGES)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from service.lifecycle.compaction.days import Compacted, Run, delete_compacted, raw_by_day
+from service.lifecycle.compaction.days import Compacted, CompactRun, delete_compacted, raw_by_day
 from service.lifecycle.data.source import ID_COLUMN, Source, SourceError, load_source
 from service.lifecycle.forgetting import folders
 from service.lifecycle.forgetting.places import Target, outside, remains, targets
@@ -99,7 +99,7 @@ def _rewrite(task: Task, places: Sequence[Target], tell: Progress) -> list[Swept
     """Sweep while no compaction runs: it would write again what it had read before. Raises JobFailed, StorageError."""
     predictions = task.storages["predictions"]
     with hold(predictions, LEASE, tell) as lease:
-        run = Run(predictions, task.storages["leads"], lease, tell)
+        run = CompactRun(predictions, task.storages["leads"], lease, tell)
         for day, keys in raw_by_day(predictions).items():
             delete_compacted(run, day, keys, Compacted())  # no second copy of what the tables hold
         swept = sweep(places, task.search, False, tell, lease.check)
@@ -160,7 +160,7 @@ def print_remainder(task: Task, own: Sequence[Swept], options: argparse.Namespac
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the job; return its exit status."""
+    """CompactRun the job; return its exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.platform:  # before the environment's places, behind those that are named

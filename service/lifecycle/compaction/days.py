@@ -65,7 +65,7 @@ class Compacted:
 
 
 @dataclass(frozen=True)
-class Run:
+class CompactRun:
     """Where a run works, and the lease that it holds."""
 
     predictions: Storage
@@ -96,7 +96,7 @@ def _due(predictions: Storage, day: str, ends: dict[str, datetime], until: datet
     return [key for key, end in ends.items() if key not in listed and end <= until]
 
 
-def compact_all(run: Run, until: datetime, oldest: date | None = None) -> Compacted:
+def compact_all(run: CompactRun, until: datetime, oldest: date | None = None) -> Compacted:
     """Compact every raw object of an hour that ended by `until`, of `oldest` and later days.
 
     Raises StorageError and JobFailed.
@@ -114,7 +114,7 @@ def compact_all(run: Run, until: datetime, oldest: date | None = None) -> Compac
     return done
 
 
-def delete_compacted(run: Run, day: str, keys: Iterable[str], done: Compacted) -> None:
+def delete_compacted(run: CompactRun, day: str, keys: Iterable[str], done: Compacted) -> None:
     """Delete the day's raw objects that its manifest lists and that hold what was compacted; note the others."""
     listed = {each.key: each for each in read_manifest(run.predictions, day)[0].inputs}
     for key in keys:
@@ -133,7 +133,7 @@ def delete_compacted(run: Run, day: str, keys: Iterable[str], done: Compacted) -
             done.odd.append(key)
 
 
-def _compact_day(run: Run, day: str, keys: list[str], done: Compacted) -> None:
+def _compact_day(run: CompactRun, day: str, keys: list[str], done: Compacted) -> None:
     """Raises StorageError, JobFailed and _PartlyReadable; then nothing counts as compacted."""
     manifest, generation = read_manifest(run.predictions, day)
     name = f"{datetime.now(UTC):{_RUN}}-{uuid.uuid4().hex[:8]}"
@@ -167,7 +167,7 @@ def _compact_day(run: Run, day: str, keys: list[str], done: Compacted) -> None:
     done.objects += len(inputs)
 
 
-def _take(run: Run, key: str, tables: PartTables, done: Compacted) -> tuple[Input, list[Rejected]] | None:
+def _take(run: CompactRun, key: str, tables: PartTables, done: Compacted) -> tuple[Input, list[Rejected]] | None:
     """Add a raw object's records to the tables; None where it is unreadable, or gone. Raises _PartlyReadable."""
     raw = open_raw(run.predictions, key)
     if raw is None:
@@ -184,7 +184,7 @@ def _take(run: Run, key: str, tables: PartTables, done: Compacted) -> tuple[Inpu
     return Input(key, raw.generation, raw.records, raw.sha256, len(raw.broken)), raw.broken
 
 
-def delete_orphans(run: Run, now: datetime) -> None:
+def delete_orphans(run: CompactRun, now: datetime) -> None:
     """Delete the tables that no manifest names and whose run began a day ago or earlier. Raises StorageError."""
     named: dict[str, set[str]] = {}
     for key in run.predictions.keys(f"{TABLES}day="):
@@ -197,7 +197,7 @@ def delete_orphans(run: Run, now: datetime) -> None:
             _delete(run, key)
 
 
-def expire(run: Run, oldest: date) -> None:
+def expire(run: CompactRun, oldest: date) -> None:
     """Delete the compacted records of earlier days, and earlier first scores. Raises StorageError.
 
     A day's raw objects go first and its manifest before its tables, so that nothing is read twice after any step.
@@ -213,7 +213,7 @@ def expire(run: Run, oldest: date) -> None:
         drop_before(run.predictions, key, datetime.combine(oldest, time(), UTC))
 
 
-def _delete(run: Run, key: str) -> None:
+def _delete(run: CompactRun, key: str) -> None:
     if opened := run.predictions.open(key):
         opened.file.close()
         run.lease.check()
