@@ -76,10 +76,15 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
     command_line.add_argument(
         "--maturity-days", type=float, metavar="DAYS", help="when an outcome is final (default: as the source says)"
     )
-    command_line.add_argument(
+    add_now(command_line)
+    return command_line
+
+
+def add_now(parser: argparse.ArgumentParser) -> None:
+    """The option --now."""
+    parser.add_argument(
         "--now", type=_time, metavar="TIME", help="work as if it were this time, ISO 8601 (default: now)"
     )
-    return command_line
 
 
 def add_places(parser: argparse.ArgumentParser, *names: str, otherwise: str = "") -> None:
