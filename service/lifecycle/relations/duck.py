@@ -25,6 +25,9 @@ from service.storage import Folder, Storage, StorageError
 MEMORY = 1_500_000_000
 """Bytes that DuckDB may use by default; what needs more goes to temporary files."""
 
+BUFFERED = 0.85
+"""Share of it that DuckDB's buffers get: it does not count all that it allocates."""
+
 ROWS = 50_000
 """Records that are decoded at once."""
 
@@ -176,7 +179,7 @@ def _settings(predictions: Storage | None, folder: str, memory: int) -> list[tup
     return [
         ("autoinstall_known_extensions", "false"),
         ("autoload_known_extensions", "false"),
-        ("memory_limit", f"'{memory}B'"),
+        ("memory_limit", f"'{int(BUFFERED * memory)}B'"),
         ("threads", str(len(os.sched_getaffinity(0)))),
         ("temp_directory", literal(f"{folder}/spilled")),
         ("preserve_insertion_order", "false"),
