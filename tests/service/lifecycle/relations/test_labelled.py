@@ -61,7 +61,7 @@ def test_labelled_leads_are_those_of_the_row_wise_reference(
     keys = sorted({"a", "b", "c", "0019000000oC4Hk", "stranger"})
     states = {lead: data.draw(st.sampled_from([0, 1, OPEN, CONTRADICTED, None])) for lead in keys}
     told = {lead: state == 1 for lead, state in states.items() if state in (0, 1)}
-    rows_of = {0: [False], 1: [True], OPEN: [None], CONTRADICTED: [True, False], None: []}
+    rows_of: dict[Any, list[bool | None]] = {0: [False], 1: [True], OPEN: [None], CONTRADICTED: [True, False], None: []}
     table = [(lead, said) for lead, state in states.items() for said in rows_of[state]]
     empty = dict.fromkeys(("time", "id_text", "outcome_text"))
     with opened(predictions, SINCE, UNTIL) as engine:
