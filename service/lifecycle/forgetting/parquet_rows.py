@@ -16,9 +16,8 @@ from service.lifecycle.data.source import SourceError
 from service.lifecycle.forgetting.search import Search, Tally
 from service.lifecycle.forgetting.trials import Trials
 from service.lifecycle.relations.columns import FIXED, input_field
-from service.lifecycle.relations.lead_keys import part_of
+from service.lifecycle.relations.lead_keys import as_ids, part_of
 from service.lifecycle.relations.record_files import table_place
-from service.lifecycle.scoring.id_column import as_ids
 from service.model.spelling import fold
 from service.records import PAGE
 from service.storage import Writable
