@@ -73,10 +73,12 @@ LAYERS = {
         data
         scoring
         runtime
+        relations
         evaluation forgetting
         training
         drift_detection inspection promotion
-        train check evaluate drift retrain promote batch heartbeat forget
+        compaction
+        train check evaluate drift retrain promote batch heartbeat forget compact
         backtest rollback score""",
 }
 # Public classes of one name, and why.
