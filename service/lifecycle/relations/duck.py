@@ -58,7 +58,7 @@ class DuckEngine:
 
     def results(self, names: Sequence[str]) -> dict[str, pa.Table]:
         """See Engine."""
-        return {name: self._run(f"select * from {quoted(name)}").to_arrow_table() for name in names}
+        return {name: self.connection.sql(f"select * from {quoted(name)}").to_arrow_table() for name in names}
 
     def _run(self, query: str) -> duckdb.DuckDBPyConnection:
         try:

@@ -28,8 +28,8 @@ LIMIT_S = 2 * 3600
 """Seconds after which Google ends a batch, from 600."""
 QUEUE_S = 900
 """Seconds that a batch may take besides: until it starts, and until its end is noticed."""
-MOST_EXECUTORS = 16
-"""A batch has at most so many executors, which bounds what it costs in its time."""
+MOST_EXECUTORS = 2
+"""Executors of four CPUs that a batch may have besides its driver: what `infra` asks a quota for, and the least."""
 
 POLL_S, CALL_S, CANCEL_S = 5.0, 30.0, 4.0
 """Seconds between two looks at a batch; that a call may take; and each of two calls that cancel a batch: Cloud Run
@@ -41,50 +41,50 @@ UNREACHABLE = Retry(
 State = Batch.State
 ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 VARIABLES = {
-    "location": "LEADSCORING_SPARK_LOCATION",
-    "staging": "LEADSCORING_SPARK_STAGING_URL",
+    "parent": "LEADSCORING_SPARK_PARENT",
+    "staging": "LEADSCORING_SPARK_STAGING",
     "subnetwork": "LEADSCORING_SPARK_SUBNETWORK",
-    "service_account": "LEADSCORING_SPARK_SERVICE_ACCOUNT",
-    "kms_key": "LEADSCORING_SPARK_KMS_KEY",
+    "service_account": "LEADSCORING_SPARK_ACCOUNT",
+    "kms_key": "LEADSCORING_SPARK_KEY",
 }
 _FAILURES = (GoogleAPICallError, GoogleAuthError, RetryError)
 
 
 @dataclass(frozen=True)
-class Place:
+class SparkPlace:
     """Where batches run: projects/ID/locations/REGION, and with what network, identity and key.
 
     `staging` is the folder or gs://bucket/prefix of what goes to a batch and comes from it.
     """
 
-    location: str
+    parent: str
     staging: str
     subnetwork: str
     service_account: str
     kms_key: str = ""
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Place":
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "SparkPlace":
         """As VARIABLES say. Raises JobFailed where one is missing."""
         found = {field: environment.get(variable, "") for field, variable in VARIABLES.items()}
         if missing := [VARIABLES[field] for field, value in found.items() if not value and field != "kms_key"]:
             raise JobFailed(f"the record engine is spark, and {', '.join(missing)} not set; set it, or take duckdb")
-        if not re.fullmatch(r"projects/[^/]+/locations/[^/]+", found["location"]):
-            raise JobFailed(f"{VARIABLES['location']}={found['location']}: give projects/ID/locations/REGION")
+        if not re.fullmatch(r"projects/[^/]+/locations/[^/]+", found["parent"]):
+            raise JobFailed(f"{VARIABLES['parent']}={found['location']}: give projects/ID/locations/REGION")
         return cls(**found)
 
 
-def run_batch(place: Place, batch_id: str, program: str, argument: str, tell: Progress) -> None:
+def run_batch(place: SparkPlace, batch_id: str, program: str, argument: str, tell: Progress) -> None:
     """Run the Python program at this address with the argument, until it has succeeded.
 
     Whatever ends the wait, a signal too, cancels the batch. Raises JobFailed.
     """
-    name = f"{place.location}/batches/{batch_id}"
+    name = f"{place.parent}/batches/{batch_id}"
     request = CreateBatchRequest(
-        parent=place.location, batch=_batch(place, program, argument), batch_id=batch_id, request_id=batch_id
+        parent=place.parent, batch=_batch(place, program, argument), batch_id=batch_id, request_id=batch_id
     )
     try:
-        client = _client(place.location)
+        client = _client(place.parent)
         with _cancelled_unless_ended(client, name, tell):
             # The API knows a repeated request by its id, so that a lost answer starts no second batch.
             client.create_batch(request, retry=UNREACHABLE, timeout=CALL_S)
@@ -103,7 +103,7 @@ def run_batch(place: Place, batch_id: str, program: str, argument: str, tell: Pr
         )
 
 
-def _batch(place: Place, program: str, argument: str) -> Batch:
+def _batch(place: SparkPlace, program: str, argument: str) -> Batch:
     bucket = place.staging.removeprefix("gs://").partition("/")[0] if place.staging.startswith("gs://") else ""
     execution = {
         "service_account": place.service_account,

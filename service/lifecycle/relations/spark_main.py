@@ -6,6 +6,7 @@ be made, and `results`, the address of the folder that each result is written to
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -44,7 +45,7 @@ def run(spark: SparkSession, job: dict[str, Any]) -> None:
     for view in job["views"]:
         _named(view["name"], partial(_files, spark, **view))
     for relation in job["relations"]:
-        rows = _named(relation["name"], partial(spark.sql, relation["query"]))
+        rows = _named(relation["name"], partial(_rows, spark, relation["query"]))
         if relation["kept"]:
             rows.persist(StorageLevel.MEMORY_AND_DISK)
     for name, address in job["results"].items():
@@ -55,6 +56,12 @@ def _named(name: str, made: Callable[[], DataFrame]) -> DataFrame:
     rows = _step(name, made)
     rows.createOrReplaceTempView(_quoted(name))
     return rows
+
+
+def _rows(spark: SparkSession, query: str) -> DataFrame:
+    """The query's rows, without the columns that stand in for QUALIFY, which Spark does not have."""
+    rows = spark.sql(query)
+    return rows.drop(*(column for column in rows.columns if re.fullmatch(r"_w(_\d+)?", column)))
 
 
 def _write(spark: SparkSession, name: str, address: str) -> None:

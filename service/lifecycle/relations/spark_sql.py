@@ -33,9 +33,6 @@ def in_spark(query: str) -> str:
     tree = _parsed(query)
     if differs := next(tree.find_all(*_DIFFERENT), None):
         raise ValueError(f"DuckDB and Spark differ in {differs.sql(dialect='duckdb')}: {query}")
-    for select in tree.find_all(exp.Select):
-        if select.args.get("qualify") and any(each.is_star for each in select.expressions):
-            raise ValueError(f"QUALIFY beside a star leaves a column _w in Spark's rows; name the columns: {query}")
     return tree.sql(dialect="spark", unsupported_level=ErrorLevel.RAISE)
 
 

@@ -9,11 +9,11 @@ import pytest
 from google.cloud.dataproc_v1 import Batch, CreateBatchRequest
 
 from service.lifecycle.relations import spark_batch
-from service.lifecycle.relations.spark_batch import Place, run_batch
+from service.lifecycle.relations.spark_batch import SparkPlace, run_batch
 from service.lifecycle.runtime.runner import JobFailed
 from tests.service.dataproc_double import Dataproc
 
-PLACE = Place(
+PLACE = SparkPlace(
     "projects/acme-leads-dev/locations/europe-west1",
     "gs://acme-leads-dev-spark/relations",
     "projects/acme-leads-dev/regions/europe-west1/subnetworks/spark",
@@ -100,7 +100,7 @@ def test_a_batch_is_cancelled_when_its_job_is_ended(double: Dataproc, ending: Ba
     double.work = hang
 
     def end(_: str) -> None:
-        if double.batches[f"{PLACE.location}/batches/evaluate-1"].state == State.RUNNING and not told:
+        if double.batches[f"{PLACE.parent}/batches/evaluate-1"].state == State.RUNNING and not told:
             told.append("ended")
             raise ending
 
@@ -133,7 +133,7 @@ def test_a_batch_that_cannot_be_cancelled_is_named_with_the_command_that_ends_it
     double.started.clear()
     with pytest.raises(SystemExit):
         run_batch(PLACE, "evaluate-1", PROGRAM, JOB, end)
-    assert f"gcloud dataproc batches cancel {PLACE.location}/batches/evaluate-1" in told[-1]
+    assert f"gcloud dataproc batches cancel {PLACE.parent}/batches/evaluate-1" in told[-1]
 
 
 def test_a_batch_cancelled_by_others_is_no_success(double: Dataproc) -> None:
@@ -146,7 +146,7 @@ def test_a_batch_cancelled_by_others_is_no_success(double: Dataproc) -> None:
 
 
 def test_missing_variables_are_named() -> None:
-    with pytest.raises(JobFailed, match=r"LEADSCORING_SPARK_LOCATION, LEADSCORING_SPARK_SUBNETWORK") as refused:
-        Place.from_environment({"LEADSCORING_SPARK_STAGING_URL": "gs://b", "LEADSCORING_SPARK_SERVICE_ACCOUNT": "a@b"})
-    assert "KMS" not in str(refused.value)
+    with pytest.raises(JobFailed, match=r"LEADSCORING_SPARK_PARENT, LEADSCORING_SPARK_SUBNETWORK") as refused:
+        SparkPlace.from_environment({"LEADSCORING_SPARK_STAGING": "gs://b", "LEADSCORING_SPARK_ACCOUNT": "a@b"})
+    assert "_KEY" not in str(refused.value)
     assert "STAGING" not in str(refused.value)

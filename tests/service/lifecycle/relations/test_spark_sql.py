@@ -21,11 +21,6 @@ def test_a_time_is_one_of_utc() -> None:
     assert "AS TIMESTAMP)" in in_spark("select cast('2026-01-01 00:00:00+00:00' as timestamptz) as t")
 
 
-def test_qualify_beside_a_star_is_refused() -> None:
-    with pytest.raises(ValueError, match="name the columns"):
-        in_spark("select r.* from records as r qualify row_number() over (order by r.time) = 1")
-
-
 @pytest.mark.parametrize("part", ["round(score, 2)", "epoch_us(time)", "first(score order by time)", "log2(score)"])
 def test_what_the_engines_differ_in_is_refused(part: str) -> None:
     with pytest.raises(ValueError, match="DuckDB and Spark differ in"):
