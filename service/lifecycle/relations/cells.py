@@ -4,6 +4,8 @@ The relations read `labelled`, and `lines`, which has a row for each version: it
 many of 1,000 leads the team can contact. All are additive over leads: `leads` sums their weights.
 """
 
+# ruff: noqa: S608 - names and values in the texts are quoted by `relation`
+
 from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
@@ -183,7 +185,8 @@ def _value(feature: Feature, columns: frozenset[str]) -> str:
 
     text, number, truth = column("text", "varchar"), column("number", "double"), column("boolean", "boolean")
     if feature.kind == "category":
-        found = f"coalesce({text}, cast({number} as varchar), case when {truth} then 'True' when not {truth} then 'False' end)"
+        spelled = f"case when {truth} then 'True' when not {truth} then 'False' end"
+        found = f"coalesce({text}, cast({number} as varchar), {spelled})"
         missing = [literal(str(mark)) for mark in feature.missing]
     else:
         found = f"cast(coalesce(case when {truth} then 1e0 when not {truth} then 0e0 end, {number}) as varchar)"

@@ -1,5 +1,7 @@
 """Runs relations in this process with DuckDB: out of core, within a memory limit, over a folder or a bucket."""
 
+# ruff: noqa: S608 - names and values in the texts are quoted by `relation`
+
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -58,13 +60,15 @@ class DuckEngine:
 
     def results(self, names: Sequence[str]) -> dict[str, pa.Table]:
         """See Engine."""
-        return {name: self.connection.sql(f"select * from {quoted(name)}").to_arrow_table() for name in names}
+        return {name: self._rows(f"select * from {quoted(name)}") for name in names}
 
-    def _run(self, query: str) -> duckdb.DuckDBPyConnection:
-        try:
-            return self.connection.execute(query)
-        except (duckdb.IOException, duckdb.HTTPException) as error:
-            raise StorageError(f"the prediction records cannot be read: {error}") from error
+    def _run(self, statement: str) -> None:
+        with _storage_errors():
+            self.connection.execute(statement)
+
+    def _rows(self, query: str) -> pa.Table:
+        with _storage_errors():
+            return self.connection.sql(query).to_arrow_table()
 
     def _view(self, name: str, paths: Sequence[str], where: str = "true") -> None:
         files = ", ".join(map(literal, paths))
@@ -89,7 +93,10 @@ class DuckEngine:
         self._view("records", paths, within)
         none_seen = self.folder / "none_seen.parquet"
         parquet.write_table(FIRST_SEEN.empty_table(), none_seen)
-        self._view("first_seen", [str(none_seen), *(_path(predictions, key) for key in predictions.keys(FIRST))])
+        self._view(
+            "first_seen",
+            [str(none_seen), *(_path(predictions, key) for key in predictions.keys(FIRST) if key.endswith(".parquet"))],
+        )
 
 
 @contextmanager
@@ -98,24 +105,38 @@ def opened(predictions: Storage, since: datetime, until: datetime, memory: int =
 
     The connection can read nothing but these records and its own files. Raises StorageError.
     """
+    with _connected(predictions, memory) as engine:
+        engine.open_records(predictions, since, until)
+        yield engine
+
+
+@contextmanager
+def without_records(memory: int = MEMORY) -> Iterator[DuckEngine]:
+    """An engine over nothing but the tables that are written to it."""
+    with _connected(None, memory) as engine:
+        yield engine
+
+
+@contextmanager
+def _connected(predictions: Storage | None, memory: int) -> Iterator[DuckEngine]:
     with tempfile.TemporaryDirectory(prefix="relations-") as name:
         connection = duckdb.connect(str(Path(name) / "tables.db"))
         try:
             for setting, value in _settings(predictions, name, memory):
                 connection.execute(f"set {setting} = {value}")
-            if not isinstance(predictions, Folder):
+            if predictions is not None and not isinstance(predictions, Folder):
                 connection.register_filesystem(ObjectFiles(predictions))
             connection.execute("set enable_external_access = false")
             connection.execute("set lock_configuration = true")
-            engine = DuckEngine(connection, Path(name))
-            engine.open_records(predictions, since, until)
-            yield engine
+            yield DuckEngine(connection, Path(name))
         finally:
             connection.close()
 
 
-def _settings(predictions: Storage, folder: str, memory: int) -> list[tuple[str, str]]:
-    readable = [f"{folder}/", f"{predictions.root}/" if isinstance(predictions, Folder) else f"{PROTOCOL}://"]
+def _settings(predictions: Storage | None, folder: str, memory: int) -> list[tuple[str, str]]:
+    readable = [f"{folder}/"]
+    if predictions is not None:
+        readable.append(f"{predictions.root}/" if isinstance(predictions, Folder) else f"{PROTOCOL}://")
     return [
         ("autoinstall_known_extensions", "false"),
         ("autoload_known_extensions", "false"),
@@ -126,6 +147,14 @@ def _settings(predictions: Storage, folder: str, memory: int) -> list[tuple[str,
         ("TimeZone", "'UTC'"),
         ("allowed_directories", f"[{', '.join(map(literal, readable))}]"),
     ]
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.IOException, duckdb.HTTPException) as error:
+        raise StorageError(f"the prediction records cannot be read: {error}") from error
 
 
 def _path(predictions: Storage, key: str) -> str:

@@ -1,5 +1,7 @@
 """What the files of outcomes say of each lead, and the scored leads whose outcome is final."""
 
+# ruff: noqa: S608 - names and values in the texts are quoted by `relation`
+
 from collections.abc import Iterable
 from datetime import datetime
 
