@@ -16,7 +16,7 @@ from service.lifecycle.data.table import parse_table
 from service.lifecycle.evaluation.scored import ScoredLeads
 from service.lifecycle.relations.duck import without_records
 from service.lifecycle.relations.outcomes import CONTRADICTED, CONVERTED, LOST, OPEN, OUTCOME_ROWS, outcomes
-from service.lifecycle.relations.relation import Engine
+from service.lifecycle.relations.relation import RelationEngine
 from service.reading.ids import join_key
 from service.storage import Storage
 
@@ -85,7 +85,7 @@ class LabelledScores:
     taken_as_lost: int = 0
 
 
-def read_outcome_files(engine: Engine, source: Source, values: OutcomeValues, leads: Storage) -> OutcomeFiles:
+def read_outcome_files(engine: RelationEngine, source: Source, values: OutcomeValues, leads: Storage) -> OutcomeFiles:
     """Read all files below `outcomes/` into `outcomes` of the engine; see `relations.outcomes`.
 
     Files are CSV or Parquet, and have the columns that the source names for files of outcomes. Rejected are rows

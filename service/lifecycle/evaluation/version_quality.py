@@ -12,7 +12,7 @@ from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import DRAWS, estimates
 from service.lifecycle.evaluation.quality import NAMES
 from service.lifecycle.relations.cells import LINES, cells, segments
-from service.lifecycle.relations.relation import Engine
+from service.lifecycle.relations.relation import RelationEngine
 from service.model.bundle import Economics, Manifest
 
 MIN_LEADS, MIN_OUTCOMES = 100, 10
@@ -80,7 +80,7 @@ class VersionCells:
     share: float
 
 
-def version_cells(engine: Engine, manifests: Mapping[str, Manifest]) -> dict[str, VersionCells]:
+def version_cells(engine: RelationEngine, manifests: Mapping[str, Manifest]) -> dict[str, VersionCells]:
     """The cells of `labelled` in the engine, by version."""
     with engine.writing("lines", LINES) as write:
         each = manifests.values()

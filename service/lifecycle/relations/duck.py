@@ -24,12 +24,15 @@ from service.storage import Folder, Storage, StorageError
 MEMORY = 1_500_000_000
 """Bytes that DuckDB may use by default; what needs more goes to temporary files."""
 
+BUFFERED = 0.85
+"""Share of it that DuckDB's buffers get: it does not count all that it allocates."""
+
 FIRST_SEEN = pa.schema([field for field in FIXED if field.name in {*FIXED.names[:5], "score"}])
 """The columns of the table of first scores."""
 
 
 class DuckEngine:
-    """An `Engine` over one connection, whose tables lie in a folder of its own. Made by `opened`.
+    """An `RelationEngine` over one connection, whose tables lie in a folder of its own. Made by `opened`.
 
     `broken` are objects and lines that hold no record; the message of each names its object.
     """
@@ -40,26 +43,26 @@ class DuckEngine:
 
     @property
     def columns(self) -> frozenset[str]:
-        """See Engine."""
+        """See RelationEngine."""
         described = self.connection.execute("describe records").fetchall()
         return frozenset(str(name) for name, *_ in described)
 
     def define(self, relations: Iterable[Relation]) -> None:
-        """See Engine."""
+        """See RelationEngine."""
         for relation in relations:
             kind = "table" if relation.kept else "view"
             self._run(f"create or replace {kind} {quoted(relation.name)} as {relation.query}")
 
     @contextmanager
     def writing(self, name: str, schema: pa.Schema) -> Iterator[Write]:
-        """See Engine."""
+        """See RelationEngine."""
         file = self.folder / f"{name}.parquet"
         with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
             yield lambda rows: writer.write_table(rows.cast(schema))
         self._view(name, [str(file)])
 
     def results(self, names: Sequence[str]) -> dict[str, pa.Table]:
-        """See Engine."""
+        """See RelationEngine."""
         return {name: self._rows(f"select * from {quoted(name)}") for name in names}
 
     def _run(self, statement: str) -> None:
@@ -140,7 +143,7 @@ def _settings(predictions: Storage | None, folder: str, memory: int) -> list[tup
     return [
         ("autoinstall_known_extensions", "false"),
         ("autoload_known_extensions", "false"),
-        ("memory_limit", f"'{memory}B'"),
+        ("memory_limit", f"'{int(BUFFERED * memory)}B'"),
         ("threads", str(len(os.sched_getaffinity(0)))),
         ("temp_directory", literal(f"{folder}/spilled")),
         ("preserve_insertion_order", "false"),

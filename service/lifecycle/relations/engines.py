@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 
@@ -14,6 +13,7 @@ from service.storage import Storage
 
 OpenedEngine = DuckEngine | SparkEngine
 VARIABLE = "LEADSCORING_RECORD_ENGINE"
+ENGINES = ("duckdb", "spark")
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
@@ -32,14 +32,9 @@ def opened(
     engine: str, predictions: Storage, since: datetime, until: datetime, job: str, tell: Progress
 ) -> AbstractContextManager[OpenedEngine]:
     """This engine over the records of [since, until), for the job of this name. Raises EngineFailed, StorageError."""
-    return ENGINES[engine](predictions, since, until, job, tell)
-
-
-Opener = Callable[[Storage, datetime, datetime, str, Progress], AbstractContextManager[OpenedEngine]]
-ENGINES: dict[str, Opener] = {
-    "duckdb": lambda predictions, since, until, _job, _tell: duck.opened(predictions, since, until),
-    "spark": spark.opened,
-}
+    if engine == "duckdb":
+        return duck.opened(predictions, since, until)
+    return spark.opened(predictions, since, until, job, tell)
 
 
 def _engine(text: str) -> str:

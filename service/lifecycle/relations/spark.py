@@ -31,7 +31,7 @@ FOOTERS = 16
 
 
 class SparkEngine:
-    """An `Engine` whose relations run as batches at `place`; each call of `results` is one. Made by `opened`.
+    """A `RelationEngine` whose relations run as batches at `place`; each call of `results` is one. Made by `opened`.
 
     What goes to a batch and what comes from it lies below `run` in the staging storage. `broken` are objects and lines
     that hold no record, each with its object's key.
@@ -46,11 +46,11 @@ class SparkEngine:
 
     @property
     def columns(self) -> frozenset[str]:
-        """See Engine."""
+        """See RelationEngine."""
         return frozenset(self._views[STORED][0].names)
 
     def define(self, relations: Iterable[Relation]) -> None:
-        """See Engine."""
+        """See RelationEngine."""
         self._relations |= {relation.name: relation for relation in relations}
 
     def open_records(self, predictions: Storage, since: datetime, until: datetime) -> None:
@@ -88,7 +88,7 @@ class SparkEngine:
 
     @contextmanager
     def writing(self, name: str, schema: pa.Schema) -> Iterator[Write]:
-        """See Engine."""
+        """See RelationEngine."""
         self._tables += 1
         key = f"{self.run}/tables/{self._tables}.parquet"
         with (
@@ -99,7 +99,7 @@ class SparkEngine:
         self.read(name, schema, [self._address(key)])
 
     def results(self, names: Sequence[str]) -> dict[str, pa.Table]:
-        """See Engine. Raises EngineFailed, StorageError."""
+        """See RelationEngine. Raises EngineFailed, StorageError."""
         self._batches += 1
         batch = f"{self.run}-{self._batches}"
         program, job = f"{self.run}/{batch}.py", f"{self.run}/{batch}.json"

@@ -10,12 +10,12 @@ from service.lifecycle.data.leads import Leads
 from service.lifecycle.data.outcome import OutcomeValues
 from service.lifecycle.evaluation.labelled import LabelledLeads, join, select
 from service.lifecycle.evaluation.outcomes import LabelledScores
-from service.lifecycle.evaluation.scored import as_scored
 from service.lifecycle.promotion.challenger import ENOUGH, MOST, window
 from service.lifecycle.promotion.gate import Rules
 from service.model.bundle import Provenance
 from service.model.schema import Feature, LeadSchema, Value
 from service.records import PredictionRecord
+from tests.service.lifecycle.evaluation.row_wise import as_scored
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SCHEMA = LeadSchema(features=(Feature(name="pages", kind="number"), Feature(name="region", kind="category")))

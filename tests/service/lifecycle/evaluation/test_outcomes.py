@@ -17,10 +17,10 @@ from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import Source, SourceError, load_source
 from service.lifecycle.evaluation.labelled import matured
 from service.lifecycle.evaluation.outcomes import Outcomes, judge, read_outcomes
-from service.lifecycle.evaluation.scored import as_scored
 from service.model.schema import Feature, LeadSchema
 from service.storage import open_storage
 from tests.facts import states
+from tests.service.lifecycle.evaluation.row_wise import as_scored
 from tests.service.lifecycle.records import NOON, record, upload
 from tests.service.lifecycle.test_train import EXAMPLES
 from tests.service.lifecycle.world import DECIDED

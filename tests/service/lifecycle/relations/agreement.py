@@ -22,7 +22,7 @@ from service.lifecycle.relations.columns import FIXED
 from service.lifecycle.relations.duck import FIRST_SEEN
 from service.lifecycle.relations.first_scores import first_scores
 from service.lifecycle.relations.lead_keys import lead_keys
-from service.lifecycle.relations.relation import Engine, Relation
+from service.lifecycle.relations.relation import Relation, RelationEngine
 from service.lifecycle.relations.spark_batch import SparkPlace
 from service.model.schema import Feature, LeadSchema
 from service.storage import Folder
@@ -126,7 +126,7 @@ def _outcome_rows(random: np.random.Generator, rows: int, leads: int) -> pa.Tabl
     )
 
 
-def define(engine: Engine, said: pa.Table, complete: datetime | None = None) -> None:
+def define(engine: RelationEngine, said: pa.Table, complete: datetime | None = None) -> None:
     """Make all relations known, with weights that are powers of two."""
     with engine.writing("outcome_rows", said.schema) as write:
         write(said)
