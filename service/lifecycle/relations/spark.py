@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from service.lifecycle.relations.columns import FIXED
 from service.lifecycle.relations.duck import FIRST_SEEN
-from service.lifecycle.relations.failures import EngineFailed
+from service.lifecycle.relations.failures import RelationsFailed
 from service.lifecycle.relations.raw_objects import RawObjects
 from service.lifecycle.relations.record_files import FIRST, record_files
 from service.lifecycle.relations.relation import Relation, Write, literal
@@ -99,7 +99,7 @@ class SparkEngine:
         self.read(name, schema, [self._address(key)])
 
     def results(self, names: Sequence[str]) -> dict[str, pa.Table]:
-        """See RelationEngine. Raises EngineFailed, StorageError."""
+        """See RelationEngine. Raises RelationsFailed, StorageError."""
         self._batches += 1
         batch = f"{self.run}-{self._batches}"
         program, job = f"{self.run}/{batch}.py", f"{self.run}/{batch}.json"
@@ -125,7 +125,7 @@ class SparkEngine:
         keys = list(self.staging.keys(f"{folder}/"))
         # Spark writes it when all rows are there.
         if f"{folder}/_SUCCESS" not in keys:
-            raise EngineFailed(f"Spark wrote no result of {name} to {self._address(folder)}; run the job again")
+            raise RelationsFailed(f"Spark wrote no result of {name} to {self._address(folder)}; run the job again")
         stored = [self.staging.read(key) for key in keys if key.endswith(".parquet")]
         return pa.concat_tables([parquet.read_table(pa.BufferReader(each.data)) for each in stored if each])
 
@@ -149,7 +149,7 @@ def opened(
 ) -> Iterator[SparkEngine]:
     """An engine over the records of [since, until), for the job of this name. What it staged is gone after the block.
 
-    `place` is that of the environment by default. Raises EngineFailed, StorageError.
+    `place` is that of the environment by default. Raises RelationsFailed, StorageError.
     """
     place = place or SparkPlace.from_environment()
     engine = SparkEngine(place, open_storage(place.staging), f"{job}-{uuid.uuid4().hex[:12]}", tell)

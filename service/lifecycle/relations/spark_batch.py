@@ -18,7 +18,7 @@ from google.cloud.dataproc_v1 import Batch, BatchControllerClient, CreateBatchRe
 from google.cloud.dataproc_v1.services.batch_controller.transports import BatchControllerGrpcTransport
 from google.protobuf.duration_pb2 import Duration
 
-from service.lifecycle.relations.failures import EngineFailed
+from service.lifecycle.relations.failures import RelationsFailed
 
 RUNTIME = "2.3"
 """Long-term support until 2027-11-26. 3.0 has none, ends earlier, runs batches as the user who submits them and uses no
@@ -66,19 +66,21 @@ class SparkPlace:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "SparkPlace":
-        """As VARIABLES say. Raises EngineFailed where one is missing."""
+        """As VARIABLES say. Raises RelationsFailed where one is missing."""
         found = {field: environment.get(variable, "") for field, variable in VARIABLES.items()}
         if missing := [VARIABLES[field] for field, value in found.items() if not value and field != "kms_key"]:
-            raise EngineFailed(f"the record engine is spark, and {', '.join(missing)} not set; set it, or take duckdb")
+            raise RelationsFailed(
+                f"the record engine is spark, and {', '.join(missing)} not set; set it, or take duckdb"
+            )
         if not re.fullmatch(r"projects/[^/]+/locations/[^/]+", found["parent"]):
-            raise EngineFailed(f"{VARIABLES['parent']}={found['location']}: give projects/ID/locations/REGION")
+            raise RelationsFailed(f"{VARIABLES['parent']}={found['location']}: give projects/ID/locations/REGION")
         return cls(**found)
 
 
 def run_batch(place: SparkPlace, batch_id: str, program: str, argument: str, tell: Progress) -> None:
     """Run the Python program at this address with the argument, until it has succeeded.
 
-    Whatever ends the wait, a signal too, cancels the batch. Raises EngineFailed.
+    Whatever ends the wait, a signal too, cancels the batch. Raises RelationsFailed.
     """
     name = f"{place.parent}/batches/{batch_id}"
     request = CreateBatchRequest(
@@ -92,12 +94,12 @@ def run_batch(place: SparkPlace, batch_id: str, program: str, argument: str, tel
             batch = _ended(client, name, tell)
     except _FAILURES as error:
         cause = getattr(error, "cause", None) or error
-        raise EngineFailed(
+        raise RelationsFailed(
             f"Spark batch {name} could not be run: {cause}. Correct the permission, the quota or the network that it "
             "names, then run the job again"
         ) from error
     if batch.state != State.SUCCEEDED:
-        raise EngineFailed(
+        raise RelationsFailed(
             f"Spark batch {name} {State(batch.state).name.lower()}: {batch.state_message or 'no reason is given'}. "
             f"What its program wrote: {batch.runtime_info.output_uri or 'the batch, in the console, shows it'}. "
             "The job may be run again; with --engine duckdb it needs no Spark"
@@ -125,7 +127,7 @@ def _batch(place: SparkPlace, program: str, argument: str) -> Batch:
 
 
 def _ended(client: BatchControllerClient, name: str, tell: Progress) -> Batch:
-    """The batch, once it has ended. Raises EngineFailed when that takes too long."""
+    """The batch, once it has ended. Raises RelationsFailed when that takes too long."""
     begun = time.monotonic()
     while True:
         batch = client.get_batch(name=name, retry=UNREACHABLE, timeout=CALL_S)
@@ -133,7 +135,7 @@ def _ended(client: BatchControllerClient, name: str, tell: Progress) -> Batch:
             return batch
         seconds = time.monotonic() - begun
         if seconds > LIMIT_S + QUEUE_S:
-            raise EngineFailed(
+            raise RelationsFailed(
                 f"Spark batch {name} was {State(batch.state).name.lower()} after {seconds:,.0f} s and is cancelled. "
                 "Look at the quota of its region and at the batch in the console; then run the job again"
             )

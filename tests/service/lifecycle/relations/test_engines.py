@@ -8,7 +8,7 @@ import pytest
 
 from service.lifecycle.relations import engines
 from service.lifecycle.relations.duck import DuckEngine
-from service.lifecycle.relations.failures import EngineFailed
+from service.lifecycle.relations.failures import RelationsFailed
 from service.storage import Folder
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -43,7 +43,7 @@ def test_duckdb_needs_no_place_and_spark_names_what_it_lacks(monkeypatch: pytest
     with engines.opened("duckdb", *window, "evaluate", print) as engine:
         assert isinstance(engine, DuckEngine)
     with (
-        pytest.raises(EngineFailed, match="LEADSCORING_SPARK_PARENT"),
+        pytest.raises(RelationsFailed, match="LEADSCORING_SPARK_PARENT"),
         engines.opened("spark", *window, "evaluate", print),
     ):
         pass

@@ -11,7 +11,7 @@ from pyarrow import parquet
 from service import records
 from service.lifecycle.relations import duck, spark
 from service.lifecycle.relations.columns import record_table
-from service.lifecycle.relations.failures import EngineFailed
+from service.lifecycle.relations.failures import RelationsFailed
 from service.lifecycle.relations.relation import Relation
 from service.lifecycle.relations.spark_batch import SparkPlace
 from service.model.schema import Value
@@ -111,7 +111,7 @@ def test_a_relation_that_fails_is_named(tmp_path: Path, spark_place: SparkPlace)
     write_raw(Folder(tmp_path), AWKWARD, "a")
     with spark.opened(Folder(tmp_path), SINCE, UNTIL, "evaluate", lambda _: None, spark_place) as engine:
         engine.define([Relation("shares", "select 1 / (score - score) as share from records")])
-        with pytest.raises(EngineFailed, match=r"failed: .*relation shares: .*DIVIDE_BY_ZERO"):
+        with pytest.raises(RelationsFailed, match=r"failed: .*relation shares: .*DIVIDE_BY_ZERO"):
             engine.results(["shares"])
         staged = engine.staging.keys("")
     assert not list(staged)

@@ -9,7 +9,7 @@ import pytest
 from google.cloud.dataproc_v1 import Batch, CreateBatchRequest
 
 from service.lifecycle.relations import spark_batch
-from service.lifecycle.relations.failures import EngineFailed
+from service.lifecycle.relations.failures import RelationsFailed
 from service.lifecycle.relations.spark_batch import SparkPlace, run_batch
 from tests.service.dataproc_double import Dataproc
 
@@ -70,7 +70,7 @@ def test_a_failed_batch_says_which_why_and_where_its_output_is(double: Dataproc)
         raise RuntimeError("relation cells: no such column")
 
     double.work = fails
-    with pytest.raises(EngineFailed) as refused:
+    with pytest.raises(RelationsFailed) as refused:
         _run()
     for part in ("batches/evaluate-1 failed", "no such column", "gs://acme-leads-dev-spark/google/driveroutput"):
         assert part in str(refused.value)
@@ -85,7 +85,7 @@ def test_a_lost_answer_starts_no_second_batch(double: Dataproc) -> None:
 
 def test_a_refusal_is_passed_on_with_its_reason(double: Dataproc) -> None:
     double.refusals = [grpc.StatusCode.PERMISSION_DENIED]
-    with pytest.raises(EngineFailed, match=r"evaluate-1 could not be run: 403 injected"):
+    with pytest.raises(RelationsFailed, match=r"evaluate-1 could not be run: 403 injected"):
         _run()
     assert not double.batches
 
@@ -115,7 +115,7 @@ def test_a_batch_is_cancelled_when_its_job_is_ended(double: Dataproc, ending: Ba
 def test_a_batch_that_takes_too_long_is_cancelled(double: Dataproc, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spark_batch, "QUEUE_S", -spark_batch.LIMIT_S)
     double.started.clear()
-    with pytest.raises(EngineFailed, match=r"evaluate-1 was pending after .* is cancelled"):
+    with pytest.raises(RelationsFailed, match=r"evaluate-1 was pending after .* is cancelled"):
         _run()
     [batch] = double.batches.values()
     assert batch.state in (State.CANCELLING, State.CANCELLED)
@@ -141,12 +141,12 @@ def test_a_batch_cancelled_by_others_is_no_success(double: Dataproc) -> None:
         double.client().cancel_operation({"name": batch.operation})
 
     double.work = cancelled
-    with pytest.raises(EngineFailed, match="evaluate-1 cancelled"):
+    with pytest.raises(RelationsFailed, match="evaluate-1 cancelled"):
         _run()
 
 
 def test_missing_variables_are_named() -> None:
-    with pytest.raises(EngineFailed, match=r"LEADSCORING_SPARK_PARENT, LEADSCORING_SPARK_SUBNETWORK") as refused:
+    with pytest.raises(RelationsFailed, match=r"LEADSCORING_SPARK_PARENT, LEADSCORING_SPARK_SUBNETWORK") as refused:
         SparkPlace.from_environment({"LEADSCORING_SPARK_STAGING": "gs://b", "LEADSCORING_SPARK_ACCOUNT": "a@b"})
     assert "_KEY" not in str(refused.value)
     assert "STAGING" not in str(refused.value)
