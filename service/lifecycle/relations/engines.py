@@ -31,7 +31,7 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 def opened(
     engine: str, predictions: Storage, since: datetime, until: datetime, job: str, tell: Progress
 ) -> AbstractContextManager[OpenedEngine]:
-    """This engine over the records of [since, until), for the job of this name. Raises RelationsFailed, StorageError."""
+    """This engine over the records of [since, until), for the named job. Raises RelationsFailed, StorageError."""
     if engine == "duckdb":
         return duck.opened(predictions, since, until)
     return spark.opened(predictions, since, until, job, tell)

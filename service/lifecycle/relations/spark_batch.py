@@ -73,7 +73,7 @@ class SparkPlace:
                 f"the record engine is spark, and {', '.join(missing)} not set; set it, or take duckdb"
             )
         if not re.fullmatch(r"projects/[^/]+/locations/[^/]+", found["parent"]):
-            raise RelationsFailed(f"{VARIABLES['parent']}={found['location']}: give projects/ID/locations/REGION")
+            raise RelationsFailed(f"{VARIABLES['parent']}={found['parent']}: give projects/ID/locations/REGION")
         return cls(**found)
 
 

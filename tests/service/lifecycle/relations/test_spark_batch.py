@@ -150,3 +150,9 @@ def test_missing_variables_are_named() -> None:
         SparkPlace.from_environment({"LEADSCORING_SPARK_STAGING": "gs://b", "LEADSCORING_SPARK_ACCOUNT": "a@b"})
     assert "_KEY" not in str(refused.value)
     assert "STAGING" not in str(refused.value)
+
+
+def test_a_parent_that_is_none_is_named() -> None:
+    values = dict.fromkeys(spark_batch.VARIABLES.values(), "x")
+    with pytest.raises(RelationsFailed, match="LEADSCORING_SPARK_PARENT=x: give projects/ID/locations/REGION"):
+        SparkPlace.from_environment(values)
