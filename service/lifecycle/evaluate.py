@@ -21,8 +21,8 @@ from service.lifecycle.evaluation.quality import NAMES
 from service.lifecycle.evaluation.report import report
 from service.lifecycle.evaluation.version_quality import VersionCells, VersionQuality, judge_version, version_cells
 from service.lifecycle.promotion.reconcile import repair
+from service.lifecycle.relations import duck, engines
 from service.lifecycle.relations.cells import segment_columns
-from service.lifecycle.relations.duck import DuckEngine, opened
 from service.lifecycle.relations.first_scores import first_scores
 from service.lifecycle.relations.outcomes import labelled
 from service.lifecycle.relations.relation import Relation
@@ -60,7 +60,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
         raise JobFailed(f"{loop.models.url} serves no model; train one first")
     pointer = pointed[0]
     loop.tell(f"reading the leads scored from {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC")
-    with opened(loop.predictions, since, until) as engine:
+    with engines.opened(options.engine, loop.predictions, since, until, "evaluate", loop.tell) as engine:
         labels, found, compared = _read(loop, options.counter, engine, (since, until), pointer.version)
     every = _by_version(loop, found)
     headline, notes = _headline(every, pointer)
@@ -94,7 +94,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
 
 
 def _read(
-    loop: Loop, counter: str | None, engine: DuckEngine, window: tuple[datetime, datetime], champion: str
+    loop: Loop, counter: str | None, engine: engines.OpenedEngine, window: tuple[datetime, datetime], champion: str
 ) -> tuple[dict[str, int], list[tuple[Manifest, VersionCells]], Completeness | None]:
     """The counts of labelled leads, the cells of all versions of the window and of the champion, and completeness."""
     engine.define(first_scores(window[0]))
@@ -126,7 +126,7 @@ def _read(
     return labels, [(manifests[version], cells[version]) for version in sorted(manifests, reverse=True)], compared
 
 
-def _versions(engine: DuckEngine, champion: str) -> set[str]:
+def _versions(engine: engines.OpenedEngine, champion: str) -> set[str]:
     engine.define([Relation("versions", "select distinct model_version from first_scores")])
     return {champion, *engine.results(["versions"])["versions"]["model_version"].to_pylist()}
 
@@ -146,7 +146,7 @@ def _completeness(
     def found(since: datetime, until: datetime) -> int:
         if (since, until) == window:
             return written
-        with opened(loop.predictions, since, until) as engine:
+        with duck.opened(loop.predictions, since, until) as engine:
             engine.define(first_scores(since))
             return _written(engine.results(["record_counts"])["record_counts"].to_pylist())
 
@@ -315,6 +315,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="URL",
         help="the service's own count of records: its /metrics page, or the base of a Prometheus query API",
     )
+    engines.add_engine(options)
     return run("evaluate", options, evaluate, repair, arguments)
 
 

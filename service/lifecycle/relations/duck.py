@@ -13,13 +13,12 @@ import duckdb
 import pyarrow as pa
 from pyarrow import parquet
 
-from service import records
-from service.lifecycle.relations.columns import FIXED, record_table
+from service.lifecycle.relations.columns import FIXED
 from service.lifecycle.relations.objects import PROTOCOL, ObjectFiles
+from service.lifecycle.relations.raw_objects import RawObjects
 from service.lifecycle.relations.record_files import FIRST, record_files
 from service.lifecycle.relations.relation import Relation, Write, literal, quoted
-from service.model.schema import Value
-from service.records import PredictionRecord, RecordError
+from service.records import RecordError
 from service.storage import Folder, Storage, StorageError
 
 MEMORY = 1_500_000_000
@@ -27,9 +26,6 @@ MEMORY = 1_500_000_000
 
 BUFFERED = 0.85
 """Share of it that DuckDB's buffers get: it does not count all that it allocates."""
-
-ROWS = 50_000
-"""Records that are decoded at once."""
 
 FIRST_SEEN = pa.schema([field for field in FIXED if field.name in {*FIXED.names[:5], "score"}])
 """The columns of the table of first scores."""
@@ -85,11 +81,16 @@ class DuckEngine:
     def open_records(self, predictions: Storage, since: datetime, until: datetime) -> None:
         """Make `records` and `first_seen` of the objects in the storage."""
         found = record_files(predictions, since, until)
-        columnar = [key for key in found.raw if key.endswith(".parquet") and self._is_whole(predictions, key)]
+        raw = RawObjects(predictions, since, until)
+        columnar = [key for key in found.raw if key.endswith(".parquet") and raw.schema(key)]
         lines = [key for key in found.raw if not key.endswith(".parquet")]
         empty = self.folder / "no_records.parquet"
         parquet.write_table(FIXED.empty_table(), empty)
-        paths = [str(empty), *self._decoded(predictions, lines, since, until)]
+        paths = [str(empty)]
+        for number, rows in enumerate(raw.decoded(lines)):
+            paths.append(str(self.folder / f"decoded-{number}.parquet"))
+            parquet.write_table(rows, paths[-1], compression="zstd")
+        self.broken += raw.broken
         paths += [_path(predictions, key) for key in (*found.tables, *columnar)]
         within = f"time >= {literal(since)} and time < {literal(until)}"
         self._view("records", paths, within)
@@ -99,43 +100,6 @@ class DuckEngine:
             "first_seen",
             [str(none_seen), *(_path(predictions, key) for key in predictions.keys(FIRST) if key.endswith(".parquet"))],
         )
-
-    def _is_whole(self, predictions: Storage, key: str) -> bool:
-        opened = predictions.open(key)
-        if opened is None:
-            return False
-        try:
-            with opened.file as file:
-                parquet.ParquetFile(pa.PythonFile(file, mode="r"))
-        except (pa.ArrowException, OSError) as error:
-            self.broken.append((key, RecordError(key, 0, f"is a broken Parquet file ({error})")))
-            return False
-        return True
-
-    def _decoded(self, predictions: Storage, keys: Sequence[str], since: datetime, until: datetime) -> Iterator[str]:
-        """The paths of temporary files with the records of these objects of JSON lines."""
-        waiting: list[PredictionRecord[dict[str, Value]]] = []
-        count = 0
-
-        def flush() -> str:
-            nonlocal count
-            count += 1
-            path = self.folder / f"decoded-{count}.parquet"
-            parquet.write_table(record_table(waiting), path, compression="zstd")
-            waiting.clear()
-            return str(path)
-
-        for key in keys:
-            stored = predictions.read(key)
-            if stored is None:
-                continue
-            whole, broken = records.sift_object(stored.data, key)
-            self.broken += [(key, error) for error in broken]
-            waiting += [record for record in whole if since <= record.time < until]
-            if len(waiting) >= ROWS:
-                yield flush()
-        if waiting:
-            yield flush()
 
 
 @contextmanager

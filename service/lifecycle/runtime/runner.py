@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from service.lifecycle.data.source import Source, SourceError, load_source
+from service.lifecycle.relations.failures import RelationsFailed
 from service.lifecycle.runtime.gauges import Gauge, PublishFailed
 from service.lifecycle.runtime.job_gauges import publish
 from service.model.bundle import BundleRefused
@@ -160,7 +161,7 @@ def run(
     return supervise(name, options.metrics, models, repaired, failures=(TrackingError, *FAILURES))
 
 
-FAILURES: tuple[type[Exception], ...] = (JobFailed, BundleRefused, StorageError, RecordError)
+FAILURES: tuple[type[Exception], ...] = (JobFailed, RelationsFailed, BundleRefused, StorageError, RecordError)
 """What a job expects to fail with; each says what happened and what to do."""
 
 
