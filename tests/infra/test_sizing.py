@@ -47,6 +47,21 @@ def test_a_hundred_million_leads_a_month_kept_for_a_year_need_spark_for_retraini
     assert job_size("retrain", Volume(3_333_333, 379, "spark")).memory_gib <= MOST_GIB[2]
 
 
+def test_the_sizes_that_the_readme_states_are_those_that_jobs_get() -> None:
+    text = (ROOT / "infra" / "README.md").read_text()
+    size = r"(\d) CPUs, (\d+) GiB, (\d+) h"
+    rows = re.findall(rf"\| ([\d,]+) \| {size} \| (?:{size}|refused.*) \| {size} \|", text)
+    assert len(rows) == 4
+    for leads, *figures in rows:
+        volume = Volume(int(leads.replace(",", "")), 379, "duckdb")
+        for place, job in enumerate(("evaluate", "retrain", "compact")):
+            if any(stated := figures[3 * place : 3 * place + 3]):
+                assert job_size(job, volume) == JobSize(*map(int, stated))
+            else:
+                with pytest.raises(TooLarge):
+                    job_size(job, volume)
+
+
 def test_what_no_engine_takes_over_is_refused_without_naming_one() -> None:
     with pytest.raises(TooLarge, match=stating("compact", "personal_data_days")) as refused:
         job_size("compact", Volume(20_000_000, 379, "spark"))
