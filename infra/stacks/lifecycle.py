@@ -217,7 +217,7 @@ def _lifecycle(env: Environment, tracking_url: str) -> tuple[LifecycleJob, ...]:
         job("drift", env.drift_schedule, common),
         job("retrain", env.retrain_schedule, common),
         job("batch", env.batch_schedule, files, tasks=env.batch_tasks, at_once=env.batch_parallelism),
-        job("compact", env.compact_schedule, (*data, "--metrics", metrics)),
+        job("compact", env.compact_schedule, (*data, "--metrics", metrics, "--keep-days", str(env.live_days))),
     )
 
 

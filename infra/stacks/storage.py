@@ -73,7 +73,7 @@ class StorageStack(TerraformStack):
         self._grant("predictions_scoring_create", predictions, f"serviceAccount:{scoring}", CREATE)
 
         self._grant_jobs(models, leads, predictions, f"serviceAccount:{jobs}")
-        self._grant_compaction(models, predictions, f"serviceAccount:{compact}")
+        self._grant_compaction(models, leads, predictions, f"serviceAccount:{compact}")
 
         # MLflow's clients read and write artifacts themselves: a large one never passes through the server.
         self._grant("artifacts_jobs_change", artifacts, f"serviceAccount:{jobs}", CHANGE)
@@ -103,7 +103,7 @@ class StorageStack(TerraformStack):
         batches = _below(BATCHES, predictions, "batches_only")
         self._grant("predictions_jobs_batch", predictions, jobs, CHANGE, batches)
 
-    def _grant_compaction(self, models: str, predictions: str, compact: str) -> None:
+    def _grant_compaction(self, models: str, leads: str, predictions: str, compact: str) -> None:
         """It deletes what the service wrote once its own copy was verified, and keeps the figures that it published."""
         self._grant("predictions_compact_read", predictions, compact, READ)
         for id, prefix in (("raw", RAW), ("records", COMPACTED), ("lease", LEASES)):
@@ -111,6 +111,8 @@ class StorageStack(TerraformStack):
             self._grant(f"predictions_compact_{id}", predictions, compact, CHANGE, below)
         self._grant("models_compact_read", models, compact, READ)
         self._grant("models_compact_figures", models, compact, CREATE, _below(FIGURES, models, "figures_only"))
+        aside = _below(QUARANTINE, leads, "quarantine_only")
+        self._grant("leads_compact_set_aside", leads, compact, CREATE, aside)
 
     def _bucket(self, env: Environment, thing: str, *rules: BucketRule, logs: str | None = None) -> str:
         bucket = Bucket(

@@ -70,13 +70,14 @@ def test_a_job_runs_an_image_by_its_digest_from_this_environments_registry(plans
             assert task["containers"][0]["image"].startswith(f"{env.images}/jobs@sha256:")
 
 
-def test_compaction_is_told_the_storage_and_where_figures_go(plans: Plans) -> None:
+def test_compaction_is_told_the_storage_where_figures_go_and_how_long_records_live(plans: Plans) -> None:
     arguments = tasks(plans("prod")["lifecycle"])["compact"]["containers"][0]["args"][2:]
     assert dict(zip(arguments[::2], arguments[1::2], strict=True)) == {
         "--models": "gs://acme-leads-prod-models",
         "--predictions": "gs://acme-leads-prod-predictions",
         "--leads": "gs://acme-leads-prod-leads",
         "--metrics": f"projects/{PROD.project}/locations/{PROD.region}",
+        "--keep-days": str(PROD.live_days),
     }
 
 

@@ -118,6 +118,7 @@ def test_each_workload_may_do_what_its_work_needs_and_no_more(plans: Plans) -> N
         ("predictions", "compact", read, False),
         ("predictions", "compact", change, True),
         ("models", "compact", read, False),
+        ("leads", "compact", create, True),
         ("models", "compact", create, True),
         ("artifacts", "jobs", change, False),
         ("artifacts", "mlflow", change, False),
@@ -137,6 +138,7 @@ def test_jobs_change_and_add_objects_below_their_prefixes_alone(plans: Plans) ->
     for grant, bucket, prefix in (
         ("models_jobs_lease", "models", lease.FOLDER),
         ("leads_jobs_set_aside", "leads", quarantine.PREFIX),
+        ("leads_compact_set_aside", "leads", quarantine.PREFIX),
         ("predictions_compact_raw", "predictions", records.PREFIX),
         ("predictions_compact_records", "predictions", "records/"),
         ("predictions_compact_lease", "predictions", lease.FOLDER),
