@@ -52,6 +52,7 @@ def build(app: App, env: Environment) -> None:
         env=env,
         scoring=foundation.scoring,
         jobs=foundation.jobs,
+        compact=foundation.compact,
         mlflow=foundation.mlflow,
         namespace=NAMESPACE,
         key=foundation.keys.get("storage"),
@@ -64,6 +65,7 @@ def build(app: App, env: Environment) -> None:
         env=env,
         image=image(env, "jobs"),
         jobs=foundation.jobs,
+        compact=foundation.compact,
         network=network.network,
         subnetwork=network.run,
         tracking_url=tracking.url,
@@ -145,7 +147,13 @@ def _service(app: App, env: Environment, foundation: FoundationStack) -> tuple[S
 
 
 def _alerting(app: App, env: Environment, lifecycle: LifecycleStack, edge: EdgeStack) -> AlertingStack:
-    alerts = catalogue.alerts(Platform(jobs=lifecycle.scheduled, database_connections=env.database_connections))
+    platform = Platform(
+        jobs=lifecycle.scheduled,
+        database_connections=env.database_connections,
+        leads_per_day=env.leads_per_day,
+        leads_per_request=env.leads_per_request,
+    )
+    alerts = catalogue.alerts(platform)
     return AlertingStack(
         app,
         f"{env.id}-alerting",

@@ -48,7 +48,8 @@ FORBIDDEN = {
 # Lowest first: what stands in a line may import from its own part and from the lines above.
 LAYERS = {
     "infra": """
-        environment cdk
+        cdk sizing
+        environment
         bindings environments releases
         example_values
         components

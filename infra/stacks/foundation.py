@@ -67,6 +67,7 @@ class FoundationStack(TerraformStack):
 
     scoring: str
     jobs: str
+    compact: str
     mlflow: str
     migrator: str
     smoke: str
@@ -86,6 +87,7 @@ class FoundationStack(TerraformStack):
 
         self.scoring = self._account(env, "scoring", "Answers requests for scores.", apis)
         self.jobs = self._account(env, "jobs", "Evaluates, watches for drift, retrains, scores in batches.", apis)
+        self.compact = self._account(env, "compact", "Turns finished hours of prediction records into tables.", apis)
         self.mlflow = self._account(env, "mlflow", "Runs the MLflow server.", apis)
         self.migrator = self._account(env, "migrator", "Brings the schema of MLflow's database up to date.", apis)
         self.smoke = self._account(env, "smoke", "Asks for one score after each deploy.", apis)
@@ -96,6 +98,7 @@ class FoundationStack(TerraformStack):
         # Time series belong to a project: Cloud Monitoring has nothing narrower to grant on.
         # The jobs write their figures and read how many records the service counted.
         self._grant(env, "jobs_metric_writer", self.jobs, "roles/monitoring.metricWriter")
+        self._grant(env, "compact_metric_writer", self.compact, "roles/monitoring.metricWriter")
         self._grant(env, "jobs_metric_viewer", self.jobs, "roles/monitoring.viewer")
         # The least that nodes need, in Google's own words.
         # https://cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cluster#use_least_privilege_sa

@@ -39,7 +39,8 @@ def gaps(stacks: Iterable[Stack], owned: Iterable[Grant] = (), known: Tables = K
 def test_no_identity_of_ours_lacks_a_permission(env: str, stacks: Stacks) -> None:
     proof = prove(ENVIRONMENTS[env], stacks(env), owner.grants(), KNOWN)
     assert proof.gaps == ()
-    expected = {"person", "deployer", "planner", "scoring", "jobs", "mlflow", "migrator", "smoke", "starter", "nodes"}
+    expected = {"person", "deployer", "planner", "scoring", "jobs", "compact", "mlflow", "migrator", "smoke", "starter"}
+    expected.add("nodes")
     assert {held.identity for held in proof.identities} == expected | ({"watcher"} if env == "prod" else set())
 
 
