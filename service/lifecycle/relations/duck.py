@@ -1,0 +1,167 @@
+"""Runs relations in this process with DuckDB: out of core, within a memory limit, over a folder or a bucket."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from pyarrow import parquet
+
+from service import records
+from service.lifecycle.relations.columns import FIXED, record_table
+from service.lifecycle.relations.objects import PROTOCOL, ObjectFiles
+from service.lifecycle.relations.record_files import FIRST, record_files
+from service.lifecycle.relations.relation import Relation, Write, literal, quoted
+from service.records import PredictionRecord, RecordError
+from service.storage import Folder, Storage, StorageError
+
+MEMORY = 1_500_000_000
+"""Bytes that DuckDB may use by default; what needs more goes to temporary files."""
+
+ROWS = 50_000
+"""Records that are decoded at once."""
+
+FIRST_SEEN = pa.schema([field for field in FIXED if field.name in {*FIXED.names[:5], "score"}])
+"""The columns of the table of first scores."""
+
+
+class DuckEngine:
+    """An `Engine` over one connection, whose tables lie in a folder of its own. Made by `opened`.
+
+    `broken` are objects and lines that hold no record; the message of each names its object.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+        self.connection, self.folder = connection, folder
+        self.broken: list[tuple[str, RecordError]] = []
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """See Engine."""
+        described = self.connection.execute("describe records").fetchall()
+        return frozenset(str(name) for name, *_ in described)
+
+    def define(self, relations: Iterable[Relation]) -> None:
+        """See Engine."""
+        for relation in relations:
+            kind = "table" if relation.kept else "view"
+            self._run(f"create or replace {kind} {quoted(relation.name)} as {relation.query}")
+
+    @contextmanager
+    def writing(self, name: str, schema: pa.Schema) -> Iterator[Write]:
+        """See Engine."""
+        file = self.folder / f"{name}.parquet"
+        with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+            yield lambda rows: writer.write_table(rows.cast(schema))
+        self._view(name, [str(file)])
+
+    def results(self, names: Sequence[str]) -> dict[str, pa.Table]:
+        """See Engine."""
+        return {name: self._run(f"select * from {quoted(name)}").to_arrow_table() for name in names}
+
+    def _run(self, query: str) -> duckdb.DuckDBPyConnection:
+        try:
+            return self.connection.execute(query)
+        except (duckdb.IOException, duckdb.HTTPException) as error:
+            raise StorageError(f"the prediction records cannot be read: {error}") from error
+
+    def _view(self, name: str, paths: Sequence[str], where: str = "true") -> None:
+        files = ", ".join(map(literal, paths))
+        query = f"select * from read_parquet([{files}], union_by_name = true) where {where}"
+        self.define([Relation(name, query)])
+
+    def open_records(self, predictions: Storage, since: datetime, until: datetime) -> None:
+        """Make `records` and `first_seen` of the objects in the storage."""
+        found = record_files(predictions, since, until)
+        columnar = [key for key in found.raw if key.endswith(".parquet") and self._is_whole(predictions, key)]
+        lines = [key for key in found.raw if not key.endswith(".parquet")]
+        empty = self.folder / "no_records.parquet"
+        parquet.write_table(FIXED.empty_table(), empty)
+        paths = [str(empty), *self._decoded(predictions, lines, since, until)]
+        paths += [_path(predictions, key) for key in (*found.tables, *columnar)]
+        within = f"time >= {literal(since)} and time < {literal(until)}"
+        self._view("records", paths, within)
+        none_seen = self.folder / "none_seen.parquet"
+        parquet.write_table(FIRST_SEEN.empty_table(), none_seen)
+        self._view("first_seen", [str(none_seen), *(_path(predictions, key) for key in predictions.keys(FIRST))])
+
+    def _is_whole(self, predictions: Storage, key: str) -> bool:
+        opened = predictions.open(key)
+        if opened is None:
+            return False
+        try:
+            with opened.file as file:
+                parquet.ParquetFile(pa.PythonFile(file, mode="r"))
+        except (pa.ArrowException, OSError) as error:
+            self.broken.append((key, RecordError(key, 0, f"is a broken Parquet file ({error})")))
+            return False
+        return True
+
+    def _decoded(self, predictions: Storage, keys: Sequence[str], since: datetime, until: datetime) -> Iterator[str]:
+        """The paths of temporary files with the records of these objects of JSON lines."""
+        waiting: list[PredictionRecord[dict[str, records.Value]]] = []
+        count = 0
+
+        def flush() -> str:
+            nonlocal count
+            count += 1
+            path = self.folder / f"decoded-{count}.parquet"
+            parquet.write_table(record_table(waiting), path, compression="zstd")
+            waiting.clear()
+            return str(path)
+
+        for key in keys:
+            stored = predictions.read(key)
+            if stored is None:
+                continue
+            whole, broken = records.sift_object(stored.data, key)
+            self.broken += [(key, error) for error in broken]
+            waiting += [record for record in whole if since <= record.time < until]
+            if len(waiting) >= ROWS:
+                yield flush()
+        if waiting:
+            yield flush()
+
+
+@contextmanager
+def opened(predictions: Storage, since: datetime, until: datetime, memory: int = MEMORY) -> Iterator[DuckEngine]:
+    """An engine over the records of [since, until). Its temporary files are gone when the block ends.
+
+    The connection can read nothing but these records and its own files. Raises StorageError.
+    """
+    with tempfile.TemporaryDirectory(prefix="relations-") as name:
+        connection = duckdb.connect(str(Path(name) / "tables.db"))
+        try:
+            for setting, value in _settings(predictions, name, memory):
+                connection.execute(f"set {setting} = {value}")
+            if not isinstance(predictions, Folder):
+                connection.register_filesystem(ObjectFiles(predictions))
+            connection.execute("set enable_external_access = false")
+            connection.execute("set lock_configuration = true")
+            engine = DuckEngine(connection, Path(name))
+            engine.open_records(predictions, since, until)
+            yield engine
+        finally:
+            connection.close()
+
+
+def _settings(predictions: Storage, folder: str, memory: int) -> list[tuple[str, str]]:
+    readable = [f"{folder}/", f"{predictions.root}/" if isinstance(predictions, Folder) else f"{PROTOCOL}://"]
+    return [
+        ("autoinstall_known_extensions", "false"),
+        ("autoload_known_extensions", "false"),
+        ("memory_limit", f"'{memory}B'"),
+        ("threads", str(len(os.sched_getaffinity(0)))),
+        ("temp_directory", literal(f"{folder}/spilled")),
+        ("preserve_insertion_order", "false"),
+        ("TimeZone", "'UTC'"),
+        ("allowed_directories", f"[{', '.join(map(literal, readable))}]"),
+    ]
+
+
+def _path(predictions: Storage, key: str) -> str:
+    return str(predictions.root / key) if isinstance(predictions, Folder) else f"{PROTOCOL}://{key}"
