@@ -70,10 +70,10 @@ LAYERS = {
         dashboards proof
         review""",
     "service/lifecycle": """
+        relations
         data
         scoring
         runtime
-        relations
         evaluation forgetting
         training
         drift_detection inspection promotion

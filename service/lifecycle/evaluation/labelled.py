@@ -17,10 +17,15 @@ from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.quarantine import set_aside
 from service.lifecycle.data.sampling import HOUR, NEWEST, NOT_KEPT, KnownLeads, drawn, places_of, plan
 from service.lifecycle.data.source import Source
-from service.lifecycle.evaluation.outcomes import judge, read_outcomes
-from service.lifecycle.evaluation.scored import read_scored
+from service.lifecycle.evaluation.outcomes import read_outcome_files
+from service.lifecycle.evaluation.scored import broken_records
+from service.lifecycle.relations.duck import opened
+from service.lifecycle.relations.first_scores import first_scores
+from service.lifecycle.relations.lead_keys import lead_keys
+from service.lifecycle.relations.outcomes import labelled
 from service.lifecycle.relations.prepared import input_columns, prepared
-from service.lifecycle.relations.sampling import LabelledRelation, microseconds
+from service.lifecycle.relations.record_files import MANIFESTS
+from service.lifecycle.relations.sampling import OWN_LEADS, LabelledRelation, microseconds
 from service.model.bundle import Provenance
 from service.model.schema import LeadSchema
 from service.reading.ids import join_key
@@ -85,18 +90,25 @@ def matured(
 
     What cannot be used is set aside. Raises SourceError naming file, row and column, and StorageError.
     """
-    maturity = timedelta(days=source.maturity_days)
+    ripe = now - timedelta(days=source.maturity_days)
     own = load(source, schema)
     if own.times is not None:
-        own = select(own, np.flatnonzero(own.times <= pd.Timestamp(now - maturity)))
-    oldest = first_scored(predictions)
-    if oldest is None:
+        own = select(own, np.flatnonzero(own.times <= pd.Timestamp(ripe)))
+    since = first_scored(predictions)
+    if since is None:
         return sample(own, source.recipe.rows, seed=seed)
-    scored, outcomes = read_scored(predictions, oldest, now), read_outcomes(source, own.outcomes, leads)
-    set_aside(leads, "predictions", scored.broken)
-    set_aside(leads, "outcomes", outcomes.rejected)
-    judged = judge(scored, outcomes, now, maturity, source.absent_after_days is not None)
-    raise NotImplementedError(judged)
+    with opened(predictions, since, now) as engine:
+        engine.define(first_scores(since))
+        files = read_outcome_files(engine, source, own.outcomes, leads)
+        set_aside(leads, "predictions", broken_records(engine, predictions))
+        set_aside(leads, "outcomes", files.rejected)
+        wanted = [name for name in input_columns(schema) if name in engine.columns]
+        complete = files.complete_until(source, now)
+        engine.define(labelled(["lead_key", "lead_id", "time", *wanted], ripe, complete))
+        with engine.writing("own_leads", OWN_LEADS) as write:
+            if own.ids is not None:
+                write(pa.table([lead_keys(pa.array(own.ids, pa.string()))], schema=OWN_LEADS))
+        return sample(own, source.recipe.rows, LabelledRelation(engine, seed), seed)
 
 
 def sample(own: Leads, rows: int, scored: LabelledRelation | None = None, seed: int = 0) -> LabelledLeads:
@@ -129,7 +141,7 @@ def _with_scored(own: Leads, table: pa.Table) -> Leads:
     untimed = pd.DatetimeIndex([pd.NaT] * len(own.target), tz="UTC")
     own_times = untimed if own.times is None else own.times
     scored_at = pd.to_datetime(microseconds(table["time"]), unit="us", utc=True)
-    times = pd.DatetimeIndex([*own_times, *scored_at])
+    times = pd.DatetimeIndex(own_times.append(scored_at))
     digest = hashlib.sha256(own.sha256.encode())
     digest.update(pd.util.hash_pandas_object(frame.assign(target=target), index=False).to_numpy().tobytes())
     ids = np.concatenate([ids, table["lead_id"].to_numpy(zero_copy_only=False)])
@@ -139,7 +151,7 @@ def _with_scored(own: Leads, table: pa.Table) -> Leads:
 def _moments(own: Leads) -> npt.NDArray[np.int64]:
     """Microseconds. Leads without a time are an hour apart in their order, or of one moment, long before all others."""
     if own.times is not None:
-        return own.times.as_unit("us").to_numpy().astype(np.int64)
+        return own.times.to_numpy("datetime64[us]").astype(np.int64)
     return UNTIMED + np.arange(len(own.target)) * (HOUR if own.in_time_order else 0)
 
 
@@ -168,7 +180,9 @@ def judgeable(leads: Leads) -> Leads:
 
 def first_scored(predictions: Storage) -> datetime | None:
     """The day of the oldest prediction record."""
-    for key in predictions.keys(records.PREFIX):
-        if day := re.search(r"dt=(\d{4}-\d\d-\d\d)/", key):
-            return datetime.fromisoformat(day[1]).replace(tzinfo=UTC)
-    return None
+    days = []
+    for prefix in (records.PREFIX, MANIFESTS):
+        found = (re.search(r"/(?:dt|day)=(\d{4}-\d\d-\d\d)", key) for key in predictions.keys(prefix))
+        if day := next(filter(None, found), None):
+            days.append(datetime.fromisoformat(day[1]).replace(tzinfo=UTC))
+    return min(days, default=None)

@@ -9,7 +9,7 @@ from pyarrow import parquet
 
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.forgetting.search import Search, Tally
-from service.lifecycle.scoring.id_column import as_ids
+from service.lifecycle.relations.lead_keys import as_ids
 from service.model.spelling import fold
 from service.storage import Writable
 

@@ -1,5 +1,7 @@
 """Runs relations in this process with DuckDB: out of core, within a memory limit, over a folder or a bucket."""
 
+# ruff: noqa: S608 - names and values in the texts are quoted by `relation`
+
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,11 +18,15 @@ from service.lifecycle.relations.columns import FIXED, record_table
 from service.lifecycle.relations.objects import PROTOCOL, ObjectFiles
 from service.lifecycle.relations.record_files import FIRST, record_files
 from service.lifecycle.relations.relation import Relation, Write, literal, quoted
+from service.model.schema import Value
 from service.records import PredictionRecord, RecordError
 from service.storage import Folder, Storage, StorageError
 
 MEMORY = 1_500_000_000
 """Bytes that DuckDB may use by default; what needs more goes to temporary files."""
+
+BUFFERED = 0.85
+"""Share of it that DuckDB's buffers get: it does not count all that it allocates."""
 
 ROWS = 50_000
 """Records that are decoded at once."""
@@ -30,7 +36,7 @@ FIRST_SEEN = pa.schema([field for field in FIXED if field.name in {*FIXED.names[
 
 
 class DuckEngine:
-    """An `Engine` over one connection, whose tables lie in a folder of its own. Made by `opened`.
+    """An `RelationEngine` over one connection, whose tables lie in a folder of its own. Made by `opened`.
 
     `broken` are objects and lines that hold no record; the message of each names its object.
     """
@@ -41,33 +47,35 @@ class DuckEngine:
 
     @property
     def columns(self) -> frozenset[str]:
-        """See Engine."""
+        """See RelationEngine."""
         described = self.connection.execute("describe records").fetchall()
         return frozenset(str(name) for name, *_ in described)
 
     def define(self, relations: Iterable[Relation]) -> None:
-        """See Engine."""
+        """See RelationEngine."""
         for relation in relations:
             kind = "table" if relation.kept else "view"
             self._run(f"create or replace {kind} {quoted(relation.name)} as {relation.query}")
 
     @contextmanager
     def writing(self, name: str, schema: pa.Schema) -> Iterator[Write]:
-        """See Engine."""
+        """See RelationEngine."""
         file = self.folder / f"{name}.parquet"
         with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
             yield lambda rows: writer.write_table(rows.cast(schema))
         self._view(name, [str(file)])
 
     def results(self, names: Sequence[str]) -> dict[str, pa.Table]:
-        """See Engine."""
-        return {name: self._run(f"select * from {quoted(name)}").to_arrow_table() for name in names}
+        """See RelationEngine."""
+        return {name: self._rows(f"select * from {quoted(name)}") for name in names}
 
-    def _run(self, query: str) -> duckdb.DuckDBPyConnection:
-        try:
-            return self.connection.execute(query)
-        except (duckdb.IOException, duckdb.HTTPException) as error:
-            raise StorageError(f"the prediction records cannot be read: {error}") from error
+    def _run(self, statement: str) -> None:
+        with _storage_errors():
+            self.connection.execute(statement)
+
+    def _rows(self, query: str) -> pa.Table:
+        with _storage_errors():
+            return self.connection.sql(query).to_arrow_table()
 
     def _view(self, name: str, paths: Sequence[str], where: str = "true") -> None:
         files = ", ".join(map(literal, paths))
@@ -87,7 +95,10 @@ class DuckEngine:
         self._view("records", paths, within)
         none_seen = self.folder / "none_seen.parquet"
         parquet.write_table(FIRST_SEEN.empty_table(), none_seen)
-        self._view("first_seen", [str(none_seen), *(_path(predictions, key) for key in predictions.keys(FIRST))])
+        self._view(
+            "first_seen",
+            [str(none_seen), *(_path(predictions, key) for key in predictions.keys(FIRST) if key.endswith(".parquet"))],
+        )
 
     def _is_whole(self, predictions: Storage, key: str) -> bool:
         opened = predictions.open(key)
@@ -103,7 +114,7 @@ class DuckEngine:
 
     def _decoded(self, predictions: Storage, keys: Sequence[str], since: datetime, until: datetime) -> Iterator[str]:
         """The paths of temporary files with the records of these objects of JSON lines."""
-        waiting: list[PredictionRecord[dict[str, records.Value]]] = []
+        waiting: list[PredictionRecord[dict[str, Value]]] = []
         count = 0
 
         def flush() -> str:
@@ -133,34 +144,56 @@ def opened(predictions: Storage, since: datetime, until: datetime, memory: int =
 
     The connection can read nothing but these records and its own files. Raises StorageError.
     """
+    with _connected(predictions, memory) as engine:
+        engine.open_records(predictions, since, until)
+        yield engine
+
+
+@contextmanager
+def without_records(memory: int = MEMORY) -> Iterator[DuckEngine]:
+    """An engine over nothing but the tables that are written to it."""
+    with _connected(None, memory) as engine:
+        yield engine
+
+
+@contextmanager
+def _connected(predictions: Storage | None, memory: int) -> Iterator[DuckEngine]:
     with tempfile.TemporaryDirectory(prefix="relations-") as name:
         connection = duckdb.connect(str(Path(name) / "tables.db"))
         try:
             for setting, value in _settings(predictions, name, memory):
                 connection.execute(f"set {setting} = {value}")
-            if not isinstance(predictions, Folder):
+            if predictions is not None and not isinstance(predictions, Folder):
                 connection.register_filesystem(ObjectFiles(predictions))
             connection.execute("set enable_external_access = false")
             connection.execute("set lock_configuration = true")
-            engine = DuckEngine(connection, Path(name))
-            engine.open_records(predictions, since, until)
-            yield engine
+            yield DuckEngine(connection, Path(name))
         finally:
             connection.close()
 
 
-def _settings(predictions: Storage, folder: str, memory: int) -> list[tuple[str, str]]:
-    readable = [f"{folder}/", f"{predictions.root}/" if isinstance(predictions, Folder) else f"{PROTOCOL}://"]
+def _settings(predictions: Storage | None, folder: str, memory: int) -> list[tuple[str, str]]:
+    readable = [f"{folder}/"]
+    if predictions is not None:
+        readable.append(f"{predictions.root}/" if isinstance(predictions, Folder) else f"{PROTOCOL}://")
     return [
         ("autoinstall_known_extensions", "false"),
         ("autoload_known_extensions", "false"),
-        ("memory_limit", f"'{memory}B'"),
+        ("memory_limit", f"'{int(BUFFERED * memory)}B'"),
         ("threads", str(len(os.sched_getaffinity(0)))),
         ("temp_directory", literal(f"{folder}/spilled")),
         ("preserve_insertion_order", "false"),
         ("TimeZone", "'UTC'"),
         ("allowed_directories", f"[{', '.join(map(literal, readable))}]"),
     ]
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.IOException, duckdb.HTTPException) as error:
+        raise StorageError(f"the prediction records cannot be read: {error}") from error
 
 
 def _path(predictions: Storage, key: str) -> str:

@@ -1,5 +1,7 @@
 """The first score of each lead: the one that people acted on."""
 
+# ruff: noqa: S608 - names and values in the texts are quoted by `relation`
+
 from datetime import datetime
 
 from service.lifecycle.relations.relation import Relation, literal
@@ -20,7 +22,8 @@ def first_scores(since: datetime) -> list[Relation]:
 
     The earliest record of a lead holds; of several of that time the least by request, then by version and score. A lead
     that was scored before the window is left out: who scores the same leads again each night judges each of them once.
-    `lead_counts` has one row: `records` of the window, `scored` those of leads, `repeated` those but the first ones.
+    `record_counts(channel, records, leads)` counts all records of the window, and those that are no trial and no score
+    of a shadow model.
     """
     return [
         Relation("lead_records", f"select * from records where {_LEAD}"),
@@ -35,6 +38,10 @@ def first_scores(since: datetime) -> list[Relation]:
                 order by lead_records.time, lead_records.request_id, lead_records.model_version, lead_records.score
             ) = 1
             """,
-            kept=True,
+        ),
+        Relation(
+            "record_counts",
+            f"select channel, count(*) as records, count(case when {_LEAD} then 1 end) as leads "
+            "from records group by channel",
         ),
     ]

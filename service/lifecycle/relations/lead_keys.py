@@ -8,9 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.lifecycle.scoring.cells import text_bytes
-from service.lifecycle.scoring.id_column import as_ids
-from service.reading.ids import CHECK_CHARACTERS
+from service.reading.ids import CHECK_CHARACTERS, as_id
 
 PARTS = "0123456789abcdef"
 """The parts of the tables."""
@@ -30,6 +28,21 @@ def lead_keys(ids: pa.Array) -> pa.Array:
     checked = (np.frombuffer(CHECK_CHARACTERS.encode(), np.uint8)[sums] == characters[:, 15:]).all(axis=1)
     short = pc.if_else(pa.array(checked), pc.utf8_slice_codeunits(of_salesforce, 0, 15), of_salesforce)
     return pc.replace_with_mask(texts, long, short)
+
+
+def as_ids(ids: pa.Array) -> pa.Array:
+    """A column of texts as `as_id` writes them, which is asked about those that it may change only."""
+    odd = pc.match_substring_regex(ids, r"""^ | $|  |[^ -~]|="|\.0|^'""").fill_null(False)
+    if not pc.any(odd).as_py():
+        return ids
+    return pc.replace_with_mask(ids, odd, pa.array([as_id(text) for text in ids.filter(odd).to_pylist()], pa.string()))
+
+
+def text_bytes(texts: pa.Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """The bytes of all texts, and where in them each text ends, after a 0 for the first one's start."""
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return ends - ends[0], np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]]
 
 
 def part_of(lead_key: str) -> str:

@@ -7,7 +7,7 @@ first, then the column chunks that a query needs.
 from datetime import UTC, datetime
 from typing import Any
 
-from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem  # type: ignore[import-untyped]
 
 from service.storage import Storage, StorageError
 
@@ -17,7 +17,7 @@ READ_AHEAD = 1 << 20
 
 
 class ObjectFiles(AbstractFileSystem):  # type: ignore[misc]
-    """The storage's objects, read-only: `objects://KEY`. An object never changes while it is read: keys are used once."""
+    """The storage's objects, read-only: `objects://KEY`. What a key names does not change while it is read."""
 
     protocol = PROTOCOL
     cachable = False
@@ -38,7 +38,7 @@ class ObjectFiles(AbstractFileSystem):  # type: ignore[misc]
             self._sizes[key] = opened.size
         return {"name": key, "size": self._sizes[key], "type": "file"}
 
-    def modified(self, path: str) -> datetime:
+    def modified(self, _: str) -> datetime:
         """The same time for all: what a key names does not change."""
         return datetime(2000, 1, 1, tzinfo=UTC)
 

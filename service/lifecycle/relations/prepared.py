@@ -32,7 +32,7 @@ def _texts(feature: Feature, table: pa.Table) -> npt.NDArray[np.object_]:
     cells = _column(table, "text", feature, pa.string()).combine_chunks().dictionary_encode()
     values = ["" if value in feature.missing else value for value in cells.dictionary.to_pylist()]
     texts: npt.NDArray[np.object_] = np.array([*values, ""], dtype=object)
-    return texts[np.asarray(cells.indices.fill_null(-1))]
+    return texts.take(np.asarray(cells.indices.fill_null(-1)))
 
 
 def _numbers(feature: Feature, table: pa.Table) -> npt.NDArray[np.float64]:

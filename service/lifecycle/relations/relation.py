@@ -29,7 +29,7 @@ class Write(Protocol):
         """Append these rows."""
 
 
-class Engine(Protocol):
+class RelationEngine(Protocol):
     """Runs relations over `records`, the prediction records of a stretch of time, and `first_seen`.
 
     `columns` are the columns of `records`. It has `relations.columns.FIXED`, and one for each input field and kind that

@@ -5,6 +5,8 @@ and `own_leads`, which has the lead_key of leads that are known otherwise and le
 `date_trunc` counts hours in the session's zone.
 """
 
+# ruff: noqa: S608 - names and values in the texts are quoted by `relation`
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from service.lifecycle.data.sampling import DIGITS, HOUR, NEWEST, Hours, Integers, Newest, Plan, Stratum
-from service.lifecycle.relations.relation import Engine, Relation, literal, quoted
+from service.lifecycle.relations.relation import Relation, RelationEngine, literal, quoted
 
 OWN_LEADS = pa.schema([("lead_key", pa.string())])
 
@@ -25,7 +27,7 @@ _FIRST, _LAST = (datetime(year, 1, 1, tzinfo=UTC) for year in (1900, 9999))
 class LabelledRelation:
     """The leads of `labelled` as a population to sample from; only the rows that are asked for come to Python."""
 
-    engine: Engine
+    engine: RelationEngine
     seed: int = 0
 
     def newest(self, rows: int) -> Newest:

@@ -82,8 +82,8 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
 def sampled(stated: TrainingSample) -> str:
     """What was learned from, in a sentence."""
     return (
-        f"A sample of {stated.sampled:,} of {stated.leads:,} leads: the newest {stated.whole:,} are all there, the older "
-        f"ones are weighted (seed {stated.seed})."
+        f"A sample of {stated.sampled:,} of {stated.leads:,} leads: the newest {stated.whole:,} are all there, "
+        f"the older ones are weighted (seed {stated.seed})."
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from service.history import Estimate
 from service.lifecycle.data.leads import Leads
 from service.lifecycle.data.source import Source
+from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.labelled import Seen
 from service.lifecycle.evaluation.plots import plots
 from service.lifecycle.evaluation.quality import bands
@@ -94,7 +95,8 @@ def prepare(
 def record(release: Release, source: Source, leads: Leads, chosen: Selection, run: Run) -> str:
     """Record it in MLflow; return its version in the registry. Raises MlflowException."""
     run.log(_parameters(source, chosen, release.manifest), _metrics(chosen))
-    run.attach({bundle.CARD: release.card}, plots(chosen.target, chosen.scores, chosen.threshold, source.economics))
+    cells = ScoreCells.of(chosen.target, chosen.scores, chosen.scores >= chosen.threshold, chosen.threshold)
+    run.attach({bundle.CARD: release.card}, plots(cells, chosen.threshold, source.economics))
     return run.register(source.name, chosen.pipeline, leads.frame)
 
 
