@@ -16,9 +16,9 @@ from service.lifecycle.data.inference import Found, key_of_numbers, shortened
 from service.lifecycle.data.labels import Labels, label, outcome_column
 from service.lifecycle.data.outcome import OutcomeValues, find_outcomes
 from service.lifecycle.data.sample import Sample, generate
-from service.lifecycle.data.sampling import Drawn
 from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.data.table import Table, form_of_table, read_table
+from service.lifecycle.relations.sample_plan import Drawn
 from service.model.reference import MIN_LEADS
 from service.model.schema import Feature, Kind, LeadSchema
 from service.model.spelling import NumberSpelling, fold

@@ -15,7 +15,6 @@ import pyarrow as pa
 from service import records
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.quarantine import set_aside
-from service.lifecycle.data.sampling import HOUR, NEWEST, NOT_KEPT, KnownLeads, drawn, places_of, plan
 from service.lifecycle.data.source import Source
 from service.lifecycle.evaluation.outcomes import read_outcome_files
 from service.lifecycle.evaluation.scored import broken_records
@@ -25,6 +24,7 @@ from service.lifecycle.relations.lead_keys import lead_keys
 from service.lifecycle.relations.outcomes import labelled
 from service.lifecycle.relations.prepared import input_columns, prepared
 from service.lifecycle.relations.record_files import MANIFESTS
+from service.lifecycle.relations.sample_plan import HOUR, NEWEST, NOT_KEPT, KnownLeads, drawn, places_of, plan
 from service.lifecycle.relations.sampling import OWN_LEADS, LabelledRelation, microseconds
 from service.model.bundle import Provenance
 from service.model.schema import LeadSchema

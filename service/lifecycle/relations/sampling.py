@@ -1,4 +1,4 @@
-"""The relations by which a sample is drawn from labelled leads; see `service.lifecycle.data.sampling`.
+"""The relations by which a sample is drawn from labelled leads; see `service.lifecycle.relations.sample_plan`.
 
 They read `labelled`, which has one row a lead: lead_key, lead_id, time, target (1 where it converted) and the inputs,
 and `own_leads`, which has the lead_key of leads that are known otherwise and left out here. Sessions must be in UTC:
@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
-from service.lifecycle.data.sampling import DIGITS, HOUR, NEWEST, Hours, Integers, Newest, Plan, Stratum
 from service.lifecycle.relations.relation import Relation, RelationEngine, literal, quoted
+from service.lifecycle.relations.sample_plan import DIGITS, HOUR, NEWEST, Hours, Integers, Newest, SamplePlan, Stratum
 
 OWN_LEADS = pa.schema([("lead_key", pa.string())])
 
@@ -40,7 +40,7 @@ class LabelledRelation:
         found = self._result(HOURS)
         return Hours(microseconds(found["hour"]) // HOUR, _target(found), found["leads"].to_numpy())
 
-    def drawn(self, plan: Plan | None, columns: Sequence[str]) -> pa.Table:
+    def drawn(self, plan: SamplePlan | None, columns: Sequence[str]) -> pa.Table:
         """The leads that the plan keeps, all without a plan: lead_id, time, target, stratum, and these columns.
 
         A column that no record has is left out.
@@ -69,7 +69,7 @@ def newest(rows: int, seed: int) -> Relation:
     return Relation("sample_newest", query)
 
 
-def drawn(plan: Plan | None, columns: Sequence[str]) -> Relation:
+def drawn(plan: SamplePlan | None, columns: Sequence[str]) -> Relation:
     """These columns of the leads that the plan keeps; `stratum` is the number of what keeps a lead, or NEWEST."""
     named = ", ".join(["lead_id", "time", "target", *map(quoted, columns)])
     if plan is None:
@@ -99,7 +99,7 @@ def _tie(seed: int) -> str:
     return f"substr(md5(concat('{seed:d}:', lead_key)), {DIGITS + 1:d}, {DIGITS:d})"
 
 
-def _newest(plan: Plan) -> str:
+def _newest(plan: SamplePlan) -> str:
     at = _time(plan.cut.moment)
     return f"time > {at} or (time = {at} and {_tie(plan.seed)} <= '{plan.cut.tie}')"
 

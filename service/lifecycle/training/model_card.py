@@ -19,16 +19,13 @@ REFITTED = "The served model was fitted again on all of them after that; the fig
 def model_card(source: Source, leads: Leads, selection: Selection, manifest: Manifest) -> str:
     """The card as Markdown. It holds no lead's values, only column names and figures."""
     at, seen, money = manifest.provenance, selection.held_out[selection.candidate], manifest.economics
-    parts = selection.split
     won = " or ".join(f"`{value}`" for value in source.positive)
     sections = [
         f"# Lead scoring model {manifest.version}",
         f"Scores a lead of the source `{source.name}` with the probability that it converts (`{source.target_column}` "
         f"is {won}). A {spoken(selection.candidate)} model, exported to ONNX.",
         "## Trained on",
-        f"{len(parts.train):,} of {at.rows:,} leads, of which {_converted(leads, parts.train):.1%} converted; judged "
-        f"on {len(parts.held_out):,} held-out ones, {parts.how}, of which {selection.target.mean():.1%} converted. "
-        + (NOT_REFITTED if selection.refitted is None else REFITTED),
+        _trained_on(leads, selection, at.rows),
         _table(
             ["feature", "kind", "values that mean missing"],
             [(f.name, f.kind, ", ".join(map(str, f.missing))) for f in manifest.lead_schema.features],
@@ -77,6 +74,15 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
         ),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _trained_on(leads: Leads, selection: Selection, rows: int) -> str:
+    parts = selection.split
+    return (
+        f"{len(parts.train):,} of {rows:,} leads, of which {_converted(leads, parts.train):.1%} converted; judged "
+        f"on {len(parts.held_out):,} held-out ones, {parts.how}, of which {selection.target.mean():.1%} converted. "
+        + (NOT_REFITTED if selection.refitted is None else REFITTED)
+    )
 
 
 def sampled(stated: TrainingSample) -> str:

@@ -7,7 +7,7 @@ import sqlglot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.lifecycle.data.sampling import HOUR, NEWEST, NOT_KEPT, KnownLeads, places_of, plan
+from service.lifecycle.relations.sample_plan import HOUR, NEWEST, NOT_KEPT, KnownLeads, places_of, plan
 from service.lifecycle.relations.sampling import HOURS, SAMPLED_FROM, LabelledRelation, drawn, newest
 from tests.service.lifecycle.relations.labelled_leads import Tables, labelled_table, own_leads
 

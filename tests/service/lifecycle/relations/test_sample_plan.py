@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from service.lifecycle.data.sampling import (
+from service.lifecycle.relations.sample_plan import (
     HOUR,
     NEWEST,
     NOT_KEPT,
     KnownLeads,
-    Plan,
+    SamplePlan,
     below,
     drawn,
     place_of,
@@ -30,7 +30,7 @@ def known(count: int, rate: float = 0.1, hours: int = 5_000, first: int = 0) -> 
 LEADS = known(40_000)
 
 
-def planned(*populations: KnownLeads, rows: int = ROWS) -> Plan:
+def planned(*populations: KnownLeads, rows: int = ROWS) -> SamplePlan:
     made = plan(populations, rows)
     assert made is not None
     return made

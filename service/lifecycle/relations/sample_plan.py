@@ -62,7 +62,7 @@ class Stratum:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplePlan:
     """Which of `leads` leads are sampled: those from `cut` on, and of the older ones those that a stratum keeps."""
 
     rows: int
@@ -116,7 +116,7 @@ class KnownLeads:
         both, leads = np.unique(2 * (self.moments // HOUR) + self.target, return_counts=True)
         return Hours(both // 2, both % 2, leads)
 
-    def kept(self, plan: Plan) -> Integers:
+    def kept(self, plan: SamplePlan) -> Integers:
         """For each lead the stratum that keeps it, NEWEST or NOT_KEPT."""
         found = np.full(len(self.target), NOT_KEPT)
         for number, stratum in enumerate(plan.strata):
@@ -160,7 +160,7 @@ def below(share: float) -> str:
     return "g" if share >= 1 else f"{int(share * 16**DIGITS):0{DIGITS}x}"
 
 
-def plan(populations: Sequence[Population], rows: int, seed: int = 0) -> Plan | None:
+def plan(populations: Sequence[Population], rows: int, seed: int = 0) -> SamplePlan | None:
     """How to sample about so many of all these leads; None where they are not more than that.
 
     The populations' places must be of the same seed.
@@ -191,7 +191,7 @@ def plan(populations: Sequence[Population], rows: int, seed: int = 0) -> Plan | 
         for converted in (False, True)
         if by_age[place, int(converted)]
     )
-    return Plan(rows, seed, leads, cut, strata)
+    return SamplePlan(rows, seed, leads, cut, strata)
 
 
 def _older(counts: Hours, hours: Integers, target: Integers) -> tuple[Integers, Integers]:
@@ -229,7 +229,7 @@ def _falling(leads: Integers, by_age: Weights, rows: float) -> Weights:
     return np.ones(len(leads))
 
 
-def drawn(plan: Plan, kept: Integers) -> Drawn:
+def drawn(plan: SamplePlan, kept: Integers) -> Drawn:
     """The sample's weights. `kept` has the stratum of each of its leads, or NEWEST.
 
     A lead stands for its stratum's leads over those of them that are there.
