@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -28,7 +27,6 @@ from service.lifecycle.relations.sample_plan import HOUR, NEWEST, NOT_KEPT, Know
 from service.lifecycle.relations.sampling import OWN_LEADS, LabelledRelation, microseconds
 from service.model.bundle import Provenance
 from service.model.schema import LeadSchema
-from service.reading.ids import join_key
 from service.storage import Storage
 
 UNTIMED = -(10**18)
@@ -107,7 +105,7 @@ def matured(
         engine.define(labelled(["lead_key", "lead_id", "time", *wanted], ripe, complete))
         with engine.writing("own_leads", OWN_LEADS) as write:
             if own.ids is not None:
-                write(pa.table([lead_keys(pa.array(own.ids, pa.string()))], schema=OWN_LEADS))
+                write(pa.table([_keys(own.ids)], schema=OWN_LEADS))
         return sample(own, source.recipe.rows, LabelledRelation(engine, seed), seed)
 
 
@@ -116,7 +114,9 @@ def sample(own: Leads, rows: int, scored: LabelledRelation | None = None, seed: 
 
     The relation's `own_leads` must hold the keys of the own leads' ids.
     """
-    known = KnownLeads(_moments(own), places_of(_keys(own), seed), own.target.astype(np.int64))
+    # Leads without an id are told apart by where they stand.
+    keys = map(str, range(len(own.target))) if own.ids is None else _keys(own.ids).to_pylist()
+    known = KnownLeads(_moments(own), places_of(keys, seed), own.target.astype(np.int64))
     made = plan([known, *([scored] if scored else [])], rows, seed)
     kept = known.kept(made) if made else np.full(len(own.target), NEWEST)
     mine = np.flatnonzero(kept != NOT_KEPT)
@@ -155,9 +155,8 @@ def _moments(own: Leads) -> npt.NDArray[np.int64]:
     return UNTIMED + np.arange(len(own.target)) * (HOUR if own.in_time_order else 0)
 
 
-def _keys(own: Leads) -> Iterable[str]:
-    """What the leads are sampled by: their ids, or where they stand."""
-    return map(str, range(len(own.target))) if own.ids is None else map(join_key, own.ids)
+def _keys(ids: npt.NDArray[np.object_]) -> pa.Array:
+    return lead_keys(pa.array(ids, pa.string()))
 
 
 def select(leads: Leads, rows: npt.NDArray[np.intp]) -> Leads:
