@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import TrainingRecipe, load_source
 from service.lifecycle.evaluation.labelled import sample, select
+from service.lifecycle.evaluation.quality import Target, figures
 from service.lifecycle.relations.sample_plan import WHOLE_SHARE
 from service.lifecycle.training import selection
 from service.lifecycle.training.candidates import candidates
@@ -58,7 +60,15 @@ def test_cross_validation_scores_only_leads_that_stand_for_themselves(monkeypatc
     monkeypatch.setattr(selection, "candidates", lambda *given: {fast: candidates(*given)[fast]})
     part = sample(learned(), ROWS).leads
     money = Economics(conversion_value=600, contact_cost=60)
+    judged: list[int] = []
+
+    def counted(target: Target, *given: Any) -> dict[str, float]:
+        judged.append(len(target))
+        return figures(target, *given)
+
+    monkeypatch.setattr(selection, "figures", counted)
     means, out_of_fold = cross_validate(part, money)
+    assert sum(judged) == WHOLE_SHARE * ROWS
     target = part.target[part.whole]
     for name, scores in out_of_fold.items():
         assert len(scores) == WHOLE_SHARE * ROWS
