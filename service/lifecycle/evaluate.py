@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich.console import Console
@@ -19,6 +19,7 @@ from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.outcomes import OutcomeFiles, read_outcome_files
 from service.lifecycle.evaluation.quality import NAMES
 from service.lifecycle.evaluation.report import report
+from service.lifecycle.evaluation.scored import broken_records
 from service.lifecycle.evaluation.version_quality import VersionCells, VersionQuality, judge_version, version_cells
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.relations import duck, engines
@@ -101,16 +102,9 @@ def _read(
     counts = engine.results(["record_counts"])["record_counts"].to_pylist()
     compared = _completeness(loop, counter, window, _written(counts))
     files = read_outcome_files(engine, loop.source, outcome_values(loop.source), loop.leads)
-    broken = [
-        Rejected(file=f"{loop.predictions.url}/{key}", row=e.line, column="", reason=e.reason, content=e.text)
-        for key, e in engine.broken
-    ]
-    _quarantine(loop, broken, files.rejected)
+    _quarantine(loop, broken_records(engine, loop.predictions), files.rejected)
     maturity = timedelta(days=loop.source.maturity_days)
-    absent_is_lost = loop.source.absent_after_days is not None
-    heard = min(loop.now, files.until or loop.now) - maturity
-    never = datetime(1970, 1, 1, tzinfo=UTC)  # where a conversion may be missing, nobody is taken as lost
-    complete = (never if files.doubt_of_absence else heard) if absent_is_lost else None
+    complete = files.complete_until(loop.source, loop.now)
     manifests = {version: bundle.read_manifest(loop.models, version) for version in _versions(engine, champion)}
     loop.tell(f"judging {len(manifests)} versions")
     wanted = segment_columns((manifest.lead_schema for manifest in manifests.values()), engine.columns)
@@ -120,7 +114,7 @@ def _read(
     loop.note(
         f"{labels['scored']:,} leads scored ({repeated:,} scored again), {labels['labelled']:,} with an outcome; "
         f"{files.converted - labels['known']:,} outcomes are of leads that were not scored in this time, "
-        f"{files.open:,} say that a lead is open{_absent(labels['lost'], files) if absent_is_lost else ''}"
+        f"{files.open:,} say that a lead is open{'' if complete is None else _absent(labels['lost'], files)}"
     )
     cells = version_cells(engine, manifests)
     return labels, [(manifests[version], cells[version]) for version in sorted(manifests, reverse=True)], compared

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,17 @@ class OutcomeFiles:
             return "no outcome has come"
         aside = [row.file for row in self.rejected if row.row == 0]
         return f"{aside[0]} is set aside, and may name them" if aside else ""
+
+    def complete_until(self, source: Source, now: datetime) -> datetime | None:
+        """Of leads that were scored by then all conversions are known; None where the source does not ask for that.
+
+        Where a conversion may be missing that is long ago, so that nobody is taken as lost.
+        """
+        if source.absent_after_days is None:
+            return None
+        if self.doubt_of_absence:
+            return datetime(1970, 1, 1, tzinfo=UTC)
+        return min(now, self.until or now) - timedelta(days=source.maturity_days)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from service.lifecycle.data.quarantine import Rejected
 from service.lifecycle.relations.columns import input_field
-from service.lifecycle.relations.duck import opened
+from service.lifecycle.relations.duck import DuckEngine, opened
 from service.lifecycle.relations.first_scores import first_scores
 from service.lifecycle.relations.relation import Relation
 from service.model.choices import joined, parted
@@ -51,15 +51,20 @@ def read_scored(predictions: Storage, since: datetime, until: datetime) -> Score
         engine.define(first_scores(since))
         engine.define([Relation("ordered", "select * from first_scores order by time, request_id")])
         found = engine.results(["ordered", "record_counts"])
-        broken = [
-            Rejected(file=f"{predictions.url}/{key}", row=e.line, column="", reason=e.reason, content=e.text)
-            for key, e in engine.broken
-        ]
+        broken = broken_records(engine, predictions)
     first, counts = found["ordered"], found["record_counts"].to_pylist()
     table = first.select(list(COLUMNS)).to_pandas()
     table["time"] = pd.to_datetime(table["time"], utc=True)
     total, leads = (sum(row[name] for row in counts) for name in ("records", "leads"))
-    return ScoredLeads(table, _inputs(first), total, leads - len(table), tuple(broken))
+    return ScoredLeads(table, _inputs(first), total, leads - len(table), broken)
+
+
+def broken_records(engine: DuckEngine, predictions: Storage) -> tuple[Rejected, ...]:
+    """Objects and lines that hold no record, to be set aside."""
+    return tuple(
+        Rejected(file=f"{predictions.url}/{key}", row=e.line, column="", reason=e.reason, content=e.text)
+        for key, e in engine.broken
+    )
 
 
 def _inputs(first: pa.Table) -> list[dict[str, Value]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from service.lifecycle.data.source import Source, SourceError, load_source
+from service.lifecycle.data.source import MAX_ROWS, MIN_ROWS, Source, SourceError, TrainingRecipe, load_source
 from service.lifecycle.relations.failures import RelationsFailed
 from service.lifecycle.runtime.gauges import Gauge, PublishFailed
 from service.lifecycle.runtime.job_gauges import publish
@@ -112,6 +112,28 @@ def days(most: int) -> Callable[[str], float]:
         return number
 
     return parse
+
+
+def add_rows(parser: argparse.ArgumentParser) -> None:
+    """The option --rows."""
+    parser.add_argument(
+        "--rows",
+        metavar="N",
+        default=os.environ.get("LEADSCORING_TRAINING_ROWS"),
+        help="learn from a sample of about so many leads where there are more "
+        "(default: $LEADSCORING_TRAINING_ROWS, else as the source says)",
+    )
+
+
+def sampled_to(source: Source, rows: str | None) -> Source:
+    """The source with this size of the sample, or its own. Raises SourceError where it is none."""
+    if rows is None:
+        return source
+    try:
+        recipe = TrainingRecipe.model_validate({**source.recipe.model_dump(), "rows": int(rows)})
+    except ValueError as error:
+        raise SourceError(f"--rows {rows} is no number from {MIN_ROWS:,} to {MAX_ROWS:,}") from error
+    return source.model_copy(update={"recipe": recipe})
 
 
 def add_metrics(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,7 @@ from service.lifecycle.training.golden import golden
 from service.lifecycle.training.model_card import model_card
 from service.lifecycle.training.selection import Selection
 from service.model import bundle
-from service.model.bundle import Golden, LeakReport, Manifest, Provenance, Skill
+from service.model.bundle import Golden, LeakReport, Manifest, Provenance, Skill, TrainingSample
 from service.model.reference import Reference
 from service.storage import Storage
 from service.tracking import Run
@@ -70,7 +70,8 @@ def prepare(
         provenance=Provenance(
             source=source.name,
             data_sha256=leads.sha256,
-            rows=len(leads.target),
+            rows=leads.sampled_from,
+            sample=leads.drawn and leads.drawn.stated,
             trained_at=now,
             candidate=chosen.candidate,
             git_commit=_git_commit(),
@@ -122,8 +123,25 @@ def _parameters(source: Source, chosen: Selection, manifest: Manifest) -> dict[s
         "features": ", ".join(f"{f.name}: {f.kind}" for f in manifest.lead_schema.features),
         "bundle_version": manifest.version,
         "rows": manifest.provenance.rows,
+        **_sample(manifest.provenance.sample),
         "data_sha256": manifest.provenance.data_sha256,
         "git_commit": manifest.provenance.git_commit,
+    }
+
+
+def _sample(stated: TrainingSample | None) -> dict[str, object]:
+    if stated is None:
+        return {}
+    strata = "; ".join(
+        f"{'converted' if s.converted else 'lost'}, {s.younger} younger: {s.sampled} of {s.leads}"
+        for s in stated.strata
+    )
+    return {
+        "sample.leads": stated.leads,
+        "sample.sampled": stated.sampled,
+        "sample.whole": stated.whole,
+        "sample.seed": stated.seed,
+        "sample.strata": strata,
     }
 
 

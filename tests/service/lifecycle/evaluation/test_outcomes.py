@@ -295,4 +295,4 @@ def test_retraining_takes_a_scored_lead_without_an_outcome_as_lost(tmp_path: Pat
     leads.create("outcomes/a.csv", b"lead_id,won\na,YES\n")
     every = matured(source, schema, predictions, leads, at + timedelta(days=31))
     assert every.leads.target.tolist() == [1, 0, 1, 0]
-    assert every.own.tolist() == [True, True, False, False]
+    assert every.place.tolist() == [1, 2, 0, 0]
