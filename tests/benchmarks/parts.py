@@ -52,7 +52,7 @@ def write_leads(folder: Folder, rows: int, group: int) -> pa.Table:
     leads = pa.Table.from_pandas(generate(Sample(rows=min(rows, BLOCK), seed=7)).frame, preserve_index=False)
     place = leads.schema.get_field_index("lead_id")
     with folder.writing("leads.parquet", None) as file, parquet.ParquetWriter(file, leads.schema) as writer:
-        for block in range(0, -(-rows // BLOCK)):
+        for block in range(-(-rows // BLOCK)):
             part = leads.slice(0, rows - block * BLOCK)
             writer.write_table(part.set_column(place, "lead_id", ids(block, len(part))), row_group_size=group)
     return leads
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     print(
         f"{options.rows:,} rows over {options.tasks} tasks, two killed: exact, in {objects} objects; {took:.0f} s, "
-        f"{busy:.0f} s of the processor, at most {after.ru_maxrss / 1e3:.0f} MB a task"
+        f"{busy:.0f} s of the processor"
     )
     print(machine(("onnxruntime", "pyarrow", "numpy"), f"{options.at_once} tasks at once"))
     return 0

@@ -1,7 +1,8 @@
 """Which parts of a large file are scored each by itself: the same for all tasks, in every start of them.
 
-`parts/<name>.json` below the scores holds the division once and for all, so that tasks that are started again, more or
-fewer of them, or from a later version of this code, score the same parts: none twice, none never.
+`parts/<name>.jsonl` below the scores holds the division once and for all, a part a line. Tasks that are started again,
+more or fewer of them, or from a later version of this code, so score the same parts: none twice, none never. The lines
+are JSON objects, which `forget` can search like all else there.
 """
 
 from collections.abc import Callable
@@ -29,13 +30,13 @@ def may_be_divided(size: int, job: FileJob) -> bool:
 
 def division(out: Storage, name: str, opened: Callable[[], LeadFile]) -> tuple[FilePart, ...]:
     """The parts of the file, as the first task that asked divided it. Raises StorageError."""
-    key = f"{DIVISIONS}{name}.json"
+    key = f"{DIVISIONS}{name}.jsonl"
     if (stored := out.read(key)) is None:
         with suppress(Conflict):  # another task was faster, and divided it alike
-            out.create(key, msgspec.json.encode(_parts(opened)))
+            out.create(key, msgspec.json.Encoder().encode_lines(_parts(opened)))
         stored = out.read(key)
     try:
-        return msgspec.json.decode(stored.data if stored else b"", type=tuple[FilePart, ...])
+        return tuple(msgspec.json.Decoder(FilePart).decode_lines(stored.data if stored else b""))
     except msgspec.MsgspecError as error:
         raise StorageError(f"{out.url}/{key}: is no division of a file ({error}); delete it and its scores") from error
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from service.lifecycle import batch
+from service.lifecycle import batch, forget
 from service.lifecycle.data import file_parts
 from service.lifecycle.data.form import Form
 from service.lifecycle.data.lead_file import LeadFile
@@ -294,6 +294,16 @@ def test_the_parts_of_one_file_are_shared_by_the_tasks_and_are_together_what_the
 
 
 @pytest.mark.usefixtures("small_parts")
+def test_forget_searches_the_division_of_a_file_too(served: Bundle, tmp_path: Path) -> None:
+    leads, out = Folder(tmp_path / "leads/batch"), Folder(tmp_path / "predictions/batch")
+    leads.create("may.csv", as_file("csv", many(1_000)))
+    leads.create("packed.csv", gzip.compress(as_file("csv", many(1_000)), 0))
+    batch.run(made(served, (leads, out)))
+    assert len(list(out.keys("parts/"))) == 2
+    assert forget.main(["--platform", str(tmp_path), "--lead-id", "L-0007"]) == 0
+
+
+@pytest.mark.usefixtures("small_parts")
 def test_a_start_with_another_number_of_tasks_or_a_later_version_scores_the_parts_that_are_missing(
     served: Bundle, places: tuple[Storage, Storage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -414,6 +424,45 @@ def test_killed_in_the_middle_it_loses_and_repeats_no_row(
     ids = [f"L-{number:07d}" for number in range(1, 150_001)]
     for rows in found.values():
         assert [row["lead_id"] for row in rows] == ids
+
+
+IN_SMALL_PARTS = """
+from service.lifecycle import batch
+from service.lifecycle.data import file_parts
+from service.lifecycle.scoring import split
+
+split.LEAST, file_parts.PART_ROWS = 1, 10_000
+raise SystemExit(batch.main({arguments!r}))
+"""
+
+
+@pytest.mark.slow
+def test_tasks_of_one_file_that_are_killed_lose_and_repeat_no_row(
+    models: Folder, long_file: Path, tmp_path: Path
+) -> None:
+    leads, out = Folder(tmp_path / "leads"), Folder(tmp_path / "out")
+    leads.root.mkdir()
+    whole = parquet.read_table(long_file / "long.parquet")
+    parquet.write_table(whole, leads.root / "long.parquet", row_group_size=1_000)
+    arguments = ["--models", models.url, "--input", leads.url, "--out", out.url, "--threads", "1"]
+    command = [sys.executable, "-c", IN_SMALL_PARTS.format(arguments=arguments)]
+    killed = 0
+    for tasks, task in ((2, 0), (2, 1), (3, 0), (3, 1), (3, 2)):
+        place = environment(CLOUD_RUN_TASK_INDEX=str(task), CLOUD_RUN_TASK_COUNT=str(tasks))
+        with subprocess.Popen(command, env=place) as job:
+            done = len(list(out.keys("long")))
+            while job.poll() is None and not (tasks == 2 and len(list(out.keys("long"))) > done):
+                time.sleep(0.01)
+            if tasks == 2:
+                job.send_signal(signal.SIGKILL)
+                killed += job.wait(HANG_S) == -signal.SIGKILL
+            else:
+                assert job.wait(HANG_S) == 0
+    assert killed == 2
+    found = written(out)
+    names = sorted(name for name in found if name.startswith("long"))
+    assert len(names) == 15
+    assert [row["lead_id"] for name in names for row in found[name]] == [f"L-{n:07d}" for n in range(1, 150_001)]
 
 
 @pytest.fixture
