@@ -12,7 +12,7 @@ from service.model.schema import Feature, LeadSchema
 
 def input_columns(schema: LeadSchema) -> list[str]:
     """The columns that hold the inputs of the schema's features, of every kind that is read."""
-    return [input_column(kind, f.name) for f in schema.features for kind in _kinds(f)]
+    return [input_column(kind, f.name) for f in schema.features for kind in kinds(f)]
 
 
 def prepared(schema: LeadSchema, table: pa.Table) -> pd.DataFrame:
@@ -24,7 +24,8 @@ def prepared(schema: LeadSchema, table: pa.Table) -> pd.DataFrame:
     return pd.DataFrame(columns, columns=[f.name for f in schema.features])
 
 
-def _kinds(feature: Feature) -> tuple[InputKind, ...]:
+def kinds(feature: Feature) -> tuple[InputKind, ...]:
+    """The kinds of input values that a feature is read from."""
     return ("text",) if feature.kind == "category" else ("number", "boolean")
 
 
