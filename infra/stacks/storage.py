@@ -18,6 +18,7 @@ from infra.bindings import (
     TerraformStack,
 )
 from infra.components.logging import copy_application_logs
+from infra.components.spark_batches import STAGING
 from infra.environment import Environment
 
 READ = "roles/storage.objectViewer"
@@ -28,10 +29,11 @@ POINTER = "champion.json"  # names the model that serves; service.model.bundle m
 LEASES = "leases/"  # which job is at work; service.lifecycle.promotion.lease takes and renews them
 BATCHES = "batch/"  # where the batch job puts its output
 QUARANTINE = "quarantine/"  # rows that a job could not use; service.lifecycle.data.quarantine
+STAGING_DAYS = 7  # longer than any batch runs; its result is read at once
 
 
 class StorageStack(TerraformStack):
-    """Private buckets, granted on each bucket: five, and one more where the environment copies its logs."""
+    """Private buckets, granted on each bucket: five; one more where the environment copies its logs, or uses Spark."""
 
     def __init__(
         self,
@@ -42,11 +44,12 @@ class StorageStack(TerraformStack):
         scoring: str,
         jobs: str,
         mlflow: str,
+        spark: str | None,
         namespace: str,
         key: str | None,
     ) -> None:
-        """`scoring`, `jobs` and `mlflow` are e-mail addresses of service accounts, `namespace` is that of the pods,
-        `key` a Cloud KMS key's id."""
+        """`scoring`, `jobs`, `mlflow` and `spark` are e-mail addresses of service accounts, `namespace` is that of the
+        pods, `key` a Cloud KMS key's id."""
         super().__init__(scope, id)
         self._key = key
         logs = self._bucket(env, "access-logs", _delete_after(env.access_log_days))
@@ -93,6 +96,13 @@ class StorageStack(TerraformStack):
         # MLflow's clients read and write artifacts themselves: a large one never passes through the server.
         self._grant("artifacts_jobs_change", artifacts, f"serviceAccount:{jobs}", CHANGE)
         self._grant("artifacts_mlflow_change", artifacts, f"serviceAccount:{mlflow}", CHANGE)
+
+        if spark:
+            # A job puts a batch's program there and reads its result; the batches' own right to it is with their role.
+            staging = self._bucket(env, STAGING, _delete_after(STAGING_DAYS), logs=logs)
+            self._grant("spark_jobs_change", staging, f"serviceAccount:{jobs}", CHANGE)
+            self._grant("predictions_spark_read", predictions, f"serviceAccount:{spark}", READ)
+            self._grant("leads_spark_read", leads, f"serviceAccount:{spark}", READ)
 
     def _bucket(self, env: Environment, thing: str, *rules: BucketRule, logs: str | None = None) -> str:
         bucket = Bucket(
