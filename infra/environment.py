@@ -31,7 +31,14 @@ PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16
 # https://cloud.google.com/kubernetes-engine/docs/concepts/alias-ips#cluster_sizing_secondary_range_svcs
 # https://cloud.google.com/run/docs/configuring/vpc-direct-vpc#direct-vpc-ip-allocation
 # https://cloud.google.com/vpc/docs/configure-private-services-access#allocating-range
-SMALLEST = {"nodes_cidr": 26, "pods_cidr": 20, "services_cidr": 27, "run_cidr": 26, "peering_cidr": 24}
+SMALLEST = {
+    "nodes_cidr": 26,
+    "pods_cidr": 20,
+    "services_cidr": 27,
+    "run_cidr": 26,
+    "peering_cidr": 24,
+    "spark_cidr": 26,
+}
 
 
 def _range(cidr: str) -> str:
@@ -90,6 +97,7 @@ class Environment(BaseModel):
     services_cidr: PrivateCidr
     run_cidr: PrivateCidr  # Cloud Run's services and jobs
     peering_cidr: PrivateCidr  # Google's own network, where the database is
+    spark_cidr: PrivateCidr | None = None  # the machines of Spark batches, where record_engine is "spark"
     internet_cidrs: tuple[PublicCidr, ...] = ()  # what may be reached outside Google, over HTTPS: your CRM
     flow_log_sampling: Annotated[float, Field(ge=0, le=1)] = 0.1
 
@@ -244,8 +252,14 @@ class Environment(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _spark_has_a_range(self) -> Self:
+        if self.record_engine == "spark" and not self.spark_cidr:
+            raise ValueError('spark_cidr: missing; the machines of record_engine "spark" need a range of addresses')
+        return self
+
+    @model_validator(mode="after")
     def _ranges_are_large_enough_and_apart(self) -> Self:
-        ranges = {field: IPv4Network(getattr(self, field)) for field in SMALLEST}
+        ranges = {field: IPv4Network(cidr) for field in SMALLEST if (cidr := getattr(self, field))}
         for field, range_ in ranges.items():
             if range_.prefixlen > SMALLEST[field]:
                 raise ValueError(f"{field}: {range_} is smaller than /{SMALLEST[field]}")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from infra import example_values
 from infra.bindings import App, GcsBackend, GoogleProvider, TerraformStack
+from infra.components import spark_batches
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
 from infra.releases import digests, image
@@ -54,6 +55,7 @@ def build(app: App, env: Environment) -> None:
         jobs=foundation.jobs,
         compact=foundation.compact,
         mlflow=foundation.mlflow,
+        spark=foundation.spark,
         namespace=NAMESPACE,
         key=foundation.keys.get("storage"),
     )
@@ -70,6 +72,7 @@ def build(app: App, env: Environment) -> None:
         subnetwork=network.run,
         tracking_url=tracking.url,
         run_key=foundation.keys.get("run"),
+        spark=_spark(env, foundation, network),
         watcher=foundation.watcher,
         heartbeat_address=foundation.heartbeat_address,
     )
@@ -86,6 +89,15 @@ def build(app: App, env: Environment) -> None:
     stacks = (foundation, network, cluster, storage, database, tracking, lifecycle, serving, edge, alerting, delivery)
     for stack in stacks:
         _configure(stack, env)
+
+
+def _spark(env: Environment, foundation: FoundationStack, network: NetworkStack) -> dict[str, str]:
+    """How the jobs start Spark batches; nothing where they do not."""
+    if not (foundation.spark and network.spark):
+        return {}
+    return spark_batches.variables(
+        env, account=foundation.spark, subnetwork=network.spark, key=foundation.keys.get("spark")
+    )
 
 
 def _mlflow(

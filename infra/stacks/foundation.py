@@ -32,6 +32,7 @@ from infra.bindings import (
 )
 from infra.components.kms_keys import add_keys
 from infra.components.logging import add_logs
+from infra.components.spark_batches import API, add_spark_account
 from infra.environment import Environment
 
 APIS = (
@@ -72,6 +73,7 @@ class FoundationStack(TerraformStack):
     migrator: str
     smoke: str
     nodes: str
+    spark: str | None  # where record_engine is "spark"
     watcher: str | None  # where the environment pages
     migrator_password: str  # the secret's id
     heartbeat_address: str | None  # the secret's id, where the environment pages
@@ -82,7 +84,7 @@ class FoundationStack(TerraformStack):
         apis = [
             # Never switched off by a destroy: other things in the project may use the same API.
             ProjectService(self, api.partition(".")[0], project=env.project, service=api, disable_on_destroy=False)
-            for api in APIS
+            for api in (*APIS, *((API,) if env.record_engine == "spark" else ()))
         ]
 
         self.scoring = self._account(env, "scoring", "Answers requests for scores.", apis)
@@ -100,6 +102,9 @@ class FoundationStack(TerraformStack):
         self._grant(env, "jobs_metric_writer", self.jobs, "roles/monitoring.metricWriter")
         self._grant(env, "compact_metric_writer", self.compact, "roles/monitoring.metricWriter")
         self._grant(env, "jobs_metric_viewer", self.jobs, "roles/monitoring.viewer")
+        self.spark = None
+        if env.record_engine == "spark":
+            self.spark = add_spark_account(self, env, jobs=self.jobs, after=apis)
         # The least that nodes need, in Google's own words.
         # https://cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cluster#use_least_privilege_sa
         self._grant(env, "nodes_default", self.nodes, "roles/container.defaultNodeServiceAccount")

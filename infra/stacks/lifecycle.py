@@ -40,6 +40,7 @@ from monitoring import platform
 # Outside, 35 minutes without a call should page: two were left out then.
 HEARTBEAT, HEARTBEAT_FILE = "*/15 * * * *", "/secrets/heartbeat/address"
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
+READERS = ("evaluate", "drift", "retrain")  # of prediction records, with the environment's engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +78,14 @@ class LifecycleStack(TerraformStack):
         subnetwork: str,
         tracking_url: str,
         run_key: str | None,
+        spark: Mapping[str, str],
         watcher: str | None,
         heartbeat_address: str | None,
     ) -> None:
         """`image` ends with a digest; `jobs`, `compact` and `watcher` are e-mail addresses of the accounts that the
         closed loop's jobs, its job `compact` and the heartbeat run as; `run_key` is the id of a Cloud KMS key,
-        `heartbeat_address` that of a secret."""
+        `heartbeat_address` that of a secret; `spark` holds the variables that say how Spark batches run, where they do.
+        """
         super().__init__(scope, id)
         starter = ServiceAccount(
             self,
@@ -103,7 +106,7 @@ class LifecycleStack(TerraformStack):
         )
         for job in lifecycle:
             account = compact if job.name == "compact" else jobs
-            task = self._task(_container(job, image), account=account, seconds=job.size.hours * 3600)
+            task = self._task(_container(job, image, spark), account=account, seconds=job.size.hours * 3600)
             execution = JobExecution(task_count=job.tasks, parallelism=job.at_once, template=task)
             self._job(env, job.name, job.schedule, execution)
         if watcher and heartbeat_address:
@@ -221,12 +224,13 @@ def _lifecycle(env: Environment, tracking_url: str) -> tuple[LifecycleJob, ...]:
     )
 
 
-def _container(job: LifecycleJob, image: str) -> JobContainer:
+def _container(job: LifecycleJob, image: str, spark: Mapping[str, str]) -> JobContainer:
+    variables = {**job.variables, **(spark if job.name in READERS else {})}
     return JobContainer(
         name=job.name,
         image=image,
         command=["python"],
         args=["-m", f"service.lifecycle.{job.name}", *job.arguments],
-        env=[JobEnv(name=name, value=value) for name, value in job.variables.items()],
+        env=[JobEnv(name=name, value=value) for name, value in variables.items()],
         resources=JobResources(limits={"cpu": str(job.size.cpus), "memory": f"{job.size.memory_gib}Gi"}),
     )

@@ -18,6 +18,7 @@ from infra.bindings import (
     TerraformStack,
 )
 from infra.components.logging import copy_application_logs
+from infra.components.spark_batches import STAGING
 from infra.environment import Environment
 
 READ = "roles/storage.objectViewer"
@@ -31,10 +32,11 @@ COMPACTED = "records/"  # the same as tables, with their manifests; service.life
 FIGURES = "figures/compact/"  # what the job published last; service.lifecycle.runtime.job_gauges
 BATCHES = "batch/"  # where the batch job puts its output
 QUARANTINE = "quarantine/"  # rows that a job could not use; service.lifecycle.data.quarantine
+STAGING_DAYS = 7  # longer than any batch runs; its result is read at once
 
 
 class StorageStack(TerraformStack):
-    """Private buckets, granted on each bucket: five, and one more where the environment copies its logs."""
+    """Private buckets, granted on each bucket: five; one more where the environment copies its logs, or uses Spark."""
 
     def __init__(
         self,
@@ -46,11 +48,12 @@ class StorageStack(TerraformStack):
         jobs: str,
         compact: str,
         mlflow: str,
+        spark: str | None,
         namespace: str,
         key: str | None,
     ) -> None:
-        """`scoring`, `jobs`, `compact` and `mlflow` are e-mail addresses of service accounts, `namespace` is that of
-        the pods, `key` a Cloud KMS key's id."""
+        """`scoring`, `jobs`, `compact`, `mlflow` and `spark` are e-mail addresses of service accounts, `namespace` is that
+        of the pods, `key` a Cloud KMS key's id."""
         super().__init__(scope, id)
         self._key = key
         logs = self._bucket(env, "access-logs", _delete_after(env.access_log_days))
@@ -102,6 +105,13 @@ class StorageStack(TerraformStack):
         # Batches of scores are added under a prefix of their own; records that the service wrote stay as they are.
         batches = _below(BATCHES, predictions, "batches_only")
         self._grant("predictions_jobs_batch", predictions, jobs, CHANGE, batches)
+
+        if spark:
+            # A job puts a batch's program there and reads its result; the batches' own right to it is with their role.
+            staging = self._bucket(env, STAGING, _delete_after(STAGING_DAYS), logs=logs)
+            self._grant("spark_jobs_change", staging, jobs, CHANGE)
+            self._grant("predictions_spark_read", predictions, spark, READ)
+            self._grant("leads_spark_read", leads, spark, READ)
 
     def _grant_compaction(self, models: str, leads: str, predictions: str, compact: str) -> None:
         """It deletes what the service wrote once its own copy was verified, and keeps the figures that it published."""

@@ -37,6 +37,8 @@ def changed(**values: Any) -> Environment:
         ("nodes_cidr", "8.8.8.0/22"),
         ("pods_cidr", "172.0.0.0/8"),
         ("run_cidr", "somewhere"),
+        ("spark_cidr", "8.8.8.0/22"),
+        ("record_engine", "flink"),
         ("flow_log_sampling", 2.0),
         ("pages", "yes"),
         ("ticket_email", "nobody"),
@@ -139,6 +141,14 @@ def test_a_pod_gets_no_more_requests_than_it_answers() -> None:
 def test_batch_fits_the_regions_quota() -> None:
     with pytest.raises(ValidationError, match=stating("batch_parallelism:", "6 tasks", "2 CPUs", "job_cpu_quota", 11)):
         changed(batch_tasks=10, batch_parallelism=6, job_cpu_quota=11)
+
+
+def test_spark_needs_a_range_of_its_own() -> None:
+    with pytest.raises(ValidationError, match=stating("spark_cidr:", "missing", "record_engine")):
+        changed(record_engine="spark")
+    with pytest.raises(ValidationError, match=stating("run_cidr:", "overlaps", "spark_cidr")):
+        changed(record_engine="spark", spark_cidr=DEV.run_cidr)
+    assert changed(record_engine="spark", spark_cidr="10.10.48.0/26").record_engine == "spark"
 
 
 def test_every_environments_lead_source_exists() -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Set
 import numpy as np
 import pyarrow as pa
 
+from service.lifecycle.relations.columns import input_column
 from service.lifecycle.relations.prepared import kinds
-from service.lifecycle.relations.columns import INPUT_TYPES, input_column
 from service.lifecycle.relations.relation import Relation, literal, quoted
 from service.lifecycle.training.reference_profile import Counts, counts
 from service.model.reference import Categories, Column, Reference

@@ -88,7 +88,7 @@ def test_keys_rotate_and_only_googles_own_account_for_each_use_may_use_it(plans:
         assert key["destroy_scheduled_duration"] == "2592000s"
     grants = planned(plans("prod")["foundation"], "google_kms_crypto_key_iam_member")
     assert {name: grant["member"].partition("@")[2].partition(".")[0] for name, grant in grants.items()} == {
-        f"key_{use}_agent": agent for use, agent in (kms_keys.SECRETS_KEY | kms_keys.CUSTOMER_KEYS).items()
+        f"key_{use}_agent": agent for use, (agent,) in kms_keys.agents(PROD).items()
     }
     assert {grant["role"] for grant in grants.values()} == {"roles/cloudkms.cryptoKeyEncrypterDecrypter"}
 

@@ -183,7 +183,7 @@ def test_an_environment_may_keep_its_application_logs_in_a_bucket_that_only_the_
     }
     app = App(outdir=str(tmp_path))
     key = "projects/acme-leads-prod/locations/europe-west1/keyRings/keys/cryptoKeys/storage"
-    made = storage.StorageStack(app, "prod-storage", env=env, namespace=NAMESPACE, key=key, **accounts)
+    made = storage.StorageStack(app, "prod-storage", env=env, spark=None, namespace=NAMESPACE, key=key, **accounts)
     GoogleProvider(made, "google", project=env.project)
     GcsBackend(made, bucket="states", prefix="prod-storage")
     app.synth()
