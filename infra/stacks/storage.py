@@ -52,8 +52,8 @@ class StorageStack(TerraformStack):
         namespace: str,
         key: str | None,
     ) -> None:
-        """`scoring`, `jobs`, `compact`, `mlflow` and `spark` are e-mail addresses of service accounts, `namespace` is that
-        of the pods, `key` a Cloud KMS key's id."""
+        """`scoring`, `jobs`, `compact`, `mlflow` and `spark` are e-mail addresses of service accounts, `namespace` is
+        that of the pods, `key` a Cloud KMS key's id."""
         super().__init__(scope, id)
         self._key = key
         logs = self._bucket(env, "access-logs", _delete_after(env.access_log_days))
@@ -82,6 +82,13 @@ class StorageStack(TerraformStack):
         self._grant("artifacts_jobs_change", artifacts, f"serviceAccount:{jobs}", CHANGE)
         self._grant("artifacts_mlflow_change", artifacts, f"serviceAccount:{mlflow}", CHANGE)
 
+        if spark:
+            # A job puts a batch's program there and reads its result; the batches' own right to it is with their role.
+            staging = self._bucket(env, STAGING, _delete_after(STAGING_DAYS), logs=logs)
+            self._grant("spark_jobs_change", staging, f"serviceAccount:{jobs}", CHANGE)
+            self._grant("predictions_spark_read", predictions, f"serviceAccount:{spark}", READ)
+            self._grant("leads_spark_read", leads, f"serviceAccount:{spark}", READ)
+
     def _grant_jobs(self, models: str, leads: str, predictions: str, jobs: str) -> None:
         # A published model or an audit record can be added, never altered; only the pointer moves, and leases change
         # hands.
@@ -105,13 +112,6 @@ class StorageStack(TerraformStack):
         # Batches of scores are added under a prefix of their own; records that the service wrote stay as they are.
         batches = _below(BATCHES, predictions, "batches_only")
         self._grant("predictions_jobs_batch", predictions, jobs, CHANGE, batches)
-
-        if spark:
-            # A job puts a batch's program there and reads its result; the batches' own right to it is with their role.
-            staging = self._bucket(env, STAGING, _delete_after(STAGING_DAYS), logs=logs)
-            self._grant("spark_jobs_change", staging, jobs, CHANGE)
-            self._grant("predictions_spark_read", predictions, spark, READ)
-            self._grant("leads_spark_read", leads, spark, READ)
 
     def _grant_compaction(self, models: str, leads: str, predictions: str, compact: str) -> None:
         """It deletes what the service wrote once its own copy was verified, and keeps the figures that it published."""

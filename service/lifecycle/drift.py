@@ -50,9 +50,9 @@ SHOWN = 15
 def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     """Compare the most recent scored leads with the served model's reference; keep history, run with report, gauges.
 
-    All of them are counted by their values. At most `window.SAMPLED`, drawn at random, are scored again by the served model,
-    whichever scored them then: what is compared is the leads. The history's entry comes last, so that it always has its
-    report. A check of this very time is not made again.
+    All of them are counted by their values. At most `window.SAMPLED`, drawn at random, are scored again by the served
+    model, whichever scored them then: what is compared is the leads. The history's entry comes last, so that it always
+    has its report. A check of this very time is not made again.
     """
     if history.at(loop.models, DriftCheck, loop.now):
         loop.note(f"checked already at {loop.now:%Y-%m-%d %H:%M:%S} UTC; nothing to do")

@@ -102,7 +102,7 @@ def _read(
     counts = engine.results(["record_counts"])["record_counts"].to_pylist()
     compared = _completeness(loop, counter, window, _written(counts))
     files = read_outcome_files(engine, loop.source, outcome_values(loop.source), loop.leads)
-    _quarantine(loop, broken_records(engine, loop.predictions), files.rejected)
+    _quarantine(loop, broken_records(engine.broken, loop.predictions), files.rejected)
     maturity = timedelta(days=loop.source.maturity_days)
     complete = files.complete_until(loop.source, loop.now)
     manifests = {version: bundle.read_manifest(loop.models, version) for version in _versions(engine, champion)}

@@ -44,7 +44,7 @@ def test_an_alert_is_asked_for_with_its_hold() -> None:
 
 
 def test_what_cannot_be_evaluated_is_said_in_the_engines_words() -> None:
-    with pytest.raises(engine.RelationsFailed, match="many-to-many"):
+    with pytest.raises(engine.EngineFailed, match="many-to-many"):
         engine.values({'a{b="x"}': "1", 'a{b="y"}': "1"}, ["a * on () a"], [timedelta(0)], step=MINUTE)
 
 

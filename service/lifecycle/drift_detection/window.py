@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from service.lifecycle.data.quarantine import Rejected
+from service.lifecycle.evaluation.scored import broken_records
 from service.lifecycle.relations.duck import DuckEngine, opened
 from service.lifecycle.relations.feature_counts import NAME, as_counts, feature_counts
 from service.lifecycle.relations.first_scores import first_scores
@@ -42,7 +43,7 @@ class LeadWindow:
 def recent(
     predictions: Storage, models: Storage, served: Bundle, now: datetime, span: timedelta, least: int, tell: Progress
 ) -> LeadWindow:
-    """The leads scored in this span before now, or in twice, four times ... of it until they are `least`, or of BACK."""
+    """The leads scored in this span before now, or in twice, four times ... of it until they are `least`; BACK at most."""
     while True:
         since = now - span
         tell(f"reading the leads scored since {since:%Y-%m-%d %H:%M} UTC")
@@ -54,7 +55,7 @@ def recent(
                 leads = sum(leads for version, leads in versions if version not in left_out)
                 tell(f"counting {leads:,} leads by their values")
                 counts, sample = _compared(engine, served, left_out)
-                return LeadWindow(since, leads, counts, sample, left_out, engine.rejected)
+                return LeadWindow(since, leads, counts, sample, left_out, broken_records(engine.broken, predictions))
         span = min(2 * span, BACK)
 
 
@@ -66,9 +67,9 @@ def _compared(engine: DuckEngine, served: Bundle, left_out: Iterable[str]) -> tu
     columns = engine.columns
     named = [quoted(name) for name in input_columns(schema) if name in columns]
     out = " and ".join([f"model_version <> {literal(version)}" for version in left_out] or ["true"])
-    compared = f"select * from first_scores where {out}"
+    compared = f"select * from first_scores where {out}"  # noqa: S608
     order = "order by md5(lead_key), lead_key"
-    sample = f"select {', '.join(['lead_key', *named])} from compared {order} limit {SAMPLED}"
+    sample = f"select {', '.join(['lead_key', *named])} from compared {order} limit {SAMPLED}"  # noqa: S608
     counted = feature_counts(schema, reference, columns, "compared")
     engine.define([Relation("compared", compared), counted, Relation("sample", sample)])
     results = engine.results([NAME, "sample"])

@@ -98,7 +98,7 @@ def matured(
     with opened(predictions, since, now) as engine:
         engine.define(first_scores(since))
         files = read_outcome_files(engine, source, own.outcomes, leads)
-        set_aside(leads, "predictions", broken_records(engine, predictions))
+        set_aside(leads, "predictions", broken_records(engine.broken, predictions))
         set_aside(leads, "outcomes", files.rejected)
         wanted = [name for name in input_columns(schema) if name in engine.columns]
         complete = files.complete_until(source, now)

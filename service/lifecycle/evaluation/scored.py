@@ -1,6 +1,6 @@
 """Scored leads of a stretch of time, read from the prediction records."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,11 +10,12 @@ import pyarrow as pa
 
 from service.lifecycle.data.quarantine import Rejected
 from service.lifecycle.relations.columns import input_field
-from service.lifecycle.relations.duck import DuckEngine, opened
+from service.lifecycle.relations.duck import opened
 from service.lifecycle.relations.first_scores import first_scores
 from service.lifecycle.relations.relation import Relation
 from service.model.choices import joined, parted
 from service.model.schema import LeadSchema, Value
+from service.records import RecordError
 from service.storage import Storage
 
 COLUMNS = ("lead_id", "time", "model_version", "score", "decision", "band", "latency_ms")
@@ -51,7 +52,7 @@ def read_scored(predictions: Storage, since: datetime, until: datetime) -> Score
         engine.define(first_scores(since))
         engine.define([Relation("ordered", "select * from first_scores order by time, request_id")])
         found = engine.results(["ordered", "record_counts"])
-        broken = broken_records(engine, predictions)
+        broken = broken_records(engine.broken, predictions)
     first, counts = found["ordered"], found["record_counts"].to_pylist()
     table = first.select(list(COLUMNS)).to_pandas()
     table["time"] = pd.to_datetime(table["time"], utc=True)
@@ -59,11 +60,11 @@ def read_scored(predictions: Storage, since: datetime, until: datetime) -> Score
     return ScoredLeads(table, _inputs(first), total, leads - len(table), broken)
 
 
-def broken_records(engine: DuckEngine, predictions: Storage) -> tuple[Rejected, ...]:
+def broken_records(broken: Iterable[tuple[str, RecordError]], predictions: Storage) -> tuple[Rejected, ...]:
     """Objects and lines that hold no record, to be set aside."""
     return tuple(
         Rejected(file=f"{predictions.url}/{key}", row=e.line, column="", reason=e.reason, content=e.text)
-        for key, e in engine.broken
+        for key, e in broken
     )
 
 

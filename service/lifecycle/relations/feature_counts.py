@@ -1,5 +1,7 @@
 """How many leads have which value of a feature, by a reference's bins and values: what drift is measured from."""
 
+# ruff: noqa: S608 - names and values in the texts are quoted by `relation`
+
 from collections.abc import Iterator, Set
 
 import numpy as np
@@ -16,7 +18,7 @@ NAME = "feature_counts"
 
 
 def feature_counts(schema: LeadSchema, reference: Reference, columns: Set[str], leads: str) -> Relation:
-    """The relation (feature, place, leads): how many rows of `leads` have which place, as `reference_profile.count` says.
+    """The relation (feature, place, leads): how many rows of `leads` have which place of `reference_profile.count`.
 
     `feature` is the feature's index in the schema; `columns` are those of `leads`. Places without a lead are left out.
     """
@@ -50,11 +52,11 @@ def prepared_sql(feature: Feature, columns: Set[str]) -> str:
 def _counted(index: int, cell: str, column: Column, leads: str) -> str:
     last = len(counts(column)) - 1
     place = f"case when cell is null then {last}{''.join(_places(column))} end"
+    cells, each = f"select {cell} as cell from {leads}", "count(*)"
     if isinstance(column, Categories):  # each value is looked up once
-        cells = f"select {cell} as cell, count(*) as leads from {leads} group by {cell}"
-        return f"select {index} as feature, {place} as place, sum(leads) as leads from ({cells}) as c group by {place}"
-    cells = f"select {cell} as cell from {leads}"
-    return f"select {index} as feature, {place} as place, count(*) as leads from ({cells}) as c group by {place}"
+        cells, each = f"select cell, count(*) as leads from ({cells}) as every group by cell", "sum(leads)"
+    counted = f"{index} as feature, {place} as place, {each} as leads"
+    return f"select {counted} from ({cells}) as cells group by {place}"
 
 
 def _places(column: Column) -> Iterator[str]:
