@@ -49,7 +49,7 @@ def unpriced(addresses: Iterable[str]) -> list[str]:
 
 def _counted(addresses: Iterable[str]) -> Counter[str]:
     """How often each type and each address is there."""
-    return Counter(part for address in addresses for part in (address, address.partition(".")[0]))
+    return Counter(part for address in addresses for part in {address, address.partition(".")[0]})
 
 
 def _usd(price: dict[str, float | int | str], count: int) -> float | None:

@@ -34,13 +34,12 @@ from infra.bindings import (
     TerraformStack,
 )
 from infra.environment import Environment
-from infra.sizing import JobSize, job_size
+from infra.sizing import JOBS, JobSize, job_size
 from monitoring import platform
 
 # Outside, 35 minutes without a call should page: two were left out then.
 HEARTBEAT, HEARTBEAT_FILE = "*/15 * * * *", "/secrets/heartbeat/address"
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
-READERS = ("evaluate", "drift", "retrain")  # of prediction records, with the environment's engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +224,7 @@ def _lifecycle(env: Environment, tracking_url: str) -> tuple[LifecycleJob, ...]:
 
 
 def _container(job: LifecycleJob, image: str, spark: Mapping[str, str]) -> JobContainer:
-    variables = {**job.variables, **(spark if job.name in READERS else {})}
+    variables = {**job.variables, **(spark if JOBS[job.name].on_engine else {})}
     return JobContainer(
         name=job.name,
         image=image,

@@ -83,11 +83,11 @@ class StorageStack(TerraformStack):
         self._grant("artifacts_mlflow_change", artifacts, f"serviceAccount:{mlflow}", CHANGE)
 
         if spark:
-            # A job puts a batch's program there and reads its result; the batches' own right to it is with their role.
+            # A job puts a batch's program and tables there, outcomes too, and reads its result; the batches' own right
+            # to it is with their role.
             staging = self._bucket(env, STAGING, _delete_after(STAGING_DAYS), logs=logs)
             self._grant("spark_jobs_change", staging, f"serviceAccount:{jobs}", CHANGE)
             self._grant("predictions_spark_read", predictions, f"serviceAccount:{spark}", READ)
-            self._grant("leads_spark_read", leads, f"serviceAccount:{spark}", READ)
 
     def _grant_jobs(self, models: str, leads: str, predictions: str, jobs: str) -> None:
         # A published model or an audit record can be added, never altered; only the pointer moves, and leases change

@@ -43,7 +43,7 @@ class LeadWindow:
 def recent(
     predictions: Storage, models: Storage, served: Bundle, now: datetime, span: timedelta, least: int, tell: Progress
 ) -> LeadWindow:
-    """The leads scored in this span before now, or in twice, four times ... of it until they are `least`; BACK at most."""
+    """The leads scored in this span before now, or in twice, four times ... of it until they are `least`."""
     while True:
         since = now - span
         tell(f"reading the leads scored since {since:%Y-%m-%d %H:%M} UTC")

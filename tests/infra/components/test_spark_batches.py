@@ -12,12 +12,15 @@ from infra.operations import first_deploy
 from infra.operations.prerequisites import SPARK_CPUS, quotas
 from infra.permissions import tables
 from infra.policies import check, plan
+from infra.policies.edge import firewall_narrow
 from infra.policies.policy import POLICIES
 from infra.rehearsal.rehearse import rehearse
 from infra.rehearsal.synthesis import Stack
 from infra.rehearsal.terraform import Terraform
-from infra.stacks.lifecycle import READERS
+from infra.sizing import JOBS
 from infra.timeline.events import DeadlockError
+from service.lifecycle.relations.engines import VARIABLE
+from service.lifecycle.relations.spark_batch import MOST_EXECUTORS, VARIABLES
 from tests.infra.conftest import SPARK, Stacks, planned
 
 
@@ -78,17 +81,29 @@ def test_jobs_that_read_records_are_told_how_to_start_a_batch(stacks: Stacks) ->
             for each in container.get("env", [])
             if "SPARK" in each["name"] or "ENGINE" in each["name"]
         }
-        if name not in READERS:
+        if not JOBS[name].on_engine:
             assert not told
             continue
-        assert told.pop("LEADSCORING_RECORD_ENGINE") == "spark"
-        assert told.pop("LEADSCORING_SPARK_PARENT") == f"projects/{SPARK.project}/locations/{SPARK.region}"
-        assert told.pop("LEADSCORING_SPARK_STAGING") == f"gs://{SPARK.name(STAGING)}"
-        assert {key.removeprefix("LEADSCORING_SPARK_") for key in told} == {"SUBNETWORK", "ACCOUNT", "KEY"}
+        assert told.pop(VARIABLE) == "spark"
+        assert told.keys() == set(VARIABLES.values())
+        assert told["LEADSCORING_SPARK_PARENT"] == f"projects/{SPARK.project}/locations/{SPARK.region}"
+        assert told["LEADSCORING_SPARK_STAGING"] == f"gs://{SPARK.name(STAGING)}"
 
 
 def test_a_batch_of_the_default_size_fits_the_quota_that_bootstrap_asks_for() -> None:
-    assert quotas(SPARK)["CPUS"] - quotas(ENVIRONMENTS["staging"])["CPUS"] == SPARK_CPUS
+    assert quotas(SPARK)["CPUS"] - quotas(ENVIRONMENTS["staging"])["CPUS"] == SPARK_CPUS == 4 * (1 + MOST_EXECUTORS)
+
+
+@pytest.mark.parametrize(("destination", "refused"), [("10.11.48.0/22", False), ("10.11.0.0/22", True), (None, True)])
+def test_every_port_is_open_within_one_range_alone(destination: str | None, refused: bool) -> None:
+    values = {
+        "direction": "INGRESS",
+        "allow": [{"protocol": "all"}],
+        "source_ranges": ["10.11.48.0/22"],
+        "destination_ranges": [destination] if destination else None,
+    }
+    rule = plan.Resource("google_compute_firewall.a", "google_compute_firewall", values, {}, {}, plan.Plan("n", []))
+    assert bool(firewall_narrow(rule)) is refused
 
 
 def test_a_first_deploy_finds_the_api_googles_accounts_and_the_role(stacks: Stacks) -> None:
