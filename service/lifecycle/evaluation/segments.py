@@ -1,7 +1,5 @@
 """The large segments of leads, on which models are also compared one by one."""
 
-from itertools import chain
-
 import numpy as np
 import pandas as pd
 
@@ -16,7 +14,6 @@ def segments(
     """Masks of the large segments of prepared leads, by name: one for each value of a category or boolean, missing too.
 
     Where a cell may hold several choices, there is one for each choice.
-
     A large segment has at least `min_share` of the leads, and `min_outcomes` leads of each outcome.
     """
     large: dict[str, Mask] = {}
@@ -24,9 +21,12 @@ def segments(
     for name in schema.named("category", "boolean"):
         column = frame[name].fillna("") if frame[name].dtype == np.float64 else frame[name]
         mark = several.get(name)
-        held = {cell: (parted(cell, mark) or [""]) if mark else [cell] for cell in column.unique()}
-        for value in dict.fromkeys(chain.from_iterable(held.values())):
-            mask = column.isin([cell for cell, values in held.items() if value in values]).to_numpy(dtype=bool)
+        cells_with: dict[object, list[object]] = {}
+        for cell in column.unique():
+            for value in (parted(cell, mark) or [""]) if mark else [cell]:
+                cells_with.setdefault(value, []).append(cell)
+        for value, cells in cells_with.items():
+            mask = column.isin(cells).to_numpy(dtype=bool)
             converted = int(target[mask].sum())
             if mask.mean() >= min_share and min(converted, mask.sum() - converted) >= min_outcomes:
                 large[f"{name} {value!r}" if value != "" else f"{name} missing"] = mask
