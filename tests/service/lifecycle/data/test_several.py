@@ -1,3 +1,5 @@
+"""Columns of several choices are told from names, addresses and notes, and the lead source has the last word."""
+
 from pathlib import Path
 
 import numpy as np
