@@ -1,4 +1,4 @@
-"""Cells that hold several choices, such as "Webinar;Newsletter": parted here, for training, scoring and words alike."""
+"""Cells that hold several choices, such as "Webinar;Newsletter": split here, for training, scoring and words alike."""
 
 from collections.abc import Iterable
 

@@ -13,7 +13,7 @@ def written(feature: Feature) -> str:
     if feature.kind == "boolean":
         return f"yes or no, in any case: {_listed(TRUE)}; or {_listed(FALSE)}"
     if feature.separator:
-        return f"one or several choices, parted by {feature.separator!r}; their order, case and blanks do not matter"
+        return f"one or several choices, separated by {feature.separator!r}; their order, case and blanks do not matter"
     if feature.kind == "category":
         return "text; case and blanks around it do not matter"
     spelling = feature.spelling or PLAIN

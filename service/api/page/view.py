@@ -100,7 +100,7 @@ def fields(bundle: Bundle) -> list[Field]:
     for feature in schema.features:
         column, known = columns.get(feature.name), bundle.manifest.encoding.categories.get(feature.name)
         seen = [*(column.values if isinstance(column, Categories) else ()), *(known.columns if known else ())]
-        name = label(feature.name) + (f" (several parted by {feature.separator})" if feature.separator else "")
+        name = label(feature.name) + (f" (several, separated by {feature.separator})" if feature.separator else "")
         values = [v for v in dict.fromkeys(seen) if v and v not in feature.missing][:SUGGESTED]
         start = typical[feature.name]
         text = (

@@ -203,7 +203,7 @@ def _spellings(column: Column, kind: Kind) -> Iterator[str]:
     if column.separator:
         some = ", ".join(map(repr, [text for text, _ in column.texts.most_common() if text in often][:3]))
         yield (
-            f"{column.name}: several choices in a cell, parted by {column.separator!r}, each an input of its own "
+            f"{column.name}: several choices in a cell, separated by {column.separator!r}, each an input of its own "
             f'({some}); where a cell is one value, say so under [separators]: "{column.name}" = ""'
         )
     if common := column.common_spellings():

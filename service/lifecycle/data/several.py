@@ -1,4 +1,4 @@
-"""Whether the cells of a column of text hold several choices each, such as "Webinar;Demo request", and what parts them.
+"""Whether the cells of a column of text hold several choices each, such as "Webinar;Demo request", and their separator.
 
 Names ("Smith, John"), addresses and titles hold the same marks. So a column counts as one of choices only where few
 choices, each also alone in a cell, occur in many combinations and numbers; in doubt a cell is one value.
@@ -31,7 +31,7 @@ def separator_of(texts: Sequence[str], counts: npt.NDArray[np.int64]) -> str:
 
 
 def _parts(texts: Sequence[str], counts: npt.NDArray[np.int64], separator: str) -> bool:
-    """Whether the texts are combinations of choices parted by this mark."""
+    """Whether the texts are combinations of choices separated by this mark."""
     several = sum(int(n) for text, n in zip(texts, counts, strict=True) if separator in text)
     if several < max(LEAST_SEVERAL, SEVERAL_SHARE * int(counts.sum())):
         return False
