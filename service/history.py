@@ -95,8 +95,9 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
 class DriftCheck(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="drift"):
     """How the leads scored in [since, until) compare with those trained on.
 
-    `scores` and `decisions` are compared like a feature each. `expected` are figures without outcomes, with intervals
-    of 90 %; `benchmark` holds the same at training.
+    `scores` and `decisions` are compared like a feature each, on a random sample of `scored_again` of the leads (0 in
+    entries of older releases: all of them). `expected` are figures without outcomes of these, with intervals of 90 %;
+    `benchmark` holds the same at training.
     """
 
     time: datetime
@@ -112,6 +113,7 @@ class DriftCheck(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     benchmark: dict[str, float]
     reasons: tuple[str, ...]
     mlflow_run_id: str
+    scored_again: int = 0
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="decision"):

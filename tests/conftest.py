@@ -106,8 +106,11 @@ def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = HANG_S
 
 
 @contextmanager
-def storage_server() -> Iterator[str]:
-    """The address of a real fake-gcs-server with a bucket called `leads-test`."""
+def storage_server(public: str | None = None) -> Iterator[str]:
+    """The address of a real fake-gcs-server with a bucket called `leads-test`.
+
+    `public` is the host and port that it is reached at, where that is a proxy's.
+    """
     vendor = Path(fake_gcs.__file__).parent / "vendor/fake-gcs-server/bin"
     (binary,) = vendor.glob("fake-gcs-server-*")
     binary.chmod(0o755)
@@ -115,7 +118,7 @@ def storage_server() -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     command = [str(binary), "-backend", "memory", "-scheme", "http", "-host", "127.0.0.1", "-port", str(port)]
     with subprocess.Popen(
-        [*command, "-public-host", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*command, "-public-host", public or f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as server:
         try:
             wait_for(f"{address}/storage/v1/b?project=p", server)

@@ -53,6 +53,7 @@ FIGURES = {
     },
     "retrain": {("challenger_refused_in_a_row", ""): 0.0},
     "batch": {},
+    "compact": {},
 }
 
 

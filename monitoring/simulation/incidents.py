@@ -304,7 +304,7 @@ def _dead(world: World, day: int) -> Iterator[Incident]:
 
 def _nothing_starts(world: World, day: int) -> Iterator[Incident]:
     """The scheduler starts no job for two days."""
-    yield from _silent(world, day, ["evaluate", "drift", "batch"])
+    yield from _silent(world, day, ["evaluate", "drift", "batch", "compact"])
     for run in world.runs:
         run.dead |= run.job == "retrain" and day * DAY <= run.start < (day + 2) * DAY
     ended = [run.start + run.minutes for run in world.runs if not run.dead]

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -15,23 +16,31 @@ from service.lifecycle.data.quarantine import Rejected, set_aside
 from service.lifecycle.evaluation import completeness, regressions
 from service.lifecycle.evaluation.completeness import Completeness
 from service.lifecycle.evaluation.formatting import number, spoken
-from service.lifecycle.evaluation.outcomes import LabelledScores, Outcomes, judge, read_outcomes
+from service.lifecycle.evaluation.outcomes import OutcomeFiles, read_outcome_files
 from service.lifecycle.evaluation.quality import NAMES
 from service.lifecycle.evaluation.report import report
-from service.lifecycle.evaluation.scored import ScoredLeads, read_scored
-from service.lifecycle.evaluation.version_quality import VersionQuality, judge_version
+from service.lifecycle.evaluation.scored import broken_records
+from service.lifecycle.evaluation.version_quality import VersionCells, VersionQuality, judge_version, version_cells
 from service.lifecycle.promotion.reconcile import repair
+from service.lifecycle.relations import duck, engines
+from service.lifecycle.relations.cells import segment_columns
+from service.lifecycle.relations.first_scores import first_scores
+from service.lifecycle.relations.outcomes import labelled
+from service.lifecycle.relations.relation import Relation
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.lifecycle.training.selection import HELD_OUT
 from service.model import bundle
-from service.model.bundle import Pointer
+from service.model.bundle import Manifest, Pointer
 
 EXAMPLES = """  python -m service.lifecycle.evaluate --source crm.toml --models models --predictions predictions \\
       --leads leads --tracking http://127.0.0.1:5000
   ... --counter http://127.0.0.1:8080/metrics     first compare the records with one service's own counter
   ... --days 7 --now 2026-03-01                   another window, another day
 """
+COLUMNS = ("model_version", "score", "decision", "band", "latency_ms")
+"""Of each scored lead, besides the columns of segments."""
+
 REMEMBERED = 60
 """Earlier evaluations that are looked at."""
 
@@ -52,19 +61,9 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
         raise JobFailed(f"{loop.models.url} serves no model; train one first")
     pointer = pointed[0]
     loop.tell(f"reading the leads scored from {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC")
-    scored = read_scored(loop.predictions, since, until)
-    compared = _completeness(loop, options.counter, (since, until), scored)
-    outcomes = read_outcomes(loop.source, outcome_values(loop.source), loop.leads)
-    _quarantine(loop, scored.broken, outcomes.rejected)
-    # What was scored in the window is ripe; until itself is not in it.
-    absent_is_lost = loop.source.absent_after_days is not None
-    judged = judge(scored, outcomes, loop.now, timedelta(days=loop.source.maturity_days), absent_is_lost)
-    loop.note(
-        f"{len(scored):,} leads scored ({scored.repeated:,} scored again), {len(judged.scored):,} with an outcome; "
-        f"{judged.not_scored:,} outcomes are of leads that were not scored in this time, {len(outcomes.open):,} say "
-        f"that a lead is open{_absent(judged, outcomes) if absent_is_lost else ''}"
-    )
-    every = _by_version(loop, judged, pointer.version)
+    with engines.opened(options.engine, loop.predictions, since, until, "evaluate", loop.tell) as engine:
+        labels, found, compared = _read(loop, options.counter, engine, (since, until), pointer.version)
+    every = _by_version(loop, found)
     headline, notes = _headline(every, pointer)
     others = [each for each in every if each is not headline]
     earlier = [e for e in history.latest(loop.models, Evaluation, REMEMBERED) if e.time < loop.now]
@@ -75,7 +74,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             until=until,
             model_version=headline.manifest.version,
             leads=headline.whole.leads,
-            without_outcome=judged.without_outcome,
+            without_outcome=labels["without_outcome"],
             complete=None if compared is None else compared.complete,
             missing_records=compared.missing if compared else 0.0,
             figures=headline.whole.figures,
@@ -85,7 +84,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             changes=(*notes, *_changes(headline, since, earlier)),
             mlflow_run_id=mlflow.id,
             versions=tuple(_outcome(each) for each in (headline, *others)),
-            taken_as_lost=judged.taken_as_lost,
+            taken_as_lost=labels["lost"],
         )
         loop.tell(f"recording the run at {loop.tracking}")
         mlflow.log(_parameters(entry, options), _metrics(entry, headline))
@@ -95,15 +94,55 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     return _gauges(entry, headline, pointer)
 
 
+def _read(
+    loop: Loop, counter: str | None, engine: engines.OpenedEngine, window: tuple[datetime, datetime], champion: str
+) -> tuple[dict[str, int], list[tuple[Manifest, VersionCells]], Completeness | None]:
+    """The counts of labelled leads, the cells of all versions of the window and of the champion, and completeness."""
+    engine.define(first_scores(window[0]))
+    counts = engine.results(["record_counts"])["record_counts"].to_pylist()
+    compared = _completeness(loop, counter, window, _written(counts))
+    files = read_outcome_files(engine, loop.source, outcome_values(loop.source), loop.leads)
+    _quarantine(loop, broken_records(engine.broken, loop.predictions), files.rejected)
+    maturity = timedelta(days=loop.source.maturity_days)
+    complete = files.complete_until(loop.source, loop.now)
+    manifests = {version: bundle.read_manifest(loop.models, version) for version in _versions(engine, champion)}
+    loop.tell(f"judging {len(manifests)} versions")
+    wanted = segment_columns((manifest.lead_schema for manifest in manifests.values()), engine.columns)
+    engine.define(labelled([*COLUMNS, *wanted], loop.now - maturity, complete))
+    (labels,) = engine.results(["label_counts"])["label_counts"].to_pylist()
+    repeated = sum(row["leads"] for row in counts) - labels["scored"]
+    loop.note(
+        f"{labels['scored']:,} leads scored ({repeated:,} scored again), {labels['labelled']:,} with an outcome; "
+        f"{files.converted - labels['known']:,} outcomes are of leads that were not scored in this time, "
+        f"{files.open:,} say that a lead is open{'' if complete is None else _absent(labels['lost'], files)}"
+    )
+    cells = version_cells(engine, manifests)
+    return labels, [(manifests[version], cells[version]) for version in sorted(manifests, reverse=True)], compared
+
+
+def _versions(engine: engines.OpenedEngine, champion: str) -> set[str]:
+    engine.define([Relation("versions", "select distinct model_version from first_scores")])
+    return {champion, *engine.results(["versions"])["versions"]["model_version"].to_pylist()}
+
+
+def _written(counts: Sequence[dict[str, Any]]) -> int:
+    """Records that the service wrote: those of batch are not in its counter."""
+    return sum(row["records"] for row in counts if row["channel"] != "batch")
+
+
 def _completeness(
-    loop: Loop, counter: str | None, window: tuple[datetime, datetime], scored: ScoredLeads
+    loop: Loop, counter: str | None, window: tuple[datetime, datetime], written: int
 ) -> Completeness | None:
     if counter is None:
         loop.note("whether all records are there is not compared: --counter names no counter")
         return None
 
-    def found(*asked: datetime) -> int:
-        return (scored if asked == window else read_scored(loop.predictions, *asked)).records
+    def found(since: datetime, until: datetime) -> int:
+        if (since, until) == window:
+            return written
+        with duck.opened(loop.predictions, since, until) as engine:
+            engine.define(first_scores(since))
+            return _written(engine.results(["record_counts"])["record_counts"].to_pylist())
 
     compared = completeness.check(counter, *window, found)
     if compared is None:
@@ -122,16 +161,13 @@ def _quarantine(loop: Loop, broken: Sequence[Rejected], rejected: Sequence[Rejec
         loop.note(f"{len(broken) + len(rejected):,} rows were set aside, in {loop.leads.url}: {', '.join(keys)}")
 
 
-def _by_version(loop: Loop, judged: LabelledScores, champion: str) -> list[VersionQuality]:
-    """All versions of the window and the champion, newest first."""
-    seen = judged.scored.table["model_version"]
-    found = []
-    for version in sorted({champion, *seen}, reverse=True):
-        rows = seen == version
-        loop.tell(f"judging {version} on {int(rows.sum()):,} leads")
-        own = LabelledScores(judged.scored.select(rows), judged.target[rows.to_numpy()], 0, 0)
-        found.append(judge_version(bundle.read_manifest(loop.models, version), own))
-    return found
+def _by_version(loop: Loop, found: Sequence[tuple[Manifest, VersionCells]]) -> list[VersionQuality]:
+    """All versions, in the given order."""
+    every = []
+    for manifest, cells in found:
+        loop.tell(f"judging {manifest.version}")
+        every.append(judge_version(manifest, cells))
+    return every
 
 
 def _headline(every: Sequence[VersionQuality], pointer: Pointer) -> tuple[VersionQuality, list[str]]:
@@ -149,12 +185,12 @@ def _headline(every: Sequence[VersionQuality], pointer: Pointer) -> tuple[Versio
     raise JobFailed(f"nothing to evaluate: {reasons}. Wait for outcomes, or look further back with --days")
 
 
-def _absent(judged: LabelledScores, outcomes: Outcomes) -> str:
+def _absent(lost: int, files: OutcomeFiles) -> str:
     """What is to be said of leads that no outcome came for, where the source says that they are lost."""
-    if doubt := outcomes.doubt_of_absence:
+    if doubt := files.doubt_of_absence:
         return f"; no lead is judged, for one without an outcome may not be lost: {doubt}"
-    until = f", counted to {outcomes.until:%Y-%m-%d}, the newest time of an outcome" if outcomes.until else ""
-    return f"; {judged.taken_as_lost:,} leads without an outcome count as lost{until}"
+    until = f", counted to {files.until:%Y-%m-%d}, the newest time of an outcome" if files.until else ""
+    return f"; {lost:,} leads without an outcome count as lost{until}"
 
 
 def _changes(headline: VersionQuality, since: datetime, earlier: Sequence[Evaluation]) -> list[str]:
@@ -273,6 +309,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="URL",
         help="the service's own count of records: its /metrics page, or the base of a Prometheus query API",
     )
+    engines.add_engine(options)
     return run("evaluate", options, evaluate, repair, arguments)
 
 

@@ -6,25 +6,25 @@ One at a time, by a lease. Whatever is decided, also that nothing is due, is rec
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from itertools import takewhile
 from typing import Literal, get_args
 
-import numpy as np
 from rich.console import Console
 
 from service import history, tracking
 from service.history import Decision, DriftCheck, Estimate, Trigger
 from service.lifecycle.evaluation.labelled import LabelledLeads, matured
 from service.lifecycle.promotion import lease
-from service.lifecycle.promotion.challenger import challenge, refit, score, window
+from service.lifecycle.promotion.challenger import challenge, refit, score, to_judge_by, window
 from service.lifecycle.promotion.gate import Rules, miscalibration
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop
 from service.lifecycle.training import registration
+from service.lifecycle.training.model_card import sampled
 from service.lifecycle.training.onnx_export import ParityError
 from service.lifecycle.training.registration import Release
 from service.lifecycle.training.selection import TooFewOutcomes
@@ -115,6 +115,8 @@ class _Attempt:
         every = matured(source, self.champion.manifest.lead_schema, loop.predictions, loop.leads, loop.now)
         if self.trigger == "calibration" and not force and (idle := self._calibrated(every)):
             return self.decided("kept", idle), None
+        if every.leads.drawn:
+            loop.note(sampled(every.leads.drawn.stated))
         loop.tell("training a challenger, and comparing it with the champion")
         self.run.log({f"gate.{name}": value for name, value in asdict(self.rules).items()}, {})
         try:
@@ -165,7 +167,7 @@ class _Attempt:
     def _calibrated(self, every: LabelledLeads) -> str | None:
         """Why the champion's calibration is no reason to retrain."""
         target = every.leads.target
-        rows = window(target, np.flatnonzero(every.unseen(self.champion.manifest.provenance)), self.rules)
+        rows = window(target, to_judge_by(every, self.champion), self.rules)
         if rows is None:
             return "too few leads that the champion has not seen to tell whether it is calibrated"
         scores = score(self.champion, every.leads.frame.iloc[rows])
@@ -206,6 +208,7 @@ def _gauges(loop: Loop) -> list[Gauge]:
 
 
 def _work(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
+    loop = replace(loop, source=runner.sampled_to(loop.source, options.rows))
     decision = retrain(loop, options.trigger, options.force, timedelta(days=options.cool_down))
     line = f"{decision.action}: {decision.version or decision.before}: {decision.reason}"
     Console().print(line, markup=False, highlight=False, soft_wrap=True)
@@ -233,6 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=COOL_DOWN / timedelta(days=1),
         help="least time since the last retraining or promotion (default: %(default)g)",
     )
+    runner.add_rows(parser)
     return runner.run("retrain", parser, _work, repair, arguments)
 
 

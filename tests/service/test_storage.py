@@ -24,6 +24,7 @@ def test_a_created_object_can_be_read_and_listed(storage: Storage) -> None:
     assert stored.data == b"\x00graph"
     assert list(storage.keys("models/")) == ["models/1/model.onnx", "models/2/model.onnx"]
     assert list(storage.keys("models/2")) == ["models/2/model.onnx"]
+    assert list(storage.sizes("models/")) == [("models/1/model.onnx", 6), ("models/2/model.onnx", 5)]
 
 
 def test_what_does_not_exist_reads_as_none(storage: Storage) -> None:

@@ -11,7 +11,8 @@ from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.page import bullets, images, page, plot_style, table
 from service.lifecycle.evaluation.plots import BLUE, GREY, RED, labelled_axes, plots
 from service.lifecycle.evaluation.quality import NAMES
-from service.lifecycle.evaluation.version_quality import NEAR, Part, VersionQuality
+from service.lifecycle.evaluation.version_quality import Part, VersionQuality
+from service.lifecycle.relations.cells import NEAR
 
 MINUTE = "%Y-%m-%d %H:%M"
 MONEY = ("contacts", "conversions", "revenue", "cost", "profit")
@@ -103,7 +104,7 @@ def _named(judged: VersionQuality) -> Part:
 def _plots(judged: VersionQuality, entries: Sequence[Evaluation]) -> str:
     manifest = judged.manifest
     with plot_style():
-        drawn = plots(judged.target, judged.scores, manifest.threshold, manifest.economics, "the evaluated leads")
+        drawn = plots(judged.cells, manifest.threshold, manifest.economics, "the evaluated leads")
         drawn |= {"scores.png": distribution(judged), "history.png": over_time(entries, manifest.metric)}
         return images({name.removesuffix(".png"): figure for name, figure in drawn.items()})
 
@@ -113,11 +114,20 @@ def distribution(judged: VersionQuality) -> Figure:
     figure, axes = labelled_axes("Score", "Share of these leads")
     bins = [i / 40 for i in range(41)]
     for kind, name, colour in ((0, "did not convert", GREY), (1, "converted", BLUE)):
-        scores = judged.scores[judged.target == kind]
-        weights = [1 / max(1, len(scores))] * len(scores)
-        axes.hist(scores, bins=bins, weights=weights, color=colour, alpha=0.6, label=name)
+        mine = judged.cells.target == kind
+        leads = judged.cells.leads[mine]
+        axes.hist(
+            judged.cells.scores[mine],
+            bins=bins,
+            weights=leads / max(1.0, leads.sum()),
+            color=colour,
+            alpha=0.6,
+            label=name,
+        )
     axes.axvline(judged.manifest.threshold, color=RED, linewidth=1, label=f"threshold {judged.manifest.threshold:.3f}")
-    axes.set(title="Scores of the evaluated leads", xlim=(0, max(0.1, min(1.0, float(judged.scores.max()) + 0.05))))
+    axes.set(
+        title="Scores of the evaluated leads", xlim=(0, max(0.1, min(1.0, float(judged.cells.scores.max()) + 0.05)))
+    )
     axes.legend(loc="upper right")
     return figure
 

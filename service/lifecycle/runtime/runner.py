@@ -13,7 +13,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from service.lifecycle.data.source import Source, SourceError, load_source
+from service.lifecycle.data.source import MAX_ROWS, MIN_ROWS, Source, SourceError, TrainingRecipe, load_source
+from service.lifecycle.relations.failures import RelationsFailed
 from service.lifecycle.runtime.gauges import Gauge, PublishFailed
 from service.lifecycle.runtime.job_gauges import publish
 from service.model.bundle import BundleRefused
@@ -76,10 +77,15 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
     command_line.add_argument(
         "--maturity-days", type=float, metavar="DAYS", help="when an outcome is final (default: as the source says)"
     )
-    command_line.add_argument(
+    add_now(command_line)
+    return command_line
+
+
+def add_now(parser: argparse.ArgumentParser) -> None:
+    """The option --now."""
+    parser.add_argument(
         "--now", type=_time, metavar="TIME", help="work as if it were this time, ISO 8601 (default: now)"
     )
-    return command_line
 
 
 def add_places(parser: argparse.ArgumentParser, *names: str, otherwise: str = "") -> None:
@@ -106,6 +112,28 @@ def days(most: int) -> Callable[[str], float]:
         return number
 
     return parse
+
+
+def add_rows(parser: argparse.ArgumentParser) -> None:
+    """The option --rows."""
+    parser.add_argument(
+        "--rows",
+        metavar="N",
+        default=os.environ.get("LEADSCORING_TRAINING_ROWS"),
+        help="learn from a sample of about so many leads where there are more "
+        "(default: $LEADSCORING_TRAINING_ROWS, else as the source says)",
+    )
+
+
+def sampled_to(source: Source, rows: str | None) -> Source:
+    """The source with this size of the sample, or its own. Raises SourceError where it is none."""
+    if rows is None:
+        return source
+    try:
+        recipe = TrainingRecipe.model_validate({**source.recipe.model_dump(), "rows": int(rows)})
+    except ValueError as error:
+        raise SourceError(f"--rows {rows} is no number from {MIN_ROWS:,} to {MAX_ROWS:,}") from error
+    return source.model_copy(update={"recipe": recipe})
 
 
 def add_metrics(parser: argparse.ArgumentParser) -> None:
@@ -155,7 +183,7 @@ def run(
     return supervise(name, options.metrics, models, repaired, failures=(TrackingError, *FAILURES))
 
 
-FAILURES: tuple[type[Exception], ...] = (JobFailed, BundleRefused, StorageError, RecordError)
+FAILURES: tuple[type[Exception], ...] = (JobFailed, RelationsFailed, BundleRefused, StorageError, RecordError)
 """What a job expects to fail with; each says what happened and what to do."""
 
 

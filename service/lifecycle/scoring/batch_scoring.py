@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.lifecycle.data.csv_batches import LeadBatch
+from service.lifecycle.data.file_parts import FilePart
 from service.lifecycle.data.form import Form
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.quarantine import Rejected
@@ -92,10 +93,13 @@ class FileJob:
         return self.wish is not None and self.bundle.manifest.economics.contacts_per_1000_leads < 1000
 
 
-def open_leads(origin: str, opened: Opened, job: FileJob) -> tuple[LeadFile, list[str]]:
-    """The opened file, and what is to be said of its columns. Raises SourceError where it cannot be scored."""
+def open_leads(origin: str, opened: Opened, job: FileJob, part: FilePart | None = None) -> tuple[LeadFile, list[str]]:
+    """The opened file, and what is to be said of its columns. Raises SourceError where it cannot be scored.
+
+    With a `part` its batches are of this part alone.
+    """
     form = job.form
-    leads = LeadFile(origin, opened.file, opened.size, form.delimiter, form.encoding, form.sheet)
+    leads = LeadFile(origin, opened.file, opened.size, form.delimiter, form.encoding, form.sheet, part)
     try:
         notes = leads.call([*job.encoder.names, *(job.wish.show if job.wish else ())])
         return leads, [*notes, *job.encoder.check(leads.columns, origin)]
@@ -112,10 +116,12 @@ def score_file(
     form: Format,
     tell: Callable[[int], None] = lambda _: None,
     made: npt.NDArray[np.bool_] | None = None,
+    judged: Callable[[Counts], Counts] = lambda counts: counts,
 ) -> Counts:
     """Score every lead of the file into `out`; `tell` is called with the rows done so far. Raises SourceError.
 
-    `made` are the contacts that the team can make, from `contacts_of_team`, where the job is `capped`.
+    `made` are the contacts that the team can make, from `contacts_of_team`, where the job is `capped`. Whether the
+    columns are like training's is told from what `judged` makes of the counts: of a part, those of the whole file.
     """
     counts, done = Counts(), 0
     written: Future[None] | None = None
@@ -144,7 +150,16 @@ def score_file(
         if written:
             written.result()
         tell(done)
-    check_like_training(counts.columns, bundle, leads.origin, job.accepted, job.quote)
+    check_like_training(judged(counts).columns, bundle, leads.origin, job.accepted, job.quote)
+    return counts
+
+
+def count_file(leads: LeadFile, job: FileJob) -> Counts:
+    """The counts of a file by which it is judged: `columns`, and how many leads can be scored, which none is here."""
+    counts = Counts()
+    for _, encoded in _in_order(leads, job, lambda batch: job.encoder.encode(batch.cells)):
+        counts.columns.update(encoded.counts)
+        counts.scored += len(encoded.matrix)
     return counts
 
 

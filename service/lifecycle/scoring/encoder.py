@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from service.lifecycle.data.form import Form
 from service.lifecycle.data.source import SourceError
+from service.lifecycle.relations.lead_keys import text_bytes
 from service.lifecycle.scoring.cell_counts import ColumnCounts
-from service.lifecycle.scoring.cells import CategoryLookup, Mask, by_value, is_text, or_missing, text_bytes
+from service.lifecycle.scoring.cells import CategoryLookup, Mask, by_value, is_text, or_missing
 from service.lifecycle.scoring.id_column import read_ids, totals
 from service.model.bundle import Bundle
 from service.model.reference import Categories

@@ -8,10 +8,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.lifecycle.scoring.cells import Mask, is_blank, is_text, text_bytes
+from service.lifecycle.relations.lead_keys import as_ids, text_bytes
+from service.lifecycle.scoring.cells import Mask, is_blank, is_text
 from service.model.schema import MAX_ID
 from service.reading.cells import as_text
-from service.reading.ids import as_id
 from service.reading.rows import TOTALS
 
 _TOTALS = pa.array(TOTALS)
@@ -45,14 +45,6 @@ def _may_change(data: npt.NDArray[np.uint8]) -> bool:
         pairs = ((before == ord(mark)) & (after == ord(follows)) for mark, follows in ('="', ".0"))
         return bool(rest) and any(found.any() for found in pairs)
     return True
-
-
-def as_ids(ids: pa.Array) -> pa.Array:
-    """A column of texts as `as_id` writes them, which is asked about those that it may change only."""
-    odd = pc.match_substring_regex(ids, r"""^ | $|  |[^ -~]|="|\.0|^'""").fill_null(False)
-    if not pc.any(odd).as_py():
-        return ids
-    return pc.replace_with_mask(ids, odd, pa.array([as_id(text) for text in ids.filter(odd).to_pylist()], pa.string()))
 
 
 def totals(ids: pa.Array) -> Mask | None:

@@ -1,0 +1,164 @@
+"""Runs relations in this process with DuckDB: out of core, within a memory limit, over a folder or a bucket."""
+
+# ruff: noqa: S608 - names and values in the texts are quoted by `relation`
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from pyarrow import parquet
+
+from service.lifecycle.relations.columns import FIXED
+from service.lifecycle.relations.objects import PROTOCOL, ObjectFiles
+from service.lifecycle.relations.raw_objects import RawObjects
+from service.lifecycle.relations.record_files import FIRST, record_files
+from service.lifecycle.relations.relation import Relation, Write, literal, quoted
+from service.records import RecordError
+from service.storage import Folder, Storage, StorageError
+
+MEMORY = 1_500_000_000
+"""Bytes that DuckDB may use by default; what needs more goes to temporary files."""
+
+BUFFERED = 0.85
+"""Share of it that DuckDB's buffers get: it does not count all that it allocates."""
+
+FIRST_SEEN = pa.schema([field for field in FIXED if field.name in {*FIXED.names[:5], "score"}])
+"""The columns of the table of first scores."""
+
+
+class DuckEngine:
+    """An `RelationEngine` over one connection, whose tables lie in a folder of its own. Made by `opened`.
+
+    `broken` are objects and lines that hold no record; the message of each names its object.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+        self.connection, self.folder = connection, folder
+        self.broken: list[tuple[str, RecordError]] = []
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """See RelationEngine."""
+        described = self.connection.execute("describe records").fetchall()
+        return frozenset(str(name) for name, *_ in described)
+
+    def define(self, relations: Iterable[Relation]) -> None:
+        """See RelationEngine."""
+        for relation in relations:
+            kind = "table" if relation.kept else "view"
+            self._run(f"create or replace {kind} {quoted(relation.name)} as {relation.query}")
+
+    @contextmanager
+    def writing(self, name: str, schema: pa.Schema) -> Iterator[Write]:
+        """See RelationEngine."""
+        file = self.folder / f"{name}.parquet"
+        with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+            yield lambda rows: writer.write_table(rows.cast(schema))
+        self._view(name, [str(file)])
+
+    def results(self, names: Sequence[str]) -> dict[str, pa.Table]:
+        """See RelationEngine."""
+        return {name: self._rows(f"select * from {quoted(name)}") for name in names}
+
+    def _run(self, statement: str) -> None:
+        with _storage_errors():
+            self.connection.execute(statement)
+
+    def _rows(self, query: str) -> pa.Table:
+        with _storage_errors():
+            return self.connection.sql(query).to_arrow_table()
+
+    def _view(self, name: str, paths: Sequence[str], where: str = "true") -> None:
+        files = ", ".join(map(literal, paths))
+        query = f"select * from read_parquet([{files}], union_by_name = true) where {where}"
+        self.define([Relation(name, query)])
+
+    def open_records(self, predictions: Storage, since: datetime, until: datetime) -> None:
+        """Make `records` and `first_seen` of the objects in the storage."""
+        found = record_files(predictions, since, until)
+        raw = RawObjects(predictions, since, until)
+        columnar = [key for key in found.raw if key.endswith(".parquet") and raw.schema(key)]
+        lines = [key for key in found.raw if not key.endswith(".parquet")]
+        empty = self.folder / "no_records.parquet"
+        parquet.write_table(FIXED.empty_table(), empty)
+        paths = [str(empty)]
+        for number, rows in enumerate(raw.decoded(lines)):
+            paths.append(str(self.folder / f"decoded-{number}.parquet"))
+            parquet.write_table(rows, paths[-1], compression="zstd")
+        self.broken += raw.broken
+        paths += [_path(predictions, key) for key in (*found.tables, *columnar)]
+        within = f"time >= {literal(since)} and time < {literal(until)}"
+        self._view("records", paths, within)
+        none_seen = self.folder / "none_seen.parquet"
+        parquet.write_table(FIRST_SEEN.empty_table(), none_seen)
+        self._view(
+            "first_seen",
+            [str(none_seen), *(_path(predictions, key) for key in predictions.keys(FIRST) if key.endswith(".parquet"))],
+        )
+
+
+@contextmanager
+def opened(predictions: Storage, since: datetime, until: datetime, memory: int = MEMORY) -> Iterator[DuckEngine]:
+    """An engine over the records of [since, until). Its temporary files are gone when the block ends.
+
+    The connection can read nothing but these records and its own files. Raises StorageError.
+    """
+    with _connected(predictions, memory) as engine:
+        engine.open_records(predictions, since, until)
+        yield engine
+
+
+@contextmanager
+def without_records(memory: int = MEMORY) -> Iterator[DuckEngine]:
+    """An engine over nothing but the tables that are written to it."""
+    with _connected(None, memory) as engine:
+        yield engine
+
+
+@contextmanager
+def _connected(predictions: Storage | None, memory: int) -> Iterator[DuckEngine]:
+    with tempfile.TemporaryDirectory(prefix="relations-") as name:
+        connection = duckdb.connect(str(Path(name) / "tables.db"))
+        try:
+            for setting, value in _settings(predictions, name, memory):
+                connection.execute(f"set {setting} = {value}")
+            if predictions is not None and not isinstance(predictions, Folder):
+                connection.register_filesystem(ObjectFiles(predictions))
+            connection.execute("set enable_external_access = false")
+            connection.execute("set lock_configuration = true")
+            yield DuckEngine(connection, Path(name))
+        finally:
+            connection.close()
+
+
+def _settings(predictions: Storage | None, folder: str, memory: int) -> list[tuple[str, str]]:
+    readable = [f"{folder}/"]
+    if predictions is not None:
+        readable.append(f"{predictions.root}/" if isinstance(predictions, Folder) else f"{PROTOCOL}://")
+    return [
+        ("autoinstall_known_extensions", "false"),
+        ("autoload_known_extensions", "false"),
+        ("memory_limit", f"'{int(BUFFERED * memory)}B'"),
+        ("threads", str(len(os.sched_getaffinity(0)))),
+        ("temp_directory", literal(f"{folder}/spilled")),
+        ("preserve_insertion_order", "false"),
+        ("TimeZone", "'UTC'"),
+        ("allowed_directories", f"[{', '.join(map(literal, readable))}]"),
+    ]
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.IOException, duckdb.HTTPException) as error:
+        raise StorageError(f"the prediction records cannot be read: {error}") from error
+
+
+def _path(predictions: Storage, key: str) -> str:
+    return str(predictions.root / key) if isinstance(predictions, Folder) else f"{PROTOCOL}://{key}"

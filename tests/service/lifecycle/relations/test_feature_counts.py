@@ -1,0 +1,63 @@
+"""Counts in SQL are those of the prepared leads, one by one."""
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.lifecycle.evaluation.scored import prepare
+from service.lifecycle.relations.columns import record_table
+from service.lifecycle.relations.feature_counts import as_counts, feature_counts
+from service.model.reference import Numbers
+from service.model.schema import Value
+from tests.service import forge
+from tests.service.lifecycle.records import record
+
+REFERENCE = forge.reference(forge.train()[0])
+EDGES = [edge for column in REFERENCE.features if isinstance(column, Numbers) for edge in column.edges]
+NUMBERS = st.one_of(st.floats(-1e100, 1e100), st.sampled_from([999.0, 0.0, -0.0, *EDGES]))
+TEXTS = st.one_of(st.text(max_size=5), st.sampled_from(["retail", "unknown", "north", "", "it's", "Retail"]))
+
+
+def counted(inputs: list[dict[str, Value]]) -> list[list[int]]:
+    table = record_table([record(f"L-{i}", inputs=each) for i, each in enumerate(inputs)])
+    with duckdb.connect() as connection:
+        connection.register("first_scores", table)
+        relation = feature_counts(forge.SCHEMA, REFERENCE, frozenset(table.column_names), "first_scores")
+        found = connection.execute(relation.query).to_arrow_table()
+    return [counts.tolist() for counts in as_counts(REFERENCE, found)]
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "visits": NUMBERS,
+                "days.since contact": NUMBERS,
+                "opted_in": st.booleans(),
+                "industry": TEXTS,
+                "region": TEXTS,
+            },
+        ),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_counts_are_those_of_the_prepared_leads(inputs: list[dict[str, Value]]) -> None:
+    frame = prepare(forge.SCHEMA, inputs)
+    assert counted(inputs) == [counts.tolist() for counts in forge.counted(REFERENCE, frame)]
+
+
+def test_an_edge_belongs_to_the_bin_that_it_ends() -> None:
+    column = next(c for c in REFERENCE.features if isinstance(c, Numbers) and c.name == "visits")
+    inputs: list[dict[str, Value]] = [{"visits": edge} for edge in column.edges]
+    inputs += [{"visits": float(np.nextafter(edge, np.inf))} for edge in column.edges]
+    assert counted(inputs)[0] == [1, *[2] * (len(column.edges) - 1), 1, 0]
+
+
+def test_counts_of_several_parts_add_up() -> None:
+    parts = pa.table({"feature": [0, 0, 1], "place": [1, 1, 0], "leads": [2, 3, 4]})
+    found = as_counts(REFERENCE, parts)
+    assert (found[0][1], found[1][0], sum(counts.sum() for counts in found)) == (5, 4, 9)
