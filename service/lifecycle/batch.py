@@ -6,6 +6,9 @@ skipped, so that a job may be killed anywhere and started again. Rows that canno
 `quarantine/campaign/may.csv.<version>.<state>.jsonl.gz`, which is complete before the scores appear. What is printed
 names rows and columns and quotes no cell: in the cloud it is logged, and logs forget no lead.
 
+The prediction records of the leads go below --records, and are complete before the scores appear
+(`service.lifecycle.scoring.batch_records`).
+
 A large file is divided (`service.lifecycle.data.file_parts`), and each of its parts gives an object of its own,
 `campaign/may.csv.<version>.<state>.part-03-of-40.csv`: the file is scored when all are there. Its columns are judged
 by the whole file.
@@ -35,6 +38,7 @@ from service.lifecycle.data.source import Source, SourceError, load_source
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Progress
+from service.lifecycle.scoring.batch_records import recording
 from service.lifecycle.scoring.batch_scoring import (
     Counts,
     FileJob,
@@ -53,13 +57,19 @@ from service.read_ahead import Window
 from service.storage import Conflict, Opened, Storage, Writable, open_storage
 
 QUARANTINE = "quarantine/"
+NO_RECORDS = "none"
+NOT_RECORDED = (
+    "no prediction records are written, so that evaluate, drift and retrain will not know of these leads: name their "
+    f"place with --records, or say --records {NO_RECORDS}"
+)
 STATE = 16
 """Characters of a file's generation (in a folder: of its digest) that its output's name carries."""
 
 EXAMPLES = """examples:
-  python -m service.lifecycle.batch --models models --input leads/batch --out predictions/batch
+  python -m service.lifecycle.batch --models models --input leads/batch --out predictions/batch --records predictions
   python -m service.lifecycle.batch --source crm.toml --models gs://acme-models --input gs://acme-leads/batch \\
-      --out gs://acme-predictions/batch
+      --out gs://acme-predictions/batch --records gs://acme-predictions
+  python -m service.lifecycle.batch ... --records none                        a trial: nobody acts on these scores
   python -m service.lifecycle.batch ... --id-column customer --format csv --threads 4
   python -m service.lifecycle.batch ... --for-people --show name,company      as scripts/score; many times as slow
 
@@ -78,6 +88,7 @@ class BatchJob:
     leads: Storage
     out: Storage
     as_format: Format | None = None
+    records: Storage | None = None
     task: int = 0
     tasks: int = 1
     tell: Progress = lambda _: None
@@ -214,9 +225,14 @@ def _score(batch: BatchJob, piece: Piece, origin: str) -> Counts:
         made = team_of(batch.leads, piece.key, piece.opened.generation, origin, batch.job)
         as_format = batch.as_format or ("parquet" if leads.is_parquet else "csv")
         with batch.out.writing(f"{piece.name}.{as_format}", None) as out:
-            # The quarantine is complete when the scores appear: it is the inner one.
-            with quarantine_to(lambda: replacing(batch.out, f"{QUARANTINE}{piece.name}.jsonl.gz")) as put:
-                counts = score_file(leads, batch.job, out, put, as_format, made=made, judged=piece.judged)
+            # The records and the quarantine are complete when the scores appear: they are the inner ones.
+            with (
+                recording(batch.records, piece.name, batch.job.bundle, batch.job.form.id_column) as record,
+                quarantine_to(lambda: replacing(batch.out, f"{QUARANTINE}{piece.name}.jsonl.gz")) as put,
+            ):
+                counts = score_file(
+                    leads, batch.job, out, put, as_format, made=made, judged=piece.judged, record=record
+                )
             if counts.set_aside and not counts.scored and not piece.judged(counts).scored:
                 first = counts.examples[0].place
                 raise SourceError(f"{origin}: no row could be scored; the first: {first}. scripts/score says why")
@@ -272,9 +288,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--out lies in --input: the next run would take the scores for leads")
     if options.show and not options.for_people:
         parser.error("--show needs --for-people")
+    if options.records and f"{options.records}/".startswith(f"{options.input.rstrip('/')}/"):
+        parser.error("--records lies in --input: the next run would take the records for leads")
     try:
         source = load_source(options.source) if options.source else None
         models, leads, out = (open_storage(url) for url in (options.models, options.input, options.out))
+        recorded = records_storage(options.records)
         task, tasks = _share(os.environ)
     except (SourceError, ValueError) as error:
         return runner.failed(Console(stderr=True), error, 2)
@@ -283,7 +302,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         served = load_bundle(models)
         wish = Wish(options.show) if options.for_people else None
         job = file_job(served, source, options, wish)
-        run(BatchJob(job, leads, out, options.format, task, tasks, tell))
+        if recorded is None and options.records is None:
+            print(NOT_RECORDED)
+        run(BatchJob(job, leads, out, options.format, recorded, task, tasks, tell))
         return ()
 
     return runner.supervise("batch", options.metrics, models, work, always=task == 0)
@@ -301,6 +322,11 @@ def threads(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 64:
         raise argparse.ArgumentTypeError("give a number from 1 to 64")
     return int(text)
+
+
+def records_storage(url: str | None) -> Storage | None:
+    """Where the option says that records are written; None where none are. Raises ValueError."""
+    return None if url in (None, "", NO_RECORDS) else open_storage(url)
 
 
 def columns(text: str) -> tuple[str, ...]:
@@ -355,6 +381,14 @@ def _parser() -> argparse.ArgumentParser:
             default=url and f"{url}/batch",
             help=f"folder or gs://bucket/prefix of {what} (default: $LEADSCORING_{variable}_URL/batch)",
         )
+    parser.add_argument(
+        "--records",
+        metavar="URL",
+        default=os.environ.get("LEADSCORING_PREDICTIONS_URL"),
+        help="folder or gs://bucket/prefix of the prediction records, to which the scored leads are added, so that "
+        f"they are evaluated, watched for drift and trained on; {NO_RECORDS}: they are not, as for a trial (default: "
+        "$LEADSCORING_PREDICTIONS_URL)",
+    )
     parser.add_argument(
         "--for-people", action="store_true", help="the columns of scripts/score, with reasons in words; much slower"
     )

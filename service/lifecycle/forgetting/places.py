@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from service.lifecycle.forgetting.search import Search
-from service.lifecycle.relations.record_files import MANIFESTS, TABLES
+from service.lifecycle.relations.record_files import CLAIMS, MANIFESTS, TABLES
 from service.storage import Storage
 
 
@@ -27,7 +27,7 @@ PLACES = (
     Place("predictions", "batch/", "scores, and rows that could not be scored"),
 )
 
-HOLD_NOBODY = {"predictions": (MANIFESTS, "leases/")}
+HOLD_NOBODY = {"predictions": (MANIFESTS, CLAIMS, "leases/")}
 """Objects of the platform that hold no row of a lead, by storage."""
 
 HERE = (
@@ -58,7 +58,7 @@ class Target:
     def keys(self) -> list[str]:
         """The keys of its objects. Raises StorageError."""
         keys = self.named or self.storage.keys(self.prefix)
-        return [key for key in keys if not key.startswith(MANIFESTS)]
+        return [key for key in keys if not key.startswith((MANIFESTS, CLAIMS))]
 
     @property
     def url(self) -> str:

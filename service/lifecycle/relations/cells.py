@@ -117,7 +117,8 @@ def _cells() -> list[Relation]:
             f"""
             select model_version, {latency_bin_in_sql("latency_ms")} as step, sum(weight) as leads,
                 sum(weight * latency_ms) as milliseconds, max(latency_ms) as most
-            from labelled group by model_version, {latency_bin_in_sql("latency_ms")}
+            from labelled where latency_ms is not null
+            group by model_version, {latency_bin_in_sql("latency_ms")}
             """,
         ),
     ]

@@ -23,9 +23,9 @@ _REQUIRED = [
     ("score", pa.float64()),
     ("decision", pa.string()),
     ("band", pa.string()),
-    ("latency_ms", pa.float64()),
 ]
 _OPTIONAL = [
+    ("latency_ms", pa.float64()),
     ("source", pa.string()),
     ("channel", pa.string()),
     ("line", pa.float64()),

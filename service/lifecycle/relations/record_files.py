@@ -1,6 +1,7 @@
 """Which objects hold the records of a stretch of time: compacted tables, and raw objects that no table holds yet.
 
     predictions/dt=D/hh=H/*.jsonl.gz, *.parquet   raw objects, of the service and of batch
+    predictions/claims/*.json                     times of batch's records, which hold no lead
     records/day=D/part=P/RUN-N.parquet            compacted records of the raw objects of day D
     records/manifest/day=D.json                   which raw objects of day D the tables hold, and which tables count
     records/first/part=P.parquet                  each lead's first score
@@ -22,6 +23,7 @@ from service.storage import Storage, StorageError
 TABLES = "records/"
 MANIFESTS = f"{TABLES}manifest/"
 FIRST = f"{TABLES}first/"
+CLAIMS = f"{records.PREFIX}claims/"
 
 LEASE = "records"
 """The lease, in the storage of the predictions, of whoever rewrites records: compact and forget."""
