@@ -139,7 +139,9 @@ def score_file(
         writing_rows(out, form, people, leads.written) as write,
         ThreadPoolExecutor(1, "write") as writing,  # while more is read
     ):
-        for batch, part in _in_order(leads, job, lambda batch: _score(leads.origin, batch, job, people, record is not None)):
+        for batch, part in _in_order(
+            leads, job, lambda batch: _score(leads.origin, batch, job, people, record is not None)
+        ):
             rows = part.rows
             if people and made is not None:
                 rows = people.decide(rows, made[counts.scored : counts.scored + part.scored])
