@@ -1,15 +1,16 @@
 """Prediction records of leads that are scored from files, so that they are evaluated, watched for drift and trained on.
 
-What is scored into one object, a file or a part of one, is a piece. Its records are one Parquet object below the
-storage of records, `predictions/dt=D/hh=H/<name>.parquet`, with the columns of `relations.columns`. All have the time at
-which the piece was first begun. `predictions/claims/<name>.json` keeps that time, so that a task that is killed and
-started again writes the same records to the same object, or finds them there: none is lost, and none is there twice.
+A piece is what is scored into one object: a file, or a part of one. Its records are one Parquet object in the storage
+of records, `predictions/dt=D/hh=H/<name>.parquet`, with the columns of `relations.columns`. All of them have one time,
+that of the piece's first start, which `predictions/claims/<name>.json` keeps. A task that was killed and is started
+again therefore writes the same records to the same object, or finds them there: none is lost, none is there twice.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -38,6 +39,7 @@ _TEXT = pa.dictionary(pa.int32(), pa.string())
 CODEC = "lz4"
 """Half as much work as zstd for half as many bytes more. The object is read once or twice, then compacted."""
 
+_now = partial(datetime.now, UTC)
 Record = Callable[[pa.RecordBatch], None]
 
 
@@ -128,7 +130,7 @@ def recording(storage: Storage | None, piece: str, bundle: Bundle, id_column: st
 
 def _claimed(storage: Storage, name: str) -> tuple[datetime, bool]:
     """The time of the piece, and whether an earlier start, or another one, has claimed it. Raises StorageError."""
-    key, now = f"{CLAIMS}{name}.json", datetime.now(UTC)
+    key, now = f"{CLAIMS}{name}.json", _now()
     try:
         storage.create(key, msgspec.json.encode(Claim(now)))
         return now, False
@@ -163,7 +165,7 @@ def _constants(bundle: Bundle, name: str, time: datetime) -> dict[str, Any]:
 
 
 class _RecordObject:
-    """The object of a piece's records while it is written. Another start of the task may be faster: it writes the same."""
+    """The object of a piece's records, being written. Another start of the task may be faster, and writes the same."""
 
     def __init__(self, storage: Storage, key: str, constants: dict[str, Any]) -> None:
         self._storage, self._key, self._constants = storage, key, constants
