@@ -209,6 +209,7 @@ def _lifecycle(env: Environment, tracking_url: str) -> tuple[LifecycleJob, ...]:
     # https://cloud.google.com/stackdriver/docs/managed-prometheus/query-api-ui
     counter = f"https://monitoring.googleapis.com/v1/projects/{env.project}/location/global/prometheus"
     files = (*source, "--models", models, "--input", f"{leads}/batch", "--out", f"{predictions}/batch")
+    files += ("--records", predictions)
 
     def job(name: str, schedule: str | None, arguments: tuple[str, ...], **more: Any) -> LifecycleJob:
         return LifecycleJob(name, schedule, job_size(name, env.volume), arguments, **more)

@@ -27,7 +27,7 @@ CHANGE = "roles/storage.objectUser"
 
 POINTER = "champion.json"  # names the model that serves; service.model.bundle moves it
 LEASES = "leases/"  # which job is at work; service.lifecycle.promotion.lease takes and renews them
-RAW = "predictions/"  # records as the service wrote them; service.records
+RAW = "predictions/"  # records as the service and batch wrote them; service.records
 COMPACTED = "records/"  # the same as tables, with their manifests; service.lifecycle.compaction
 FIGURES = "figures/compact/"  # what the job published last; service.lifecycle.runtime.job_gauges
 BATCHES = "batch/"  # where the batch job puts its output
@@ -109,9 +109,11 @@ class StorageStack(TerraformStack):
         self._grant("leads_jobs_set_aside", leads, jobs, CREATE, aside)
         self._grant("predictions_jobs_read", predictions, jobs, READ)
 
-        # Batches of scores are added under a prefix of their own; records that the service wrote stay as they are.
+        # Batches of scores are added under a prefix of their own, and their records as new objects: those that are
+        # there stay as they are.
         batches = _below(BATCHES, predictions, "batches_only")
         self._grant("predictions_jobs_batch", predictions, jobs, CHANGE, batches)
+        self._grant("predictions_jobs_record", predictions, jobs, CREATE, _below(RAW, predictions, "raw_only"))
 
     def _grant_compaction(self, models: str, leads: str, predictions: str, compact: str) -> None:
         """It deletes what the service wrote once its own copy was verified, and keeps the figures that it published."""

@@ -167,6 +167,15 @@ def test_of_the_predictions_jobs_can_alter_only_their_own_batches(plans: Plans) 
     assert condition["expression"] == f'resource.name.startsWith("{prefix}")'
 
 
+def test_jobs_can_add_records_of_batches_and_alter_none(plans: Plans) -> None:
+    stack = plans("prod")["storage"]
+    grant = planned(stack, "google_storage_bucket_iam_member")["predictions_jobs_record"]
+    (condition,) = grant["condition"]
+    prefix = "projects/_/buckets/acme-leads-prod-predictions/objects/predictions/"
+    assert grant["role"] == "roles/storage.objectCreator"
+    assert condition["expression"] == f'resource.name.startsWith("{prefix}")'
+
+
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_content_is_encrypted_with_the_environments_own_key_where_it_asks_for_one(plans: Plans, env: str) -> None:
     for name, bucket in buckets(plans, env).items():
