@@ -183,7 +183,12 @@ def _whole(batch: BatchJob, key: str) -> Iterator[Piece]:
     """The file, open as long as it is worked on; nothing where it was deleted."""
     if (opened := batch.leads.open(key)) is not None:
         with opened.file:
-            yield Piece(key, f"{key}.{batch.job.bundle.version}.{opened.generation[:STATE]}", opened)
+            yield Piece(key, name_of(key, batch.job.bundle, opened), opened)
+
+
+def name_of(key: str, served: Bundle, opened: Opened) -> str:
+    """What the scores of a file in this state are called."""
+    return f"{key}.{served.version}.{opened.generation[:STATE]}"
 
 
 def _pieces_of(batch: BatchJob, whole: Piece, done: Collection[str], large: bool) -> Iterator[Piece]:

@@ -62,6 +62,7 @@ def test_batch_reads_files_as_the_source_says_and_writes_below_its_own_prefix(pl
     assert given["--source"] == PROD.lead_source
     assert given["--input"] == "gs://acme-leads-prod-leads/batch"
     assert given["--out"] == "gs://acme-leads-prod-predictions/batch"
+    assert given["--records"] == "gs://acme-leads-prod-predictions"
 
 
 def test_a_job_runs_an_image_by_its_digest_from_this_environments_registry(plans: Plans) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ from pyarrow import parquet
 from service import history, records
 from service.api.scorer import Scorer, ScoreRequest
 from service.history import Evaluation
-from service.lifecycle import batch, evaluate, forget
+from service.lifecycle import batch, evaluate, forget, score
 from service.lifecycle.compact import compact
 from service.lifecycle.data import file_parts
 from service.lifecycle.data.form import Form
@@ -29,8 +30,7 @@ from service.lifecycle.data.source import load_source
 from service.lifecycle.drift_detection.window import recent
 from service.lifecycle.evaluation.labelled import matured
 from service.lifecycle.relations.columns import FIXED, input_field
-from service.lifecycle.relations.duck import opened
-from service.lifecycle.relations.relation import Relation
+from service.lifecycle.relations.record_files import record_files
 from service.lifecycle.runtime.runner import JobFailed
 from service.lifecycle.scoring import batch_records, split
 from service.lifecycle.scoring.batch_scoring import FileJob
@@ -40,6 +40,7 @@ from service.lifecycle.training.onnx_export import to_onnx
 from service.lifecycle.training.reference_profile import describe
 from service.model import bundle
 from service.model.bundle import Bundle
+from service.model.decide import Decider
 from service.model.schema import Feature, LeadSchema
 from service.storage import Folder, Storage, open_storage
 from tests.conftest import HANG_S
@@ -70,14 +71,16 @@ def job(served: Bundle, places: Places, **options: Any) -> batch.BatchJob:
     return batch.BatchJob(FileJob(served, form, 2), places.leads, places.out, **given)
 
 
-def recorded(storage: Storage) -> list[dict[str, Any]]:
-    """The rows of all raw objects of batch."""
-    rows = []
-    for key in storage.keys("predictions/dt="):
+def rows_at(storage: Storage, keys: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for key in keys:
         stored = storage.read(key)
         assert stored
-        rows += parquet.read_table(io.BytesIO(stored.data)).to_pylist()
-    return rows
+        yield from parquet.read_table(io.BytesIO(stored.data)).to_pylist()
+
+
+def recorded(storage: Storage) -> list[dict[str, Any]]:
+    """The rows of all raw objects."""
+    return list(rows_at(storage, storage.keys("predictions/dt=")))
 
 
 def inputs(row: dict[str, Any]) -> dict[str, Any]:
@@ -85,10 +88,9 @@ def inputs(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def leads_of(storage: Storage) -> Counter[str]:
-    """How often each lead is among the records that readers see, compacted or not."""
-    with opened(storage, datetime(2020, 1, 1, tzinfo=UTC), LATER) as engine:
-        engine.define([Relation("ids", "select lead_id from records")])
-        return Counter(engine.results(["ids"])["ids"]["lead_id"].to_pylist())
+    """How often each lead is among the records that readers find, compacted or not."""
+    files = record_files(storage, datetime.now(UTC) - days(2), datetime.now(UTC) + days(2))
+    return Counter(row["lead_id"] for row in rows_at(storage, (*files.tables, *files.raw)))
 
 
 def numbered(count: int, start: int = 0) -> bytes:
@@ -392,3 +394,22 @@ def test_records_are_written_where_the_option_or_the_variable_says(
     assert batch.main(arguments) == 0
     assert len(recorded(places.records)) == written
     assert ("--records" in capsys.readouterr().out) == (not options and not variable)
+
+
+def test_a_file_that_a_person_scores_is_recorded_once_and_only_where_that_is_asked_for(
+    models: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = Folder(tmp_path / "predictions")
+    monkeypatch.setenv("LEADSCORING_PREDICTIONS_URL", storage.url)
+    (tmp_path / "may.csv").write_bytes(CSV)
+    arguments = [str(tmp_path / "may.csv"), "--out", str(tmp_path / "scores.csv"), "--models", models.url]
+    assert score.main(arguments) == 0
+    assert recorded(storage) == []
+    for _ in range(2):
+        assert score.main([*arguments, "--records", storage.url]) == 0
+    served = batch.load_bundle(models)
+    assert [row["lead_id"] for row in recorded(storage)] == ["a", "b", "c"]
+    decider = Decider(served.manifest)
+    assert [row["decision"] for row in recorded(storage)] == [
+        decider.decision(row["score"]) for row in recorded(storage)
+    ]
