@@ -331,7 +331,8 @@ def test_nightly_files_are_evaluated_watched_for_drift_and_trained_on_each_lead_
     served = batch.load_bundle(world.models)
     places = Places(str(tmp_path))
     frame, outcome = forge.rows(700, seed=3)
-    exported = frame.assign(lead_id=[f"C-{i}" for i in range(700)])
+    opted = frame["opted_in"].astype("boolean")
+    exported = frame.assign(lead_id=[f"C-{i}" for i in range(700)], opted_in=opted)
     exported.drop(index=range(30)).to_parquet(tmp_path / "first.parquet")
     exported.to_csv(tmp_path / "second.csv", index=False)
     for night in ("first.parquet", "second.csv"):
