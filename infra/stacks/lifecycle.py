@@ -208,8 +208,8 @@ def _lifecycle(env: Environment, tracking_url: str) -> tuple[LifecycleJob, ...]:
     # The scoring service's own count of records, as Managed Prometheus collected it.
     # https://cloud.google.com/stackdriver/docs/managed-prometheus/query-api-ui
     counter = f"https://monitoring.googleapis.com/v1/projects/{env.project}/location/global/prometheus"
-    files = (*source, "--models", models, "--input", f"{leads}/batch", "--out", f"{predictions}/batch")
-    files += ("--records", predictions)
+    scored = ("--out", f"{predictions}/batch", "--records", predictions)
+    files = (*source, "--models", models, "--input", f"{leads}/batch", *scored)
 
     def job(name: str, schedule: str | None, arguments: tuple[str, ...], **more: Any) -> LifecycleJob:
         return LifecycleJob(name, schedule, job_size(name, env.volume), arguments, **more)
