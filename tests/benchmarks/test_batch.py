@@ -90,6 +90,7 @@ def test_a_spark_that_fails_is_a_failure(monkeypatch: pytest.MonkeyPatch, capsys
         {"rates": GOOD.rates | {"MLflow pyfunc, Parquet": 130.0}},
         {"rates": GOOD.rates | {"MLflow spark_udf, second job": 95.0}},
         {"rates": GOOD.rates | {"ours, CSV": 600.0}},
+        {"processor_seconds": GOOD.processor_seconds | {bench.RECORDED: 2.7}},
         {"large_mb": 300.0},
         {"worst_difference": 1e-3},
         {"worst_difference": float("nan")},
