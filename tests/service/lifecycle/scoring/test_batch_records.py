@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
 from pyarrow import parquet
 
 from service import history, records
@@ -323,39 +325,54 @@ def test_a_task_that_is_killed_before_the_scores_appear_records_each_lead_once(
     assert leads_of(places.records) == {f"L-{i:04d}": 1 for i in range(250)}
 
 
-def test_nightly_files_are_evaluated_watched_for_drift_and_trained_on_each_lead_once(
-    tmp_path: Path, mlflow_url: str
-) -> None:
+@pytest.fixture
+def nightly(tmp_path: Path) -> tuple[World, pd.DataFrame]:
+    """Two nights in which nearly the same leads were exported and scored, as Parquet and as CSV; and what they hold."""
     world = World(tmp_path, "nightly")
     forge.release(world.models)
-    served = batch.load_bundle(world.models)
-    places = Places(str(tmp_path))
     frame, outcome = forge.rows(700, seed=3)
     opted = frame["opted_in"].astype("boolean")
     exported = frame.assign(lead_id=[f"C-{i}" for i in range(700)], opted_in=opted)
     exported.drop(index=range(30)).to_parquet(tmp_path / "first.parquet")
     exported.to_csv(tmp_path / "second.csv", index=False)
+    places = Places(str(tmp_path))
     for night in ("first.parquet", "second.csv"):
         places.leads.create(night, (tmp_path / night).read_bytes())
-        batch.run(job(served, places))
+        batch.run(job(batch.load_bundle(world.models), places))
         compact(places.records, world.leads, datetime.now(UTC) + timedelta(hours=3))
     assert leads_of(places.records) == {f"C-{i}": 1 + (i >= 30) for i in range(700)}
     world.tell({f"C-{i}": bool(won) for i, won in enumerate(outcome)})
+    return world, frame.assign(won=np.where(outcome, "yes", "no"))
+
+
+def test_leads_that_are_scored_each_night_are_evaluated_once(
+    nightly: tuple[World, pd.DataFrame], mlflow_url: str
+) -> None:
+    world, _ = nightly
     assert evaluate.main(world.options(mlflow_url, LATER - timedelta(days=20), "--days", "28")) == 0
     (entry,) = history.latest(world.models, Evaluation, 9)
-    assert (entry.leads, entry.model_version) == (700, served.version)
+    assert (entry.leads, entry.model_version) == (700, batch.load_bundle(world.models).version)
+
+
+def test_leads_that_are_scored_each_night_are_watched_for_drift_and_trained_on_once(
+    nightly: tuple[World, pd.DataFrame],
+) -> None:
+    world, rows = nightly
+    frame, served = rows[[f.name for f in forge.SCHEMA.features]], batch.load_bundle(world.models)
     window = recent(world.predictions, world.models, served, datetime.now(UTC), days(7), 100, lambda _: None)
     assert (window.leads, window.left_out) == (700, ())
-    missing = dict(zip([f.name for f in forge.SCHEMA.features], window.counts, strict=True))
-    assert missing["visits"].missing == int(frame["visits"].isna().sum())
-    frame.assign(won=np.where(outcome, "yes", "no")).to_csv(tmp_path / "own.csv", index=False)
+    assert_frame_equal(in_order(window.sample), in_order(frame))
+    rows.to_csv(world.root / "own.csv", index=False)
     learnt = matured(load_source(world.source), forge.SCHEMA, world.predictions, world.leads, LATER)
-    assert (learnt.own_rows, len(learnt.leads.target)) == (700, 1_400)
-    ids, theirs = learnt.leads.ids, learnt.place == 0
+    theirs, ids = learnt.place == 0, learnt.leads.ids
+    assert (learnt.own_rows, int(theirs.sum())) == (700, 700)
     assert ids is not None
-    by_id = dict(zip(ids[theirs], learnt.leads.frame[theirs].to_dict("records"), strict=True))
-    for i, row in enumerate(frame.to_dict("records")):
-        assert by_id[f"C-{i}"] == pytest.approx(row, nan_ok=True)
+    by_id = learnt.leads.frame[theirs].set_axis(ids[theirs]).loc[[f"C-{i}" for i in range(700)]]
+    assert_frame_equal(by_id.reset_index(drop=True), frame)
+
+
+def in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.sort_values(list(frame.columns)).reset_index(drop=True)
 
 
 def test_forget_takes_a_lead_out_of_raw_records_of_batch(
