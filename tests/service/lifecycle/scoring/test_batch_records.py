@@ -35,7 +35,7 @@ from service.lifecycle.relations.columns import FIXED, input_field
 from service.lifecycle.relations.record_files import record_files
 from service.lifecycle.runtime.runner import JobFailed
 from service.lifecycle.scoring import batch_records, split
-from service.lifecycle.scoring.batch_scoring import FileJob
+from service.lifecycle.scoring.batch_scoring import FileJob, score_file
 from service.lifecycle.training.candidates import candidates
 from service.lifecycle.training.golden import golden
 from service.lifecycle.training.onnx_export import to_onnx
@@ -229,7 +229,7 @@ def test_two_starts_of_a_task_at_once_record_each_lead_once(
 ) -> None:
     monkeypatch.setattr(batch_records, "ROWS", 1)  # its object is begun when the other start comes
     places.leads.create("may.csv", CSV)
-    score_file, other = batch.score_file, list[int]()
+    other = list[int]()
 
     def overtaken(*arguments: Any, **options: Any) -> Any:
         counts = score_file(*arguments, **options)
@@ -362,7 +362,7 @@ def test_leads_that_are_scored_each_night_are_watched_for_drift_and_trained_on_o
     window = recent(world.predictions, world.models, served, datetime.now(UTC), days(7), 100, lambda _: None)
     assert (window.leads, window.left_out) == (700, ())
     assert_frame_equal(in_order(window.sample), in_order(frame))
-    rows.to_csv(world.root / "own.csv", index=False)
+    rows.assign(opted_in=rows["opted_in"].astype("boolean")).to_csv(world.root / "own.csv", index=False)
     learnt = matured(load_source(world.source), forge.SCHEMA, world.predictions, world.leads, LATER)
     theirs, ids = learnt.place == 0, learnt.leads.ids
     assert (learnt.own_rows, int(theirs.sum())) == (700, 700)
