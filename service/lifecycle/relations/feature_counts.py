@@ -9,8 +9,7 @@ import pyarrow as pa
 
 from service.lifecycle.relations.prepared import cell_in_sql, joined_in_sql
 from service.lifecycle.relations.relation import Relation, literal
-from service.lifecycle.training.reference_profile import Counts, counts
-from service.model.reference import Categories, Column, Reference
+from service.model.reference import Categories, Column, Counts, Reference, counts
 from service.model.schema import Feature, LeadSchema
 
 NAME = "feature_counts"

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 EXAMPLES = (
     *("Webinar;Newsletter", "newsletter ; Webinar", " Webinar;;Webinar;", "Webinar", "Webinar|Call", ";", " ; ", ""),
     *("nothing", "Webinar;nothing", "Web\t inar", "Web\x1cinar;Web inar", "\u200bWebinar\u037eCall", "Call\0;\0"),
-    *("\u00c4rzte;A\u0308rzte", "A\u200b\u0308rzte", "it's \\ `a`;\u3000b\x85", "\ue000;\U0001f600", "\u0301;a", ";\ufeff"),
+    *(
+        "\u00c4rzte;A\u0308rzte",
+        "A\u200b\u0308rzte",
+        "it's \\ `a`;\u3000b\x85",
+        "\ue000;\U0001f600",
+        "\u0301;a",
+        ";\ufeff",
+    ),
 )
 """Among them ones that only differ in blanks, in order or in how a character is composed, and ones without a choice."""
 
