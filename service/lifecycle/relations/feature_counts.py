@@ -42,7 +42,7 @@ def _counted(index: int, feature: Feature, cell: str, column: Column, leads: str
     if isinstance(column, Categories):  # cells that are equal are looked up once
         value = joined_in_sql("cell", feature.separator) if feature.separator else "cell"
         distinct = f"select cell, count(*) as leads from ({cells}) as every group by cell"
-        cells, each = f"select {value} as cell, leads from ({distinct}) as distinct_cells", "sum(leads)"
+        cells, each = f"select {value} as cell, leads from ({distinct}) as distinct_cells", "cast(sum(leads) as bigint)"
     counted = f"{index} as feature, {place} as place, {each} as leads"
     return f"select {counted} from ({cells}) as cells group by {place}"
 
