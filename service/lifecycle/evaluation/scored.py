@@ -78,13 +78,14 @@ def _inputs(first: pa.Table) -> list[dict[str, Value]]:
 def prepare(schema: LeadSchema, inputs: Sequence[dict[str, Value]]) -> pd.DataFrame:
     """The inputs, prepared as in `service.lifecycle.data.leads`: numbers float64 (NaN: missing), text ("": missing).
 
-    A field that the schema does not know is left out.
+    A field that the schema does not know is left out. A value of another kind is missing in a category: it is of an
+    older schema, under which the field was none.
     """
     columns = {}
     for feature in schema.features:
         values = [row.get(feature.name) for row in inputs]
         if feature.kind == "category":
-            texts = ["" if v is None or v in feature.missing else str(v) for v in values]
+            texts = [v if isinstance(v, str) and v not in feature.missing else "" for v in values]
             if feature.separator:
                 texts = [joined(parted(text, feature.separator), feature.separator) for text in texts]
             columns[feature.name] = np.array(texts, dtype=object)

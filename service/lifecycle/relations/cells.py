@@ -7,12 +7,13 @@ many of 1,000 leads the team can contact. All are additive over leads: `leads` s
 # ruff: noqa: S608 - names and values in the texts are quoted by `relation`
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import pyarrow as pa
 
 from service.lifecycle.relations.bins import bin_in_sql, latency_bin_in_sql
-from service.lifecycle.relations.columns import InputKind, input_column
-from service.lifecycle.relations.relation import Relation, literal, quoted
+from service.lifecycle.relations.prepared import cell_in_sql, feature_columns, parted_in_sql
+from service.lifecycle.relations.relation import Relation, literal
 from service.model.schema import Feature, LeadSchema
 
 LINES = pa.schema([("model_version", pa.string()), ("threshold", pa.float64()), ("capacity", pa.float64())])
@@ -126,9 +127,8 @@ def _cells() -> list[Relation]:
 
 def segment_columns(schemas: Iterable[LeadSchema], columns: frozenset[str]) -> list[str]:
     """Those of the records' columns that hold the categories and booleans of these schemas."""
-    kinds: tuple[InputKind, ...] = ("text", "number", "boolean")
-    names = {name for schema in schemas for name in schema.named("category", "boolean")}
-    return sorted(column for name in names for kind in kinds if (column := input_column(kind, name)) in columns)
+    wanted = {column for schema in schemas for f in _segmented(schema) for column in feature_columns(f)}
+    return sorted(wanted & columns)
 
 
 def segments(
@@ -136,20 +136,21 @@ def segments(
 ) -> list[Relation]:
     """`segment_cells(model_version, feature, value, <CELL>, leads, ...)` of the large segments of each version.
 
-    A segment is a value of a category or boolean of the version's own schema, "" where it is missing. Large ones have
-    at least `min_share` of the version's leads, and `min_outcomes` leads of each outcome.
+    A segment is a value of a category or boolean of the version's own schema, "" where it is missing; where cells may
+    hold several choices, there is one for each choice. Large ones have at least `min_share` of the version's leads, and
+    `min_outcomes` leads of each outcome.
     """
-    parts = [
-        f"""select model_version, {literal(feature.name)} as feature, {_value(feature, columns)} as value,
-            {CELL}, near, score, weight from placed where model_version = {literal(version)}"""
+    found = [
+        _Segmented(version, feature, cell_in_sql(feature, columns))
         for version, schema in schemas.items()
-        for feature in schema.features
-        if feature.kind != "number"
+        for feature in _segmented(schema)
     ]
-    none = f"""select model_version, '' as feature, '' as value, {CELL}, near, score, weight
-        from placed where false"""
+    none = f"select model_version, '' as feature, '' as value, {CELL}, near, score, weight from placed where false"
+    no_choice = "select model_version, '' as feature, '' as cell, '' as choice from placed where false"
+    choices = [each.choices(each.feature.separator) for each in found if each.feature.separator]
     return [
-        Relation("segment_leads", " union all ".join([none, *parts])),
+        Relation("segment_choices", " union all ".join([no_choice, *choices]), kept=True),
+        Relation("segment_leads", " union all ".join([none, *(each.leads() for each in found)])),
         Relation(
             "large_segments",
             f"""
@@ -159,7 +160,7 @@ def segments(
             ) as counts
             join (select model_version, sum(weight) as leads from binned group by model_version) as totals
             on counts.model_version = totals.model_version
-            where counts.leads >= {literal(min_share)} * totals.leads
+            where counts.leads / totals.leads >= {literal(min_share)}
             and least(converted, counts.leads - converted) >= {min_outcomes}
             """,
             kept=True,
@@ -177,20 +178,31 @@ def segments(
     ]
 
 
-def _value(feature: Feature, columns: frozenset[str]) -> str:
-    """The feature's value as text, as `evaluation.scored.prepare` makes it: "" where it is missing."""
+def _segmented(schema: LeadSchema) -> list[Feature]:
+    return [feature for feature in schema.features if feature.kind != "number"]
 
-    def column(kind: InputKind, kind_in_sql: str) -> str:
-        name = input_column(kind, feature.name)
-        return quoted(name) if name in columns else f"cast(null as {kind_in_sql})"
 
-    text, number, truth = column("text", "varchar"), column("number", "double"), column("boolean", "boolean")
-    if feature.kind == "category":
-        spelled = f"case when {truth} then 'True' when not {truth} then 'False' end"
-        found = f"coalesce({text}, cast({number} as varchar), {spelled})"
-        missing = [literal(str(mark)) for mark in feature.missing]
-    else:
-        found = f"cast(coalesce(case when {truth} then 1e0 when not {truth} then 0e0 end, {number}) as varchar)"
-        missing = [literal(str(float(mark))) for mark in feature.missing if not isinstance(mark, str)]
-    marked = f"case when {found} in ({', '.join(missing)}) then '' else {found} end" if missing else found
-    return f"coalesce({marked}, '')"
+class _Segmented(NamedTuple):
+    """A feature of a version's schema, whose values are segments, and its cell in SQL."""
+
+    version: str
+    feature: Feature
+    cell: str
+
+    def leads(self) -> str:
+        """The version's leads, each with the value of its cell, or once for each of its choices."""
+        values, joins = f"coalesce({self.cell}, '')", ""
+        if self.feature.kind == "boolean":  # the engines write numbers in two ways
+            values = f"case when {self.cell} = 1 then '1.0' when {self.cell} = 0 then '0.0' else '' end"
+        if self.feature.separator:
+            values = "coalesce(choice, '')"
+            joins = f"""left join segment_choices on segment_choices.model_version = placed.model_version
+                and segment_choices.feature = {literal(self.feature.name)} and segment_choices.cell = {self.cell}"""
+        return f"""select placed.model_version, {literal(self.feature.name)} as feature, {values} as value,
+            {CELL}, near, score, weight from placed {joins} where placed.model_version = {literal(self.version)}"""
+
+    def choices(self, separator: str) -> str:
+        """The choices in the cells of the version's leads; equal cells are parted once."""
+        distinct = f"select distinct {self.cell} as cell from placed where model_version = {literal(self.version)}"
+        return f"""select {literal(self.version)} as model_version, {literal(self.feature.name)} as feature, cell,
+            unnest({parted_in_sql("cell", separator)}) as choice from ({distinct}) as distinct_cells"""

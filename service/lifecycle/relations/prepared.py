@@ -1,4 +1,10 @@
-"""Leads from columns of inputs to the frame that models take, a column at a time."""
+"""From columns of inputs to what models take of them: in SQL, and as a frame, a column at a time.
+
+Under the schema of the version that scored a lead its inputs are of their features' kinds. Under another schema a
+number that is a category's input is missing, as is a text that is a number's.
+"""
+
+from collections.abc import Set
 
 import numpy as np
 import numpy.typing as npt
@@ -7,12 +13,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.lifecycle.relations.columns import InputKind, input_column
+from service.lifecycle.relations.relation import literal, quoted
+from service.model.choices import joined, parted
 from service.model.schema import Feature, LeadSchema
+from service.model.spelling import BLANKS, UNSEEN
 
 
 def input_columns(schema: LeadSchema) -> list[str]:
     """The columns that hold the inputs of the schema's features, of every kind that is read."""
-    return [input_column(kind, f.name) for f in schema.features for kind in kinds(f)]
+    return [column for feature in schema.features for column in feature_columns(feature)]
+
+
+def feature_columns(feature: Feature) -> list[str]:
+    """Those of one feature."""
+    kinds: tuple[InputKind, ...] = ("text",) if feature.kind == "category" else ("number", "boolean")
+    return [input_column(kind, feature.name) for kind in kinds]
 
 
 def prepared(schema: LeadSchema, table: pa.Table) -> pd.DataFrame:
@@ -24,14 +39,47 @@ def prepared(schema: LeadSchema, table: pa.Table) -> pd.DataFrame:
     return pd.DataFrame(columns, columns=[f.name for f in schema.features])
 
 
-def kinds(feature: Feature) -> tuple[InputKind, ...]:
-    """The kinds of input values that a feature is read from."""
-    return ("text",) if feature.kind == "category" else ("number", "boolean")
+def cell_in_sql(feature: Feature, columns: Set[str]) -> str:
+    """A feature's cell, null where it is missing: a double, or a category's text as it was received.
+
+    `columns` are those that there are.
+    """
+    texts = feature.kind == "category"
+    wanted = "varchar" if texts else "double"
+    cells = [f"cast({quoted(name)} as {wanted})" for name in feature_columns(feature) if name in columns]
+    cell = f"coalesce({', '.join(cells)})" if len(cells) > 1 else "".join(cells) or f"cast(null as {wanted})"
+    absent = [literal(mark) for mark in feature.missing if isinstance(mark, str) == texts]
+    absent += ["''"] if texts else []
+    return f"case when {cell} in ({', '.join(absent)}) then null else {cell} end" if absent else cell
+
+
+def joined_in_sql(cell: str, separator: str) -> str:
+    """`joined` of the `parted` cell, null where it holds no choice."""
+    return f"nullif(array_to_string({parted_in_sql(cell, separator)}, {literal(separator)}), '')"
+
+
+def parted_in_sql(cell: str, separator: str) -> str:
+    """`service.model.choices.parted` as a list. It costs much: cells that are equal should be parted once."""
+    parts = f"list_transform(string_split({clean_in_sql(cell)}, {literal(separator)}), lambda part: trim(part))"
+    return f"list_sort(list_distinct(list_filter({parts}, lambda part: part <> '')))"
+
+
+def clean_in_sql(text: str) -> str:
+    """`service.model.spelling.clean`."""
+    seen = f"nfc_normalize(regexp_replace({text}, {literal(_any_of(UNSEEN))}, '', 'g'))"
+    return f"trim(regexp_replace({seen}, {literal(_any_of(BLANKS) + '+')}, ' ', 'g'))"
+
+
+def _any_of(characters: str) -> str:
+    """A regular expression of both engines': by code points, which neither takes for anything else."""
+    return "[" + "".join(f"\\x{{{ord(character):x}}}" for character in characters) + "]"
 
 
 def _texts(feature: Feature, table: pa.Table) -> npt.NDArray[np.object_]:
     cells = _column(table, "text", feature, pa.string()).combine_chunks().dictionary_encode()
     values = ["" if value in feature.missing else value for value in cells.dictionary.to_pylist()]
+    if feature.separator:
+        values = [joined(parted(value, feature.separator), feature.separator) for value in values]
     texts: npt.NDArray[np.object_] = np.array([*values, ""], dtype=object)
     return texts.take(np.asarray(cells.indices.fill_null(-1)))
 

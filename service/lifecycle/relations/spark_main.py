@@ -8,6 +8,7 @@ be made, and `results`, the address of the folder that each result is written to
 import json
 import re
 import sys
+import unicodedata
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -35,6 +36,7 @@ def main(job: str) -> None:
     try:
         for name, value in SETTINGS.items():
             spark.conf.set(name, value)
+        spark.udf.register("nfc_normalize", _nfc)
         run(spark, json.loads(spark.read.text(_exact(job), wholetext=True).head()[0]))
     finally:
         spark.stop()
@@ -80,6 +82,11 @@ def _files(spark: SparkSession, name: str, columns: list[tuple[str, str]], files
     if (read := len(rows.inputFiles())) != len(set(files)):
         raise RuntimeError(f"{read} of {len(set(files))} files of {name} can be read")
     return rows
+
+
+def _nfc(text: str | None) -> str | None:
+    """As DuckDB's function of that name, which Spark lacks."""
+    return None if text is None else unicodedata.normalize("NFC", text)
 
 
 def _step(name: str, work: Callable[[], Made]) -> Made:

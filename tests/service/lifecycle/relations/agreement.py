@@ -17,32 +17,51 @@ import pyarrow as pa
 import pytest
 from pyarrow import compute, parquet
 
-from service.lifecycle.relations import cells, duck, outcomes, spark, spark_batch
+from service.lifecycle.relations import cells, duck, feature_counts, outcomes, spark, spark_batch
 from service.lifecycle.relations.columns import FIXED
 from service.lifecycle.relations.duck import FIRST_SEEN
 from service.lifecycle.relations.first_scores import first_scores
 from service.lifecycle.relations.lead_keys import lead_keys
 from service.lifecycle.relations.relation import Relation, RelationEngine
 from service.lifecycle.relations.spark_batch import SparkPlace
+from service.model.reference import Categories, Numbers, Reference, ScoreBin
 from service.model.schema import Feature, LeadSchema
 from service.storage import Folder
 from tests.service.dataproc_double import Dataproc
 from tests.service.lifecycle.relations import local_spark
+from tests.service.lifecycle.relations.awkward import EXAMPLES
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 HOURS = 48
 UNTIL = SINCE + timedelta(hours=HOURS)
-SCHEMA = LeadSchema(
+SCHEMAS = {
+    version: LeadSchema(
+        features=(
+            Feature(name="job", kind="category", missing=("unknown",)),
+            Feature(name="interests", kind="category", missing=("nothing",), separator=separator),
+            Feature(name="ok", kind="boolean"),
+            Feature(name="age", kind="number"),
+        ),
+    )
+    for version, separator in (("v1", ";"), ("v2", None))
+}
+REFERENCE = Reference(
+    leads=1,
+    contacted=1,
     features=(
-        Feature(name="job", kind="category", missing=("unknown",)),
-        Feature(name="ok", kind="boolean"),
-        Feature(name="age", kind="number"),
+        Categories(name="job", values=("clerk", "日本"), counts=(1, 1), others=0, missing=0),
+        Categories(name="interests", values=("Newsletter;Webinar", "Webinar"), counts=(1, 1), others=0, missing=0),
+        Numbers(name="ok", edges=(0.5,), means=(0, 1), counts=(1, 1), missing=0),
+        Numbers(name="age", edges=(30.5, 60), means=(20, 45, 70), counts=(1, 1, 1), missing=0),
     ),
+    scores=Numbers(name="score", edges=(), means=(0,), counts=(1,), missing=0),
+    calibration=(ScoreBin(score=0.5, leads=1, converted=1),),
 )
-KEPT = ("lead_key", "model_version", "time", "score", "decision", "band", "latency_ms", "text:job", "boolean:ok")
+KEPT = ("lead_key", "model_version", "time", "score", "decision", "band", "latency_ms")
+INPUTS = ("text:job", "text:interests", "boolean:ok", "number:age")
 RESULTS = (
     *("first_scores", "outcomes", "contradictions", "outcome_counts", "labelled", "label_counts"),
-    *("cells", "cuts", "latencies", "large_segments", "segment_cells"),
+    *("cells", "cuts", "latencies", "segment_choices", "large_segments", "segment_cells", feature_counts.NAME),
 )
 SUMMED = frozenset({"leads", "score_sum", "near", "milliseconds", "share"})
 """Columns of sums: their last bits depend on the order of the terms. All other columns are equal to the last bit."""
@@ -105,6 +124,7 @@ def _records(random: np.random.Generator, rows: int, leads: int) -> pa.Table:
         "probability": pa.nulls(rows, pa.float64()),
         "number:age": pa.array(random.integers(18, 90, rows).astype(float), mask=random.random(rows) < 0.1),
         "text:job": chosen(["clerk", "Ärztin", "日本", "unknown", "", None], text),
+        "text:interests": chosen([*EXAMPLES, *["Webinar", "Newsletter", "Webinar;Newsletter", None] * 5], text),
         "boolean:ok": chosen([True, False, None], pa.bool_()),
     }
     table = pa.table(columns)
@@ -133,14 +153,15 @@ def define(engine: RelationEngine, said: pa.Table, complete: datetime | None = N
     lines = pa.table({"model_version": ["v1", "v2"], "threshold": [0.2, 0.25], "capacity": [100.0, 1000.0]})
     with engine.writing("lines", cells.LINES) as write:
         write(lines)
-    engine.define([*first_scores(SINCE), *outcomes.outcomes(), *outcomes.labelled(KEPT, UNTIL, complete)])
-    columns = ", ".join(f'"{name}"' for name in KEPT)
+    engine.define([*first_scores(SINCE), *outcomes.outcomes(), *outcomes.labelled([*KEPT, *INPUTS], UNTIL, complete)])
+    columns = ", ".join(f'"{name}"' for name in (*KEPT, *INPUTS))
     weight = "case when substr(md5(lead_key), 1, 1) < '8' then 2e0 else 5e-1 end"
     engine.define(
         [Relation("labelled", f"select {columns}, target, {weight} as weight from scored_outcomes where is_labelled")]
     )
     engine.define(cells.cells())
-    engine.define(cells.segments({"v1": SCHEMA, "v2": SCHEMA}, engine.columns, 0.05, 5))
+    engine.define(cells.segments(SCHEMAS, engine.columns, 0.05, 5))
+    engine.define([feature_counts.feature_counts(SCHEMAS["v1"], REFERENCE, engine.columns, "first_scores")])
 
 
 def differences(ours: pa.Table, theirs: pa.Table) -> list[str]:

@@ -1,6 +1,5 @@
 """Counts in SQL are those of the prepared leads, one by one."""
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from hypothesis import given
@@ -8,13 +7,33 @@ from hypothesis import strategies as st
 
 from service.lifecycle.evaluation.scored import prepare
 from service.lifecycle.relations.columns import record_table
-from service.lifecycle.relations.feature_counts import as_counts, feature_counts
-from service.model.reference import Numbers
-from service.model.schema import Value
+from service.lifecycle.relations.feature_counts import NAME, as_counts, feature_counts
+from service.lifecycle.training.reference_profile import describe
+from service.model.choices import joined, parted
+from service.model.reference import Categories, Numbers, Reference
+from service.model.schema import Feature, LeadSchema, Value
 from tests.service import forge
 from tests.service.lifecycle.records import record
+from tests.service.lifecycle.relations.awkward import CELLS, EXAMPLES
+from tests.service.lifecycle.relations.labelled_leads import Tables
 
-REFERENCE = forge.reference(forge.train()[0])
+SCHEMA = LeadSchema(
+    features=(
+        *forge.SCHEMA.features,
+        Feature(name="interests", kind="category", separator=";", missing=("nothing",)),
+    )
+)
+
+
+def described() -> Reference:
+    """The reference of leads of which many have the same interests."""
+    frame, outcome = forge.rows()
+    often = [joined(parted(cell, ";"), ";") for cell in EXAMPLES]
+    frame = frame.assign(interests=np.array(often * len(frame), dtype=object)[: len(frame)])
+    return describe(SCHEMA, frame, frame, np.linspace(0, 1, len(frame)), outcome.astype(np.int8), 0.4)
+
+
+REFERENCE = described()
 EDGES = [edge for column in REFERENCE.features if isinstance(column, Numbers) for edge in column.edges]
 NUMBERS = st.one_of(st.floats(-1e100, 1e100), st.sampled_from([999.0, 0.0, -0.0, *EDGES]))
 TEXTS = st.one_of(st.text(max_size=5), st.sampled_from(["retail", "unknown", "north", "", "it's", "Retail"]))
@@ -22,11 +41,9 @@ TEXTS = st.one_of(st.text(max_size=5), st.sampled_from(["retail", "unknown", "no
 
 def counted(inputs: list[dict[str, Value]]) -> list[list[int]]:
     table = record_table([record(f"L-{i}", inputs=each) for i, each in enumerate(inputs)])
-    with duckdb.connect() as connection:
-        connection.register("first_scores", table)
-        relation = feature_counts(forge.SCHEMA, REFERENCE, frozenset(table.column_names), "first_scores")
-        found = connection.execute(relation.query).to_arrow_table()
-    return [counts.tolist() for counts in as_counts(REFERENCE, found)]
+    engine = Tables(first_scores=table)
+    engine.define([feature_counts(SCHEMA, REFERENCE, engine.columns, "first_scores")])
+    return [counts.tolist() for counts in as_counts(REFERENCE, engine.results([NAME])[NAME])]
 
 
 @given(
@@ -37,8 +54,9 @@ def counted(inputs: list[dict[str, Value]]) -> list[list[int]]:
                 "visits": NUMBERS,
                 "days.since contact": NUMBERS,
                 "opted_in": st.booleans(),
-                "industry": TEXTS,
+                "industry": TEXTS | st.just(7.0),
                 "region": TEXTS,
+                "interests": CELLS,
             },
         ),
         min_size=1,
@@ -46,8 +64,16 @@ def counted(inputs: list[dict[str, Value]]) -> list[list[int]]:
     )
 )
 def test_counts_are_those_of_the_prepared_leads(inputs: list[dict[str, Value]]) -> None:
-    frame = prepare(forge.SCHEMA, inputs)
+    frame = prepare(SCHEMA, inputs)
     assert counted(inputs) == [counts.tolist() for counts in forge.counted(REFERENCE, frame)]
+
+
+def test_combinations_that_training_saw_are_counted_in_any_spelling() -> None:
+    column = REFERENCE.features[-1]
+    assert isinstance(column, Categories)
+    both = "Newsletter;Webinar"
+    found = counted([{"interests": cell} for cell in (both, "Webinar ;;Newsletter", "Webinar\u037e Newsletter;", ";")])
+    assert found[-1] == [3 * (value == both) for value in column.values] + [0, 1]
 
 
 def test_an_edge_belongs_to_the_bin_that_it_ends() -> None:
