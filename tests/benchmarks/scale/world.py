@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -34,9 +35,9 @@ from service.lifecycle.relations.relation import literal, quoted
 from service.model import bundle
 from service.model.bundle import Bundle
 from service.storage import Folder
+from tests.benchmarks.scale.places import DAYS, MATURITY, Places
 from tests.benchmarks.trained import train
 
-DAYS, MATURITY = 28, 7
 POOL = 200_000
 NEW, BATCH, SHADOW, TRIAL = 0.8, 0.3, 0.02, 1e-4
 """Shares of the records."""
@@ -64,38 +65,6 @@ Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class World:
-    """Where everything is below `folder`, and the times of its records."""
-
-    folder: Path
-    since: datetime
-
-    @property
-    def until(self) -> datetime:
-        """The end of the records; the outcomes of all are final at `now`."""
-        return self.since + timedelta(days=DAYS)
-
-    @property
-    def now(self) -> datetime:
-        """When the jobs look at them."""
-        return self.until + timedelta(days=MATURITY)
-
-    def place(self, name: str) -> Folder:
-        """The storage of this name."""
-        return Folder(self.folder / name)
-
-    @property
-    def source(self) -> Path:
-        """The lead source."""
-        return self.folder / "source.toml"
-
-    @classmethod
-    def at(cls, folder: Path) -> "World":
-        """The world that was made there."""
-        return cls(folder, datetime.fromisoformat(json.loads((folder / "world.json").read_text())["since"]))
-
-
-@dataclass(frozen=True)
 class Pool:
     """Inputs to draw from, as columns of records, and the score of each."""
 
@@ -103,16 +72,16 @@ class Pool:
     scores: npt.NDArray[np.float64]
 
 
-def make(folder: Path, count: int, seed: int = 1, pool: int = POOL) -> World:
+def make(folder: Path, count: int, seed: int = 1, pool: int = POOL) -> Places:
     """Make a world of so many records in this folder."""
     folder.mkdir(parents=True, exist_ok=True)
     served, _, _ = train(folder)
     # After the training: of leads that the model has seen, retraining judges none.
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    world = World(folder, today + timedelta(days=1))
+    world = Places(folder, today + timedelta(days=1))
     (folder / "world.json").write_text(json.dumps({"since": world.since.isoformat(), "records": count}))
     world.source.write_text(SOURCE)
-    older = _published_again(world.place("models"), served)
+    older = _published_again(Folder(folder / "models"), served)
     made, drawn = pool_of(served, world, pool, seed), np.random.default_rng(seed)
     leads, ends = 0, list[int]()
     with duckdb.connect() as connection:
@@ -126,7 +95,7 @@ def make(folder: Path, count: int, seed: int = 1, pool: int = POOL) -> World:
     return world
 
 
-def pool_of(served: Bundle, world: World, rows: int, seed: int) -> Pool:
+def pool_of(served: Bundle, world: Places, rows: int, seed: int) -> Pool:
     """Generated leads and the model's scores of them."""
     schema, source = served.manifest.lead_schema, load_source(world.source)
     leads = load(source.model_copy(update={"sample": Sample(rows=rows, seed=seed + 11)}), schema)
@@ -171,7 +140,7 @@ def _hex(drawn: np.random.Generator, rows: int) -> pa.Array:
 
 
 def _day(
-    world: World,
+    world: Places,
     served: Bundle,
     pool: Pool,
     version: str,
@@ -220,7 +189,7 @@ def _day(
     return table, int(known[-1]) if rows else leads
 
 
-def _write_day(world: World, connection: duckdb.DuckDBPyConnection, table: pa.Table, day: int) -> None:
+def _write_day(world: Places, connection: duckdb.DuckDBPyConnection, table: pa.Table, day: int) -> None:
     """Write what batch scored as one object of the night, the rest as an object each hour, at most PER_FILE in one."""
     root, begun = world.folder / "predictions", world.since + timedelta(days=day)
     batch = pc.equal(table["channel"], "batch")
@@ -231,7 +200,7 @@ def _write_day(world: World, connection: duckdb.DuckDBPyConnection, table: pa.Ta
     served = served.set_column(2, "time", served["time"].cast(pa.timestamp("us")))
     hours = pc.hour(served["time"]).to_numpy()
     ends = np.searchsorted(hours, np.arange(25))
-    for hour, (start, end) in enumerate(zip(ends, ends[1:], strict=False)):
+    for hour, (start, end) in enumerate(pairwise(ends)):
         for number, first in enumerate(range(int(start), int(end), PER_FILE)):
             part = served.slice(first, min(PER_FILE, int(end) - first))
             file = root / records.object_key(f"{begun + timedelta(hours=hour):%Y%m%dT%H%M%SZ}-i{number}")
@@ -244,15 +213,16 @@ def _lines(part: pa.Table, file: Path) -> str:
     """The statement that writes the records as the service's JSON lines: what is missing is left out."""
     own = ("request_id", "lead_id", "model_version", "score", "decision", "band", "latency_ms")
     own += ("source", "channel", "line", "role")
-    inputs = ", ".join(
-        f"{literal(name.partition(':')[2])}: {quoted(name)}" for name in part.column_names[len(FIXED) :]
-    )
-    every = [f"strftime(time, '%Y-%m-%dT%H:%M:%S.%fZ') as time", *own]
-    every += [f"json_merge_patch('{{}}', to_json({{{inputs}}})) as inputs", f"{records.RECORD_VERSION} as record_version"]
+    inputs = ", ".join(f"{literal(name.partition(':')[2])}: {quoted(name)}" for name in part.column_names[len(FIXED) :])
+    every = ["strftime(time, '%Y-%m-%dT%H:%M:%S.%fZ') as time", *own]
+    every += [
+        f"json_merge_patch('{{}}', to_json({{{inputs}}})) as inputs",
+        f"{records.RECORD_VERSION} as record_version",
+    ]
     return f"copy (select {', '.join(every)} from part) to {literal(str(file))} (format json, compression gzip)"
 
 
-def _write_outcomes(world: World, pool: Pool, ends: list[int], drawn: np.random.Generator) -> None:
+def _write_outcomes(world: Places, pool: Pool, ends: list[int], drawn: np.random.Generator) -> None:
     """A file for each week's new leads, and the corrections."""
     folder = world.folder / "leads/outcomes"
     folder.mkdir(parents=True)
