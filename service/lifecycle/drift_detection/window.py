@@ -67,11 +67,11 @@ def _compared(engine: DuckEngine, served: Bundle, left_out: Iterable[str]) -> tu
     columns = engine.columns
     named = [quoted(name) for name in input_columns(schema) if name in columns]
     out = " and ".join([f"model_version <> {literal(version)}" for version in left_out] or ["true"])
-    compared = f"select * from first_scores where {out}"  # noqa: S608
+    compared = f"select {', '.join(['lead_key', *named])} from first_scores where {out}"  # noqa: S608
     order = "order by md5(lead_key), lead_key"
-    sample = f"select {', '.join(['lead_key', *named])} from compared {order} limit {SAMPLED}"  # noqa: S608
+    sample = f"select * from compared {order} limit {SAMPLED}"  # noqa: S608
     counted = feature_counts(schema, reference, columns, "compared")
-    engine.define([Relation("compared", compared), counted, Relation("sample", sample)])
+    engine.define([Relation("compared", compared, kept=True), counted, Relation("sample", sample)])
     results = engine.results([NAME, "sample"])
     return as_counts(reference, results[NAME]), prepared(schema, results["sample"])
 

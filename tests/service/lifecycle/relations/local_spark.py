@@ -51,8 +51,8 @@ class LocalSpark:
 
 
 @contextlib.contextmanager
-def started(folder: Path) -> Iterator[LocalSpark]:
-    """Spark with two threads, until the block ends. Raises ProgramMissing where there is no Java, or no PySpark."""
+def started(folder: Path, java: str = QUICK) -> Iterator[LocalSpark]:
+    """Spark with two threads and these options of Java, until the block ends. Raises ProgramMissing without them."""
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         raise ProgramMissing("Spark needs Java, and there is none; on Debian: apt-get install default-jre-headless")
     python = peers.installed("spark") / "python"
@@ -67,7 +67,7 @@ def started(folder: Path) -> Iterator[LocalSpark]:
             text=True,
             cwd=folder,  # where Spark makes folders of its own
             start_new_session=True,
-            env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "JAVA_TOOL_OPTIONS": QUICK},
+            env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "JAVA_TOOL_OPTIONS": java},
         ) as process,
     ):
         try:
