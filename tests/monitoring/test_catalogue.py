@@ -11,7 +11,7 @@ from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
 from monitoring import catalogue
 from monitoring.alerts import Alert, Severity
-from monitoring.catalogue import model, promises, records
+from monitoring.catalogue import compaction, model, promises, records
 from monitoring.platform import Job, Platform
 from monitoring.promql.text import duration, metric_names, number
 from monitoring.slos import Slo
