@@ -66,6 +66,8 @@ PublicCidr = Annotated[str, AfterValidator(_range), AfterValidator(_public)]
 # https://cloud.google.com/sql/docs/postgres/instance-settings#machine-type-2ndgen
 DatabaseTier = Annotated[str, Field(pattern=r"^db-(f1-micro|g1-small|custom-(1|[1-9]?[02468])-[1-9][0-9]{3,5})$")]
 
+LEAST_PER_MINUTE, MOST_PER_MINUTE = 1_200, 100_000  # requests from one address, a choice
+
 # Connections of MLflow: each worker keeps an engine for runs and one for the registry, each engine a pool; and asks
 # for readiness with one more.
 MLFLOW_ENGINES, MLFLOW_POOL, MLFLOW_OVERFLOW = 2, 2, 3
@@ -145,7 +147,8 @@ class Environment(BaseModel):
 
     domain: Domain  # where the service answers; its address and certificate records are the edge stack's outputs
     callers: Annotated[tuple[Caller, ...], Field(min_length=1)]  # who may call it; nobody else does
-    requests_per_minute: Annotated[int, Field(ge=10, le=100_000)] = 1_200  # from one address
+    # From one address; None: what leads_per_day needs in its busiest minute, should all come from one, at least 1,200.
+    requests_per_minute: Annotated[int, Field(ge=10, le=MOST_PER_MINUTE)] | None = None
     pod_requests_per_second: Annotated[int, Field(ge=1, le=10_000)] = 500  # what one pod gets before another zone does
     enforce_managed_rules: bool = False  # look at a week of previews first
 
@@ -196,6 +199,12 @@ class Environment(BaseModel):
     def volume(self) -> Volume:
         """What the jobs must hold."""
         return Volume(self.leads_per_day, self.live_days, self.record_engine)
+
+    @property
+    def address_requests_per_minute(self) -> int:
+        """How many requests are taken from one address."""
+        busiest = math.ceil(60 * sizing.peak_requests_per_second(self.leads_per_day, self.leads_per_request))
+        return self.requests_per_minute or min(max(LEAST_PER_MINUTE, busiest), MOST_PER_MINUTE)
 
     @model_validator(mode="after")
     def _jobs_hold_the_volume_and_fit_the_quota(self) -> Self:

@@ -3,6 +3,7 @@
 from monitoring.alerts import Alert
 from monitoring.catalogue import (
     capacity,
+    compaction,
     front_door,
     jobs,
     model,
@@ -28,6 +29,7 @@ def alerts(platform: Platform = DEFAULT) -> tuple[Alert, ...]:
         *front_door.alerts(platform.requests_per_day),
         *model.ALERTS,
         *records.alerts(platform.leads_per_day),
+        *compaction.alerts(platform.jobs),
         *quality.ALERTS,
         *jobs.alerts(platform.jobs),
         *tracking.alerts(platform.database_connections),

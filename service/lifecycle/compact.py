@@ -7,7 +7,7 @@ Raw objects are deleted one run later. A run that is stopped anywhere loses and 
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from service.lifecycle.compaction.days import Compacted, CompactRun, compact_all, delete_orphans, expire, waiting_hours
 from service.lifecycle.promotion.lease import hold
@@ -18,6 +18,7 @@ from service.lifecycle.runtime.runner import Progress
 from service.storage import Storage, open_storage
 
 STORAGES = ("models", "predictions", "leads")
+HOUR = timedelta(hours=1)
 WAIT_HOURS = 1.0
 """Hours after an hour's end until it is compacted: uploads of its last segments arrive meanwhile."""
 
@@ -37,7 +38,7 @@ def compact(
     tell: Progress = lambda _: None,
 ) -> Compacted:
     """Compact what is due at `now` and delete what is past `keep_days`. Raises StorageError and JobFailed."""
-    oldest = now.date() - timedelta(days=keep_days - 1) if keep_days is not None else None
+    oldest = _oldest(now, keep_days)
     with hold(predictions, LEASE, tell) as lease:
         run = CompactRun(predictions, leads, lease, tell)
         done = compact_all(run, now - wait, oldest)
@@ -47,9 +48,19 @@ def compact(
     return done
 
 
-def gauges(predictions: Storage, now: datetime, wait: timedelta, done: Compacted) -> list[Gauge]:
-    """What the run publishes. Unreadable objects are counted apart, for they wait until somebody looks at them."""
-    ends = [end for key, end in waiting_hours(predictions, now - wait).items() if key not in done.unreadable]
+def gauges(
+    predictions: Storage, now: datetime, wait: timedelta, done: Compacted, keep_days: int | None = None
+) -> list[Gauge]:
+    """What the run publishes. Unreadable objects are counted apart, for they wait until somebody looks at them.
+
+    Objects of days past `keep_days` do not wait: they are compacted no more.
+    """
+    oldest = _oldest(now, keep_days)
+    ends = [
+        end
+        for key, end in waiting_hours(predictions, now - wait).items()
+        if key not in done.unreadable and (oldest is None or (end - HOUR).date() >= oldest)
+    ]
     return [
         Gauge("leadscoring_compact_waiting_objects", len(ends)),
         Gauge(
@@ -58,6 +69,11 @@ def gauges(predictions: Storage, now: datetime, wait: timedelta, done: Compacted
         Gauge("leadscoring_compact_records", done.records),
         Gauge("leadscoring_compact_unreadable_objects", len(done.unreadable) + len(done.odd)),
     ]
+
+
+def _oldest(now: datetime, keep_days: int | None) -> date | None:
+    """The first day that is kept; None where all are."""
+    return now.date() - timedelta(days=keep_days - 1) if keep_days is not None else None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"not compacted, for it cannot be read: {predictions.url}/{key}: {reason}")
         for key in done.odd:
             print(f"not read, for its records were compacted with other content: {predictions.url}/{key}")
-        return gauges(predictions, now, wait, done)
+        return gauges(predictions, now, wait, done, options.keep_days)
 
     return runner.supervise("compact", options.metrics, models, work)
 

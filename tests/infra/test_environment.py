@@ -138,6 +138,23 @@ def test_a_pod_gets_no_more_requests_than_it_answers() -> None:
     assert changed(leads_per_request=1_000, pod_requests_per_second=80).leads_per_request == 1_000
 
 
+@pytest.mark.parametrize(
+    ("volume", "most"),
+    [
+        ({}, 1_200),
+        ({"leads_per_day": 432_000}, 1_200),
+        ({"leads_per_day": 864_000}, 2_400),
+        ({"leads_per_day": 864_000, "leads_per_request": 2}, 1_200),
+        ({"leads_per_day": 864_000, "requests_per_minute": 50}, 50),
+        ({"leads_per_day": 50_000_000, "noncurrent_days": 20, "scoring_replicas": (2, 9)}, 100_000),
+    ],
+)
+def test_one_address_may_send_what_the_declared_volume_has_in_its_busiest_minute(
+    volume: dict[str, Any], most: int
+) -> None:
+    assert changed(**volume, personal_data_days=30).address_requests_per_minute == most
+
+
 def test_batch_fits_the_regions_quota() -> None:
     with pytest.raises(ValidationError, match=stating("batch_parallelism:", "6 tasks", "2 CPUs", "job_cpu_quota", 11)):
         changed(batch_tasks=10, batch_parallelism=6, job_cpu_quota=11)

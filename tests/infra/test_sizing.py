@@ -1,6 +1,7 @@
 """Sizes of jobs and pods that follow from the declared volume."""
 
 import re
+from bisect import bisect_left
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,11 @@ import yaml
 
 from infra import sizing
 from infra.environments import ENVIRONMENTS
-from infra.sizing import MOST_GIB, JobSize, TooLarge, Volume, job_size
+from infra.sizing import MOST_GIB, JobSize, RecordEngine, TooLarge, Volume, job_size
 from monitoring.platform import Platform
 from monitoring.simulation.world import DAY, quiet
 from service.settings import Settings
-from tests.facts import stating
+from tests.facts import states, stating
 
 ROOT = Path(__file__).parents[2]
 MONTH_OF_100_MILLION = Volume(3_333_333, 379, "duckdb")
@@ -45,6 +46,38 @@ def test_a_hundred_million_leads_a_month_kept_for_a_year_need_spark_for_retraini
         job_size("retrain", MONTH_OF_100_MILLION)
     assert job_size("evaluate", MONTH_OF_100_MILLION) == JobSize(cpus=2, memory_gib=8, hours=2)
     assert job_size("retrain", Volume(3_333_333, 379, "spark")).memory_gib <= MOST_GIB[2]
+
+
+def largest(job: str, engine: RecordEngine) -> int:
+    """The most leads a day that the job holds, of records that live 379 days."""
+    return bisect_left(range(1, 10**10), True, key=lambda leads: refusal(job, Volume(leads, 379, engine)) is not None)
+
+
+def refusal(job: str, volume: Volume) -> str | None:
+    try:
+        job_size(job, volume)
+    except TooLarge as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("job", [job for job, needs in sizing.JOBS.items() if needs.on_engine])
+def test_what_duckdb_just_holds_is_taken_and_one_lead_more_is_refused_and_sent_to_spark(job: str) -> None:
+    most = largest(job, "duckdb")
+    held = job_size(job, Volume(most, 379, "duckdb"))
+    assert held.memory_gib == MOST_GIB[8] or held.hours == sizing.MOST_HOURS
+    refused = refusal(job, Volume(most + 1, 379, "duckdb"))
+    assert refused
+    states(refused, "duckdb", job, f"leads_per_day {most + 1}", 'record_engine="spark"')
+    assert job_size(job, Volume(most + 1, 379, "spark")).cpus == 2
+
+
+def test_a_job_that_runs_on_no_engine_has_the_same_limit_with_both_and_names_none() -> None:
+    most = largest("compact", "duckdb")
+    assert most == largest("compact", "spark")
+    for engine in ("duckdb", "spark"):
+        assert job_size("compact", Volume(most, 379, engine)).memory_gib == MOST_GIB[8]
+        assert "record_engine=" not in str(refusal("compact", Volume(most + 1, 379, engine)))
 
 
 def test_the_sizes_that_the_readme_states_are_those_that_jobs_get() -> None:

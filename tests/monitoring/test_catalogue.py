@@ -11,7 +11,7 @@ from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
 from monitoring import catalogue
 from monitoring.alerts import Alert, Severity
-from monitoring.catalogue import model, promises, records
+from monitoring.catalogue import compaction, model, promises, records
 from monitoring.platform import Job, Platform
 from monitoring.promql.text import duration, metric_names, number
 from monitoring.slos import Slo
@@ -103,7 +103,16 @@ def test_every_job_has_its_four_alerts_and_a_deadline_from_its_cron_line() -> No
             for what in ("Late", "Failing", "Overrunning", "NearTimeout")
         ),
         "DriftOnTimeBurnSteady",
+        "RecordsNotCompacted",
+        "RecordsUnreadable",
     }
+
+
+@pytest.mark.parametrize(("line", "hours", "back"), [("20 * * * *", 6, "25h"), ("20 2 * * *", 29, "58h")])
+def test_records_may_wait_four_hours_longer_than_the_cron_line_lets_them(line: str, hours: int, back: str) -> None:
+    (alert, _) = compaction.alerts([Job("compact", line, timedelta(hours=1))])
+    assert alert.expr.endswith(f" > {hours * 3600}")
+    assert f"[{back}]" in alert.expr
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from infra.components.spark_batches import API, STAGING, SUBMITTER
 from infra.environments import ENVIRONMENTS
 from infra.operations import first_deploy
-from infra.operations.prerequisites import SPARK_CPUS, quotas
+from infra.operations.prerequisites import SPARK_CPUS, SPARK_DISKS_GB, quotas
 from infra.permissions import tables
 from infra.policies import check, plan
 from infra.policies.edge import firewall_narrow
@@ -91,7 +91,10 @@ def test_jobs_that_read_records_are_told_how_to_start_a_batch(stacks: Stacks) ->
 
 
 def test_a_batch_of_the_default_size_fits_the_quota_that_bootstrap_asks_for() -> None:
-    assert quotas(SPARK)["CPUS"] - quotas(ENVIRONMENTS["staging"])["CPUS"] == SPARK_CPUS == 4 * (1 + MOST_EXECUTORS)
+    without, machines = quotas(ENVIRONMENTS["staging"]), 1 + MOST_EXECUTORS
+    assert quotas(SPARK)["CPUS"] - without["CPUS"] == SPARK_CPUS == 4 * machines
+    assert quotas(SPARK)["DISKS_TOTAL_GB"] == SPARK_DISKS_GB == 400 * machines
+    assert "DISKS_TOTAL_GB" not in without
 
 
 @pytest.mark.parametrize(("destination", "refused"), [("10.11.48.0/22", False), ("10.11.0.0/22", True), (None, True)])

@@ -17,6 +17,7 @@ from pyarrow import parquet
 from service import records
 from service.lifecycle.compact import compact, gauges
 from service.lifecycle.compaction import part_tables
+from service.lifecycle.compaction.days import Compacted
 from service.lifecycle.promotion import lease
 from service.lifecycle.relations.columns import record_table
 from service.lifecycle.relations.lead_keys import part_of
@@ -115,6 +116,16 @@ def test_an_hour_waits_until_it_is_finished(predictions: Folder, leads: Folder) 
         "records": 0,
         "unreadable_objects": 0,
     }
+
+
+def test_objects_of_days_that_are_not_kept_do_not_wait(predictions: Folder, leads: Folder) -> None:
+    some_hours(predictions)
+    now = NOON + timedelta(days=3)
+    for keep_days, waiting in ((3, 0), (4, 3), (None, 3)):
+        found = {g.name: g.value for g in gauges(predictions, now, timedelta(hours=1), Compacted(), keep_days)}
+        assert found["leadscoring_compact_waiting_objects"] == waiting
+        assert compact(predictions, leads, now, keep_days=3).objects == 0
+    assert compact(predictions, leads, now, keep_days=4).objects == 3
 
 
 def test_records_that_arrive_late_are_taken_by_the_next_run(predictions: Folder, leads: Folder) -> None:
