@@ -96,8 +96,9 @@ class DuckEngine:
         self._view("records", [*paths, *stored.paths([*found.tables, *columnar])], within)
         none_seen = self.folder / "none_seen.parquet"
         parquet.write_table(FIRST_SEEN.empty_table(), none_seen)
-        seen = stored.paths(key for key in predictions.keys(FIRST) if key.endswith(".parquet"))
-        self._view("first_seen", [str(none_seen), *seen])
+        seen = [key for key in predictions.keys(FIRST) if key.endswith(".parquet")]
+        stored.pin(seen)  # sorted: the recent ones, which go into the others, are before these
+        self._view("first_seen", [str(none_seen), *stored.paths(seen)])
 
 
 @contextmanager

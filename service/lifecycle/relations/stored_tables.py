@@ -39,6 +39,12 @@ class StoredTables:
         self._keys += added
         return [f"{self.place}{key}" for key in added]
 
+    def pin(self, keys: Iterable[str]) -> None:
+        """See to it that none of these objects is read as it was before an earlier one of them was seen."""
+        if self.files:
+            for key in keys:
+                self.files.info(key)
+
     def reading(self, read: Callable[[], Found]) -> Found:
         """What `read` returns. Raises StorageError, naming the object, where one cannot be read."""
         for _ in range(TRIES):

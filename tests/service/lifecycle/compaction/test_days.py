@@ -51,8 +51,7 @@ def visible(predictions: Storage) -> Counter[tuple[str, str]]:
 
 def first_times(predictions: Storage) -> dict[str, datetime]:
     rows = [row for key in predictions.keys("records/first/") for row in _table(predictions, key).to_pylist()]
-    assert len({row["lead_key"] for row in rows}) == len(rows)
-    return {row["lead_key"]: row["time"] for row in rows}
+    return {row["lead_key"]: row["time"] for row in sorted(rows, key=lambda row: row["time"], reverse=True)}
 
 
 def _table(predictions: Storage, key: str, columns: list[str] | None = None) -> pa.Table:

@@ -102,7 +102,7 @@ def test_orphans_are_searched(stored: tuple[Folder, Folder], tmp_path: Path, mon
     def die(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(days, "merge", die)
+    monkeypatch.setattr(days, "add", die)
     with pytest.raises(KeyboardInterrupt):
         compact(predictions, leads, SOON)
     assert holding(predictions)
