@@ -21,7 +21,7 @@ from service.lifecycle.data.quarantine import Rejected, set_aside
 from service.lifecycle.promotion.lease import Lease
 from service.lifecycle.relations.record_files import (
     DayManifest,
-    Input,
+    InputObject,
     Output,
     raw_hour,
     read_manifest,
@@ -127,7 +127,7 @@ def delete_compacted(run: CompactRun, day: str, keys: Iterable[str], done: Compa
 def _compact_day(run: CompactRun, day: str, keys: list[str], done: Compacted) -> None:
     """Raises StorageError, JobFailed and _PartlyReadable; then nothing counts as compacted."""
     manifest, generation = read_manifest(run.predictions, day)
-    inputs, broken = list[Input](), list[Rejected]()
+    inputs, broken = list[InputObject](), list[Rejected]()
     with PartTables(run.predictions, day, run_name()) as tables:
         for number, key in enumerate(keys, 1):
             run.tell(f"compacting {day}: raw object {number:,} of {len(keys):,}")
@@ -158,7 +158,7 @@ def _compact_day(run: CompactRun, day: str, keys: list[str], done: Compacted) ->
     done.objects += len(inputs)
 
 
-def _take(run: CompactRun, key: str, tables: PartTables, done: Compacted) -> tuple[Input, list[Rejected]] | None:
+def _take(run: CompactRun, key: str, tables: PartTables, done: Compacted) -> tuple[InputObject, list[Rejected]] | None:
     """Add a raw object's records to the tables; None where it is unreadable, or gone. Raises _PartlyReadable."""
     raw = open_raw(run.predictions, key)
     if raw is None:
@@ -172,4 +172,4 @@ def _take(run: CompactRun, key: str, tables: PartTables, done: Compacted) -> tup
             if raw.records:
                 raise _PartlyReadable(key) from error
             return None
-    return Input(key, raw.generation, raw.records, raw.sha256, len(raw.broken)), raw.broken
+    return InputObject(key, raw.generation, raw.records, raw.sha256, len(raw.broken)), raw.broken
