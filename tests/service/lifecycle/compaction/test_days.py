@@ -233,7 +233,7 @@ def test_two_runs_at_once_compact_once(predictions: Folder, leads: Folder, monke
 
 
 @pytest.mark.parametrize(
-    ("kind", "which", "each"), [("folder", "predictions", 1), ("folder", "leads", 1), ("bucket", "predictions", 9)]
+    ("kind", "which", "each"), [("folder", "predictions", 1), ("folder", "leads", 1), ("bucket", "predictions", 17)]
 )
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_run_that_dies_at_any_step_loses_and_doubles_nothing(

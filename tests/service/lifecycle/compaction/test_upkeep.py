@@ -14,7 +14,7 @@ from tests.service.lifecycle.dying import Died, Dying, free_the_lease
 from tests.service.lifecycle.records import NOON, record, upload
 
 OLD = NOON - timedelta(days=5)
-OVER = NOON + timedelta(hours=14)
+OVER = NOON + timedelta(hours=13)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_tables_of_a_day_that_is_over_become_one_a_part_and_the_others_go_a_day_
     predictions = copied(stored, str(tmp_path))
     expected, before = visible(predictions), tables(predictions)
     assert len(before) == 10
-    compact(predictions, predictions, OVER - timedelta(hours=1))  # its last hour waits
+    compact(predictions, predictions, OVER - timedelta(minutes=1))  # its last hour waits
     assert tables(predictions) == before
     listed = record_files(predictions, NOON - timedelta(days=9), OVER)
     compact(predictions, predictions, OVER)
@@ -65,7 +65,7 @@ def test_tables_of_a_day_that_is_over_become_one_a_part_and_the_others_go_a_day_
     assert visible(predictions) == expected
 
 
-@pytest.mark.parametrize(("kind", "each"), [("folder", 1), ("bucket", 11)])
+@pytest.mark.parametrize(("kind", "each"), [("folder", 4), ("bucket", 29)])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_merging_and_expiry_that_die_at_any_step_lose_and_double_nothing(
     stored: Folder, tmp_path: Path, gcs_url: str, kind: str, each: int, monkeypatch: pytest.MonkeyPatch
