@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from service.lifecycle.compaction.days import Compacted, CompactRun, compact_all, delete_orphans, expire, waiting_hours
+from service.lifecycle.compaction.days import Compacted, CompactRun, compact_all, waiting_hours
+from service.lifecycle.compaction.upkeep import delete_orphans, expire, merge_tables
 from service.lifecycle.promotion.lease import hold
 from service.lifecycle.relations.record_files import LEASE
 from service.lifecycle.runtime import runner
@@ -41,8 +42,9 @@ def compact(
     oldest = _oldest(now, keep_days)
     with hold(predictions, LEASE, tell) as lease:
         run = CompactRun(predictions, leads, lease, tell)
-        done = compact_all(run, now - wait, oldest)
         delete_orphans(run, datetime.now(UTC))
+        done = compact_all(run, now - wait, oldest)
+        merge_tables(run, now - wait)
         if oldest:
             expire(run, oldest)
     return done

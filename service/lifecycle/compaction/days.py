@@ -5,28 +5,24 @@ aside; merge the first scores; replace the manifest, from when on the tables cou
 run deletes the raw objects.
 """
 
-import re
-import uuid
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
+from itertools import groupby
 
 import pyarrow as pa
 
 from service import records
-from service.lifecycle.compaction.first_scores import READ_COLUMNS, drop_before, firsts, merge
-from service.lifecycle.compaction.part_tables import PartTables, read_back
+from service.lifecycle.compaction.first_scores import READ_COLUMNS, add, firsts
+from service.lifecycle.compaction.part_tables import PartTables, read_back, run_name
 from service.lifecycle.compaction.raw_objects import Unreadable, digest, open_raw
 from service.lifecycle.data.quarantine import Rejected, set_aside
 from service.lifecycle.promotion.lease import Lease
 from service.lifecycle.relations.record_files import (
-    MANIFESTS,
-    TABLES,
     DayManifest,
     InputObject,
-    first_keys,
-    manifest_key,
+    Output,
     raw_hour,
     read_manifest,
     swap_manifest,
@@ -34,11 +30,6 @@ from service.lifecycle.relations.record_files import (
 )
 from service.lifecycle.runtime.runner import Progress
 from service.storage import Storage, StorageError
-
-ORPHANS = timedelta(days=1)
-"""How long a table stays that no manifest names: a run that is at work has not named its tables yet."""
-_RUN = "%Y%m%dT%H%M%SZ"
-_BEGUN = re.compile(r"/(\d{8}T\d{6}Z)-[^/]+$")
 
 
 class _PartlyReadable(Exception):
@@ -136,9 +127,8 @@ def delete_compacted(run: CompactRun, day: str, keys: Iterable[str], done: Compa
 def _compact_day(run: CompactRun, day: str, keys: list[str], done: Compacted) -> None:
     """Raises StorageError, JobFailed and _PartlyReadable; then nothing counts as compacted."""
     manifest, generation = read_manifest(run.predictions, day)
-    name = f"{datetime.now(UTC):{_RUN}}-{uuid.uuid4().hex[:8]}"
     inputs, broken = list[InputObject](), list[Rejected]()
-    with PartTables(run.predictions, day, name) as tables:
+    with PartTables(run.predictions, day, run_name()) as tables:
         for number, key in enumerate(keys, 1):
             run.tell(f"compacting {day}: raw object {number:,} of {len(keys):,}")
             if found := _take(run, key, tables, done):
@@ -151,15 +141,16 @@ def _compact_day(run: CompactRun, day: str, keys: list[str], done: Compacted) ->
     if taken != expected:
         raise StorageError(f"{day}: {taken:,} records were written of {expected:,}; nothing counts as compacted")
     set_aside(run.leads, "predictions", broken)
-    outputs, new = [], defaultdict[str, list[pa.Table]](list)
-    for key, rows in written.items():
-        run.tell(f"reading back {key}")
-        output, table = read_back(run.predictions, key, READ_COLUMNS, rows)
-        outputs.append(output)
-        new[output.part].append(firsts(table))
-    for part, found_firsts in new.items():
+    outputs = list[Output]()
+    for part, keys_of_part in groupby(written, lambda key: (table_place(key) or ("", ""))[1]):
+        new = list[pa.Table]()
+        for key in keys_of_part:
+            run.tell(f"reading back {key}")
+            output, table = read_back(run.predictions, key, READ_COLUMNS, written[key])
+            outputs.append(output)
+            new.append(firsts(table))
         run.lease.check()
-        merge(run.predictions, part, found_firsts)
+        add(run.predictions, part, new)
     run.lease.check()
     both = DayManifest((*manifest.inputs, *inputs), (*manifest.outputs, *outputs))
     swap_manifest(run.predictions, day, both, generation)
@@ -182,39 +173,3 @@ def _take(run: CompactRun, key: str, tables: PartTables, done: Compacted) -> tup
                 raise _PartlyReadable(key) from error
             return None
     return InputObject(key, raw.generation, raw.records, raw.sha256, len(raw.broken)), raw.broken
-
-
-def delete_orphans(run: CompactRun, now: datetime) -> None:
-    """Delete the tables that no manifest names and whose run began a day ago or earlier. Raises StorageError."""
-    named: dict[str, set[str]] = {}
-    for key in run.predictions.keys(f"{TABLES}day="):
-        place, begun = table_place(key), _BEGUN.search(key)
-        if place is None or begun is None:
-            continue
-        if place[0] not in named:
-            named[place[0]] = {output.key for output in read_manifest(run.predictions, place[0])[0].outputs}
-        if key not in named[place[0]] and datetime.strptime(f"{begun[1]}+0000", f"{_RUN}%z") + ORPHANS <= now:
-            _delete(run, key)
-
-
-def expire(run: CompactRun, oldest: date) -> None:
-    """Delete the compacted records of earlier days, and earlier first scores. Raises StorageError.
-
-    A day's raw objects go first and its manifest before its tables, so that nothing is read twice after any step.
-    """
-    for manifest_of_day in list(run.predictions.keys(MANIFESTS)):
-        day = manifest_of_day.removeprefix(f"{MANIFESTS}day=").removesuffix(".json")
-        if day < str(oldest):
-            manifest, _ = read_manifest(run.predictions, day)
-            for key in (*(i.key for i in manifest.inputs), manifest_key(day), *(o.key for o in manifest.outputs)):
-                _delete(run, key)
-    for key in first_keys():
-        run.lease.check()
-        drop_before(run.predictions, key, datetime.combine(oldest, time(), UTC))
-
-
-def _delete(run: CompactRun, key: str) -> None:
-    if opened := run.predictions.open(key):
-        opened.file.close()
-        run.lease.check()
-        run.predictions.delete(key, opened.generation)

@@ -1,4 +1,8 @@
-"""Each lead's first score over all history: `records/first/part=P.parquet`, one row a lead, sorted by its key."""
+"""Each lead's first score over all history, by part: `records/first/part=P.parquet`, one row a lead, sorted by its key.
+
+Where that is large, recent ones stand in `records/first/part=P.new.parquet`, so that a run does not write the whole
+history again; they are merged into it when they are a tenth of it. A lead may be in both: its earliest row holds.
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -8,7 +12,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from service.lifecycle.relations.columns import FIXED
-from service.lifecycle.relations.record_files import FIRST
+from service.lifecycle.relations.record_files import FIRST, first_keys
 from service.records import TRIALS
 from service.storage import Opened, Storage
 
@@ -17,6 +21,10 @@ READ_COLUMNS = [*COLUMNS, "channel", "role"]
 """What `firsts` needs of a table of records."""
 SCHEMA = pa.schema([FIXED.field(name) for name in COLUMNS])
 ROW_GROUP = 65_536
+SMALL = 4 << 20
+"""Bytes, at most, of a table that is written again whenever a lead is added."""
+SHARE = 10
+"""The recent first scores are merged into the others when they are this part of them, in bytes."""
 
 
 def firsts(records: pa.Table) -> pa.Table:
@@ -28,17 +36,33 @@ def firsts(records: pa.Table) -> pa.Table:
     return _least(records.filter(pc.invert(pc.or_(trial, shadow))).select(COLUMNS))
 
 
-def merge(predictions: Storage, part: str, found: Sequence[pa.Table]) -> bool:
-    """Put the first scores of some leads into the part's table where they are earlier; return whether it changed.
+def add(predictions: Storage, part: str, found: Sequence[pa.Table]) -> None:
+    """Add first scores of some leads of one part; adding the same again changes nothing. Raises StorageError.
+
+    The recent ones are emptied after the others have them, so that none is missing at any step.
+    """
+    recent, others = first_keys(part)
+    sizes = dict(predictions.sizes(f"{FIRST}part={part}."))
+    merge(predictions, others if sizes.get(others, 0) < SMALL else recent, found)
+    opened = predictions.open(recent)
+    if opened is None:
+        return
+    with opened.file:
+        large = opened.size * SHARE >= sizes.get(others, 0)
+        rows = pa.concat_tables([SCHEMA.empty_table(), *(_groups(opened) if large else ())])
+    if rows.num_rows:
+        merge(predictions, others, [rows])
+        _write(predictions, recent, opened, iter(()))
+
+
+def merge(predictions: Storage, key: str, found: Sequence[pa.Table]) -> bool:
+    """Put the first scores of some leads into a table where they are earlier; return whether it changed.
 
     Merging the same again changes nothing. The table is streamed: one row group of it and those found are held.
     Raises StorageError.
     """
     new = _least(pa.concat_tables(found))
-    if not new.num_rows:
-        return False
-    key = f"{FIRST}part={part}.parquet"
-    if _is_merged(predictions.open(key), new):
+    if not new.num_rows or _is_merged(predictions.open(key), new):
         return False
     opened = predictions.open(key)
     _write(predictions, key, opened, _merged(opened, new))

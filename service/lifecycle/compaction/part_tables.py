@@ -1,7 +1,10 @@
 """Writes records to one Parquet table a part, streamed to the storage, and reads them back."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+import re
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -11,20 +14,34 @@ from service.lifecycle.compaction.raw_objects import in_schema
 from service.lifecycle.relations.columns import FIXED
 from service.lifecycle.relations.lead_keys import PARTS, parts_of
 from service.lifecycle.relations.record_files import TABLES, Output
-from service.storage import Storage, StorageError
+from service.storage import Opened, Storage, StorageError
 
 ROW_GROUP = 32_768
 """Rows of a row group, sorted by time. As many of each part are held in memory: 16 x 32,768 records."""
+GROUP_BYTES = 16 << 20
+"""Bytes, at most, that are held of each part: records of hundreds of columns make smaller row groups."""
+_RUN = "%Y%m%dT%H%M%SZ"
+_BEGAN = re.compile(r"/(\d{8}T\d{6}Z)-[^/]+$")
+
+
+def run_name() -> str:
+    """The name of the tables that are written from now on."""
+    return f"{datetime.now(UTC):{_RUN}}-{uuid.uuid4().hex[:8]}"
+
+
+def run_began(key: str) -> datetime | None:
+    """When the run began that wrote a table, as its name says; None for another name."""
+    found = _BEGAN.search(key)
+    return datetime.strptime(f"{found[1]}+0000", f"{_RUN}%z") if found else None
 
 
 class _Part:
     """The tables of one part. Where records bring new input columns, a further table begins that has these too."""
 
-    def __init__(self, predictions: Storage, name: str) -> None:
-        self._predictions, self._name = predictions, name
+    def __init__(self, predictions: Storage, name: str, schema: pa.Schema) -> None:
+        self._predictions, self._name, self._schema = predictions, name, schema
         self._waiting: list[pa.Table] = []
-        self._rows = 0
-        self._schema = FIXED
+        self._rows = self._bytes = 0
         self._open: ExitStack | None = None
         self._writer: parquet.ParquetWriter | None = None
         self.written: dict[str, int] = {}
@@ -33,12 +50,13 @@ class _Part:
     def take(self, table: pa.Table) -> None:
         self._waiting.append(table)
         self._rows += table.num_rows
-        if self._rows >= ROW_GROUP:
+        self._bytes += table.nbytes
+        if self._rows >= ROW_GROUP or self._bytes >= GROUP_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         table = pa.concat_tables(self._waiting, promote_options="default").sort_by("time")
-        self._waiting, self._rows = [], 0
+        self._waiting, self._rows, self._bytes = [], 0, 0
         if new := [field for field in table.schema if field.name not in self._schema.names]:
             self._schema = pa.schema([*self._schema, *new])
         writer = self._writer
@@ -74,11 +92,14 @@ class _Part:
 
 
 class PartTables:
-    """Tables of one day and run: `take` records, then `end`. Without `end`, for an error, no unfinished table stays."""
+    """Tables of one day and run: `take` records, then `end`. Without `end`, for an error, no unfinished table stays.
 
-    def __init__(self, predictions: Storage, day: str, run: str) -> None:
+    `schema` has the columns that each table begins with.
+    """
+
+    def __init__(self, predictions: Storage, day: str, run: str, schema: pa.Schema = FIXED) -> None:
         self._predictions = predictions
-        self._parts = [_Part(predictions, f"{TABLES}day={day}/part={part}/{run}") for part in PARTS]
+        self._parts = [_Part(predictions, f"{TABLES}day={day}/part={part}/{run}", schema) for part in PARTS]
 
     def take(self, table: pa.Table) -> None:
         """Add records, each to the part of its lead."""
@@ -106,19 +127,10 @@ class PartTables:
 
 
 def read_back(predictions: Storage, key: str, columns: list[str], rows: int) -> tuple[Output, pa.Table]:
-    """A table as the storage now has it, and some of its columns. Raises StorageError where it has not these rows.
-
-    All its pages are read, and compared with their checksums.
-    """
-    opened = predictions.open(key)
-    if opened is None:
-        raise StorageError(f"{predictions.url}/{key} was written and is not there")
+    """A table as the storage now has it, and some of its columns. Raises StorageError where it has not these rows."""
     part = key.split("/part=")[1][0]
-    with opened.file:
-        try:
-            batches = [batch.select(columns) for batch in _batches(opened.file)]
-        except (pa.ArrowException, OSError) as error:
-            raise StorageError(f"{predictions.url}/{key} cannot be read back: {error}") from error
+    with _opened(predictions, key) as (opened, file):
+        batches = [batch.select(columns) for batch in file.iter_batches(ROW_GROUP)]
     table = pa.Table.from_batches(batches, pa.schema([FIXED.field(name) for name in columns]))
     found = sum(batch.num_rows for batch in batches)
     if found != rows or set(parts_of(table.column("lead_key").to_pylist())) - {PARTS.index(part)}:
@@ -126,5 +138,33 @@ def read_back(predictions: Storage, key: str, columns: list[str], rows: int) -> 
     return Output(key, opened.generation, rows, part), table
 
 
-def _batches(file: object) -> Iterator[pa.RecordBatch]:
-    yield from parquet.ParquetFile(file, pre_buffer=False, page_checksum_verification=True).iter_batches(ROW_GROUP)
+def schema_of(predictions: Storage, keys: Iterable[str]) -> pa.Schema:
+    """The columns of all these tables. Raises StorageError."""
+    schemas = [FIXED]
+    for key in keys:
+        with _opened(predictions, key) as (_, file):
+            schemas.append(file.schema_arrow.remove_metadata())
+    return pa.unify_schemas(schemas)
+
+
+def copy(predictions: Storage, key: str, tables: PartTables) -> int:
+    """Add the records of a table to others; return how many there are. Raises StorageError."""
+    with _opened(predictions, key) as (_, file):
+        for batch in file.iter_batches(ROW_GROUP):
+            tables.take(pa.table(batch))
+        return int(file.metadata.num_rows)
+
+
+@contextmanager
+def _opened(predictions: Storage, key: str) -> Iterator[tuple[Opened, parquet.ParquetFile]]:
+    """A table, whose pages are compared with their checksums as they are read. Raises StorageError."""
+    opened = predictions.open(key)
+    if opened is None:
+        raise StorageError(f"{predictions.url}/{key} was written and is not there")
+    with opened.file:
+        try:
+            yield opened, parquet.ParquetFile(opened.file, pre_buffer=False, page_checksum_verification=True)
+        except (pa.ArrowException, OSError) as error:
+            raise StorageError(
+                f"{predictions.url}/{key} cannot be read back: {error}; restore an earlier version of it"
+            ) from error

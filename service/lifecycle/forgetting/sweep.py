@@ -67,10 +67,12 @@ def sweep(
                 found = survey(target.storage, key, mine)
                 swept.objects += 1
                 if found.gone or found.trials:
-                    again.append((target.storage, key, swept, mine))
+                    again.append((bool(found.gone), target.storage, key, swept, mine))
     if search.trials:
         search.trials.learning = False
-    for number, (storage, key, swept, mine) in enumerate(again, 1):
+    # First what holds trials alone: as long as a lead's own rows are there, a search that was stopped can be repeated.
+    again.sort(key=lambda each: each[0])
+    for number, (_, storage, key, swept, mine) in enumerate(again, 1):
         tell(f"{'looking again at' if dry_run else 'removing from'} {storage.url}/{key} ({number:,} of {len(again):,})")
         with _noted(swept, f"{storage.url}/{key}"):
             check()

@@ -20,8 +20,8 @@ _LEAD = " and ".join(
 def first_scores(since: datetime) -> list[Relation]:
     """`first_scores`: of each lead that was first scored in the window, which begins at `since`, its first record.
 
-    The earliest record of a lead holds; of several of that time the least by request, then by version and score. A lead
-    that was scored before the window is left out: who scores the same leads again each night judges each of them once.
+    The earliest record of a lead holds; of several of that time the least by request, then by version, score and id. A
+    lead that was scored before the window is left out: who scores the same leads again each night judges each once.
     `record_counts(channel, records, leads)` counts all records of the window, and those that are no trial and no score
     of a shadow model.
     """
@@ -31,11 +31,15 @@ def first_scores(since: datetime) -> list[Relation]:
             "first_scores",
             f"""
             select lead_records.* from lead_records
-            left join first_seen on lead_records.lead_key = first_seen.lead_key
-            where coalesce(first_seen.time, lead_records.time) >= {literal(since)}
+            where not exists (
+                select 1 from first_seen
+                where first_seen.lead_key = lead_records.lead_key and first_seen.time < {literal(since)}
+            )
             qualify row_number() over (
                 partition by lead_records.lead_key
-                order by lead_records.time, lead_records.request_id, lead_records.model_version, lead_records.score
+                order by
+                    lead_records.time, lead_records.request_id, lead_records.model_version, lead_records.score,
+                    lead_records.lead_id
             ) = 1
             """,
         ),

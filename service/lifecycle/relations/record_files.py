@@ -4,20 +4,18 @@
     predictions/claims/*.json                     times of batch's records, which hold no lead
     records/day=D/part=P/RUN-N.parquet            compacted records of the raw objects of day D
     records/manifest/day=D.json                   which raw objects of day D the tables hold, and which tables count
-    records/first/part=P.parquet                  each lead's first score
+    records/first/part=P.parquet, P.new.parquet   each lead's first score, and recent ones that are not merged yet
 
 A table that no manifest names is never read, and neither is a raw object that a manifest lists.
 """
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
 
 from service import records
-from service.lifecycle.relations.lead_keys import PARTS
 from service.storage import Storage, StorageError
 
 TABLES = "records/"
@@ -99,9 +97,9 @@ def table_place(key: str) -> tuple[str, str] | None:
     return (found[1], found[2]) if found else None
 
 
-def first_keys() -> Iterator[str]:
-    """The keys of the first-score table, one a part."""
-    return (f"{FIRST}part={part}.parquet" for part in PARTS)
+def first_keys(part: str) -> tuple[str, str]:
+    """The keys of a part's first scores: the recent ones, and all others. They are to be read in this order."""
+    return f"{FIRST}part={part}.new.parquet", f"{FIRST}part={part}.parquet"
 
 
 def manifest_key(day: str | date) -> str:

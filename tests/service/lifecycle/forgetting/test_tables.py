@@ -1,6 +1,7 @@
 """A lead is forgotten in the compacted tables, in those parts alone that its key names."""
 
 import io
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,14 +14,20 @@ from pyarrow import parquet
 from service.lifecycle import forget
 from service.lifecycle.compact import compact
 from service.lifecycle.compaction import days, part_tables
+from service.lifecycle.forgetting.search import Search
+from service.lifecycle.forgetting.trials import Trials
 from service.lifecycle.promotion import lease
+from service.lifecycle.relations.columns import record_table
 from service.lifecycle.relations.lead_keys import part_of
 from service.lifecycle.relations.record_files import read_manifest, table_place
 from service.lifecycle.runtime.runner import JobFailed
 from service.storage import Folder, StorageError
+from tests.service.lifecycle.compaction.test_days import visible
+from tests.service.lifecycle.compaction.test_upkeep import copied
+from tests.service.lifecycle.dying import Died, Dying, free_the_lease
 from tests.service.lifecycle.records import NOON, record, upload
 
-LEAD, SOON = "L-7", NOON + timedelta(hours=5)
+LEAD, SOON, LATER = "L-7", NOON + timedelta(hours=5), NOON + timedelta(days=1)
 
 
 @pytest.fixture
@@ -102,7 +109,7 @@ def test_orphans_are_searched(stored: tuple[Folder, Folder], tmp_path: Path, mon
     def die(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(days, "merge", die)
+    monkeypatch.setattr(days, "add", die)
     with pytest.raises(KeyboardInterrupt):
         compact(predictions, leads, SOON)
     assert holding(predictions)
@@ -151,3 +158,45 @@ def test_a_lead_that_is_forgotten_while_compaction_runs_does_not_come_back(
     compact(predictions, leads, SOON)
     assert holding(predictions) == []
     assert {lead for each in ids(predictions).values() for lead in each} == {"other"}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(("kind", "each"), [("folder", 4), ("bucket", 29)])
+def test_a_search_that_dies_at_any_step_is_finished_by_the_next(
+    tmp_path: Path, gcs_url: str, kind: str, each: int
+) -> None:
+    begun = Folder(tmp_path / "begun")
+    leads = [LEAD, "other", "third"]
+    upload(begun, map(record, leads))
+    upload(begun, [record("page-1", channel="trial")], "page")  # with the lead's own values: found in another part
+    compact(begun, begun, SOON)
+    upload(begun, [record(lead, SOON, request_id="raw") for lead in leads])
+    batch = io.BytesIO()
+    parquet.write_table(record_table([record(lead, SOON, channel="batch") for lead in leads]), batch)
+    begun.create("predictions/dt=2026-03-01/hh=17/batch.parquet", batch.getvalue())
+    expected = Counter({row: n for row, n in visible(begun).items() if row[0] not in (LEAD, "page-1")})
+    assert expected.total() == 6
+    for at in range(1, 1000, each):
+        root = str(tmp_path / str(at)) if kind == "folder" else f"{gcs_url}/{at}"
+        predictions, own = copied(begun, f"{root}/predictions"), Folder(tmp_path / f"{at}-leads")
+        dying = Dying(predictions, at)
+        try:
+            forget.forget(forget.Task(Search(frozenset({LEAD}), trials=Trials()), {"leads": own, "predictions": dying}))
+        except Died:
+            pass
+        else:
+            assert at > 30
+            changed = [key for key in dying.changed if table_place(key) or key.startswith("records/first/")]
+            parts = {part_of(LEAD), part_of("page-1")}
+            assert sorted(key.split("part=")[1][0] for key in changed if table_place(key)) == sorted(parts)
+            assert [key.split("part=")[1][0] for key in changed if not table_place(key)] == [part_of(LEAD)]
+            return
+        free_the_lease(predictions)
+        task = forget.Task(Search(frozenset({LEAD}), trials=Trials()), {"leads": own, "predictions": predictions})
+        swept, _ = forget.forget(task)
+        assert [failure for place in swept for failure in place.failed] == []
+        assert not [each for place in forget.forget(task)[0] for each in place.removed]
+        assert visible(predictions) == expected
+        compact(predictions, own, LATER)
+        assert visible(predictions) == expected
+    pytest.fail("it never ended")
