@@ -34,12 +34,11 @@ FIRST_SEEN = pa.schema([field for field in FIXED if field.name in {*FIXED.names[
 class DuckEngine:
     """An `RelationEngine` over one connection, whose tables lie in a folder of its own. Made by `opened`.
 
-    `broken` are objects and lines that hold no record; the message of each names its object. Records of a folder are
-    read as `native` files, others as objects.
+    `broken` are objects and lines that hold no record; the message of each names its object.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path, native: bool) -> None:
-        self.connection, self.folder, self.native = connection, folder, native
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+        self.connection, self.folder = connection, folder
         self.broken: list[tuple[str, RecordError]] = []
 
     @property
@@ -92,28 +91,24 @@ class DuckEngine:
             paths.append(str(self.folder / f"decoded-{number}.parquet"))
             parquet.write_table(rows, paths[-1], compression="zstd")
         self.broken += raw.broken
-        paths += [self._path(predictions, key) for key in (*found.tables, *columnar)]
+        paths += [_path(predictions, key) for key in (*found.tables, *columnar)]
         within = f"time >= {literal(since)} and time < {literal(until)}"
         self._view("records", paths, within)
         none_seen = self.folder / "none_seen.parquet"
         parquet.write_table(FIRST_SEEN.empty_table(), none_seen)
-        first = [self._path(predictions, key) for key in predictions.keys(FIRST) if key.endswith(".parquet")]
-        self._view("first_seen", [str(none_seen), *first])
-
-    def _path(self, predictions: Storage, key: str) -> str:
-        return str(predictions.root / key) if self.native and isinstance(predictions, Folder) else f"{PROTOCOL}://{key}"
+        self._view(
+            "first_seen",
+            [str(none_seen), *(_path(predictions, key) for key in predictions.keys(FIRST) if key.endswith(".parquet"))],
+        )
 
 
 @contextmanager
-def opened(
-    predictions: Storage, since: datetime, until: datetime, memory: int = MEMORY, read_only: bool = False
-) -> Iterator[DuckEngine]:
+def opened(predictions: Storage, since: datetime, until: datetime, memory: int = MEMORY) -> Iterator[DuckEngine]:
     """An engine over the records of [since, until). Its temporary files are gone when the block ends.
 
-    The connection can read nothing but these records and its own files. With `read_only` no statement can write to the
-    records: those of a folder are read as objects too, which costs some time. Raises StorageError.
+    The connection can read nothing but these records and its own files. Raises StorageError.
     """
-    with _connected(predictions, memory, read_only) as engine:
+    with _connected(predictions, memory) as engine:
         engine.open_records(predictions, since, until)
         yield engine
 
@@ -126,28 +121,25 @@ def without_records(memory: int = MEMORY) -> Iterator[DuckEngine]:
 
 
 @contextmanager
-def _connected(predictions: Storage | None, memory: int, read_only: bool = False) -> Iterator[DuckEngine]:
-    native = predictions is None or (isinstance(predictions, Folder) and not read_only)
+def _connected(predictions: Storage | None, memory: int) -> Iterator[DuckEngine]:
     with tempfile.TemporaryDirectory(prefix="relations-") as name:
         connection = duckdb.connect(str(Path(name) / "tables.db"))
         try:
-            readable = [f"{name}/"]
-            if predictions is not None:
-                readable.append(
-                    f"{predictions.root}/" if native and isinstance(predictions, Folder) else f"{PROTOCOL}://"
-                )
-            for setting, value in _settings(name, memory, readable):
+            for setting, value in _settings(predictions, name, memory):
                 connection.execute(f"set {setting} = {value}")
-            if predictions is not None and not native:
+            if predictions is not None and not isinstance(predictions, Folder):
                 connection.register_filesystem(ObjectFiles(predictions))
             connection.execute("set enable_external_access = false")
             connection.execute("set lock_configuration = true")
-            yield DuckEngine(connection, Path(name), native)
+            yield DuckEngine(connection, Path(name))
         finally:
             connection.close()
 
 
-def _settings(folder: str, memory: int, readable: Sequence[str]) -> list[tuple[str, str]]:
+def _settings(predictions: Storage | None, folder: str, memory: int) -> list[tuple[str, str]]:
+    readable = [f"{folder}/"]
+    if predictions is not None:
+        readable.append(f"{predictions.root}/" if isinstance(predictions, Folder) else f"{PROTOCOL}://")
     return [
         ("autoinstall_known_extensions", "false"),
         ("autoload_known_extensions", "false"),
@@ -166,3 +158,7 @@ def _storage_errors() -> Iterator[None]:
         yield
     except (duckdb.IOException, duckdb.HTTPException) as error:
         raise StorageError(f"the prediction records cannot be read: {error}") from error
+
+
+def _path(predictions: Storage, key: str) -> str:
+    return str(predictions.root / key) if isinstance(predictions, Folder) else f"{PROTOCOL}://{key}"
