@@ -75,10 +75,11 @@ class Storage(Protocol):
         Raises Conflict when it has changed meanwhile.
         """
 
-    def open(self, key: str) -> Opened | None:
+    def open(self, key: str, generation: str | None = None) -> Opened | None:
         """The object as it is now, to be read in parts, or None where there is none. Close the file.
 
         What is read belongs to this one generation; where it was replaced meanwhile, reading may raise StorageError.
+        With a generation it is opened as it was then, None where that is gone: a bucket with versions keeps it.
         """
 
     def writing(self, key: str, generation: str | None) -> AbstractContextManager[Writable]:
@@ -133,19 +134,22 @@ class Folder:
             raise StorageError(f"cannot read {path}: {error.strerror}") from error
         return Stored(data, hashlib.sha256(data).hexdigest())
 
-    def open(self, key: str) -> Opened | None:
+    def open(self, key: str, generation: str | None = None) -> Opened | None:
         """See Storage."""
         path = self._path(key)
         try:
             file = io.FileIO(path)
-            generation = hashlib.file_digest(file, "sha256").hexdigest()
+            found = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.tell()
             file.seek(0)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error.strerror}") from error
-        return Opened(file, size, generation)
+        if generation not in (None, found):
+            file.close()
+            return None
+        return Opened(file, size, found)
 
     def create(self, key: str, data: bytes) -> None:
         """See Storage."""
@@ -267,10 +271,11 @@ class Bucket:
         """See Storage."""
         return self._write(key, data, int(generation or 0))
 
-    def open(self, key: str) -> Opened | None:
+    def open(self, key: str, generation: str | None = None) -> Opened | None:
         """See Storage."""
+        wanted = int(generation) if generation else None
         with self._errors("read", key):
-            blob = self._bucket.get_blob(self._prefix + key, **self._patience)
+            blob = self._bucket.get_blob(self._prefix + key, generation=wanted, **self._patience)
             if blob is None:
                 return None
             generation = self._generation(blob)

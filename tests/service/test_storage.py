@@ -52,6 +52,18 @@ def test_a_swap_needs_the_generation_that_was_read(storage: Storage) -> None:
     assert storage.read("champion.json") == (b"2", second)
 
 
+def test_an_object_is_opened_as_it_was_or_not_at_all(storage: Storage) -> None:
+    first = storage.swap("table", b"1", None)
+    opened = storage.open("table", first)
+    assert opened
+    with opened.file:
+        assert (opened.file.read(), opened.generation) == (b"1", first)
+    second = storage.swap("table", b"2", first)
+    assert storage.open("table", first) is None  # neither keeps earlier versions
+    storage.delete("table", second)
+    assert storage.open("table", second) is None
+
+
 @pytest.mark.parametrize("attempt", range(10))
 def test_of_swappers_at_the_same_time_exactly_one_wins(storage: Storage, attempt: int) -> None:
     generation = storage.swap("champion.json", b"start", None)

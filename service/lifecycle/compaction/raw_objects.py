@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from service.lifecycle.data.quarantine import Rejected
-from service.lifecycle.relations.columns import FIXED, INPUT_TYPES, input_field, record_table
+from service.lifecycle.relations.columns import FIXED, INPUT_TYPES, check_columns, input_field, record_table
 from service.records import sift_object
 from service.storage import Opened, Storage
 
@@ -57,6 +57,7 @@ class RawObject:
     def _rows(self) -> Iterator[pa.Table]:
         try:
             file = parquet.ParquetFile(self._file, pre_buffer=False)
+            check_columns(file.schema_arrow)
             for batch in file.iter_batches(BATCH_ROWS):
                 yield in_schema(pa.table(batch), _schema_of(file.schema_arrow))
         except (pa.ArrowException, ValueError, OSError) as error:

@@ -64,6 +64,18 @@ def input_field(column: str) -> tuple[InputKind, str] | None:
     return None
 
 
+def check_columns(schema: pa.Schema) -> None:
+    """Raise ValueError where a file of these columns holds no records: one file's other type is the type of all."""
+    for field in FIXED:
+        if field.name not in schema.names and not field.nullable:
+            raise ValueError(f"it has no column {field.name!r}")
+    for name in schema.names:
+        of_input = input_field(name)
+        kind = INPUT_TYPES[of_input[0]] if of_input else FIXED.field(name).type if name in FIXED.names else None
+        if kind not in (None, schema.field(name).type):
+            raise ValueError(f"its column {name!r} is of type {schema.field(name).type}, not {kind}")
+
+
 def _escaped(character: str) -> str:
     if character == _ESCAPE:
         return _ESCAPE * 2

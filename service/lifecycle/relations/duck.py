@@ -4,7 +4,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,12 +14,12 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from service.lifecycle.relations.columns import FIXED
-from service.lifecycle.relations.objects import PROTOCOL, ObjectFiles
 from service.lifecycle.relations.raw_objects import RawObjects
 from service.lifecycle.relations.record_files import FIRST, record_files
 from service.lifecycle.relations.relation import Relation, Write, literal, quoted
+from service.lifecycle.relations.stored_tables import Found, StoredTables
 from service.records import RecordError
-from service.storage import Folder, Storage, StorageError
+from service.storage import Storage
 
 MEMORY = 1_500_000_000
 """Bytes that DuckDB may use by default; what needs more goes to temporary files."""
@@ -37,8 +37,8 @@ class DuckEngine:
     `broken` are objects and lines that hold no record; the message of each names its object.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-        self.connection, self.folder = connection, folder
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path, stored: StoredTables | None = None) -> None:
+        self.connection, self.folder, self._stored = connection, folder, stored
         self.broken: list[tuple[str, RecordError]] = []
 
     @property
@@ -66,20 +66,21 @@ class DuckEngine:
         return {name: self._rows(f"select * from {quoted(name)}") for name in names}
 
     def _run(self, statement: str) -> None:
-        with _storage_errors():
-            self.connection.execute(statement)
+        self._reading(lambda: self.connection.execute(statement))
 
     def _rows(self, query: str) -> pa.Table:
-        with _storage_errors():
-            return self.connection.sql(query).to_arrow_table()
+        return self._reading(lambda: self.connection.sql(query).to_arrow_table())
+
+    def _reading(self, read: Callable[[], Found]) -> Found:
+        return self._stored.reading(read) if self._stored else read()
 
     def _view(self, name: str, paths: Sequence[str], where: str = "true") -> None:
         files = ", ".join(map(literal, paths))
         query = f"select * from read_parquet([{files}], union_by_name = true) where {where}"
         self.define([Relation(name, query)])
 
-    def open_records(self, predictions: Storage, since: datetime, until: datetime) -> None:
-        """Make `records` and `first_seen` of the objects in the storage."""
+    def open_records(self, predictions: Storage, stored: StoredTables, since: datetime, until: datetime) -> None:
+        """Make `records` and `first_seen` of the objects in the storage. Raises StorageError."""
         found = record_files(predictions, since, until)
         raw = RawObjects(predictions, since, until)
         columnar = [key for key in found.raw if key.endswith(".parquet") and raw.schema(key)]
@@ -91,15 +92,12 @@ class DuckEngine:
             paths.append(str(self.folder / f"decoded-{number}.parquet"))
             parquet.write_table(rows, paths[-1], compression="zstd")
         self.broken += raw.broken
-        paths += [_path(predictions, key) for key in (*found.tables, *columnar)]
         within = f"time >= {literal(since)} and time < {literal(until)}"
-        self._view("records", paths, within)
+        self._view("records", [*paths, *stored.paths([*found.tables, *columnar])], within)
         none_seen = self.folder / "none_seen.parquet"
         parquet.write_table(FIRST_SEEN.empty_table(), none_seen)
-        self._view(
-            "first_seen",
-            [str(none_seen), *(_path(predictions, key) for key in predictions.keys(FIRST) if key.endswith(".parquet"))],
-        )
+        seen = stored.paths(key for key in predictions.keys(FIRST) if key.endswith(".parquet"))
+        self._view("first_seen", [str(none_seen), *seen])
 
 
 @contextmanager
@@ -108,8 +106,9 @@ def opened(predictions: Storage, since: datetime, until: datetime, memory: int =
 
     The connection can read nothing but these records and its own files. Raises StorageError.
     """
-    with _connected(predictions, memory) as engine:
-        engine.open_records(predictions, since, until)
+    stored = StoredTables(predictions)
+    with _connected(stored, memory) as engine:
+        engine.open_records(predictions, stored, since, until)
         yield engine
 
 
@@ -121,25 +120,23 @@ def without_records(memory: int = MEMORY) -> Iterator[DuckEngine]:
 
 
 @contextmanager
-def _connected(predictions: Storage | None, memory: int) -> Iterator[DuckEngine]:
+def _connected(stored: StoredTables | None, memory: int) -> Iterator[DuckEngine]:
     with tempfile.TemporaryDirectory(prefix="relations-") as name:
         connection = duckdb.connect(str(Path(name) / "tables.db"))
         try:
-            for setting, value in _settings(predictions, name, memory):
+            if stored and stored.files:  # before the settings: only then it is known that its paths are no local ones
+                connection.register_filesystem(stored.files)
+            for setting, value in _settings(stored, name, memory):
                 connection.execute(f"set {setting} = {value}")
-            if predictions is not None and not isinstance(predictions, Folder):
-                connection.register_filesystem(ObjectFiles(predictions))
             connection.execute("set enable_external_access = false")
             connection.execute("set lock_configuration = true")
-            yield DuckEngine(connection, Path(name))
+            yield DuckEngine(connection, Path(name), stored)
         finally:
             connection.close()
 
 
-def _settings(predictions: Storage | None, folder: str, memory: int) -> list[tuple[str, str]]:
-    readable = [f"{folder}/"]
-    if predictions is not None:
-        readable.append(f"{predictions.root}/" if isinstance(predictions, Folder) else f"{PROTOCOL}://")
+def _settings(stored: StoredTables | None, folder: str, memory: int) -> list[tuple[str, str]]:
+    readable = [f"{folder}/", *([stored.place] if stored else [])]
     return [
         ("autoinstall_known_extensions", "false"),
         ("autoload_known_extensions", "false"),
@@ -150,15 +147,3 @@ def _settings(predictions: Storage | None, folder: str, memory: int) -> list[tup
         ("TimeZone", "'UTC'"),
         ("allowed_directories", f"[{', '.join(map(literal, readable))}]"),
     ]
-
-
-@contextmanager
-def _storage_errors() -> Iterator[None]:
-    try:
-        yield
-    except (duckdb.IOException, duckdb.HTTPException) as error:
-        raise StorageError(f"the prediction records cannot be read: {error}") from error
-
-
-def _path(predictions: Storage, key: str) -> str:
-    return str(predictions.root / key) if isinstance(predictions, Folder) else f"{PROTOCOL}://{key}"

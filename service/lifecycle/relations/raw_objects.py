@@ -7,10 +7,10 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from service import records
-from service.lifecycle.relations.columns import record_table
+from service.lifecycle.relations.columns import check_columns, record_table
 from service.model.schema import Value
 from service.records import PredictionRecord, RecordError
-from service.storage import Storage
+from service.storage import Storage, StorageError
 
 ROWS = 50_000
 """Records that are decoded at once."""
@@ -27,16 +27,18 @@ class RawObjects:
         self.broken: list[tuple[str, RecordError]] = []
 
     def schema(self, key: str) -> pa.Schema | None:
-        """The columns of a Parquet object; None where it is gone, or broken. Raises StorageError."""
+        """The columns of a Parquet object; None where it is broken. Raises StorageError, also where it is gone."""
         opened = self.predictions.open(key)
         if opened is None:
-            return None
+            raise gone(self.predictions, key)
         try:
             with opened.file as file:
-                return parquet.ParquetFile(pa.PythonFile(file, mode="r")).schema_arrow
-        except (pa.ArrowException, OSError) as error:
-            self.broken.append((key, RecordError(key, 0, f"is a broken Parquet file ({error})")))
+                schema = parquet.ParquetFile(pa.PythonFile(file, mode="r")).schema_arrow
+            check_columns(schema)
+        except (pa.ArrowException, ValueError, OSError) as error:
+            self.broken.append((key, RecordError(key, 0, f"is no Parquet file of prediction records ({error})")))
             return None
+        return schema
 
     def decoded(self, keys: Sequence[str]) -> Iterator[pa.Table]:
         """The records in these objects of JSON lines, about ROWS of them a table. Raises StorageError."""
@@ -44,7 +46,7 @@ class RawObjects:
         for key in keys:
             stored = self.predictions.read(key)
             if stored is None:
-                continue
+                raise gone(self.predictions, key)
             whole, broken = records.sift_object(stored.data, key)
             self.broken += [(key, error) for error in broken]
             waiting += [record for record in whole if self.since <= record.time < self.until]
@@ -53,3 +55,10 @@ class RawObjects:
                 waiting.clear()
         if waiting:
             yield record_table(waiting)
+
+
+def gone(storage: Storage, key: str) -> StorageError:
+    """What to raise for an object that was listed and is not there any more."""
+    return StorageError(
+        f"{storage.url}/{key} was deleted or replaced while it was read; run again, and restore it where it stays gone"
+    )

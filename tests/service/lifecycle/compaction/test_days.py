@@ -260,8 +260,8 @@ class Dying:
     def read(self, key: str) -> Stored | None:
         return self._step(key, lambda: self.inner.read(key))  # type: ignore[no-any-return]
 
-    def open(self, key: str) -> Opened | None:
-        return self._step(key, lambda: self.inner.open(key))  # type: ignore[no-any-return]
+    def open(self, key: str, generation: str | None = None) -> Opened | None:
+        return self._step(key, lambda: self.inner.open(key, generation))  # type: ignore[no-any-return]
 
     def create(self, key: str, data: bytes) -> None:
         self._step(key, lambda: self.inner.create(key, data))
