@@ -15,7 +15,7 @@ from service import history, tracking
 from service.history import DriftCheck
 from service.lifecycle.data.quarantine import set_aside
 from service.lifecycle.drift_detection.estimates import expected
-from service.lifecycle.drift_detection.homogeneity import compare
+from service.lifecycle.drift_detection.homogeneity import Comparison, compare
 from service.lifecycle.drift_detection.report import (
     BLIND,
     COLUMNS,
@@ -27,6 +27,7 @@ from service.lifecycle.drift_detection.report import (
     title,
 )
 from service.lifecycle.drift_detection.window import BACK, LeadWindow, recent
+from service.lifecycle.evaluation.quality import Scores
 from service.lifecycle.evaluation.terminal import terminal_table
 from service.lifecycle.promotion.challenger import score
 from service.lifecycle.promotion.reconcile import repair
@@ -70,30 +71,15 @@ def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             f"fewer than {FEWEST}: too few to compare; nothing was recorded"
         )
         return []
-    manifest, reference = served.manifest, served.reference
-    loop.tell(f"comparing {window.leads:,} leads with the {reference.leads:,} held out at training")
+    loop.tell(f"comparing {window.leads:,} leads with the {served.reference.leads:,} held out at training")
     scores = score(served, window.sample)
+    manifest, reference = served.manifest, served.reference
     compared = compare(
         reference, window.counts, window.sample, scores, manifest.threshold, lambda some: score(served, some)
     )
-    tags = {"source": loop.source.name, "job": "drift", "bundle_version": manifest.version}
+    tags = {"source": loop.source.name, "job": "drift", "bundle_version": served.version}
     with tracking.tracked_run(loop.tracking, loop.source.name, tags) as mlflow:
-        entry = DriftCheck(
-            time=loop.now,
-            since=window.since,
-            until=loop.now,
-            model_version=manifest.version,
-            leads=window.leads,
-            scored_again=len(scores),
-            found=compared.found,
-            features=compared.features,
-            scores=compared.scores,
-            decisions=compared.decisions,
-            expected=expected(reference, scores, manifest.threshold, manifest.economics),
-            benchmark=manifest.benchmark,
-            reasons=compared.reasons,
-            mlflow_run_id=mlflow.id,
-        )
+        entry = _check(loop, window, served, scores, compared, mlflow.id)
         loop.tell("drawing the report")
         page = report(entry, reference, window.counts, scores, manifest.threshold)
         loop.tell(f"recording the run at {loop.tracking}")
@@ -108,6 +94,28 @@ def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     history.append(loop.models, entry)
     _show(entry)
     return _gauges(entry)
+
+
+def _check(
+    loop: Loop, window: LeadWindow, served: Bundle, scores: Scores, compared: Comparison, run: str
+) -> DriftCheck:
+    manifest = served.manifest
+    return DriftCheck(
+        time=loop.now,
+        since=window.since,
+        until=loop.now,
+        model_version=manifest.version,
+        leads=window.leads,
+        scored_again=len(scores),
+        found=compared.found,
+        features=compared.features,
+        scores=compared.scores,
+        decisions=compared.decisions,
+        expected=expected(served.reference, scores, manifest.threshold, manifest.economics),
+        benchmark=manifest.benchmark,
+        reasons=compared.reasons,
+        mlflow_run_id=run,
+    )
 
 
 def _say(loop: Loop, window: LeadWindow, served: Bundle) -> None:

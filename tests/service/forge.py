@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 from service.lifecycle.training.candidates import candidates
 from service.lifecycle.training.golden import golden
 from service.lifecycle.training.onnx_export import Exported, to_onnx
-from service.lifecycle.training.reference_profile import Counts, count, describe
+from service.lifecycle.training.reference_profile import count, describe
 from service.model.agreement import Agreement
 from service.model.bundle import (
     Band,
@@ -22,7 +22,7 @@ from service.model.bundle import (
     publish,
     read_pointer,
 )
-from service.model.reference import Reference
+from service.model.reference import Counts, Reference
 from service.model.schema import Feature, LeadSchema
 from service.storage import Storage
 

@@ -24,7 +24,7 @@ from service.lifecycle.relations.record_files import (
     MANIFESTS,
     TABLES,
     DayManifest,
-    Input,
+    InputObject,
     first_keys,
     manifest_key,
     raw_hour,
@@ -137,7 +137,7 @@ def _compact_day(run: CompactRun, day: str, keys: list[str], done: Compacted) ->
     """Raises StorageError, JobFailed and _PartlyReadable; then nothing counts as compacted."""
     manifest, generation = read_manifest(run.predictions, day)
     name = f"{datetime.now(UTC):{_RUN}}-{uuid.uuid4().hex[:8]}"
-    inputs, broken = list[Input](), list[Rejected]()
+    inputs, broken = list[InputObject](), list[Rejected]()
     with PartTables(run.predictions, day, name) as tables:
         for number, key in enumerate(keys, 1):
             run.tell(f"compacting {day}: raw object {number:,} of {len(keys):,}")
@@ -167,7 +167,7 @@ def _compact_day(run: CompactRun, day: str, keys: list[str], done: Compacted) ->
     done.objects += len(inputs)
 
 
-def _take(run: CompactRun, key: str, tables: PartTables, done: Compacted) -> tuple[Input, list[Rejected]] | None:
+def _take(run: CompactRun, key: str, tables: PartTables, done: Compacted) -> tuple[InputObject, list[Rejected]] | None:
     """Add a raw object's records to the tables; None where it is unreadable, or gone. Raises _PartlyReadable."""
     raw = open_raw(run.predictions, key)
     if raw is None:
@@ -181,7 +181,7 @@ def _take(run: CompactRun, key: str, tables: PartTables, done: Compacted) -> tup
             if raw.records:
                 raise _PartlyReadable(key) from error
             return None
-    return Input(key, raw.generation, raw.records, raw.sha256, len(raw.broken)), raw.broken
+    return InputObject(key, raw.generation, raw.records, raw.sha256, len(raw.broken)), raw.broken
 
 
 def delete_orphans(run: CompactRun, now: datetime) -> None:

@@ -19,8 +19,8 @@ from scipy.stats import chi2_contingency
 from service.history import FeatureDrift
 from service.lifecycle.evaluation.multiple_tests import holm
 from service.lifecycle.evaluation.quality import Scores
-from service.lifecycle.training.reference_profile import Counts, count, counts
-from service.model.reference import Categories, Column, Reference
+from service.lifecycle.training.reference_profile import count
+from service.model.reference import Categories, Column, Counts, Reference, counts
 
 ALPHA = 0.01
 MIN_DISTANCE = 0.02

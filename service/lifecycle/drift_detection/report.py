@@ -12,8 +12,8 @@ from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.page import bullets, images, page, plot_style, table
 from service.lifecycle.evaluation.plots import BLUE, GREY, labelled_axes
 from service.lifecycle.evaluation.quality import Scores
-from service.lifecycle.training.reference_profile import Counts, count, counts, labels
-from service.model.reference import Column, Reference
+from service.lifecycle.training.reference_profile import count, labels
+from service.model.reference import Column, Counts, Reference, counts
 
 MAX_PLOTS = 30
 """Columns with a plot, the most drifted first; with a thousand the page would be too large to open."""

@@ -14,9 +14,9 @@ from service.lifecycle.relations.first_scores import first_scores
 from service.lifecycle.relations.prepared import input_columns, prepared
 from service.lifecycle.relations.relation import Relation, literal, quoted
 from service.lifecycle.runtime.runner import Progress
-from service.lifecycle.training.reference_profile import Counts
 from service.model import bundle
 from service.model.bundle import Bundle, BundleRefused
+from service.model.reference import Counts
 from service.storage import Storage
 
 BACK = timedelta(days=90)

@@ -10,8 +10,7 @@ import pyarrow as pa
 from service.lifecycle.relations.columns import input_column
 from service.lifecycle.relations.prepared import kinds
 from service.lifecycle.relations.relation import Relation, literal, quoted
-from service.lifecycle.training.reference_profile import Counts, counts
-from service.model.reference import Categories, Column, Reference
+from service.model.reference import Categories, Column, Counts, Reference, counts
 from service.model.schema import Feature, LeadSchema
 
 NAME = "feature_counts"

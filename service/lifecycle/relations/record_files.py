@@ -33,7 +33,7 @@ _RAW = re.compile(rf"{records.PREFIX}dt=(\d{{4}}-\d\d-\d\d)/hh=(\d\d)/[^/]+")
 _TABLE = re.compile(rf"{TABLES}day=(\d{{4}}-\d\d-\d\d)/part=([0-9a-f])/[^/]+\.parquet")
 
 
-class Input(msgspec.Struct, frozen=True):
+class InputObject(msgspec.Struct, frozen=True):
     """A raw object whose records are in the day's tables; `broken` lines of it were set aside."""
 
     key: str
@@ -55,7 +55,7 @@ class Output(msgspec.Struct, frozen=True):
 class DayManifest(msgspec.Struct, frozen=True):
     """What the tables of one day hold. It is replaced by compare-and-swap."""
 
-    inputs: tuple[Input, ...] = ()
+    inputs: tuple[InputObject, ...] = ()
     outputs: tuple[Output, ...] = ()
 
 

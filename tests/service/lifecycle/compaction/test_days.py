@@ -275,6 +275,9 @@ class Dying:
     def keys(self, prefix: str) -> Iterator[str]:
         return iter(self._step(prefix, lambda: list(self.inner.keys(prefix))))
 
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        return iter(self._step(prefix, lambda: list(self.inner.sizes(prefix))))
+
     @contextmanager
     def writing(self, key: str, generation: str | None) -> Iterator[Any]:
         whole = io.BytesIO()

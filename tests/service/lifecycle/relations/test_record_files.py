@@ -7,7 +7,7 @@ import pytest
 
 from service.lifecycle.relations.record_files import (
     DayManifest,
-    Input,
+    InputObject,
     Output,
     manifest_key,
     read_manifest,
@@ -24,7 +24,7 @@ def test_a_raw_object_that_a_manifest_lists_is_not_read_and_its_table_is(tmp_pat
     predictions = Folder(tmp_path)
     compacted, *rest = upload(predictions, [record("a"), record("b", NOON + timedelta(hours=1))])
     table = "records/day=2026-03-01/part=0/one.parquet"
-    manifest = DayManifest((Input(compacted, "1", 1, "00"),), (Output(table, "2", 1, "0"),))
+    manifest = DayManifest((InputObject(compacted, "1", 1, "00"),), (Output(table, "2", 1, "0"),))
     swap_manifest(predictions, "2026-03-01", manifest, None)
     predictions.create("records/day=2026-03-01/part=0/orphan.parquet", b"")
     found = record_files(predictions, NOON, NOON + timedelta(hours=2))
