@@ -13,6 +13,7 @@ import duckdb
 
 from service.lifecycle.querying.views import SCHEMA, VIEWS
 from service.lifecycle.relations.duck import DuckEngine
+from service.storage import StorageError
 
 CHUNK = 1_000
 """Rows that are fetched at once."""
@@ -52,14 +53,14 @@ def check(sql: str) -> None:
 
 
 def answer(engine: DuckEngine, sql: str) -> Answer:
-    """The rows of the query. Raises QueryRefused, also while the rows are fetched."""
+    """The rows of the query. Raises QueryRefused and StorageError, also while the rows are fetched."""
     check(sql)
     try:
         engine.connection.execute(f"use {SCHEMA}")
         engine.connection.execute("begin transaction read only")
         engine.connection.execute(sql)
     except duckdb.Error as error:
-        raise QueryRefused(_in_words(str(error), sql)) from error
+        raise _failure(engine, error, sql) from error
     described = engine.connection.description or []
     return Answer(_unique([str(name) for name, *_ in described]), _fetched(engine, sql))
 
@@ -69,7 +70,11 @@ def _fetched(engine: DuckEngine, sql: str) -> Iterator[tuple[Any, ...]]:
         while rows := engine.connection.fetchmany(CHUNK):
             yield from rows
     except duckdb.Error as error:
-        raise QueryRefused(_in_words(str(error), sql)) from error
+        raise _failure(engine, error, sql) from error
+
+
+def _failure(engine: DuckEngine, error: duckdb.Error, sql: str) -> QueryRefused | StorageError:
+    return engine.failed or QueryRefused(_in_words(str(error), sql))
 
 
 def _in_words(message: str, sql: str) -> str:
