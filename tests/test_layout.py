@@ -78,9 +78,9 @@ LAYERS = {
         evaluation forgetting
         training
         drift_detection inspection promotion
-        compaction
+        compaction querying
         train check evaluate drift retrain promote batch heartbeat forget compact
-        backtest rollback score""",
+        backtest rollback score query""",
 }
 # Public classes of one name, and why.
 SAME_NAME: dict[str, str] = {}

@@ -99,6 +99,7 @@ RUN_ELSEWHERE = {
     "scripts/up --with-loop --speed 1440": "service/local/test_up.py::test_the_loop_closes_before_a_newcomer_s_eyes",
     "scripts/score leads.csv --out scores.csv": "service/lifecycle/test_score.py"
     "::test_scores_stand_in_the_order_of_the_file",
+    "scripts/query": "service/lifecycle/test_query.py::test_every_example_answers",
     "scripts/replay --source service/examples/bank_marketing.toml": "service/lifecycle/backtest/test_main.py"
     "::test_on_the_banks_contacts_every_bar_is_met",
     "scripts/bench drift": "benchmarks/test_drift.py::test_a_drift_too_weak_to_cost_anything_misses_the_bars",

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from service.lifecycle import batch
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.source import SourceError, load_source
-from service.lifecycle.runtime.runner import JobFailed, add_places, end_on_signals, failed
+from service.lifecycle.runtime.runner import PLATFORM, JobFailed, add_places, end_on_signals, failed
 from service.lifecycle.scoring.batch_records import recording
 from service.lifecycle.scoring.batch_scoring import Counts, FileJob, open_leads, quarantine_to, score_file
 from service.lifecycle.scoring.for_people import Wish
@@ -21,7 +21,6 @@ from service.lifecycle.scoring.scores_file import Format
 from service.model.bundle import BundleRefused
 from service.storage import Folder, Storage, StorageError, open_storage
 
-PLATFORM = Path(__file__).parents[2] / ".platform"
 FORMATS: dict[str, Format] = {".csv": "csv", ".parquet": "parquet"}
 
 EXAMPLES = """examples:

@@ -19,7 +19,7 @@ from service.lifecycle.relations.record_files import FIRST, record_files
 from service.lifecycle.relations.relation import Relation, Write, literal, quoted
 from service.lifecycle.relations.stored_tables import Found, StoredTables
 from service.records import RecordError
-from service.storage import Storage
+from service.storage import Storage, StorageError
 
 MEMORY = 1_500_000_000
 """Bytes that DuckDB may use by default; what needs more goes to temporary files."""
@@ -65,6 +65,11 @@ class DuckEngine:
         """See RelationEngine."""
         return {name: self._rows(f"select * from {quoted(name)}") for name in names}
 
+    @property
+    def failed(self) -> StorageError | None:
+        """Why an object could not be read, where DuckDB read it and failed."""
+        return self._stored.failed if self._stored else None
+
     def _run(self, statement: str) -> None:
         self._reading(lambda: self.connection.execute(statement))
 
@@ -102,12 +107,15 @@ class DuckEngine:
 
 
 @contextmanager
-def opened(predictions: Storage, since: datetime, until: datetime, memory: int = MEMORY) -> Iterator[DuckEngine]:
+def opened(
+    predictions: Storage, since: datetime, until: datetime, memory: int = MEMORY, read_only: bool = False
+) -> Iterator[DuckEngine]:
     """An engine over the records of [since, until). Its temporary files are gone when the block ends.
 
-    The connection can read nothing but these records and its own files. Raises StorageError.
+    The connection can read nothing but these records and its own files. With `read_only` no statement can write to the
+    records. Raises StorageError.
     """
-    stored = StoredTables(predictions)
+    stored = StoredTables(predictions, read_only)
     with _connected(stored, memory) as engine:
         engine.open_records(predictions, stored, since, until)
         yield engine

@@ -71,6 +71,8 @@ class ObjectFiles(AbstractFileSystem):  # type: ignore[misc]
         return datetime(2000, 1, 1, tzinfo=UTC)
 
     def _open(self, path: str, mode: str = "rb", **_: Any) -> "_ObjectFile":
+        if mode != "rb":
+            raise PermissionError(f"{path} can be read only")
         return _ObjectFile(self, self._strip_protocol(path), mode, self.info(path)["size"])
 
 

@@ -20,18 +20,25 @@ class StoredTables:
     """Objects that are read as they are at one time.
 
     In a folder DuckDB opens the files itself, several times for one query: where one was replaced meanwhile the query
-    is run again. In a bucket `files` pins the generation of each.
+    is run again. In a bucket `files` pins the generation of each. A `read_only` folder is read like a bucket, for what
+    DuckDB may open in a folder it may replace too; this takes longer.
     """
 
-    def __init__(self, predictions: Storage) -> None:
+    def __init__(self, predictions: Storage, read_only: bool = False) -> None:
         self._predictions = predictions
         self._keys: list[str] = []
-        self.files = None if isinstance(predictions, Folder) else ObjectFiles(predictions)
+        self._root = predictions.root if isinstance(predictions, Folder) and not read_only else None
+        self.files = None if self._root else ObjectFiles(predictions)
 
     @property
     def place(self) -> str:
         """The directory that DuckDB has to be allowed to read."""
-        return f"{self._predictions.root}/" if isinstance(self._predictions, Folder) else f"{PROTOCOL}://"
+        return f"{self._root}/" if self._root else f"{PROTOCOL}://"
+
+    @property
+    def failed(self) -> StorageError | None:
+        """The error of the storage that made DuckDB fail."""
+        return self.files.failed if self.files else None
 
     def paths(self, keys: Iterable[str]) -> list[str]:
         """The paths by which DuckDB reads these objects."""
@@ -63,12 +70,12 @@ class StoredTables:
 
     def _states(self) -> list[tuple[int, int, int] | None]:
         """What tells one state of a file from the next, for each that may be replaced while it is read."""
-        if not isinstance(self._predictions, Folder):
+        if not self._root:
             return []
         states = list[tuple[int, int, int] | None]()
         for key in self._keys:
             try:
-                found = (self._predictions.root / key).stat()
+                found = (self._root / key).stat()
                 states.append((found.st_ino, found.st_size, found.st_mtime_ns))
             except FileNotFoundError:
                 states.append(None)
@@ -76,8 +83,8 @@ class StoredTables:
 
     def _cause(self, error: duckdb.Error) -> StorageError | None:
         """Why the storage's objects made this error; None where they did not."""
-        if self.files and self.files.failed:
-            return self.files.failed
+        if self.failed:
+            return self.failed
         of_reading = (duckdb.IOException, duckdb.HTTPException, duckdb.InvalidInputException)
         if type(error) is not duckdb.Error and not isinstance(error, of_reading):
             return None

@@ -23,6 +23,9 @@ from service.storage import Storage, StorageError, open_storage
 
 Progress = Callable[[str], None]
 
+PLATFORM = Path(__file__).parents[3] / ".platform"
+"""Where `scripts/up` keeps everything, in one folder a source."""
+
 EXIT = "exit status: 0 done, 1 it failed or was refused, 2 wrong use or an unusable lead source"
 
 OPTIONS = {
@@ -84,7 +87,7 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
 def add_now(parser: argparse.ArgumentParser) -> None:
     """The option --now."""
     parser.add_argument(
-        "--now", type=_time, metavar="TIME", help="work as if it were this time, ISO 8601 (default: now)"
+        "--now", type=moment, metavar="TIME", help="work as if it were this time, ISO 8601 (default: now)"
     )
 
 
@@ -253,12 +256,18 @@ def shown_progress(console: Console) -> Iterator[Progress]:
         yield status.update
 
 
+def printable(text: str) -> str:
+    """The text without characters that a terminal would obey."""
+    return "".join(mark if mark.isprintable() else "\ufffd" for mark in text)
+
+
 def failed(console: Console, error: Exception, code: int) -> int:
     """Say what happened; return the exit status."""
     console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
     return code
 
 
-def _time(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+def moment(text: str) -> datetime:
+    """An option's time, ISO 8601, in UTC where it names no zone."""
+    time = datetime.fromisoformat(text)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
