@@ -140,8 +140,8 @@ def segments(
     """
     parts = [
         f"""select model_version, {literal(feature.name)} as feature, {_value(feature, columns)} as value,
-            {CELL}, near, score, weight from placed where model_version = {literal(version)}"""
-        for version, schema in schemas.items()
+            {CELL}, near, score, weight from placed where model_version in ({", ".join(map(literal, versions))})"""
+        for schema, versions in _by_schema(schemas).items()
         for feature in schema.features
         if feature.kind != "number"
     ]
@@ -174,6 +174,14 @@ def segments(
             """,
         ),
     ]
+
+
+def _by_schema(schemas: Mapping[str, LeadSchema]) -> dict[LeadSchema, list[str]]:
+    """The versions of each schema: a retrained model has that of the one before."""
+    found: dict[LeadSchema, list[str]] = {}
+    for version, schema in schemas.items():
+        found.setdefault(schema, []).append(version)
+    return found
 
 
 def _value(feature: Feature, columns: frozenset[str]) -> str:

@@ -32,10 +32,7 @@ FIRST_SEEN = pa.schema([field for field in FIXED if field.name in {*FIXED.names[
 
 
 class DuckEngine:
-    """An `RelationEngine` over one connection, whose tables lie in a folder of its own. Made by `opened`.
-
-    `broken` are objects and lines that hold no record; the message of each names its object.
-    """
+    """A `RelationEngine` over one connection, whose tables lie in a folder of its own. Made by `opened`."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         self.connection, self.folder = connection, folder
@@ -61,8 +58,8 @@ class DuckEngine:
             yield lambda rows: writer.write_table(rows.cast(schema))
         self._view(name, [str(file)])
 
-    def results(self, names: Sequence[str]) -> dict[str, pa.Table]:
-        """See RelationEngine."""
+    def results(self, names: Sequence[str], keep: Sequence[str] = ()) -> dict[str, pa.Table]:  # noqa: ARG002
+        """See RelationEngine. Here `kept` relations are tables, which last."""
         return {name: self._rows(f"select * from {quoted(name)}") for name in names}
 
     def _run(self, statement: str) -> None:

@@ -10,11 +10,14 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
+from service.records import RecordError
+
 
 class Relation(NamedTuple):
     """A query, and the name by which later ones read its rows.
 
-    The rows of a `kept` one are computed once and kept; those of others where they are read.
+    The rows of a `kept` one are computed once and kept, for as long as `RelationEngine.results` says; those of others
+    where they are read.
     """
 
     name: str
@@ -33,8 +36,11 @@ class RelationEngine(Protocol):
     """Runs relations over `records`, the prediction records of a stretch of time, and `first_seen`.
 
     `columns` are the columns of `records`. It has `relations.columns.FIXED`, and one for each input field and kind that
-    a record of that time has. `first_seen` has the first score of each lead over all compacted history.
+    a record of that time has. `first_seen` has the first score of each lead over all compacted history. `broken` are
+    objects and lines that hold no record, each with its object's key.
     """
+
+    broken: list[tuple[str, RecordError]]
 
     @property
     def columns(self) -> frozenset[str]:
@@ -46,8 +52,12 @@ class RelationEngine(Protocol):
     def writing(self, name: str, schema: pa.Schema) -> AbstractContextManager[Write]:
         """Write a table of this name, part by part; relations may read it after the block."""
 
-    def results(self, names: Sequence[str]) -> dict[str, pa.Table]:
-        """The rows of these relations, which must fit into memory."""
+    def results(self, names: Sequence[str], keep: Sequence[str] = ()) -> dict[str, pa.Table]:
+        """The rows of these relations, which must fit into memory.
+
+        On Spark each call is a batch, which costs about a minute to start: ask for all at once. What it has computed is
+        gone with it, `kept` relations too, but for the relations `keep`, whose rows it stores for later calls.
+        """
 
 
 def quoted(name: str) -> str:

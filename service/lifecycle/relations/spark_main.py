@@ -2,7 +2,8 @@
 
 It runs on Google's machines, which have PySpark and nothing of this project, so it imports neither. Its argument is the
 address of a JSON object: `views` (name, columns, files), `relations` (name, query, kept) in the order in which they can
-be made, and `results`, the address of the folder that each result is written to.
+be made, `results`, the address of the folder that each result is written to, and `stored`, that of relations which
+a later batch reads.
 """
 
 import json
@@ -41,13 +42,18 @@ def main(job: str) -> None:
 
 
 def run(spark: SparkSession, job: dict[str, Any]) -> None:
-    """Make all views and relations, then write the results. Raises RuntimeError that names the one that failed."""
+    """Make all views and relations, then write what is stored and the results.
+
+    Raises RuntimeError that names the one that failed.
+    """
     for view in job["views"]:
         _named(view["name"], partial(_files, spark, **view))
     for relation in job["relations"]:
         rows = _named(relation["name"], partial(_rows, spark, relation["query"]))
         if relation["kept"]:
             rows.persist(StorageLevel.MEMORY_AND_DISK)
+    for name, address in job["stored"].items():
+        _step(name, partial(spark.table(_quoted(name)).write.parquet, address))
     for name, address in job["results"].items():
         _step(name, partial(_write, spark, name, address))
 

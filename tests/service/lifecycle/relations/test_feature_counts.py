@@ -25,7 +25,7 @@ def counted(inputs: list[dict[str, Value]]) -> list[list[int]]:
     with duckdb.connect() as connection:
         connection.register("first_scores", table)
         relation = feature_counts(forge.SCHEMA, REFERENCE, frozenset(table.column_names), "first_scores")
-        found = connection.execute(relation.query).to_arrow_table()
+        found = connection.sql(relation.query).to_arrow_table()
     return [counts.tolist() for counts in as_counts(REFERENCE, found)]
 
 
