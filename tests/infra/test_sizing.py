@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from infra.environments import ENVIRONMENTS
 from infra.sizing import MOST_GIB, JobSize, TooLarge, Volume, job_size
 from monitoring.platform import Platform
 from monitoring.simulation.world import DAY, quiet
+from service.lifecycle.relations import spark_batch
 from service.settings import Settings
 from tests.facts import stating
 
@@ -45,6 +47,21 @@ def test_a_hundred_million_leads_a_month_kept_for_a_year_need_spark_for_retraini
         job_size("retrain", MONTH_OF_100_MILLION)
     assert job_size("evaluate", MONTH_OF_100_MILLION) == JobSize(cpus=2, memory_gib=8, hours=2)
     assert job_size("retrain", Volume(3_333_333, 379, "spark")).memory_gib <= MOST_GIB[2]
+
+
+@pytest.mark.parametrize("job", sizing.BATCHES)
+def test_a_job_outlives_the_batches_that_it_waits_for(job: str) -> None:
+    assert sizing.BATCH_SECONDS == spark_batch.LIMIT_S + spark_batch.QUEUE_S
+    here, there = (job_size(job, Volume(600_000, 379, engine)) for engine in get_args(sizing.RecordEngine))
+    assert there.hours * 3600 >= sizing.BATCHES[job] * sizing.BATCH_SECONDS + sizing.JOBS[job].least_hours * 3600
+    assert (here.hours, there.hours <= sizing.MOST_HOURS) == (sizing.JOBS[job].least_hours, True)
+
+
+def test_jobs_on_the_chosen_engine_are_those_with_an_option_for_it() -> None:
+    with_option = {
+        job for job in sizing.JOBS if "add_engine(" in (ROOT / "service/lifecycle" / f"{job}.py").read_text()
+    }
+    assert with_option == sizing.BATCHES.keys() == {job for job, needs in sizing.JOBS.items() if needs.on_engine}
 
 
 def test_the_sizes_that_the_readme_states_are_those_that_jobs_get() -> None:

@@ -19,7 +19,8 @@ from service.lifecycle.relations.prepared import input_columns, prepared
 from service.lifecycle.relations.relation import Relation, literal, quoted
 from service.lifecycle.runtime.runner import Loop
 from service.model.bundle import Bundle, Manifest
-from service.model.reference import Counts
+from service.model.reference import Counts, Reference
+from service.model.schema import LeadSchema
 
 BACK = timedelta(days=90)
 SAMPLED = 20_000
@@ -69,30 +70,38 @@ def _window(
     begins = [loop.now - span for span in spans]
     loop.tell(f"reading the leads scored since {begins[-1]:%Y-%m-%d %H:%M} UTC, and counting them by their values")
     with engines.opened(engine, loop.predictions, begins[-1], loop.now, "drift", loop.tell) as opened:
-        opened.define(window_relations(served, opened.columns, begins, least, like))
-        found = opened.results(["chosen", "versions", NAME, "sample"])
+        schema, reference = served.manifest.lead_schema, served.reference
+        opened.define(window_relations(schema, reference, opened.columns, begins, least, like))
+        found = opened.results(RESULTS)
         broken = broken_records(opened.broken, loop.predictions)
     by_version = dict(zip(*(found["versions"][name].to_pylist() for name in ("model_version", "leads")), strict=True))
     (place,) = found["chosen"]["place"].to_pylist()
     return LeadWindow(
         begins[place],
         by_version,
-        as_counts(served.reference, found[NAME]),
-        prepared(served.manifest.lead_schema, found["sample"].sort_by("lead_key")),
+        as_counts(reference, found[NAME]),
+        prepared(schema, found["rescored"].sort_by("lead_key")),
         tuple(sorted(by_version.keys() - set(like))),
         broken,
     )
 
 
+RESULTS = ("chosen", "versions", NAME, "rescored")
+
+
 def window_relations(
-    served: Bundle, columns: frozenset[str], begins: Sequence[datetime], least: int, like: Sequence[str]
+    schema: LeadSchema,
+    reference: Reference,
+    columns: frozenset[str],
+    begins: Sequence[datetime],
+    least: int,
+    like: Sequence[str],
 ) -> list[Relation]:
-    """`chosen`, `versions(model_version, leads)`, feature counts and `sample` of the leads of a window.
+    """RESULTS: `chosen`, `versions(model_version, leads)`, feature counts and a sample of the leads of a window.
 
     It is the first of those that begin at `begins`, the shortest one first, that has `least` leads, or the last one:
     `chosen` has its `place` among them. Counted and sampled are leads that one of the versions `like` scored.
     """
-    schema = served.manifest.lead_schema
     inputs = "".join(f", {quoted(name)}" for name in input_columns(schema) if name in columns)
     totals = ", ".join(f"count(case when time >= {literal(at)} then 1 end) as leads_{i}" for i, at in enumerate(begins))
     places, times = (
@@ -111,8 +120,8 @@ def window_relations(
         Relation("window_leads", "select * from scored where time >= (select since from chosen)"),
         Relation("versions", "select model_version, count(*) as leads from window_leads group by model_version"),
         Relation("compared", f"select * from window_leads where model_version in ({', '.join(map(literal, like))})"),
-        feature_counts(schema, served.reference, columns, "compared"),
-        Relation("sample", f"select lead_key{inputs} from compared order by md5(lead_key), lead_key limit {SAMPLED}"),
+        feature_counts(schema, reference, columns, "compared"),
+        Relation("rescored", f"select lead_key{inputs} from compared order by md5(lead_key), lead_key limit {SAMPLED}"),
     ]
 
 

@@ -53,7 +53,10 @@ def _counted(index: int, cell: str, column: Column, leads: str) -> str:
     place = f"case when cell is null then {last}{''.join(_places(column))} end"
     cells, each = f"select {cell} as cell from {leads}", "count(*)"
     if isinstance(column, Categories):  # each value is looked up once
-        cells, each = f"select cell, count(*) as leads from ({cells}) as every group by cell", "sum(leads)"
+        cells, each = (
+            f"select cell, count(*) as leads from ({cells}) as every group by cell",
+            "cast(sum(leads) as bigint)",
+        )
     counted = f"{index} as feature, {place} as place, {each} as leads"
     return f"select {counted} from ({cells}) as cells group by {place}"
 

@@ -7,7 +7,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,13 +17,15 @@ import pyarrow as pa
 import pytest
 from pyarrow import compute, parquet
 
-from service.lifecycle.relations import cells, duck, outcomes, spark, spark_batch
+from service.lifecycle.drift_detection import window
+from service.lifecycle.relations import cells, duck, outcomes, sample_plan, sampling, spark, spark_batch
 from service.lifecycle.relations.columns import FIXED
 from service.lifecycle.relations.duck import FIRST_SEEN
 from service.lifecycle.relations.first_scores import first_scores
 from service.lifecycle.relations.lead_keys import lead_keys
 from service.lifecycle.relations.relation import Relation, RelationEngine
 from service.lifecycle.relations.spark_batch import SparkPlace
+from service.model.reference import Categories, Numbers, Reference, ScoreBin
 from service.model.schema import Feature, LeadSchema
 from service.storage import Folder
 from tests.service.dataproc_double import Dataproc
@@ -39,11 +41,32 @@ SCHEMA = LeadSchema(
         Feature(name="age", kind="number"),
     ),
 )
-KEPT = ("lead_key", "model_version", "time", "score", "decision", "band", "latency_ms", "text:job", "boolean:ok")
+REFERENCE = Reference(
+    leads=30,
+    contacted=1,
+    features=(
+        Categories(name="job", values=("clerk", "日本"), counts=(1, 1), others=0, missing=0),
+        Numbers(name="ok", edges=(0.0,), means=(0, 1), counts=(1, 1), missing=0),
+        Numbers(name="age", edges=(30, 45.5, 60), means=(20, 40, 50, 70), counts=(1, 1, 1, 1), missing=0),
+    ),
+    scores=Numbers(name="score", edges=(), means=(0.5,), counts=(30,), missing=0),
+    calibration=(ScoreBin(score=0.5, leads=30, converted=1),),
+)
+KEPT = (
+    *("lead_key", "lead_id", "model_version", "time", "score", "decision", "band", "latency_ms"),
+    *("text:job", "boolean:ok", "number:age"),
+)
+OF_LEADS = ("first_scores", "outcomes", "labelled")
+"""Relations with a row for each lead."""
 RESULTS = (
-    *("first_scores", "outcomes", "contradictions", "outcome_counts", "labelled", "label_counts"),
+    *OF_LEADS,
+    *("record_counts", "contradictions", "outcome_counts", "label_counts"),
     *("cells", "cuts", "latencies", "large_segments", "segment_cells"),
 )
+BEGINS = (UNTIL - timedelta(hours=1), UNTIL - timedelta(hours=HOURS // 2), SINCE)
+SEED = 7
+IN_SHORT = 2_000_000
+"""Records above which the command compares digests of what has a row for each lead: all of them are much memory."""
 SUMMED = frozenset({"leads", "score_sum", "near", "milliseconds", "share"})
 """Columns of sums: their last bits depend on the order of the terms. All other columns are equal to the last bit."""
 TOLERANCE = 1e-12
@@ -141,6 +164,36 @@ def define(engine: RelationEngine, said: pa.Table, complete: datetime | None = N
     )
     engine.define(cells.cells())
     engine.define(cells.segments({"v1": SCHEMA, "v2": SCHEMA}, engine.columns, 0.05, 5))
+    with engine.writing("own_leads", sampling.OWN_LEADS) as write:
+        write(said.slice(0, len(said) // 10).select(["lead_key"]))
+
+
+def digest(relation: str, columns: Iterable[str]) -> Relation:
+    """A few rows for many leads: of those whose keys' hashes begin alike their number and each column's ends."""
+    part = "substr(md5(lead_key), 1, 5)"
+    ends = ", ".join(f'min("{name}") as "least {name}", max("{name}") as "most {name}"' for name in columns)
+    return Relation(
+        f"{relation} in short", f"select {part} as part, count(*) as held, {ends} from {relation} group by {part}"
+    )
+
+
+def everything(engine: RelationEngine, said: pa.Table, in_short: bool = False) -> dict[str, pa.Table]:
+    """The rows of all relations, by name; with `in_short` digests of those with a row for each lead. Two batches."""
+    define(engine, said)
+    digests = [
+        digest("first_scores", sorted(engine.columns)),
+        digest("outcomes", ["lead_key", "state"]),
+        digest("labelled", [*KEPT, "target", "weight"]),
+    ]
+    engine.define(digests)
+    names = [each.name for each in digests] if in_short else [*OF_LEADS]
+    rows = max(8, len(said) // 20)
+    population, found = sampling.counted(engine, rows, SEED, [*names, *RESULTS[len(OF_LEADS) :]])
+    made = sample_plan.plan([population], rows, SEED)
+    engine.define([sampling.drawn(made, ["text:job", "number:age"])])
+    least = max(1, found["label_counts"]["scored"].to_pylist()[0] // 3)
+    engine.define(window.window_relations(SCHEMA, REFERENCE, engine.columns, BEGINS, least, ["v1"]))
+    return found | engine.results(["sample", *window.RESULTS])
 
 
 def differences(ours: pa.Table, theirs: pa.Table) -> list[str]:
@@ -173,18 +226,17 @@ def _by_bits(table: pa.Table) -> pa.Table:
     return table
 
 
-def compared(predictions: Folder, said: pa.Table, place: SparkPlace, names: Sequence[str] = RESULTS) -> Iterator[str]:
+def compared(predictions: Folder, said: pa.Table, place: SparkPlace, in_short: bool = False) -> Iterator[str]:
     """What the engines differ in, relation by relation; a relation without rows is told too, for it shows nothing."""
     begun = time.perf_counter()
     with duck.opened(predictions, SINCE, UNTIL) as engine:
-        define(engine, said)
-        here = engine.results(names)
+        here = everything(engine, said, in_short)
     middle = time.perf_counter()
     with spark.opened(predictions, SINCE, UNTIL, "evaluate", lambda _: None, place) as engine:
-        define(engine, said)
-        there = engine.results(names)
+        there = everything(engine, said, in_short)
     print(f"DuckDB {middle - begun:.1f} s, Spark {time.perf_counter() - middle:.1f} s")
-    for name in names:
+    assert here.keys() == there.keys()
+    for name in here:
         print(f"  {name}: {here[name].num_rows:,} rows")
         yield from (f"{name}: {difference}" for difference in differences(here[name], there[name]))
         if not here[name].num_rows:
@@ -212,7 +264,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, local_place(Path(name)) as place:
         predictions = Folder(Path(name) / "predictions")
         said = write_world(predictions, options.rows, options.seed)
-        found = list(compared(predictions, said, place))
+        found = list(compared(predictions, said, place, options.rows > IN_SHORT))
     for line in found:
         print(line)
     return int(bool(found))

@@ -107,6 +107,13 @@ def test_a_million_records_have_the_same_rows_on_both(tmp_path: Path, spark_plac
     assert list(compared(predictions, said, spark_place)) == []
 
 
+@pytest.mark.nightly
+def test_ten_million_records_have_the_same_rows_on_both(tmp_path: Path, spark_place: SparkPlace) -> None:
+    predictions = Folder(tmp_path)
+    said = write_world(predictions, 10_000_000, seed=1)
+    assert list(compared(predictions, said, spark_place, in_short=True)) == []
+
+
 def test_a_relation_that_fails_is_named(tmp_path: Path, spark_place: SparkPlace) -> None:
     write_raw(Folder(tmp_path), AWKWARD, "a")
     with spark.opened(Folder(tmp_path), SINCE, UNTIL, "evaluate", lambda _: None, spark_place) as engine:
