@@ -64,6 +64,7 @@ RESULTS = (
     *("cells", "cuts", "latencies", "large_segments", "segment_cells"),
 )
 BEGINS = (UNTIL - timedelta(hours=1), UNTIL - timedelta(hours=HOURS // 2), SINCE)
+LINES = pa.table({"model_version": ["v1", "v2"], "threshold": [0.2, 0.25], "capacity": [100.0, 1000.0]})
 SEED = 7
 IN_SHORT = 2_000_000
 """Records above which the command compares digests of what has a row for each lead: all of them are much memory."""
@@ -153,9 +154,8 @@ def define(engine: RelationEngine, said: pa.Table, complete: datetime | None = N
     """Make all relations known, with weights that are powers of two."""
     with engine.writing("outcome_rows", said.schema) as write:
         write(said)
-    lines = pa.table({"model_version": ["v1", "v2"], "threshold": [0.2, 0.25], "capacity": [100.0, 1000.0]})
     with engine.writing("lines", cells.LINES) as write:
-        write(lines)
+        write(LINES)
     engine.define([*first_scores(SINCE), *outcomes.outcomes(), *outcomes.labelled(KEPT, UNTIL, complete)])
     columns = ", ".join(f'"{name}"' for name in KEPT)
     weight = "case when substr(md5(lead_key), 1, 1) < '8' then 2e0 else 5e-1 end"
@@ -165,7 +165,12 @@ def define(engine: RelationEngine, said: pa.Table, complete: datetime | None = N
     engine.define(cells.cells())
     engine.define(cells.segments({"v1": SCHEMA, "v2": SCHEMA}, engine.columns, 0.05, 5))
     with engine.writing("own_leads", sampling.OWN_LEADS) as write:
-        write(said.slice(0, len(said) // 10).select(["lead_key"]))
+        write(own_leads(said))
+
+
+def own_leads(said: pa.Table) -> pa.Table:
+    """The keys of some leads that are known otherwise."""
+    return said.slice(0, len(said) // 10).select(["lead_key"])
 
 
 def digest(relation: str, columns: Iterable[str]) -> Relation:
