@@ -249,13 +249,14 @@ def compared(predictions: Folder, said: pa.Table, place: SparkPlace, in_short: b
 
 
 @contextmanager
-def local_place(folder: Path) -> Iterator[SparkPlace]:
+def local_dataproc(folder: Path) -> Iterator[tuple[SparkPlace, Dataproc]]:
     """A place whose batches run in one Spark of this machine, until the block ends. Raises ProgramMissing."""
     with local_spark.started(folder) as work, pytest.MonkeyPatch.context() as patched:
         double = Dataproc(work)
         patched.setenv("LEADSCORING_DATAPROC_EMULATOR", double.endpoint)
         patched.setattr(spark_batch, "POLL_S", 0.05)
-        yield SparkPlace("projects/acme/locations/europe-west1", str(folder / "staging"), "spark", "spark@acme")
+        place = SparkPlace("projects/acme/locations/europe-west1", str(folder / "staging"), "spark", "spark@acme")
+        yield place, double
         double.close()
         print(f"Spark's processor time: {work.processor_s():.1f} s")
 
@@ -266,7 +267,7 @@ def main() -> int:
     parser.add_argument("rows", type=int)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, local_place(Path(name)) as place:
+    with tempfile.TemporaryDirectory() as name, local_dataproc(Path(name)) as (place, _):
         predictions = Folder(Path(name) / "predictions")
         said = write_world(predictions, options.rows, options.seed)
         found = list(compared(predictions, said, place, options.rows > IN_SHORT))

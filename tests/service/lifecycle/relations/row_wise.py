@@ -57,7 +57,7 @@ def _first_scores(rows: Sequence[Row], seen: dict[str, datetime]) -> list[Row]:
         filter(_is_lead, rows), key=lambda r: (r["time"], r["request_id"], r["model_version"], r["score"])
     ):
         first.setdefault(join_key(row["lead_id"]), row)
-    return [row for lead, row in first.items() if seen.get(lead, row["time"]) >= SINCE]
+    return [row for lead, row in first.items() if lead not in seen or seen[lead] >= SINCE]
 
 
 def _record_counts(rows: Sequence[Row]) -> Rows:
@@ -161,7 +161,7 @@ def _cells(labelled: Sequence[Row]) -> dict[str, Rows]:
 
 
 def _weight(rows: Iterable[Row]) -> float:
-    return sum(row["weight"] for row in rows)
+    return float(sum(row["weight"] for row in rows))
 
 
 def _sums(rows: Sequence[Row]) -> tuple[Any, ...]:

@@ -1,0 +1,166 @@
+"""Jobs whose relations run as batches: DuckDB's results in few batches, and nothing left of a failed one."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from google.cloud.dataproc_v1 import Batch
+
+from service import history
+from service.history import Decision, DriftCheck, Estimate, Evaluation
+from service.lifecycle import drift, evaluate, retrain
+from service.lifecycle.promotion.gate import Rules
+from service.lifecycle.relations import spark_batch
+from service.lifecycle.relations.spark_batch import VARIABLES, SparkPlace
+from service.model.bundle import Pointer
+from service.storage import Folder
+from tests.facts import states
+from tests.service import forge
+from tests.service.dataproc_double import Dataproc
+from tests.service.lifecycle import loop
+from tests.service.lifecycle.records import NOON
+from tests.service.lifecycle.world import World, days
+
+SPARK = ("--engine", "spark")
+NO_SERVER = "http://127.0.0.1:9"
+
+
+def told(place: SparkPlace, patched: pytest.MonkeyPatch) -> None:
+    """Tell jobs of the place, as their containers are told."""
+    for field, variable in VARIABLES.items():
+        patched.setenv(variable, getattr(place, field))
+
+
+@pytest.fixture
+def dataproc(local_dataproc: tuple[SparkPlace, Dataproc], monkeypatch: pytest.MonkeyPatch) -> Iterator[Dataproc]:
+    """The double whose batches run on this machine's Spark, with no batch yet; none leaves anything behind."""
+    place, double = local_dataproc
+    told(place, monkeypatch)
+    double.batches.clear()
+    yield double
+    assert not [*Folder(Path(place.staging)).keys("")], "what was staged names leads"
+
+
+@pytest.fixture
+def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dataproc]:
+    """A double whose batches do nothing, and succeed."""
+    place = SparkPlace("projects/acme/locations/europe-west1", str(tmp_path / "staging"), "spark", "spark@acme")
+    double = Dataproc()
+    told(place, monkeypatch)
+    monkeypatch.setenv("LEADSCORING_DATAPROC_EMULATOR", double.endpoint)
+    monkeypatch.setattr(spark_batch, "POLL_S", 0.01)
+    yield double
+    double.close()
+
+
+def near(figures: dict[str, Estimate]) -> dict[str, object]:
+    """To nine digits: the last bits of a sum depend on the order of its terms."""
+    return {name: pytest.approx((e.value, e.low, e.high), rel=1e-9) for name, e in figures.items()}
+
+
+def plain(figures: dict[str, Estimate]) -> dict[str, object]:
+    return {name: (e.value, e.low, e.high) for name, e in figures.items()}
+
+
+@pytest.mark.system
+def test_an_evaluation_is_one_batch(tmp_path: Path, mlflow_url: str, dataproc: Dataproc) -> None:
+    (tmp_path / "spark").mkdir()
+    world = World(tmp_path / "spark", "evaluated-on-spark")
+    outcomes = world.score(forge.release(world.models), NOON - days(36), NOON - days(31), 800)
+    world.tell(outcomes, share=0.75)
+    shutil.copytree(world.root, tmp_path / "duckdb")
+    copy = World(tmp_path / "duckdb", "evaluated-on-duckdb")
+    assert evaluate.main(world.options(mlflow_url, NOON, *SPARK)) == 0
+    assert len(dataproc.batches) == 1
+    assert evaluate.main(copy.options(mlflow_url, NOON)) == 0
+    there, here = (history.latest(each.models, Evaluation)[-1] for each in (world, copy))
+    assert (there.leads, there.without_outcome, there.bands) == (600, 200, here.bands)
+    assert plain(there.figures) == near(here.figures)
+    assert there.business == pytest.approx(here.business)
+
+
+@pytest.mark.system
+def test_drift_of_a_thin_week_is_two_batches(tmp_path: Path, mlflow_url: str, dataproc: Dataproc) -> None:
+    (tmp_path / "spark").mkdir()
+    world = World(tmp_path / "spark", "drift-on-spark")
+    pointer = forge.release(world.models)
+    world.score(pointer, NOON - days(3), NOON, 90, seed=5)
+    world.score(pointer, NOON - days(26), NOON - days(24), 500, seed=6)
+    shutil.copytree(world.root, tmp_path / "duckdb")
+    copy = World(tmp_path / "duckdb", "drift-on-duckdb")
+    assert drift.main(world.options(mlflow_url, NOON, *SPARK)) == 0
+    assert len(dataproc.batches) == 2
+    assert drift.main(copy.options(mlflow_url, NOON)) == 0
+    there, here = (history.latest(each.models, DriftCheck)[-1] for each in (world, copy))
+    assert (there.leads, there.since) == (590, NOON - days(28))
+    assert msgspec.structs.replace(there, mlflow_run_id="") == msgspec.structs.replace(here, mlflow_run_id="")
+
+
+@pytest.mark.system
+def test_a_retraining_is_two_batches(
+    tmp_path: Path, mlflow_url: str, dataproc: Dataproc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    champion = loop.first_champion(tmp_path, "retrained-on-spark", mlflow_url)
+    monkeypatch.setattr(retrain, "Rules", lambda: Rules(gain=0.5, failed=50))  # whatever comes is refused
+    decided = []
+    for engine, batches in (("spark", 2), ("duckdb", 2)):
+        made = loop.make(champion, str(tmp_path / engine), mlflow_url, tmp_path / "metrics", changed=False)
+        assert retrain.main(made.arguments("--trigger", "hand", "--engine", engine)) == 0
+        assert len(dataproc.batches) == batches
+        decided.append(history.latest(made.models, Decision)[-1])
+    there, here = decided
+    assert (there.action, there.reason) == ("refused", here.reason)
+    assert plain(there.figures) == near(here.figures)
+
+
+def written(world: World) -> set[Path]:
+    """All files but the audit record of what is served, which every job completes, and locks."""
+    files = (path.relative_to(world.root) for path in world.root.rglob("*") if path.is_file() and path.name != ".lock")
+    return {path for path in files if path.parts[:3] != ("models", "history", "decisions")}
+
+
+def scored(tmp_path: Path) -> tuple[World, Pointer]:
+    """A world with leads of last week and of last month, outcomes and a broken record."""
+    world = World(tmp_path, "failed")
+    pointer = forge.release(world.models)
+    world.score(pointer, NOON - days(6), NOON, 150, seed=5)
+    world.tell(world.score(pointer, NOON - days(36), NOON - days(31), 150, seed=6))
+    folder = next((tmp_path / "predictions").rglob("*.gz")).parent
+    (folder / "broken.jsonl.gz").write_bytes(b"broken")
+    return world, pointer
+
+
+def fail(_: Batch) -> None:
+    raise RuntimeError("relation first_scores: no memory is left")
+
+
+@pytest.mark.parametrize("job", [drift, evaluate])
+@pytest.mark.parametrize("failing", [True, False])
+def test_a_batch_that_fails_or_loses_its_results_fails_the_job_and_nothing_is_written(
+    tmp_path: Path, lost: Dataproc, job: object, failing: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, _ = scored(tmp_path)
+    if failing:
+        lost.work = fail
+    before = written(world)
+    assert job.main(world.options(NO_SERVER, NOON, *SPARK)) == 1  # type: ignore[attr-defined]
+    said = ("failed", "first_scores", "no memory is left") if failing else ("wrote no result",)
+    states(capsys.readouterr().err.splitlines(), "Spark", *said)
+    assert len(lost.batches) == 1
+    assert written(world) == before
+
+
+def test_a_retraining_whose_batch_fails_decides_nothing(
+    tmp_path: Path, mlflow_url: str, lost: Dataproc, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, pointer = scored(tmp_path)
+    lost.work = fail
+    world.source.write_text(world.source.read_text().replace('name = "failed"', 'name = "forge"'))
+    before = written(world)
+    assert retrain.main(world.options(mlflow_url, NOON, "--force", "--trigger", "hand", *SPARK)) == 1
+    states(capsys.readouterr().err.splitlines(), "Spark", "no memory is left")
+    assert {path for path in written(world) - before if path.parts[1] != "leases"} == set()
+    assert [decision for decision in history.latest(world.models, Decision) if decision.author == retrain.AUTHOR] == []
+    assert pointer.version in (world.root / "models" / "champion.json").read_text()
