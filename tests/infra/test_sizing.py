@@ -57,6 +57,13 @@ def test_a_job_outlives_the_batches_that_it_waits_for(job: str) -> None:
     assert (here.hours, there.hours <= sizing.MOST_HOURS) == (sizing.JOBS[job].least_hours, True)
 
 
+def test_the_readme_states_how_long_jobs_with_batches_may_take() -> None:
+    stated = re.search(r"with DuckDB: (\d+), (\d+) and (\d+) hours", (ROOT / "infra/README.md").read_text())
+    assert stated
+    hours = [job_size(job, Volume(600_000, 379, "spark")).hours for job in sizing.BATCHES]
+    assert [*map(int, stated.groups())] == hours
+
+
 def test_jobs_on_the_chosen_engine_are_those_with_an_option_for_it() -> None:
     with_option = {
         job for job in sizing.JOBS if "add_engine(" in (ROOT / "service/lifecycle" / f"{job}.py").read_text()

@@ -58,8 +58,8 @@ class DuckEngine:
             yield lambda rows: writer.write_table(rows.cast(schema))
         self._view(name, [str(file)])
 
-    def results(self, names: Sequence[str], keep: Sequence[str] = ()) -> dict[str, pa.Table]:  # noqa: ARG002
-        """See RelationEngine. Here `kept` relations are tables, which last."""
+    def results(self, names: Sequence[str]) -> dict[str, pa.Table]:
+        """See RelationEngine."""
         return {name: self._rows(f"select * from {quoted(name)}") for name in names}
 
     def _run(self, statement: str) -> None:

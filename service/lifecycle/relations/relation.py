@@ -16,8 +16,7 @@ from service.records import RecordError
 class Relation(NamedTuple):
     """A query, and the name by which later ones read its rows.
 
-    The rows of a `kept` one are computed once and kept, for as long as `RelationEngine.results` says; those of others
-    where they are read.
+    The rows of a `kept` one are computed once and kept; those of others where they are read.
     """
 
     name: str
@@ -52,11 +51,11 @@ class RelationEngine(Protocol):
     def writing(self, name: str, schema: pa.Schema) -> AbstractContextManager[Write]:
         """Write a table of this name, part by part; relations may read it after the block."""
 
-    def results(self, names: Sequence[str], keep: Sequence[str] = ()) -> dict[str, pa.Table]:
+    def results(self, names: Sequence[str]) -> dict[str, pa.Table]:
         """The rows of these relations, which must fit into memory.
 
-        On Spark each call is a batch, which costs about a minute to start: ask for all at once. What it has computed is
-        gone with it, `kept` relations too, but for the relations `keep`, whose rows it stores for later calls.
+        On Spark each call is a batch, which costs about a minute to start: ask for all at once. Later calls read the
+        `kept` relations that it has computed.
         """
 
 

@@ -73,12 +73,12 @@ def counted(
 ) -> tuple[LabelledRelation, dict[str, pa.Table]]:
     """The population for samples of so many leads, and the rows of other relations, which cost no batch of their own.
 
-    A plan needs the counts and a sample the plan, so that sampling takes two batches of Spark. The first one stores the
-    leads that the second one draws from.
+    A plan needs the counts and a sample the plan, so that sampling takes two batches of Spark. The second one draws
+    from what the first one has kept.
     """
     relations = [SAMPLED_FROM, newest(newest_rows(rows), seed), HOURS]
     engine.define(relations)
-    found = engine.results([relation.name for relation in relations[1:]] + [*besides], keep=[SAMPLED_FROM.name])
+    found = engine.results([relation.name for relation in relations[1:]] + [*besides])
     return LabelledRelation(engine, rows, seed, found), found
 
 

@@ -99,33 +99,34 @@ class SparkEngine:
             yield lambda rows: writer.write_table(rows.cast(schema))
         self.read(name, schema, [self._address(key)])
 
-    def results(self, names: Sequence[str], keep: Sequence[str] = ()) -> dict[str, pa.Table]:
+    def results(self, names: Sequence[str]) -> dict[str, pa.Table]:
         """See RelationEngine. Raises RelationsFailed, StorageError."""
         self._batches += 1
         batch = f"{self.run}-{self._batches}"
         program, job = f"{self.run}/{batch}.py", f"{self.run}/{batch}.json"
         folders = {name: f"{self.run}/{batch}/{number}" for number, name in enumerate(names)}
-        kept = {name: f"{self.run}/{batch}/kept-{number}" for number, name in enumerate(keep)}
+        relations = needed(self._relations, names)
+        kept = {r.name: f"{self.run}/{batch}/kept-{number}" for number, r in enumerate(relations) if r.kept}
         self.staging.create(program, PROGRAM.read_bytes())
-        self.staging.create(job, self._job(folders, kept))
+        self.staging.create(job, self._job(relations, folders, kept))
         run_batch(self.place, batch, self._address(program), self._address(job), self._tell)
         for name, folder in kept.items():
             self._read_kept(name, self._written(name, folder))
         return {name: self._result(name, folder) for name, folder in folders.items()}
 
-    def _job(self, folders: Mapping[str, str], kept: Mapping[str, str]) -> bytes:
-        names = [*folders, *kept]
-        relations = needed(self._relations, names)
-        read = {name for relation in relations for name in tables(relation.query)}.union(names)
+    def _job(self, relations: Sequence[Relation], folders: Mapping[str, str], kept: Mapping[str, str]) -> bytes:
+        read = {name for relation in relations for name in tables(relation.query)}.union(folders)
         job = {
             "views": [
                 {"name": name, "columns": [(f.name, spark_type(f.type)) for f in schema], "files": addresses}
                 for name, (schema, addresses) in self._views.items()
                 if name in read
             ],
-            "relations": [{"name": r.name, "query": in_spark(r.query), "kept": r.kept} for r in relations],
+            "relations": [
+                {"name": r.name, "query": in_spark(r.query), "kept": self._address(kept[r.name]) if r.kept else ""}
+                for r in relations
+            ],
             "results": {name: self._address(folder) for name, folder in folders.items()},
-            "stored": {name: self._address(folder) for name, folder in kept.items()},
         }
         return json.dumps(job).encode()
 

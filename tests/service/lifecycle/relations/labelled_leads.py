@@ -33,7 +33,7 @@ class Tables:
     def writing(self, name: str, schema: pa.Schema) -> AbstractContextManager[Write]:
         raise NotImplementedError
 
-    def results(self, names: Sequence[str], keep: Sequence[str] = ()) -> dict[str, pa.Table]:
+    def results(self, names: Sequence[str]) -> dict[str, pa.Table]:
         return {name: self.connection.sql(f"select * from {quoted(name)}").to_arrow_table() for name in names}
 
 

@@ -1,18 +1,22 @@
 """Jobs whose relations run as batches: DuckDB's results in few batches, and nothing left of a failed one."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 import pytest
 from google.cloud.dataproc_v1 import Batch
+from pyarrow import parquet
 
 from service import history
 from service.history import Decision, DriftCheck, Estimate, Evaluation
 from service.lifecycle import drift, evaluate, retrain
 from service.lifecycle.promotion.gate import Rules
-from service.lifecycle.relations import spark_batch
+from service.lifecycle.relations import engines, spark_batch
+from service.lifecycle.relations.relation import Relation
 from service.lifecycle.relations.spark_batch import VARIABLES, SparkPlace
 from service.model.bundle import Pointer
 from service.storage import Folder
@@ -164,3 +168,31 @@ def test_a_retraining_whose_batch_fails_decides_nothing(
     assert {path for path in written(world) - before if path.parts[1] != "leases"} == set()
     assert [decision for decision in history.latest(world.models, Decision) if decision.author == retrain.AUTHOR] == []
     assert pointer.version in (world.root / "models" / "champion.json").read_text()
+
+
+def test_what_one_batch_keeps_the_next_one_reads_and_does_not_compute_again(tmp_path: Path, lost: Dataproc) -> None:
+    jobs = []
+
+    def work(batch: Batch) -> None:
+        jobs.append(json.loads(Path(batch.pyspark_batch.args[0]).read_text()))
+        kept = [relation["kept"] for relation in jobs[-1]["relations"] if relation["kept"]]
+        for folder in map(Path, [*jobs[-1]["results"].values(), *kept]):
+            folder.mkdir(parents=True)
+            rows = pa.table({"lead_key": ["a"], "n": pa.array([1], pa.int32())})
+            parquet.write_table(rows, folder / "part-0.parquet")
+            (folder / "_SUCCESS").touch()
+
+    lost.work = work
+    with engines.opened("spark", Folder(tmp_path), NOON, NOON + days(1), "retrain", lambda _: None) as engine:
+        engine.define(
+            [Relation("kept", "select lead_key from records", kept=True), Relation("first", "select * from kept")]
+        )
+        engine.results(["first"])
+        engine.define([Relation("second", "select * from kept where lead_key <> ''")])
+        assert engine.results(["second"])["second"]["lead_key"].to_pylist() == ["a"]
+    first, second = jobs
+    (folder,) = (relation["kept"] for relation in first["relations"] if relation["name"] == "kept")
+    assert [relation["name"] for relation in second["relations"]] == ["second"]
+    (view,) = second["views"]
+    assert view == {"name": "kept", "columns": [["lead_key", "string"], ["n", "int"]], "files": view["files"]}
+    assert [str(Path(file).parent) for file in view["files"]] == [folder]
