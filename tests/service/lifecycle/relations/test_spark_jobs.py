@@ -18,7 +18,6 @@ from service.lifecycle.promotion.gate import Rules
 from service.lifecycle.relations import engines, spark_batch
 from service.lifecycle.relations.relation import Relation
 from service.lifecycle.relations.spark_batch import VARIABLES, SparkPlace
-from service.model.bundle import Pointer
 from service.storage import Folder
 from tests.facts import states
 from tests.service import forge
@@ -68,6 +67,10 @@ def plain(figures: dict[str, Estimate]) -> dict[str, object]:
     return {name: (e.value, e.low, e.high) for name, e in figures.items()}
 
 
+def fail(_: Batch) -> None:
+    raise RuntimeError("relation first_scores: no memory is left")
+
+
 @pytest.mark.system
 def test_an_evaluation_is_one_batch(tmp_path: Path, mlflow_url: str, dataproc: Dataproc) -> None:
     (tmp_path / "spark").mkdir()
@@ -103,20 +106,26 @@ def test_drift_of_a_thin_week_is_two_batches(tmp_path: Path, mlflow_url: str, da
 
 
 @pytest.mark.system
-def test_a_retraining_is_two_batches(
+def test_a_retraining_is_two_batches_and_decides_nothing_where_one_fails(
     tmp_path: Path, mlflow_url: str, dataproc: Dataproc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     champion = loop.first_champion(tmp_path, "retrained-on-spark", mlflow_url)
     monkeypatch.setattr(retrain, "Rules", lambda: Rules(gain=0.5, failed=50))  # whatever comes is refused
-    decided = []
-    for engine, batches in (("spark", 2), ("duckdb", 2)):
-        made = loop.make(champion, str(tmp_path / engine), mlflow_url, tmp_path / "metrics", changed=False)
+    there, here = (
+        loop.make(champion, str(tmp_path / engine), mlflow_url, tmp_path / "metrics", changed=False)
+        for engine in ("spark", "duckdb")
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(dataproc, "work", fail)
+        assert retrain.main(there.arguments("--trigger", "hand", *SPARK)) == 1
+    assert not [each for each in history.latest(there.models, Decision, 99) if each.author == retrain.AUTHOR]
+    dataproc.batches.clear()
+    for made, engine in ((there, "spark"), (here, "duckdb")):
         assert retrain.main(made.arguments("--trigger", "hand", "--engine", engine)) == 0
-        assert len(dataproc.batches) == batches
-        decided.append(history.latest(made.models, Decision)[-1])
-    there, here = decided
-    assert (there.action, there.reason) == ("refused", here.reason)
-    assert plain(there.figures) == near(here.figures)
+    assert len(dataproc.batches) == 2
+    first, second = (history.latest(made.models, Decision)[-1] for made in (there, here))
+    assert (first.action, first.reason) == ("refused", second.reason)
+    assert plain(first.figures) == near(second.figures)
 
 
 def written(world: World) -> set[Path]:
@@ -125,7 +134,7 @@ def written(world: World) -> set[Path]:
     return {path for path in files if path.parts[:3] != ("models", "history", "decisions")}
 
 
-def scored(tmp_path: Path) -> tuple[World, Pointer]:
+def scored(tmp_path: Path) -> World:
     """A world with leads of last week and of last month, outcomes and a broken record."""
     world = World(tmp_path, "failed")
     pointer = forge.release(world.models)
@@ -133,11 +142,7 @@ def scored(tmp_path: Path) -> tuple[World, Pointer]:
     world.tell(world.score(pointer, NOON - days(36), NOON - days(31), 150, seed=6))
     folder = next((tmp_path / "predictions").rglob("*.gz")).parent
     (folder / "broken.jsonl.gz").write_bytes(b"broken")
-    return world, pointer
-
-
-def fail(_: Batch) -> None:
-    raise RuntimeError("relation first_scores: no memory is left")
+    return world
 
 
 @pytest.mark.parametrize("job", [drift, evaluate])
@@ -145,7 +150,7 @@ def fail(_: Batch) -> None:
 def test_a_batch_that_fails_or_loses_its_results_fails_the_job_and_nothing_is_written(
     tmp_path: Path, lost: Dataproc, job: object, failing: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world, _ = scored(tmp_path)
+    world = scored(tmp_path)
     if failing:
         lost.work = fail
     before = written(world)
@@ -154,20 +159,6 @@ def test_a_batch_that_fails_or_loses_its_results_fails_the_job_and_nothing_is_wr
     states(capsys.readouterr().err.splitlines(), "Spark", *said)
     assert len(lost.batches) == 1
     assert written(world) == before
-
-
-def test_a_retraining_whose_batch_fails_decides_nothing(
-    tmp_path: Path, mlflow_url: str, lost: Dataproc, capsys: pytest.CaptureFixture[str]
-) -> None:
-    world, pointer = scored(tmp_path)
-    lost.work = fail
-    world.source.write_text(world.source.read_text().replace('name = "failed"', 'name = "forge"'))
-    before = written(world)
-    assert retrain.main(world.options(mlflow_url, NOON, "--force", "--trigger", "hand", *SPARK)) == 1
-    states(capsys.readouterr().err.splitlines(), "Spark", "no memory is left")
-    assert {path for path in written(world) - before if path.parts[1] != "leases"} == set()
-    assert [decision for decision in history.latest(world.models, Decision) if decision.author == retrain.AUTHOR] == []
-    assert pointer.version in (world.root / "models" / "champion.json").read_text()
 
 
 def test_what_one_batch_keeps_the_next_one_reads_and_does_not_compute_again(tmp_path: Path, lost: Dataproc) -> None:
@@ -184,9 +175,8 @@ def test_what_one_batch_keeps_the_next_one_reads_and_does_not_compute_again(tmp_
 
     lost.work = work
     with engines.opened("spark", Folder(tmp_path), NOON, NOON + days(1), "retrain", lambda _: None) as engine:
-        engine.define(
-            [Relation("kept", "select lead_key from records", kept=True), Relation("first", "select * from kept")]
-        )
+        engine.define([Relation("kept", "select lead_key from records", kept=True)])
+        engine.define([Relation("first", "select * from kept")])
         engine.results(["first"])
         engine.define([Relation("second", "select * from kept where lead_key <> ''")])
         assert engine.results(["second"])["second"]["lead_key"].to_pylist() == ["a"]
