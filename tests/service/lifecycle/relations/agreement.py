@@ -66,6 +66,7 @@ RESULTS = (
 BEGINS = (UNTIL - timedelta(hours=1), UNTIL - timedelta(hours=HOURS // 2), SINCE)
 LINES = pa.table({"model_version": ["v1", "v2"], "threshold": [0.2, 0.25], "capacity": [100.0, 1000.0]})
 SEED = 7
+SMALL = 10_000
 IN_SHORT = 2_000_000
 """Records above which the command compares digests of what has a row for each lead: all of them are much memory."""
 SUMMED = frozenset({"leads", "score_sum", "near", "milliseconds", "share"})
@@ -249,9 +250,9 @@ def compared(predictions: Folder, said: pa.Table, place: SparkPlace, in_short: b
 
 
 @contextmanager
-def local_dataproc(folder: Path) -> Iterator[tuple[SparkPlace, Dataproc]]:
+def local_dataproc(folder: Path, small: bool) -> Iterator[tuple[SparkPlace, Dataproc]]:
     """A place whose batches run in one Spark of this machine, until the block ends. Raises ProgramMissing."""
-    with local_spark.started(folder) as work, pytest.MonkeyPatch.context() as patched:
+    with local_spark.started(folder, small) as work, pytest.MonkeyPatch.context() as patched:
         double = Dataproc(work)
         patched.setenv("LEADSCORING_DATAPROC_EMULATOR", double.endpoint)
         patched.setattr(spark_batch, "POLL_S", 0.05)
@@ -267,7 +268,7 @@ def main() -> int:
     parser.add_argument("rows", type=int)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, local_dataproc(Path(name)) as (place, _):
+    with tempfile.TemporaryDirectory() as name, local_dataproc(Path(name), options.rows <= SMALL) as (place, _):
         predictions = Folder(Path(name) / "predictions")
         said = write_world(predictions, options.rows, options.seed)
         found = list(compared(predictions, said, place, options.rows > IN_SHORT))

@@ -12,7 +12,7 @@ from tests.service.lifecycle.relations import agreement
 @pytest.fixture(scope="session")
 def local_dataproc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SparkPlace, Dataproc]]:
     """A place whose batches run in one Spark of this machine, which all tests share, and its double."""
-    with agreement.local_dataproc(tmp_path_factory.mktemp("spark")) as local:
+    with agreement.local_dataproc(tmp_path_factory.mktemp("spark"), small=True) as local:
         yield local
 
 

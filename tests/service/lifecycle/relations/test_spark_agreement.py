@@ -20,6 +20,7 @@ from tests.service.lifecycle.relations.agreement import (
     compared,
     differences,
     everything,
+    local_dataproc,
     own_leads,
     write_world,
 )
@@ -136,9 +137,8 @@ def test_small_worlds_have_the_same_rows_on_both(tmp_path: Path, spark_place: Sp
 @pytest.mark.system
 @pytest.mark.nightly
 @pytest.mark.parametrize(("rows", "in_short"), [(1_000_000, False), (10_000_000, True)])
-def test_millions_of_records_have_the_same_rows_on_both(
-    tmp_path: Path, spark_place: SparkPlace, rows: int, in_short: bool
-) -> None:
-    predictions = Folder(tmp_path)
+def test_millions_of_records_have_the_same_rows_on_both(tmp_path: Path, rows: int, in_short: bool) -> None:
+    predictions = Folder(tmp_path / "predictions")
     said = write_world(predictions, rows, seed=1)
-    assert list(compared(predictions, said, spark_place, in_short)) == []
+    with local_dataproc(tmp_path, small=False) as (place, _):
+        assert list(compared(predictions, said, place, in_short)) == []
