@@ -1,4 +1,4 @@
-"""A Spark that runs programs one after the other, in place of the machines of a batch: `python spark_driver.py [small]`.
+"""A Spark that runs programs one after the other, in place of a batch's machines: `python spark_driver.py [small]`.
 
 A line of the standard input is a JSON list of program and arguments; the answer to each is a line of JSON, null or what
 failed. Spark takes seconds to start, so that its session outlives the programs.
