@@ -46,6 +46,8 @@ JOBS = {
     "retrain": JobNeeds(None, 40, 18, 2.4e9, 6),
     "batch": JobNeeds(0, 0, 0, 4.5e9, 2, on_engine=False),
 }
+BATCHES = {"evaluate": 1, "drift": 2, "retrain": 2}  # of Spark that one run of a job waits for at most
+BATCH_SECONDS = 8_100  # LIMIT_S + QUEUE_S in service/lifecycle/relations/spark_batch.py: after them it gives a batch up
 FIRST_SCORE_BYTES = 7  # of compact, for each lead that lives: 100 bytes of a sixteenth of the table of first scores
 
 
@@ -84,6 +86,8 @@ def job_size(job: str, volume: Volume) -> JobSize:
         used += volume.leads_per_day * volume.live_days * FIRST_SCORE_BYTES
     memory = max(LEAST_GIB, math.ceil(SPARE_MEMORY * used / 2**30))
     hours = max(needs.least_hours, math.ceil(SPARE_TIME * records * needs.microseconds / 1e6 / 3600))
+    if elsewhere:  # a job that ended first would leave a batch that nobody waits for
+        hours += math.ceil(BATCHES[job] * BATCH_SECONDS / 3600)
     most = MOST_GIB[MOST_CPUS]
     if memory > most or hours > MOST_HOURS:
         raise TooLarge(

@@ -23,12 +23,19 @@ hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")
 
 
+SHARED = ("tests/containers/", "tests/service/lifecycle/relations/test_spark")
+
+
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist's scheduler is not typed
-    """Runs the tests of a file in one process, for they share its fixtures; the tests of images share an engine."""
+    """Runs the tests of a file in one process, for they share its fixtures.
+
+    Tests of images share an engine, those of Spark a session that takes half a minute of processor time to warm up.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "tests/containers" if file.startswith("tests/containers/") else file
+        shared = [scope for scope in SHARED if file.startswith(scope)]
+        return shared[0] if shared else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:

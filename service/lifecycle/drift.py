@@ -31,6 +31,7 @@ from service.lifecycle.evaluation.quality import Scores
 from service.lifecycle.evaluation.terminal import terminal_table
 from service.lifecycle.promotion.challenger import score
 from service.lifecycle.promotion.reconcile import repair
+from service.lifecycle.relations import engines
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.model import bundle
@@ -63,7 +64,7 @@ def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
         raise JobFailed(f"{loop.models.url} serves no model; train one first: scripts/train")
     served = bundle.load(loop.models, pointed[0])
     span = timedelta(days=options.days)
-    window = recent(loop.predictions, loop.models, served, loop.now, span, options.leads_at_least, loop.tell)
+    window = recent(loop, options.engine, served, span, options.leads_at_least)
     _say(loop, window, served)
     if window.leads < FEWEST:
         loop.note(
@@ -185,6 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="N",
         help=f"look further back, {BACK.days} days at most, until there are so many (default: %(default)s)",
     )
+    engines.add_engine(options)
     return run("drift", options, drift, repair, arguments)
 
 

@@ -4,29 +4,20 @@ import argparse
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from service import history, tracking
 from service.history import Evaluation, VersionOutcome
-from service.lifecycle.data.leads import outcome_values
-from service.lifecycle.data.quarantine import Rejected, set_aside
-from service.lifecycle.evaluation import completeness, regressions
-from service.lifecycle.evaluation.completeness import Completeness
+from service.lifecycle.evaluation import regressions
 from service.lifecycle.evaluation.formatting import number, spoken
-from service.lifecycle.evaluation.outcomes import OutcomeFiles, read_outcome_files
 from service.lifecycle.evaluation.quality import NAMES
+from service.lifecycle.evaluation.reading import Window, read_window
 from service.lifecycle.evaluation.report import report
-from service.lifecycle.evaluation.scored import broken_records
-from service.lifecycle.evaluation.version_quality import VersionCells, VersionQuality, judge_version, version_cells
+from service.lifecycle.evaluation.version_quality import VersionCells, VersionQuality, judge_version
 from service.lifecycle.promotion.reconcile import repair
-from service.lifecycle.relations import duck, engines
-from service.lifecycle.relations.cells import segment_columns
-from service.lifecycle.relations.first_scores import first_scores
-from service.lifecycle.relations.outcomes import labelled
-from service.lifecycle.relations.relation import Relation
+from service.lifecycle.relations import engines
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.lifecycle.training.selection import HELD_OUT
@@ -38,9 +29,6 @@ EXAMPLES = """  python -m service.lifecycle.evaluate --source crm.toml --models 
   ... --counter http://127.0.0.1:8080/metrics     first compare the records with one service's own counter
   ... --days 7 --now 2026-03-01                   another window, another day
 """
-COLUMNS = ("model_version", "score", "decision", "band", "latency_ms")
-"""Of each scored lead, besides the columns of segments."""
-
 REMEMBERED = 60
 """Earlier evaluations that are looked at."""
 
@@ -61,9 +49,9 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
         raise JobFailed(f"{loop.models.url} serves no model; train one first")
     pointer = pointed[0]
     loop.tell(f"reading the leads scored from {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC")
-    with engines.opened(options.engine, loop.predictions, since, until, "evaluate", loop.tell) as engine:
-        labels, found, compared = _read(loop, options.counter, engine, (since, until), pointer.version)
-    every = _by_version(loop, found)
+    found = read_window(loop, Window(options.engine, since, until, options.counter), pointer.version)
+    labels, compared = found.labels, found.compared
+    every = _by_version(loop, found.versions)
     headline, notes = _headline(every, pointer)
     others = [each for each in every if each is not headline]
     earlier = [e for e in history.latest(loop.models, Evaluation, REMEMBERED) if e.time < loop.now]
@@ -94,73 +82,6 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     return _gauges(entry, headline, pointer)
 
 
-def _read(
-    loop: Loop, counter: str | None, engine: engines.OpenedEngine, window: tuple[datetime, datetime], champion: str
-) -> tuple[dict[str, int], list[tuple[Manifest, VersionCells]], Completeness | None]:
-    """The counts of labelled leads, the cells of all versions of the window and of the champion, and completeness."""
-    engine.define(first_scores(window[0]))
-    counts = engine.results(["record_counts"])["record_counts"].to_pylist()
-    compared = _completeness(loop, counter, window, _written(counts))
-    files = read_outcome_files(engine, loop.source, outcome_values(loop.source), loop.leads)
-    _quarantine(loop, broken_records(engine.broken, loop.predictions), files.rejected)
-    maturity = timedelta(days=loop.source.maturity_days)
-    complete = files.complete_until(loop.source, loop.now)
-    manifests = {version: bundle.read_manifest(loop.models, version) for version in _versions(engine, champion)}
-    loop.tell(f"judging {len(manifests)} versions")
-    wanted = segment_columns((manifest.lead_schema for manifest in manifests.values()), engine.columns)
-    engine.define(labelled([*COLUMNS, *wanted], loop.now - maturity, complete))
-    (labels,) = engine.results(["label_counts"])["label_counts"].to_pylist()
-    repeated = sum(row["leads"] for row in counts) - labels["scored"]
-    loop.note(
-        f"{labels['scored']:,} leads scored ({repeated:,} scored again), {labels['labelled']:,} with an outcome; "
-        f"{files.converted - labels['known']:,} outcomes are of leads that were not scored in this time, "
-        f"{files.open:,} say that a lead is open{'' if complete is None else _absent(labels['lost'], files)}"
-    )
-    cells = version_cells(engine, manifests)
-    return labels, [(manifests[version], cells[version]) for version in sorted(manifests, reverse=True)], compared
-
-
-def _versions(engine: engines.OpenedEngine, champion: str) -> set[str]:
-    engine.define([Relation("versions", "select distinct model_version from first_scores")])
-    return {champion, *engine.results(["versions"])["versions"]["model_version"].to_pylist()}
-
-
-def _written(counts: Sequence[dict[str, Any]]) -> int:
-    """Records that the service wrote: those of batch are not in its counter."""
-    return sum(row["records"] for row in counts if row["channel"] != "batch")
-
-
-def _completeness(
-    loop: Loop, counter: str | None, window: tuple[datetime, datetime], written: int
-) -> Completeness | None:
-    if counter is None:
-        loop.note("whether all records are there is not compared: --counter names no counter")
-        return None
-
-    def found(since: datetime, until: datetime) -> int:
-        if (since, until) == window:
-            return written
-        with duck.opened(loop.predictions, since, until) as engine:
-            engine.define(first_scores(since))
-            return _written(engine.results(["record_counts"])["record_counts"].to_pylist())
-
-    compared = completeness.check(counter, *window, found)
-    if compared is None:
-        loop.note(f"whether all records are there cannot be told: {counter} knows no counter of that time")
-    else:
-        verdict = "complete" if compared.complete else "INCOMPLETE"
-        loop.note(f"{compared.found:,} of {compared.written:,.0f} records written are there: {verdict}")
-    return compared
-
-
-def _quarantine(loop: Loop, broken: Sequence[Rejected], rejected: Sequence[Rejected]) -> None:
-    keys = [*set_aside(loop.leads, "predictions", broken), *set_aside(loop.leads, "outcomes", rejected)]
-    for row in [*broken, *rejected][:5]:
-        loop.note(str(row))
-    if keys:
-        loop.note(f"{len(broken) + len(rejected):,} rows were set aside, in {loop.leads.url}: {', '.join(keys)}")
-
-
 def _by_version(loop: Loop, found: Sequence[tuple[Manifest, VersionCells]]) -> list[VersionQuality]:
     """All versions, in the given order."""
     every = []
@@ -183,14 +104,6 @@ def _headline(every: Sequence[VersionQuality], pointer: Pointer) -> tuple[Versio
             ]
     reasons = "; ".join(each.too_few for each in every if each.too_few)
     raise JobFailed(f"nothing to evaluate: {reasons}. Wait for outcomes, or look further back with --days")
-
-
-def _absent(lost: int, files: OutcomeFiles) -> str:
-    """What is to be said of leads that no outcome came for, where the source says that they are lost."""
-    if doubt := files.doubt_of_absence:
-        return f"; no lead is judged, for one without an outcome may not be lost: {doubt}"
-    until = f", counted to {files.until:%Y-%m-%d}, the newest time of an outcome" if files.until else ""
-    return f"; {lost:,} leads without an outcome count as lost{until}"
 
 
 def _changes(headline: VersionQuality, since: datetime, earlier: Sequence[Evaluation]) -> list[str]:

@@ -9,6 +9,9 @@ stays there. `service.lifecycle.forgetting.places` lists all places.
 Ids are compared as text, without blanks around them. A whole number is the same id however it is stored: 1007, 1007.0
 and 1007.00, as number or as text. 01007 is another id. Salesforce's ids of 15 and 18 characters are one. Files are read
 as training reads them: their encoding, delimiter, and titles above the header are told by their content.
+
+It has no --engine: it rewrites files one at a time, of compacted records only those of the lead's part, and Spark would
+rewrite no fewer.
 """
 
 import argparse

@@ -30,7 +30,7 @@ from service.model.reference import Reference
 from service.model.schema import LeadSchema, Value
 from service.storage import Conflict, Storage
 
-POINTER = "champion.json"
+POINTER, PREFIX = "champion.json", "models/"
 TOLERANCE = 1e-5
 """How far a score may be from scikit-learn's, at export and at every load."""
 MODEL, MANIFEST, GOLDEN, CARD, REFERENCE, SUMS = (
@@ -397,7 +397,7 @@ def _fetch(models: Storage, version: str, name: str) -> bytes:
 
 
 def _key(version: str, name: str) -> str:
-    return f"models/{version}/{name}"
+    return f"{PREFIX}{version}/{name}"
 
 
 def _digest(data: bytes) -> str:

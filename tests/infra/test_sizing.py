@@ -3,6 +3,7 @@
 import re
 from bisect import bisect_left
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from infra.environments import ENVIRONMENTS
 from infra.sizing import MOST_GIB, JobSize, RecordEngine, TooLarge, Volume, job_size
 from monitoring.platform import Platform
 from monitoring.simulation.world import DAY, quiet
+from service.lifecycle.relations import spark_batch
 from service.settings import Settings
 from tests.facts import states, stating
 
@@ -78,6 +80,28 @@ def test_a_job_that_runs_on_no_engine_has_the_same_limit_with_both_and_names_non
     for engine in ("duckdb", "spark"):
         assert job_size("compact", Volume(most, 379, engine)).memory_gib == MOST_GIB[8]
         assert "record_engine=" not in str(refusal("compact", Volume(most + 1, 379, engine)))
+
+
+@pytest.mark.parametrize("job", sizing.BATCHES)
+def test_a_job_outlives_the_batches_that_it_waits_for(job: str) -> None:
+    assert sizing.BATCH_SECONDS == spark_batch.LIMIT_S + spark_batch.QUEUE_S
+    here, there = (job_size(job, Volume(600_000, 379, engine)) for engine in get_args(sizing.RecordEngine))
+    assert there.hours * 3600 >= sizing.BATCHES[job] * sizing.BATCH_SECONDS + sizing.JOBS[job].least_hours * 3600
+    assert (here.hours, there.hours <= sizing.MOST_HOURS) == (sizing.JOBS[job].least_hours, True)
+
+
+def test_the_readme_states_how_long_jobs_with_batches_may_take() -> None:
+    stated = re.search(r"with DuckDB: (\d+), (\d+) and (\d+) hours", (ROOT / "infra/README.md").read_text())
+    assert stated
+    hours = [job_size(job, Volume(600_000, 379, "spark")).hours for job in sizing.BATCHES]
+    assert [*map(int, stated.groups())] == hours
+
+
+def test_jobs_on_the_chosen_engine_are_those_with_an_option_for_it() -> None:
+    with_option = {
+        job for job in sizing.JOBS if "add_engine(" in (ROOT / "service/lifecycle" / f"{job}.py").read_text()
+    }
+    assert with_option == sizing.BATCHES.keys() == {job for job, needs in sizing.JOBS.items() if needs.on_engine}
 
 
 def test_the_sizes_that_the_readme_states_are_those_that_jobs_get() -> None:

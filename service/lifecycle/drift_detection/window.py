@@ -1,23 +1,26 @@
 """The leads scored lately, as drift needs them: counts of all by the reference's bins and values, and a sample."""
 
-from collections.abc import Iterable
+# ruff: noqa: S608 - names and values in the texts are quoted by `relation`
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil, log2
 
 import pandas as pd
 
 from service.lifecycle.data.quarantine import Rejected
+from service.lifecycle.evaluation import published
 from service.lifecycle.evaluation.scored import broken_records
-from service.lifecycle.relations.duck import DuckEngine, opened
+from service.lifecycle.relations import engines
 from service.lifecycle.relations.feature_counts import NAME, as_counts, feature_counts
 from service.lifecycle.relations.first_scores import first_scores
 from service.lifecycle.relations.prepared import input_columns, prepared
 from service.lifecycle.relations.relation import Relation, literal, quoted
-from service.lifecycle.runtime.runner import Progress
-from service.model import bundle
-from service.model.bundle import Bundle, BundleRefused
-from service.model.reference import Counts
-from service.storage import Storage
+from service.lifecycle.runtime.runner import Loop
+from service.model.bundle import Bundle, Manifest
+from service.model.reference import Counts, Reference
+from service.model.schema import LeadSchema
 
 BACK = timedelta(days=90)
 SAMPLED = 20_000
@@ -26,69 +29,103 @@ SAMPLED = 20_000
 
 @dataclass(frozen=True)
 class LeadWindow:
-    """The leads scored from `since` on that can be compared: `leads` of them, counted in `counts` a feature.
+    """The leads scored from `since` on, `by_version` of them; those that can be compared are in `counts`, a feature.
 
-    `sample` has at most SAMPLED of them, prepared; the same ones each time. `left_out` are versions whose leads are not
-    among them, for their fields meant something else to a caller; `broken` are objects and lines that hold no record.
+    `sample` has at most SAMPLED of these, prepared; the same ones each time. `left_out` are versions whose leads are
+    not among them, for their fields meant something else to a caller or are not known any more; `broken` are objects
+    and lines that hold no record.
     """
 
     since: datetime
-    leads: int
+    by_version: Mapping[str, int]
     counts: list[Counts]
     sample: pd.DataFrame
     left_out: tuple[str, ...]
     broken: tuple[Rejected, ...]
 
+    @property
+    def leads(self) -> int:
+        """How many can be compared."""
+        return sum(leads for version, leads in self.by_version.items() if version not in self.left_out)
 
-def recent(
-    predictions: Storage, models: Storage, served: Bundle, now: datetime, span: timedelta, least: int, tell: Progress
+
+def recent(loop: Loop, engine: str, served: Bundle, span: timedelta, least: int) -> LeadWindow:
+    """The leads scored in this span before now, or in twice, four times ... of it until they are `least`.
+
+    All longer spans are looked at together, so that Spark runs two batches at most.
+    """
+    known = published.manifests(loop.models) | {served.version: served.manifest}
+    like = [version for version, manifest in known.items() if _like(served, manifest)]
+    window = _window(loop, engine, served, [span], least, like)
+    if sum(window.by_version.values()) < least and span < BACK:
+        longer = [min(2**power * span, BACK) for power in range(1, ceil(log2(BACK / span)) + 1)]
+        window = _window(loop, engine, served, longer, least, like)
+    return window
+
+
+def _window(
+    loop: Loop, engine: str, served: Bundle, spans: Sequence[timedelta], least: int, like: Sequence[str]
 ) -> LeadWindow:
-    """The leads scored in this span before now, or in twice, four times ... of it until they are `least`."""
-    while True:
-        since = now - span
-        tell(f"reading the leads scored since {since:%Y-%m-%d %H:%M} UTC")
-        with opened(predictions, since, now) as engine:
-            engine.define([*first_scores(since), VERSIONS])
-            versions = _rows(engine, VERSIONS.name)
-            if sum(leads for _, leads in versions) >= least or span >= BACK:
-                left_out = _unlike(models, served, [version for version, _ in versions])
-                leads = sum(leads for version, leads in versions if version not in left_out)
-                tell(f"counting {leads:,} leads by their values")
-                counts, sample = _compared(engine, served, left_out)
-                return LeadWindow(since, leads, counts, sample, left_out, broken_records(engine.broken, predictions))
-        span = min(2 * span, BACK)
+    """The leads of the shortest of these spans that has `least`, or of the longest."""
+    begins = [loop.now - span for span in spans]
+    loop.tell(f"reading the leads scored since {begins[-1]:%Y-%m-%d %H:%M} UTC, and counting them by their values")
+    with engines.opened(engine, loop.predictions, begins[-1], loop.now, "drift", loop.tell) as opened:
+        schema, reference = served.manifest.lead_schema, served.reference
+        opened.define(window_relations(schema, reference, opened.columns, begins, least, like))
+        found = opened.results(RESULTS)
+        broken = broken_records(opened.broken, loop.predictions)
+    by_version = dict(zip(*(found["versions"][name].to_pylist() for name in ("model_version", "leads")), strict=True))
+    (place,) = found["chosen"]["place"].to_pylist()
+    return LeadWindow(
+        begins[place],
+        by_version,
+        as_counts(reference, found[NAME]),
+        prepared(schema, found["rescored"].sort_by("lead_key")),
+        tuple(sorted(by_version.keys() - set(like))),
+        broken,
+    )
 
 
-VERSIONS = Relation("versions", "select model_version, count(*) as leads from first_scores group by model_version")
+RESULTS = ("chosen", "versions", NAME, "rescored")
 
 
-def _compared(engine: DuckEngine, served: Bundle, left_out: Iterable[str]) -> tuple[list[Counts], pd.DataFrame]:
-    schema, reference = served.manifest.lead_schema, served.reference
-    columns = engine.columns
-    named = [quoted(name) for name in input_columns(schema) if name in columns]
-    out = " and ".join([f"model_version <> {literal(version)}" for version in left_out] or ["true"])
-    compared = f"select {', '.join(['lead_key', *named])} from first_scores where {out}"  # noqa: S608
-    order = "order by md5(lead_key), lead_key"
-    sample = f"select * from compared {order} limit {SAMPLED}"  # noqa: S608
-    counted = feature_counts(schema, reference, columns, "compared")
-    engine.define([Relation("compared", compared, kept=True), counted, Relation("sample", sample)])
-    results = engine.results([NAME, "sample"])
-    return as_counts(reference, results[NAME]), prepared(schema, results["sample"])
+def window_relations(
+    schema: LeadSchema,
+    reference: Reference,
+    columns: frozenset[str],
+    begins: Sequence[datetime],
+    least: int,
+    like: Sequence[str],
+) -> list[Relation]:
+    """RESULTS: `chosen`, `versions(model_version, leads)`, feature counts and a sample of the leads of a window.
+
+    It is the first of those that begin at `begins`, the shortest one first, that has `least` leads, or the last one:
+    `chosen` has its `place` among them. Counted and sampled are leads that one of the versions `like` scored.
+    """
+    inputs = "".join(f", {quoted(name)}" for name in input_columns(schema) if name in columns)
+    totals = ", ".join(f"count(case when time >= {literal(at)} then 1 end) as leads_{i}" for i, at in enumerate(begins))
+    places, times = (
+        " ".join(f"when leads_{i} >= {least:d} then {value}" for i, value in enumerate(values))
+        for values in (range(len(begins)), map(literal, begins))
+    )
+    return [
+        *first_scores(begins[-1]),
+        Relation("scored", f"select lead_key, model_version, time{inputs} from first_scores", kept=True),
+        Relation("totals", f"select {totals} from scored"),
+        Relation(
+            "chosen",
+            f"select case {places} else {len(begins) - 1} end as place, "
+            f"case {times} else {literal(begins[-1])} end as since from totals",
+        ),
+        Relation("window_leads", "select * from scored where time >= (select since from chosen)"),
+        Relation("versions", "select model_version, count(*) as leads from window_leads group by model_version"),
+        Relation("compared", f"select * from window_leads where model_version in ({', '.join(map(literal, like))})"),
+        feature_counts(schema, reference, columns, "compared"),
+        Relation("rescored", f"select lead_key{inputs} from compared order by md5(lead_key), lead_key limit {SAMPLED}"),
+    ]
 
 
-def _unlike(models: Storage, served: Bundle, versions: Iterable[str]) -> tuple[str, ...]:
-    """Those of the versions whose fields meant something else to a caller, or are not known any more."""
-
-    def unlike(version: str) -> bool:
-        try:
-            then = bundle.read_manifest(models, version).lead_schema
-        except BundleRefused:
-            return True
-        return any(served.manifest.lead_schema.refusals_of(then))
-
-    return tuple(version for version in sorted(versions) if version != served.version and unlike(version))
-
-
-def _rows(engine: DuckEngine, name: str) -> list[tuple[str, int]]:
-    found = engine.results([name])[name]
-    return list(zip(found["model_version"].to_pylist(), found["leads"].to_pylist(), strict=True))
+def _like(served: Bundle, then: Manifest) -> bool:
+    """Whether the fields of this version's leads mean the same to a caller as those of the served one."""
+    same = then.version == served.version
+    return same or not any(served.manifest.lead_schema.refusals_of(then.lead_schema))

@@ -15,16 +15,17 @@ from service import records
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.quarantine import set_aside
 from service.lifecycle.data.source import Source
-from service.lifecycle.evaluation.outcomes import read_outcome_files
+from service.lifecycle.evaluation.outcomes import RESULTS, write_outcomes
 from service.lifecycle.evaluation.scored import broken_records
-from service.lifecycle.relations.duck import opened
+from service.lifecycle.relations.engines import opened
 from service.lifecycle.relations.first_scores import first_scores
 from service.lifecycle.relations.lead_keys import lead_keys
 from service.lifecycle.relations.outcomes import labelled
 from service.lifecycle.relations.prepared import input_columns, prepared
 from service.lifecycle.relations.record_files import MANIFESTS
 from service.lifecycle.relations.sample_plan import HOUR, NEWEST, NOT_KEPT, KnownLeads, drawn, places_of, plan
-from service.lifecycle.relations.sampling import OWN_LEADS, LabelledRelation, microseconds
+from service.lifecycle.relations.sampling import OWN_LEADS, LabelledRelation, counted, microseconds
+from service.lifecycle.runtime.runner import Progress
 from service.model.bundle import Provenance
 from service.model.schema import LeadSchema
 from service.storage import Storage
@@ -82,11 +83,18 @@ class LabelledLeads:
 
 
 def matured(
-    source: Source, schema: LeadSchema, predictions: Storage, leads: Storage, now: datetime, seed: int = 0
+    source: Source,
+    schema: LeadSchema,
+    predictions: Storage,
+    leads: Storage,
+    now: datetime,
+    seed: int = 0,
+    engine: str = "duckdb",
+    tell: Progress = print,
 ) -> LabelledLeads:
     """Leads with an outcome that is final now, under the served schema: all, or a sample as the source's recipe says.
 
-    What cannot be used is set aside. Raises SourceError naming file, row and column, and StorageError.
+    What cannot be used is set aside. Raises SourceError naming file, row and column, RelationsFailed and StorageError.
     """
     ripe = now - timedelta(days=source.maturity_days)
     own = load(source, schema)
@@ -95,18 +103,21 @@ def matured(
     since = first_scored(predictions)
     if since is None:
         return sample(own, source.recipe.rows, seed=seed)
-    with opened(predictions, since, now) as engine:
-        engine.define(first_scores(since))
-        files = read_outcome_files(engine, source, own.outcomes, leads)
-        set_aside(leads, "predictions", broken_records(engine.broken, predictions))
-        set_aside(leads, "outcomes", files.rejected)
-        wanted = [name for name in input_columns(schema) if name in engine.columns]
-        complete = files.complete_until(source, now)
-        engine.define(labelled(["lead_key", "lead_id", "time", *wanted], ripe, complete))
-        with engine.writing("own_leads", OWN_LEADS) as write:
+    with opened(engine, predictions, since, now, "retrain", tell) as records_engine:
+        records_engine.define(first_scores(since))
+        written = write_outcomes(records_engine, source, own.outcomes, leads)
+        wanted = [name for name in input_columns(schema) if name in records_engine.columns]
+        columns = ["lead_key", "lead_id", "time", *wanted]
+        records_engine.define(labelled(columns, ripe, written.complete_until(now)))
+        with records_engine.writing("own_leads", OWN_LEADS) as write:
             if own.ids is not None:
                 write(pa.table([_keys(own.ids)], schema=OWN_LEADS))
-        return sample(own, source.recipe.rows, LabelledRelation(engine, seed), seed)
+        scored, found = counted(records_engine, source.recipe.rows, seed, RESULTS)
+        every = sample(own, source.recipe.rows, scored, seed)
+        broken = broken_records(records_engine.broken, predictions)
+    set_aside(leads, "predictions", broken)
+    set_aside(leads, "outcomes", written.read(found).rejected)
+    return every
 
 
 def sample(own: Leads, rows: int, scored: LabelledRelation | None = None, seed: int = 0) -> LabelledLeads:

@@ -1,12 +1,13 @@
 """Reads outcomes of scored leads from the CRM's files below `outcomes/`, which arrive late and in several parts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from service.lifecycle.data.outcome import OutcomeValues
 from service.lifecycle.data.outcome_file import contradicted, form_of_outcomes, named_columns, outcome_rows
@@ -46,19 +47,43 @@ class OutcomeFiles:
         """Why a lead that no file names may have an outcome after all; empty where it has none."""
         if not self.converted:
             return "no outcome has come"
-        aside = [row.file for row in self.rejected if row.row == 0]
+        aside = _aside(self.rejected)
         return f"{aside[0]} is set aside, and may name them" if aside else ""
 
-    def complete_until(self, source: Source, now: datetime) -> datetime | None:
+
+@dataclass(frozen=True)
+class WrittenOutcomes:
+    """The rows of all files are in an engine's `outcomes`; what they say is known once it has computed RESULTS.
+
+    `origins` name the files whose rows are there, by their number; `rejected` are rows that say nothing by themselves.
+    """
+
+    source: Source
+    origins: tuple[str, ...]
+    rejected: tuple[Rejected, ...]
+    until: datetime | None
+
+    def complete_until(self, now: datetime) -> datetime | None:
         """Of leads that were scored by then all conversions are known; None where the source does not ask for that.
 
-        Where a conversion may be missing that is long ago, so that nobody is taken as lost.
+        Where a file is set aside that is long ago, so that nobody is taken as lost. `relations.outcomes.labelled` takes
+        nobody as lost where no outcome has come.
         """
-        if source.absent_after_days is None:
+        if self.source.absent_after_days is None:
             return None
-        if self.doubt_of_absence:
+        if _aside(self.rejected):
             return datetime(1970, 1, 1, tzinfo=UTC)
-        return min(now, self.until or now) - timedelta(days=source.maturity_days)
+        return min(now, self.until or now) - timedelta(days=self.source.maturity_days)
+
+    def read(self, results: Mapping[str, pa.Table]) -> OutcomeFiles:
+        """What the files say, by the rows of RESULTS."""
+        rejected = [*self.rejected, *contradicted(self.source, self.origins, results["contradictions"])]
+        states = {row["state"]: row["leads"] for row in results["outcome_counts"].to_pylist()}
+        order = {origin: place for place, origin in enumerate(sorted({row.file for row in rejected}))}
+        return OutcomeFiles(tuple(sorted(rejected, key=lambda row: (order[row.file], row.row))), states, self.until)
+
+
+RESULTS = ("contradictions", "outcome_counts")
 
 
 @dataclass(frozen=True)
@@ -96,8 +121,8 @@ class LabelledScores:
     taken_as_lost: int = 0
 
 
-def read_outcome_files(engine: RelationEngine, source: Source, values: OutcomeValues, leads: Storage) -> OutcomeFiles:
-    """Read all files below `outcomes/` into `outcomes` of the engine; see `relations.outcomes`.
+def write_outcomes(engine: RelationEngine, source: Source, values: OutcomeValues, leads: Storage) -> WrittenOutcomes:
+    """Write the rows of all files below `outcomes/` to the engine; see `relations.outcomes`.
 
     Files are CSV or Parquet, and have the columns that the source names for files of outcomes. Rejected are rows
     without lead or outcome, two outcomes for a lead in one file, and every file that cannot be read or that holds an
@@ -122,24 +147,26 @@ def read_outcome_files(engine: RelationEngine, source: Source, values: OutcomeVa
             until = max(filter(None, (until, found.until)), default=None)
             write(found.rows)
     engine.define(outcomes())
-    results = engine.results(["contradictions", "outcome_counts"])
-    rejected += contradicted(source, origins, results["contradictions"])
-    states = {row["state"]: row["leads"] for row in results["outcome_counts"].to_pylist()}
-    order = {origin: place for place, origin in enumerate(sorted({row.file for row in rejected}))}
-    return OutcomeFiles(tuple(sorted(rejected, key=lambda row: (order[row.file], row.row))), states, until)
+    return WrittenOutcomes(source, tuple(origins), tuple(rejected), until)
 
 
 def read_outcomes(source: Source, values: OutcomeValues, leads: Storage) -> Outcomes:
-    """All outcomes below `outcomes/`, as `read_outcome_files` reads them, in memory. Raises StorageError."""
+    """All outcomes below `outcomes/`, as `write_outcomes` reads them, in memory. Raises StorageError."""
     with without_records() as engine:
-        files = read_outcome_files(engine, source, values, leads)
-        table = engine.results(["outcomes"])["outcomes"]
+        written = write_outcomes(engine, source, values, leads)
+        results = engine.results(["outcomes", *RESULTS])
+    files, table = written.read(results), results["outcomes"]
     by_state: dict[int, list[str]] = {state: [] for state in (LOST, CONVERTED, OPEN, CONTRADICTED)}
     for lead, state in zip(table["lead_key"].to_pylist(), table["state"].to_pylist(), strict=True):
         by_state[state].append(lead)
     converted = dict.fromkeys(by_state[CONVERTED], True) | dict.fromkeys(by_state[LOST], False)
     opened, unclear = frozenset(by_state[OPEN]), frozenset(by_state[CONTRADICTED])
     return Outcomes(converted, files.rejected, opened, unclear, files.until)
+
+
+def _aside(rejected: Iterable[Rejected]) -> list[str]:
+    """The files that are set aside as a whole."""
+    return [row.file for row in rejected if row.row == 0]
 
 
 def judge(

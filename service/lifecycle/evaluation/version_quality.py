@@ -80,8 +80,12 @@ class VersionCells:
     share: float
 
 
-def version_cells(engine: RelationEngine, manifests: Mapping[str, Manifest]) -> dict[str, VersionCells]:
-    """The cells of `labelled` in the engine, by version."""
+CELL_RESULTS = ("cells", "segment_cells", "latencies", "cuts")
+SORTED = frozenset({"band", "feature", "value", "bin", "above", "decided", "made", "target", "step", "cut"})
+
+
+def write_cells(engine: RelationEngine, manifests: Mapping[str, Manifest]) -> None:
+    """Have the engine know the cells of `labelled`, as CELL_RESULTS."""
     with engine.writing("lines", LINES) as write:
         each = manifests.values()
         lines = {
@@ -92,18 +96,18 @@ def version_cells(engine: RelationEngine, manifests: Mapping[str, Manifest]) -> 
         write(pa.table(lines, schema=LINES))
     schemas = {version: manifest.lead_schema for version, manifest in manifests.items()}
     engine.define([*cells(), *segments(schemas, engine.columns, MIN_SHARE, MIN_OUTCOMES)])
-    found = engine.results(["cells", "segment_cells", "latencies", "cuts"])
-    shares = dict(zip(*(found["cuts"][name].to_pylist() for name in ("model_version", "share")), strict=True))
 
-    def of(name: str, version: str) -> pa.Table:
-        return found[name].filter(pc.equal(found[name]["model_version"], version))
 
-    return {
-        version: VersionCells(
-            of("cells", version), of("segment_cells", version), of("latencies", version), shares.get(version, 0.0)
-        )
-        for version in manifests
-    }
+def version_cells(found: Mapping[str, pa.Table], version: str) -> VersionCells:
+    """The cells of one version, of the rows of CELL_RESULTS."""
+
+    def of(name: str) -> pa.Table:
+        rows = found[name].filter(pc.equal(found[name]["model_version"], version))
+        # Engines have no order, and what is drawn at random for an interval goes by it.
+        return rows.sort_by([(key, "ascending") for key in rows.column_names if key in SORTED])
+
+    shares = of("cuts")["share"].to_pylist()
+    return VersionCells(of("cells"), of("segment_cells"), of("latencies"), shares[0] if shares else 0.0)
 
 
 def judge_version(manifest: Manifest, found: VersionCells) -> VersionQuality:

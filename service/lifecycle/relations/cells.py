@@ -141,12 +141,13 @@ def segments(
     `min_outcomes` leads of each outcome.
     """
     found = [
-        _Segmented(version, feature, cell_in_sql(feature, columns))
-        for version, schema in schemas.items()
-        for feature in _segmented(schema)
+        _Segmented(number, versions, feature, cell_in_sql(feature, columns))
+        for number, (schema, versions) in enumerate(_by_schema(schemas).items())
+        for feature in schema.features
+        if feature.kind != "number"
     ]
     none = f"select model_version, '' as feature, '' as value, {CELL}, near, score, weight from placed where false"
-    no_choice = "select model_version, '' as feature, '' as cell, '' as choice from placed where false"
+    no_choice = "select 0 as schema_number, '' as feature, '' as cell, '' as choice from placed where false"
     choices = [each.choices(each.feature.separator) for each in found if each.feature.separator]
     return [
         Relation("segment_choices", " union all ".join([no_choice, *choices]), kept=True),
@@ -178,31 +179,40 @@ def segments(
     ]
 
 
-def _segmented(schema: LeadSchema) -> list[Feature]:
-    return [feature for feature in schema.features if feature.kind != "number"]
+def _by_schema(schemas: Mapping[str, LeadSchema]) -> dict[LeadSchema, list[str]]:
+    """The versions of each schema: a retrained model has that of the one before."""
+    found: dict[LeadSchema, list[str]] = {}
+    for version, schema in schemas.items():
+        found.setdefault(schema, []).append(version)
+    return found
 
 
 class _Segmented(NamedTuple):
-    """A feature of a version's schema, whose values are segments, and its cell in SQL."""
+    """A feature of the `number`-th schema, whose values are segments of its versions, and its cell in SQL."""
 
-    version: str
+    number: int
+    versions: list[str]
     feature: Feature
     cell: str
 
+    @property
+    def _where(self) -> str:
+        return f"where placed.model_version in ({', '.join(map(literal, self.versions))})"
+
     def leads(self) -> str:
-        """The version's leads, each with the value of its cell, or once for each of its choices."""
+        """The versions' leads, each with the value of its cell, or once for each of its choices."""
         values, joins = f"coalesce({self.cell}, '')", ""
         if self.feature.kind == "boolean":  # the engines write numbers in two ways
             values = f"case when {self.cell} = 1 then '1.0' when {self.cell} = 0 then '0.0' else '' end"
         if self.feature.separator:
             values = "coalesce(choice, '')"
-            joins = f"""left join segment_choices on segment_choices.model_version = placed.model_version
+            joins = f"""left join segment_choices on segment_choices.schema_number = {self.number}
                 and segment_choices.feature = {literal(self.feature.name)} and segment_choices.cell = {self.cell}"""
         return f"""select placed.model_version, {literal(self.feature.name)} as feature, {values} as value,
-            {CELL}, near, score, weight from placed {joins} where placed.model_version = {literal(self.version)}"""
+            {CELL}, near, score, weight from placed {joins} {self._where}"""
 
     def choices(self, separator: str) -> str:
-        """The choices in the cells of the version's leads; equal cells are parted once."""
-        distinct = f"select distinct {self.cell} as cell from placed where model_version = {literal(self.version)}"
-        return f"""select {literal(self.version)} as model_version, {literal(self.feature.name)} as feature, cell,
+        """The choices in the cells of the versions' leads; equal cells are parted once."""
+        distinct = f"select distinct {self.cell} as cell from placed {self._where}"
+        return f"""select {self.number} as schema_number, {literal(self.feature.name)} as feature, cell,
             unnest({parted_in_sql("cell", separator)}) as choice from ({distinct}) as distinct_cells"""

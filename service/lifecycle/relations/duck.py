@@ -32,10 +32,7 @@ FIRST_SEEN = pa.schema([field for field in FIXED if field.name in {*FIXED.names[
 
 
 class DuckEngine:
-    """An `RelationEngine` over one connection, whose tables lie in a folder of its own. Made by `opened`.
-
-    `broken` are objects and lines that hold no record; the message of each names its object.
-    """
+    """A `RelationEngine` over one connection, whose tables lie in a folder of its own. Made by `opened`."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path, stored: StoredTables | None = None) -> None:
         self.connection, self.folder, self._stored = connection, folder, stored

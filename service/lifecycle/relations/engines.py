@@ -6,12 +6,10 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 from service.lifecycle.relations import duck, spark
-from service.lifecycle.relations.duck import DuckEngine
-from service.lifecycle.relations.spark import SparkEngine
+from service.lifecycle.relations.relation import RelationEngine
 from service.lifecycle.relations.spark_batch import Progress
 from service.storage import Storage
 
-OpenedEngine = DuckEngine | SparkEngine
 VARIABLE = "LEADSCORING_RECORD_ENGINE"
 ENGINES = ("duckdb", "spark")
 
@@ -30,7 +28,7 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 
 def opened(
     engine: str, predictions: Storage, since: datetime, until: datetime, job: str, tell: Progress
-) -> AbstractContextManager[OpenedEngine]:
+) -> AbstractContextManager[RelationEngine]:
     """This engine over the records of [since, until), for the named job. Raises RelationsFailed, StorageError."""
     if engine == "duckdb":
         return duck.opened(predictions, since, until)

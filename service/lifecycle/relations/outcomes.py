@@ -83,14 +83,16 @@ def labelled(columns: Iterable[str], ripe: datetime, complete: datetime | None) 
 
     `target` is 1 where the lead converted. An outcome is final for leads that were scored by `ripe`. With `complete`
     all conversions of leads that were scored by then are known: such a lead that no file says converted is lost, and
-    no other lead is labelled. `label_counts` has one row: leads `scored`, `labelled`, `lost` for want of an outcome,
-    `without_outcome` of that age, and those that outcomes are `known` of.
+    no other lead is labelled. As long as no outcome is known at all none is. `label_counts` has one row: leads
+    `scored`, `labelled`, `lost` for want of an outcome, `without_outcome` of that age, and those that outcomes are
+    `known` of.
     """
     known = f"coalesce(outcomes.state, {OPEN}) in ({LOST}, {CONVERTED})"
     lost = "false"
     kept = f"first_scores.time <= {literal(ripe)} and {known}"
     if complete is not None:
-        within = f"first_scores.time <= {literal(complete)}"
+        said = f"select count(*) from outcomes where state in ({LOST}, {CONVERTED})"
+        within = f"(first_scores.time <= {literal(complete)} and ({said}) > 0)"
         lost = f"{within} and coalesce(outcomes.state, {OPEN}) = {OPEN}"
         kept = f"{within} and coalesce(outcomes.state, {OPEN}) <> {CONTRADICTED}"
     chosen = "".join(f"first_scores.{quoted(name)}, " for name in columns)

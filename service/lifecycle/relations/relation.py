@@ -10,6 +10,8 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
+from service.records import RecordError
+
 
 class Relation(NamedTuple):
     """A query, and the name by which later ones read its rows.
@@ -34,8 +36,10 @@ class RelationEngine(Protocol):
 
     `columns` are the columns of `records`. It has `relations.columns.FIXED`, and one for each input field and kind that
     a record of that time has. `first_seen` has the first score of each lead over all compacted history, and may have
-    later ones of it too.
+    later ones of it too. `broken` are objects and lines that hold no record, each with its object's key.
     """
+
+    broken: list[tuple[str, RecordError]]
 
     @property
     def columns(self) -> frozenset[str]:
@@ -48,7 +52,11 @@ class RelationEngine(Protocol):
         """Write a table of this name, part by part; relations may read it after the block."""
 
     def results(self, names: Sequence[str]) -> dict[str, pa.Table]:
-        """The rows of these relations, which must fit into memory."""
+        """The rows of these relations, which must fit into memory.
+
+        On Spark each call is a batch, which costs about a minute to start: ask for all at once. Later calls read the
+        `kept` relations that it has computed.
+        """
 
 
 def quoted(name: str) -> str:

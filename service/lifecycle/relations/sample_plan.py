@@ -160,12 +160,17 @@ def below(share: float) -> str:
     return "g" if share >= 1 else f"{int(share * 16**DIGITS):0{DIGITS}x}"
 
 
+def newest_rows(rows: int) -> int:
+    """How many of the newest leads a sample of this size has."""
+    return int(rows * WHOLE_SHARE)
+
+
 def plan(populations: Sequence[Population], rows: int, seed: int = 0) -> SamplePlan | None:
     """How to sample about so many of all these leads; None where they are not more than that.
 
     The populations' places must be of the same seed.
     """
-    whole = int(rows * WHOLE_SHARE)
+    whole = newest_rows(rows)
     newest = Newest(*map(np.concatenate, zip(*(each.newest(whole) for each in populations), strict=True)))
     counts = Hours(*map(np.concatenate, zip(*(each.hours() for each in populations), strict=True)))
     if (leads := int(counts.leads.sum())) <= rows:

@@ -7,7 +7,7 @@ and `own_leads`, which has the lead_key of leads that are known otherwise and le
 
 # ruff: noqa: S608 - names and values in the texts are quoted by `relation`
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,17 @@ import numpy as np
 import pyarrow as pa
 
 from service.lifecycle.relations.relation import Relation, RelationEngine, literal, quoted
-from service.lifecycle.relations.sample_plan import DIGITS, HOUR, NEWEST, Hours, Integers, Newest, SamplePlan, Stratum
+from service.lifecycle.relations.sample_plan import (
+    DIGITS,
+    HOUR,
+    NEWEST,
+    Hours,
+    Integers,
+    Newest,
+    SamplePlan,
+    Stratum,
+    newest_rows,
+)
 
 OWN_LEADS = pa.schema([("lead_key", pa.string())])
 
@@ -25,19 +35,26 @@ _FIRST, _LAST = (datetime(year, 1, 1, tzinfo=UTC) for year in (1900, 9999))
 
 @dataclass(frozen=True)
 class LabelledRelation:
-    """The leads of `labelled` as a population to sample from; only the rows that are asked for come to Python."""
+    """The leads of `labelled` as a population to sample from; only the rows that are asked for come to Python.
+
+    Made by `counted`, for samples of `rows` leads.
+    """
 
     engine: RelationEngine
-    seed: int = 0
+    rows: int
+    seed: int
+    counts: Mapping[str, pa.Table]
 
     def newest(self, rows: int) -> Newest:
         """See `Population`."""
-        found = self._result(newest(rows, self.seed))
+        if rows > newest_rows(self.rows):
+            raise ValueError(f"the newest {newest_rows(self.rows)} leads are known, not {rows}")
+        found = self.counts["sample_newest"]
         return Newest(microseconds(found["time"]), found["tie"].to_numpy().astype(f"S{DIGITS}"), _target(found))
 
     def hours(self) -> Hours:
         """See `Population`."""
-        found = self._result(HOURS)
+        found = self.counts[HOURS.name]
         return Hours(microseconds(found["hour"]) // HOUR, _target(found), found["leads"].to_numpy())
 
     def drawn(self, plan: SamplePlan | None, columns: Sequence[str]) -> pa.Table:
@@ -45,11 +62,24 @@ class LabelledRelation:
 
         A column that no record has is left out.
         """
-        return self._result(drawn(plan, [name for name in columns if name in self.engine.columns]))
+        sample = drawn(plan, [name for name in columns if name in self.engine.columns])
+        self.engine.define([sample])
+        found = self.engine.results([sample.name])[sample.name]
+        return found.sort_by([("time", "ascending"), ("lead_id", "ascending")])  # engines have no order
 
-    def _result(self, relation: Relation) -> pa.Table:
-        self.engine.define([SAMPLED_FROM, relation])
-        return self.engine.results([relation.name])[relation.name]
+
+def counted(
+    engine: RelationEngine, rows: int, seed: int = 0, besides: Sequence[str] = ()
+) -> tuple[LabelledRelation, dict[str, pa.Table]]:
+    """The population for samples of so many leads, and the rows of other relations, which cost no batch of their own.
+
+    A plan needs the counts and a sample the plan, so that sampling takes two batches of Spark. The second one draws
+    from what the first one has kept.
+    """
+    relations = [SAMPLED_FROM, newest(newest_rows(rows), seed), HOURS]
+    engine.define(relations)
+    found = engine.results([relation.name for relation in relations[1:]] + [*besides])
+    return LabelledRelation(engine, rows, seed, found), found
 
 
 SAMPLED_FROM = Relation("sampled_from", "select * from labelled where lead_key not in (select lead_key from own_leads)")

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,7 +18,7 @@ from service.lifecycle.relations.raw_objects import RawObjects
 from service.lifecycle.relations.record_files import FIRST, record_files
 from service.lifecycle.relations.relation import Relation, Write, literal
 from service.lifecycle.relations.spark_batch import Progress, SparkPlace, run_batch
-from service.lifecycle.relations.spark_sql import in_spark, needed, spark_type
+from service.lifecycle.relations.spark_sql import in_spark, needed, spark_type, tables
 from service.records import RecordError
 from service.storage import Storage, StorageError, open_storage
 
@@ -33,8 +33,7 @@ FOOTERS = 16
 class SparkEngine:
     """A `RelationEngine` whose relations run as batches at `place`; each call of `results` is one. Made by `opened`.
 
-    What goes to a batch and what comes from it lies below `run` in the staging storage. `broken` are objects and lines
-    that hold no record, each with its object's key.
+    What goes to a batch and what comes from it lies below `run` in the staging storage.
     """
 
     def __init__(self, place: SparkPlace, staging: Storage, run: str, tell: Progress) -> None:
@@ -51,7 +50,9 @@ class SparkEngine:
 
     def define(self, relations: Iterable[Relation]) -> None:
         """See RelationEngine."""
-        self._relations |= {relation.name: relation for relation in relations}
+        for relation in relations:
+            self._relations[relation.name] = relation
+            self._views.pop(relation.name, None)
 
     def open_records(self, predictions: Storage, since: datetime, until: datetime) -> None:
         """Make `records` and `first_seen` of the objects in the storage. Raises StorageError.
@@ -104,30 +105,53 @@ class SparkEngine:
         batch = f"{self.run}-{self._batches}"
         program, job = f"{self.run}/{batch}.py", f"{self.run}/{batch}.json"
         folders = {name: f"{self.run}/{batch}/{number}" for number, name in enumerate(names)}
+        relations = needed(self._relations, names)
+        kept = {r.name: f"{self.run}/{batch}/kept-{number}" for number, r in enumerate(relations) if r.kept}
         self.staging.create(program, PROGRAM.read_bytes())
-        self.staging.create(job, self._job(folders))
+        self.staging.create(job, self._job(relations, folders, kept))
         run_batch(self.place, batch, self._address(program), self._address(job), self._tell)
+        for name, folder in kept.items():
+            self._read_kept(name, self._written(name, folder))
         return {name: self._result(name, folder) for name, folder in folders.items()}
 
-    def _job(self, folders: dict[str, str]) -> bytes:
-        views = [
-            {"name": name, "columns": [(f.name, spark_type(f.type)) for f in schema], "files": addresses}
-            for name, (schema, addresses) in self._views.items()
-        ]
-        relations = [
-            {"name": relation.name, "query": in_spark(relation.query), "kept": relation.kept}
-            for relation in needed(self._relations, list(folders))
-        ]
-        results = {name: self._address(folder) for name, folder in folders.items()}
-        return json.dumps({"views": views, "relations": relations, "results": results}).encode()
+    def _job(self, relations: Sequence[Relation], folders: Mapping[str, str], kept: Mapping[str, str]) -> bytes:
+        read = {name for relation in relations for name in tables(relation.query)}.union(folders)
+        job = {
+            "views": [
+                {"name": name, "columns": [(f.name, spark_type(f.type)) for f in schema], "files": addresses}
+                for name, (schema, addresses) in self._views.items()
+                if name in read
+            ],
+            "relations": [
+                {"name": r.name, "query": in_spark(r.query), "kept": self._address(kept[r.name]) if r.kept else ""}
+                for r in relations
+            ],
+            "results": {name: self._address(folder) for name, folder in folders.items()},
+        }
+        return json.dumps(job).encode()
+
+    def _read_kept(self, name: str, keys: Sequence[str]) -> None:
+        """Have later batches read the rows that this one has stored."""
+        opened = self.staging.open(keys[0])
+        if opened is None:
+            raise StorageError(f"{self._address(keys[0])} was deleted while it was read")
+        with opened.file as file:
+            schema = parquet.ParquetFile(pa.PythonFile(file, mode="r")).schema_arrow.remove_metadata()
+        del self._relations[name]
+        self.read(name, schema, map(self._address, keys))
 
     def _result(self, name: str, folder: str) -> pa.Table:
-        keys = list(self.staging.keys(f"{folder}/"))
-        # Spark writes it when all rows are there.
-        if f"{folder}/_SUCCESS" not in keys:
-            raise RelationsFailed(f"Spark wrote no result of {name} to {self._address(folder)}; run the job again")
-        stored = [self.staging.read(key) for key in keys if key.endswith(".parquet")]
+        stored = [self.staging.read(key) for key in self._written(name, folder)]
         return pa.concat_tables([parquet.read_table(pa.BufferReader(each.data)) for each in stored if each])
+
+    def _written(self, name: str, folder: str) -> list[str]:
+        """The keys of the files that hold the rows. Raises RelationsFailed."""
+        keys = list(self.staging.keys(f"{folder}/"))
+        found = [key for key in keys if key.endswith(".parquet")]
+        # Spark writes _SUCCESS when all rows are there.
+        if f"{folder}/_SUCCESS" not in keys or not found:
+            raise RelationsFailed(f"Spark wrote no result of {name} to {self._address(folder)}; run the job again")
+        return found
 
     def _address(self, key: str) -> str:
         return f"{self.staging.url}/{key}"

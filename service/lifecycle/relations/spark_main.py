@@ -2,7 +2,8 @@
 
 It runs on Google's machines, which have PySpark and nothing of this project, so it imports neither. Its argument is the
 address of a JSON object: `views` (name, columns, files), `relations` (name, query, kept) in the order in which they can
-be made, and `results`, the address of the folder that each result is written to.
+be made, and `results`, the address of the folder that each result is written to. `kept` is the address of the folder
+that the relation's rows are written to, once, and read from, or empty.
 """
 
 import json
@@ -13,7 +14,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 
 Made = TypeVar("Made")
@@ -47,23 +47,24 @@ def run(spark: SparkSession, job: dict[str, Any]) -> None:
     for view in job["views"]:
         _named(view["name"], partial(_files, spark, **view))
     for relation in job["relations"]:
-        rows = _named(relation["name"], partial(_rows, spark, relation["query"]))
-        if relation["kept"]:
-            rows.persist(StorageLevel.MEMORY_AND_DISK)
+        _named(relation["name"], partial(_rows, spark, **relation))
     for name, address in job["results"].items():
         _step(name, partial(_write, spark, name, address))
 
 
-def _named(name: str, made: Callable[[], DataFrame]) -> DataFrame:
-    rows = _step(name, made)
-    rows.createOrReplaceTempView(_quoted(name))
-    return rows
+def _named(name: str, made: Callable[[], DataFrame]) -> None:
+    _step(name, made).createOrReplaceTempView(_quoted(name))
 
 
-def _rows(spark: SparkSession, query: str) -> DataFrame:
+def _rows(spark: SparkSession, name: str, query: str, kept: str) -> DataFrame:  # noqa: ARG001
     """The query's rows, without the columns that stand in for QUALIFY, which Spark does not have."""
     rows = spark.sql(query)
-    return rows.drop(*(column for column in rows.columns if re.fullmatch(r"_w(_\d+)?", column)))
+    rows = rows.drop(*(column for column in rows.columns if re.fullmatch(r"_w(_\d+)?", column)))
+    if not kept:
+        return rows
+    # Not persisted: what reads rows from files is planned without what they came from, and a lost machine loses none.
+    rows.write.parquet(kept)
+    return spark.read.schema(rows.schema).parquet(_exact(kept))
 
 
 def _write(spark: SparkSession, name: str, address: str) -> None:

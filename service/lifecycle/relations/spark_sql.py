@@ -48,10 +48,14 @@ def needed(relations: Mapping[str, Relation], results: Sequence[str]) -> list[Re
     while waiting:
         name = waiting.pop()
         if name not in read:
-            named = {table.name for table in _parsed(relations[name].query).find_all(exp.Table)}
-            read[name] = named & relations.keys() - {name}
+            read[name] = tables(relations[name].query) & relations.keys() - {name}
             waiting += read[name]
     return [relations[name] for name in TopologicalSorter(read).static_order()]
+
+
+def tables(query: str) -> set[str]:
+    """What a query reads, names of its own among it."""
+    return {table.name for table in _parsed(query).find_all(exp.Table)}
 
 
 def spark_type(kind: pa.DataType) -> str:

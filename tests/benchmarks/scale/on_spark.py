@@ -28,7 +28,7 @@ def main() -> int:
     }
     environment = os.environ | {VARIABLES[name]: value for name, value in place.items()}
     try:
-        with local_spark.started(folder, java="") as work:
+        with local_spark.started(folder, small=False) as work:
             double = Dataproc(work)
             begun = work.processor_s()
             environment["LEADSCORING_DATAPROC_EMULATOR"] = double.endpoint

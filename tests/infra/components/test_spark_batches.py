@@ -17,7 +17,7 @@ from infra.policies.policy import POLICIES
 from infra.rehearsal.rehearse import rehearse
 from infra.rehearsal.synthesis import Stack
 from infra.rehearsal.terraform import Terraform
-from infra.sizing import JOBS
+from infra.sizing import BATCH_SECONDS, BATCHES, JOBS
 from infra.timeline.events import DeadlockError
 from service.lifecycle.relations.engines import VARIABLE
 from service.lifecycle.relations.spark_batch import MOST_EXECUTORS, VARIABLES
@@ -88,6 +88,14 @@ def test_jobs_that_read_records_are_told_how_to_start_a_batch(stacks: Stacks) ->
         assert told.keys() == set(VARIABLES.values())
         assert told["LEADSCORING_SPARK_PARENT"] == f"projects/{SPARK.project}/locations/{SPARK.region}"
         assert told["LEADSCORING_SPARK_STAGING"] == f"gs://{SPARK.name(STAGING)}"
+
+
+def test_jobs_with_batches_run_as_the_account_that_may_start_them_for_longer_than_these_take(stacks: Stacks) -> None:
+    jobs = resources(stacks, "lifecycle", "google_cloud_run_v2_job")
+    (account,) = {jobs[name]["template"]["template"]["service_account"] for name in BATCHES}
+    assert account.endswith("-google_service_accountjobsemail}")
+    for name, batches in BATCHES.items():
+        assert int(jobs[name]["template"]["template"]["timeout"].rstrip("s")) > batches * BATCH_SECONDS
 
 
 def test_a_batch_of_the_default_size_fits_the_quota_that_bootstrap_asks_for() -> None:

@@ -14,7 +14,7 @@ from service.lifecycle.data.outcome import OutcomeValues
 from service.lifecycle.evaluation.labelled import LabelledLeads, sample, select
 from service.lifecycle.promotion.challenger import ENOUGH, MOST, window
 from service.lifecycle.promotion.gate import Rules
-from service.lifecycle.relations.sampling import LabelledRelation
+from service.lifecycle.relations.sampling import LabelledRelation, counted
 from service.model.bundle import Provenance
 from service.model.schema import Feature, LeadSchema
 from tests.service.lifecycle.relations.labelled_leads import Tables, labelled_table, own_leads
@@ -43,16 +43,17 @@ def own(ids: list[str] | None, days: list[float] | None, in_order: bool = True) 
     )
 
 
-def scored(own: Leads, **days: float) -> LabelledRelation:
+def scored(own: Leads, rows: int, **days: float) -> LabelledRelation:
     """Scored leads that did not convert, by id, beside these of the source's own."""
     times = [int(day(at).timestamp() * 1e6) for at in days.values()]
     pages = [100 + at for at in days.values()]
     table = labelled_table([*days], times, [0] * len(days), pages=pages, region=pa.nulls(len(days), pa.string()))
-    return LabelledRelation(Tables(labelled=table, own_leads=own_leads(*([] if own.ids is None else own.ids))))
+    tables = Tables(labelled=table, own_leads=own_leads(*([] if own.ids is None else own.ids)))
+    return counted(tables, rows)[0]
 
 
 def join(own: Leads, days: Mapping[str, float], rows: int = 20_000) -> LabelledLeads:
-    return sample(own, rows, scored(own, **days))
+    return sample(own, rows, scored(own, rows, **days))
 
 
 def provenance(rows: int | None, until: datetime | None, trained: datetime = START) -> Provenance:
@@ -176,7 +177,7 @@ def test_a_model_that_is_trained_on_a_sample_has_seen_all_leads_and_of_later_one
 def test_own_and_scored_leads_are_sampled_together() -> None:
     leads = many(3_000)
     days = {f"S-{i}": i / 24 + 0.01 for i in range(3_000)} | {"L-5": 2.0}
-    found = sample(leads, 1_000, scored(leads, **days))
+    found = sample(leads, 1_000, scored(leads, 1_000, **days))
     assert found.leads.drawn is not None
     assert found.leads.drawn.stated.leads == 6_000
     assert found.leads.times is not None

@@ -7,7 +7,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import compute, parquet
 
-from service.lifecycle.relations import cells, duck, feature_counts, outcomes, spark, spark_batch
+from service.lifecycle.drift_detection import window
+from service.lifecycle.relations import cells, duck, outcomes, sample_plan, sampling, spark, spark_batch
 from service.lifecycle.relations.columns import FIXED
 from service.lifecycle.relations.duck import FIRST_SEEN
 from service.lifecycle.relations.first_scores import first_scores
@@ -46,23 +47,34 @@ SCHEMAS = {
     for version, separator in (("v1", ";"), ("v2", None))
 }
 REFERENCE = Reference(
-    leads=1,
+    leads=30,
     contacted=1,
     features=(
         Categories(name="job", values=("clerk", "日本"), counts=(1, 1), others=0, missing=0),
         Categories(name="interests", values=("Newsletter;Webinar", "Webinar"), counts=(1, 1), others=0, missing=0),
-        Numbers(name="ok", edges=(0.5,), means=(0, 1), counts=(1, 1), missing=0),
-        Numbers(name="age", edges=(30.5, 60), means=(20, 45, 70), counts=(1, 1, 1), missing=0),
+        Numbers(name="ok", edges=(0.0,), means=(0, 1), counts=(1, 1), missing=0),
+        Numbers(name="age", edges=(30, 45.5, 60), means=(20, 40, 50, 70), counts=(1, 1, 1, 1), missing=0),
     ),
-    scores=Numbers(name="score", edges=(), means=(0,), counts=(1,), missing=0),
-    calibration=(ScoreBin(score=0.5, leads=1, converted=1),),
+    scores=Numbers(name="score", edges=(), means=(0.5,), counts=(30,), missing=0),
+    calibration=(ScoreBin(score=0.5, leads=30, converted=1),),
 )
-KEPT = ("lead_key", "model_version", "time", "score", "decision", "band", "latency_ms")
-INPUTS = ("text:job", "text:interests", "boolean:ok", "number:age")
+KEPT = (
+    *("lead_key", "lead_id", "model_version", "time", "score", "decision", "band", "latency_ms"),
+    *("text:job", "text:interests", "boolean:ok", "number:age"),
+)
+OF_LEADS = ("first_scores", "outcomes", "labelled")
+"""Relations with a row for each lead."""
 RESULTS = (
-    *("first_scores", "outcomes", "contradictions", "outcome_counts", "labelled", "label_counts"),
-    *("cells", "cuts", "latencies", "segment_choices", "large_segments", "segment_cells", feature_counts.NAME),
+    *OF_LEADS,
+    *("record_counts", "contradictions", "outcome_counts", "label_counts"),
+    *("cells", "cuts", "latencies", "segment_choices", "large_segments", "segment_cells"),
 )
+BEGINS = (UNTIL - timedelta(hours=1), UNTIL - timedelta(hours=HOURS // 2), SINCE)
+LINES = pa.table({"model_version": ["v1", "v2"], "threshold": [0.2, 0.25], "capacity": [100.0, 1000.0]})
+SEED = 7
+SMALL = 10_000
+IN_SHORT = 2_000_000
+"""Records above which the command compares digests of what has a row for each lead: all of them are much memory."""
 SUMMED = frozenset({"leads", "score_sum", "near", "milliseconds", "share"})
 """Columns of sums: their last bits depend on the order of the terms. All other columns are equal to the last bit."""
 TOLERANCE = 1e-12
@@ -150,18 +162,51 @@ def define(engine: RelationEngine, said: pa.Table, complete: datetime | None = N
     """Make all relations known, with weights that are powers of two."""
     with engine.writing("outcome_rows", said.schema) as write:
         write(said)
-    lines = pa.table({"model_version": ["v1", "v2"], "threshold": [0.2, 0.25], "capacity": [100.0, 1000.0]})
     with engine.writing("lines", cells.LINES) as write:
-        write(lines)
-    engine.define([*first_scores(SINCE), *outcomes.outcomes(), *outcomes.labelled([*KEPT, *INPUTS], UNTIL, complete)])
-    columns = ", ".join(f'"{name}"' for name in (*KEPT, *INPUTS))
+        write(LINES)
+    engine.define([*first_scores(SINCE), *outcomes.outcomes(), *outcomes.labelled(KEPT, UNTIL, complete)])
+    columns = ", ".join(f'"{name}"' for name in KEPT)
     weight = "case when substr(md5(lead_key), 1, 1) < '8' then 2e0 else 5e-1 end"
     engine.define(
         [Relation("labelled", f"select {columns}, target, {weight} as weight from scored_outcomes where is_labelled")]
     )
     engine.define(cells.cells())
     engine.define(cells.segments(SCHEMAS, engine.columns, 0.05, 5))
-    engine.define([feature_counts.feature_counts(SCHEMAS["v1"], REFERENCE, engine.columns, "first_scores")])
+    with engine.writing("own_leads", sampling.OWN_LEADS) as write:
+        write(own_leads(said))
+
+
+def own_leads(said: pa.Table) -> pa.Table:
+    """The keys of some leads that are known otherwise."""
+    return said.slice(0, len(said) // 10).select(["lead_key"])
+
+
+def digest(relation: str, columns: Iterable[str]) -> Relation:
+    """A few rows for many leads: of those whose keys' hashes begin alike their number and each column's ends."""
+    part = "substr(md5(lead_key), 1, 5)"
+    ends = ", ".join(f'min("{name}") as "least {name}", max("{name}") as "most {name}"' for name in columns)
+    return Relation(
+        f"{relation} in short", f"select {part} as part, count(*) as held, {ends} from {relation} group by {part}"
+    )
+
+
+def everything(engine: RelationEngine, said: pa.Table, in_short: bool = False) -> dict[str, pa.Table]:
+    """The rows of all relations, by name; with `in_short` digests of those with a row for each lead. Two batches."""
+    define(engine, said)
+    digests = [
+        digest("first_scores", sorted(engine.columns)),
+        digest("outcomes", ["lead_key", "state"]),
+        digest("labelled", [*KEPT, "target", "weight"]),
+    ]
+    engine.define(digests)
+    names = [each.name for each in digests] if in_short else [*OF_LEADS]
+    rows = max(8, len(said) // 20)
+    population, found = sampling.counted(engine, rows, SEED, [*names, *RESULTS[len(OF_LEADS) :]])
+    made = sample_plan.plan([population], rows, SEED)
+    engine.define([sampling.drawn(made, ["text:job", "number:age"])])
+    least = max(1, found["label_counts"]["scored"].to_pylist()[0] // 3)
+    engine.define(window.window_relations(SCHEMAS["v1"], REFERENCE, engine.columns, BEGINS, least, ["v1"]))
+    return found | engine.results(["sample", *window.RESULTS])
 
 
 def differences(ours: pa.Table, theirs: pa.Table) -> list[str]:
@@ -194,18 +239,17 @@ def _by_bits(table: pa.Table) -> pa.Table:
     return table
 
 
-def compared(predictions: Folder, said: pa.Table, place: SparkPlace, names: Sequence[str] = RESULTS) -> Iterator[str]:
+def compared(predictions: Folder, said: pa.Table, place: SparkPlace, in_short: bool = False) -> Iterator[str]:
     """What the engines differ in, relation by relation; a relation without rows is told too, for it shows nothing."""
     begun = time.perf_counter()
     with duck.opened(predictions, SINCE, UNTIL) as engine:
-        define(engine, said)
-        here = engine.results(names)
+        here = everything(engine, said, in_short)
     middle = time.perf_counter()
     with spark.opened(predictions, SINCE, UNTIL, "evaluate", lambda _: None, place) as engine:
-        define(engine, said)
-        there = engine.results(names)
+        there = everything(engine, said, in_short)
     print(f"DuckDB {middle - begun:.1f} s, Spark {time.perf_counter() - middle:.1f} s")
-    for name in names:
+    assert here.keys() == there.keys()
+    for name in here:
         print(f"  {name}: {here[name].num_rows:,} rows")
         yield from (f"{name}: {difference}" for difference in differences(here[name], there[name]))
         if not here[name].num_rows:
@@ -213,13 +257,14 @@ def compared(predictions: Folder, said: pa.Table, place: SparkPlace, names: Sequ
 
 
 @contextmanager
-def local_place(folder: Path) -> Iterator[SparkPlace]:
+def local_dataproc(folder: Path, small: bool) -> Iterator[tuple[SparkPlace, Dataproc]]:
     """A place whose batches run in one Spark of this machine, until the block ends. Raises ProgramMissing."""
-    with local_spark.started(folder) as work, pytest.MonkeyPatch.context() as patched:
+    with local_spark.started(folder, small) as work, pytest.MonkeyPatch.context() as patched:
         double = Dataproc(work)
         patched.setenv("LEADSCORING_DATAPROC_EMULATOR", double.endpoint)
         patched.setattr(spark_batch, "POLL_S", 0.05)
-        yield SparkPlace("projects/acme/locations/europe-west1", str(folder / "staging"), "spark", "spark@acme")
+        place = SparkPlace("projects/acme/locations/europe-west1", str(folder / "staging"), "spark", "spark@acme")
+        yield place, double
         double.close()
         print(f"Spark's processor time: {work.processor_s():.1f} s")
 
@@ -230,10 +275,10 @@ def main() -> int:
     parser.add_argument("rows", type=int)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, local_place(Path(name)) as place:
+    with tempfile.TemporaryDirectory() as name, local_dataproc(Path(name), options.rows <= SMALL) as (place, _):
         predictions = Folder(Path(name) / "predictions")
         said = write_world(predictions, options.rows, options.seed)
-        found = list(compared(predictions, said, place))
+        found = list(compared(predictions, said, place, options.rows > IN_SHORT))
     for line in found:
         print(line)
     return int(bool(found))

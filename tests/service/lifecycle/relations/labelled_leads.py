@@ -12,6 +12,7 @@ import pyarrow as pa
 from service.lifecycle.relations.columns import input_column
 from service.lifecycle.relations.relation import Relation, Write, quoted
 from service.lifecycle.relations.sampling import OWN_LEADS
+from service.records import RecordError
 
 
 class Tables:
@@ -19,6 +20,7 @@ class Tables:
 
     def __init__(self, **tables: pa.Table) -> None:
         self.connection = duckdb.connect()
+        self.broken: list[tuple[str, RecordError]] = []
         self.connection.execute("set timezone = 'UTC'")
         self.columns = frozenset(name for table in tables.values() for name in table.column_names)
         for name, table in tables.items():

@@ -51,8 +51,11 @@ class LocalSpark:
 
 
 @contextlib.contextmanager
-def started(folder: Path, java: str = QUICK) -> Iterator[LocalSpark]:
-    """Spark with two threads and these options of Java, until the block ends. Raises ProgramMissing without them."""
+def started(folder: Path, small: bool) -> Iterator[LocalSpark]:
+    """Spark with two threads, until the block ends; `small` for tables of a few thousand rows.
+
+    Raises ProgramMissing where there is no Java, or no PySpark.
+    """
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         raise ProgramMissing("Spark needs Java, and there is none; on Debian: apt-get install default-jre-headless")
     python = peers.installed("spark") / "python"
@@ -60,14 +63,14 @@ def started(folder: Path, java: str = QUICK) -> Iterator[LocalSpark]:
     with (
         log.open("w") as errors,
         subprocess.Popen(
-            [python, "-W", "ignore", DRIVER],
+            [python, "-W", "ignore", DRIVER, *(["small"] if small else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
             cwd=folder,  # where Spark makes folders of its own
             start_new_session=True,
-            env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "JAVA_TOOL_OPTIONS": java},
+            env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "JAVA_TOOL_OPTIONS": QUICK if small else ""},
         ) as process,
     ):
         try:

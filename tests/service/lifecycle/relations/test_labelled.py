@@ -14,7 +14,7 @@ from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.outcomes import Outcomes, judge
 from service.lifecycle.evaluation.quality import figures
-from service.lifecycle.evaluation.version_quality import version_cells
+from service.lifecycle.evaluation.version_quality import CELL_RESULTS, version_cells, write_cells
 from service.lifecycle.relations.duck import opened
 from service.lifecycle.relations.first_scores import first_scores
 from service.lifecycle.relations.outcomes import CONTRADICTED, OPEN, OUTCOME_ROWS, labelled, outcomes
@@ -72,7 +72,7 @@ def test_labelled_leads_are_those_of_the_row_wise_reference(
             ]
             write(pa.Table.from_pylist(every, schema=OUTCOME_ROWS))
         ripe = NOON - 3 * DAY
-        complete = (ripe if told else NOON - 9999 * DAY) if absent_is_lost else None
+        complete = ripe if absent_is_lost else None
         engine.define([*first_scores(SINCE), *outcomes(), *labelled(["lead_key", "score"], ripe, complete)])
         results = engine.results(["labelled", "label_counts"])
     reference = Outcomes(
@@ -119,7 +119,8 @@ def test_figures_of_cells_from_sql_are_those_of_the_leads_and_capacity_ends_amon
             write(pa.table(rows | blank | {"file_number": pa.array([0] * 600, pa.int32())}, schema=OUTCOME_ROWS))
         columns = ["model_version", "score", "decision", "band", "latency_ms"]
         engine.define([*first_scores(SINCE), *outcomes(), *labelled(columns, NOON, None)])
-        found = version_cells(engine, {manifest.version: manifest})[manifest.version]
+        write_cells(engine, {manifest.version: manifest})
+        found = version_cells(engine.results(CELL_RESULTS), manifest.version)
     cells = ScoreCells.of_table(found.cells, found.share)
     most, decided = int(capacity * 600 / 1000), scores >= manifest.threshold
     made = min(most, int(decided.sum()))

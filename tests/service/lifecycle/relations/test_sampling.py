@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.lifecycle.relations.sample_plan import HOUR, NEWEST, NOT_KEPT, KnownLeads, places_of, plan
-from service.lifecycle.relations.sampling import HOURS, SAMPLED_FROM, LabelledRelation, drawn, newest
+from service.lifecycle.relations.sampling import HOURS, SAMPLED_FROM, LabelledRelation, counted, drawn, newest
 from tests.service.lifecycle.relations.labelled_leads import Tables, labelled_table, own_leads
 
 NOW = 1_770_000_000_000_000
@@ -22,9 +22,8 @@ def both(count: int, seed: int, at_once: bool = False) -> tuple[KnownLeads, Labe
     moments = NOW - draw.integers(0, 3 if at_once else 1_000, count) * (HOUR // (1 if at_once else 7))
     target = (draw.random(count) < 0.2).astype(np.int64)
     table = labelled_table(keys, moments, target, pages=draw.random(count))
-    return KnownLeads(moments, places_of(keys, seed), target), LabelledRelation(
-        Tables(labelled=table, own_leads=own_leads()), seed
-    )
+    relation, _ = counted(Tables(labelled=table, own_leads=own_leads()), ROWS, seed)
+    return KnownLeads(moments, places_of(keys, seed), target), relation
 
 
 def by_key(table: pa.Table) -> dict[str, int]:
@@ -45,14 +44,14 @@ def test_sql_and_python_draw_the_same_sample(at_once: bool, seed: int, count: in
 
 def test_own_leads_among_the_scored_ones_are_not_sampled_twice() -> None:
     table = labelled_table(["a", "b", "c"], [NOW, NOW, NOW], [0, 1, 0])
-    relation = LabelledRelation(Tables(labelled=table, own_leads=own_leads("b", "x")))
+    relation, _ = counted(Tables(labelled=table, own_leads=own_leads("b", "x")), ROWS)
     assert relation.hours().leads.sum() == 2
     assert by_key(relation.drawn(None, [])) == {"a": NEWEST, "c": NEWEST}
 
 
 def test_only_the_columns_that_are_asked_for_are_read() -> None:
     table = labelled_table(["a"], [NOW], [1], pages=[1.0], region=["x"])
-    relation = LabelledRelation(Tables(labelled=table, own_leads=own_leads()))
+    relation, _ = counted(Tables(labelled=table, own_leads=own_leads()), ROWS)
     names = relation.drawn(None, ["text:region"]).column_names
     assert names == ["lead_id", "time", "target", "text:region", "stratum"]
 

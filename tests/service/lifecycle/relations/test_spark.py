@@ -17,7 +17,7 @@ from service.lifecycle.relations.spark_batch import SparkPlace
 from service.model.schema import Value
 from service.records import PredictionRecord
 from service.storage import Folder
-from tests.service.lifecycle.relations.agreement import compared, differences, write_world
+from tests.service.lifecycle.relations.agreement import differences
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 UNTIL = SINCE + timedelta(hours=2)
@@ -83,28 +83,6 @@ def test_records_of_all_forms_are_the_same_on_both(tmp_path: Path, spark_place: 
     assert {name: differences(ours[name], theirs[name]) for name in names} == {name: [] for name in names}
     assert staged
     assert not list(there.staging.keys("")), "what was staged names leads"
-
-
-def test_every_relation_has_the_same_rows_on_both(tmp_path: Path, spark_place: SparkPlace) -> None:
-    predictions = Folder(tmp_path)
-    said = write_world(predictions, 3_000, seed=3)
-    assert list(compared(predictions, said, spark_place)) == []
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("seed", range(12))
-def test_small_worlds_have_the_same_rows_on_both(tmp_path: Path, spark_place: SparkPlace, seed: int) -> None:
-    predictions = Folder(tmp_path)
-    said = write_world(predictions, 2 ** (seed + 1), seed)
-    found = [line for line in compared(predictions, said, spark_place) if not line.endswith("no rows")]
-    assert found == []
-
-
-@pytest.mark.nightly
-def test_a_million_records_have_the_same_rows_on_both(tmp_path: Path, spark_place: SparkPlace) -> None:
-    predictions = Folder(tmp_path)
-    said = write_world(predictions, 1_000_000, seed=1)
-    assert list(compared(predictions, said, spark_place)) == []
 
 
 def test_a_relation_that_fails_is_named(tmp_path: Path, spark_place: SparkPlace) -> None:
