@@ -127,7 +127,8 @@ def _cells() -> list[Relation]:
 
 def segment_columns(schemas: Iterable[LeadSchema], columns: frozenset[str]) -> list[str]:
     """Those of the records' columns that hold the categories and booleans of these schemas."""
-    wanted = {column for schema in schemas for f in _segmented(schema) for column in feature_columns(f)}
+    features = (feature for schema in schemas for feature in schema.features if feature.kind != "number")
+    wanted = {column for feature in features for column in feature_columns(feature)}
     return sorted(wanted & columns)
 
 
