@@ -61,7 +61,7 @@ exit status: 0 done, 1 the query was refused or failed, 2 wrong use or an unusab
 """
 
 
-class Places(NamedTuple):
+class QueryPlaces(NamedTuple):
     """Where everything is that the views are made of; None where it was not named."""
 
     predictions: Storage
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(
-    sql: str, places: Places, window: tuple[datetime, datetime], options: argparse.Namespace, console: Console
+    sql: str, places: QueryPlaces, window: tuple[datetime, datetime], options: argparse.Namespace, console: Console
 ) -> int:
     since, until = window
     with shown_progress(console) as tell:
@@ -119,7 +119,7 @@ def _run(
 
 
 def _add_views(
-    engine: DuckEngine, sql: str, places: Places, window: tuple[datetime, datetime], tell: Progress
+    engine: DuckEngine, sql: str, places: QueryPlaces, window: tuple[datetime, datetime], tell: Progress
 ) -> list[str]:
     """Make the views that the SQL names; return what is to be said of what was left out."""
     notes = [f"left out: {error}" for _, error in engine.broken[:5]]
@@ -136,7 +136,7 @@ def _add_views(
     return notes
 
 
-def _check_views(sql: str, places: Places) -> None:
+def _check_views(sql: str, places: QueryPlaces) -> None:
     """Raises JobFailed where the SQL names a view of a place that was not named."""
     if _names(sql, "outcomes") and not (places.source and places.leads):
         raise JobFailed("outcomes are read as the lead source says: give --source and --leads")
@@ -158,7 +158,7 @@ def _sql(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str:
     return sys.stdin.read() if options.sql in (None, "-") else str(options.sql)
 
 
-def _places(options: argparse.Namespace) -> Places:
+def _places(options: argparse.Namespace) -> QueryPlaces:
     """Raises JobFailed, SourceError, and ValueError where an address is none."""
     source = load_source(options.source) if options.source else None
     if not (options.predictions or options.models or options.leads):
@@ -170,14 +170,14 @@ def _places(options: argparse.Namespace) -> Places:
                 f"{root} holds no records. scripts/up keeps there what it serves (found: {there}; --source FILE.toml "
                 "chooses); or name other places: --predictions, --models, --leads"
             )
-        return Places(Folder(root / "predictions"), Folder(root / "store"), Folder(root / "leads"), source)
+        return QueryPlaces(Folder(root / "predictions"), Folder(root / "store"), Folder(root / "leads"), source)
     if not options.predictions:
         raise JobFailed("give --predictions, where the records are")
     predictions = open_storage(options.predictions)
     if isinstance(predictions, Folder) and not predictions.root.is_dir():
         raise JobFailed(f"--predictions {predictions.url}: there is no such folder")
     models, leads = (open_storage(url) if url else None for url in (options.models, options.leads))
-    return Places(predictions, models, leads, source)
+    return QueryPlaces(predictions, models, leads, source)
 
 
 def _rows(text: str) -> int:
