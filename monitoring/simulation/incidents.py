@@ -64,7 +64,12 @@ def inject(world: World) -> tuple[Incident, ...]:
         for kind, day in zip(order, range(1, world.days - apart + 2, apart), strict=False):
             told += kinds[kind](world, day)
     asked = (
-        replace(each, must={name: by for name, by in each.must.items() if each.first + by < world.minutes})
+        replace(
+            each,
+            # What is due before the watch begins, or after it ends, cannot be seen on time.
+            must={name: by for name, by in each.must.items() if BEFORE <= each.first + by < world.minutes},
+            may=each.may | each.must.keys(),
+        )
         for each in told
     )
     return tuple(sorted(asked, key=lambda incident: incident.first))
