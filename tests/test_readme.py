@@ -111,6 +111,7 @@ RUN_ELSEWHERE = {
     "scripts/fuzz": "soak/test_fuzz.py::test_generated_requests_meet_no_5xx_and_only_described_answers",
     "scripts/bench bucket": "benchmarks/test_bucket.py::test_a_small_run_scores_every_form_from_folder_and_bucket",
     "scripts/bench parts": "benchmarks/test_parts.py::test_rows_that_are_missing_doubled_or_another_s_are_found",
+    "scripts/bench scale": "benchmarks/scale/test_figures.py::test_a_missed_limit_is_an_exit_status",
     "scripts/bench batch": "benchmarks/test_batch.py::test_a_small_run_measures_all_forms_and_finds_the_same_scores",
     ".venv/bin/python -m infra.coverage prod": "infra/test_coverage.py::test_no_cell_of_an_environment_is_open",
     ".venv/bin/python -m infra.operations.permissions prod": "infra/operations/test_permissions.py"

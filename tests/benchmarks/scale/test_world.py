@@ -30,6 +30,7 @@ def rows(places: Places) -> pa.Table:
 
 
 @pytest.mark.nightly
+@pytest.mark.filterwarnings("default")  # MLflow's, about its own type hints
 def test_a_world_has_all_its_records_and_compaction_keeps_them(places: Places) -> None:
     predictions, leads = (open_storage(places.url(name)) for name in ("predictions", "leads"))
     raw = [key for key in predictions.keys("predictions/") if key.endswith(".jsonl.gz")]
@@ -46,6 +47,7 @@ def test_a_world_has_all_its_records_and_compaction_keeps_them(places: Places) -
 
 
 @pytest.mark.nightly
+@pytest.mark.filterwarnings("default")  # MLflow's, about its own type hints
 def test_a_world_has_what_the_jobs_meet(places: Places) -> None:
     found = rows(places)
     shares = {name: Counter(found[name].to_pylist()) for name in ("model_version", "channel", "role", "band")}
