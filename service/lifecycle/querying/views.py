@@ -15,7 +15,7 @@ from service import history
 from service.history import Estimate, Evaluation
 from service.lifecycle.data.leads import outcome_values
 from service.lifecycle.data.source import Source
-from service.lifecycle.evaluation.outcomes import OutcomeFiles, read_outcome_files
+from service.lifecycle.evaluation.outcomes import RESULTS, OutcomeFiles, write_outcomes
 from service.lifecycle.relations.columns import FIXED, input_field
 from service.lifecycle.relations.duck import DuckEngine
 from service.lifecycle.relations.first_scores import first_scores
@@ -76,7 +76,8 @@ def names(columns: Iterable[str]) -> dict[str, str]:
 
 def add_outcomes(engine: DuckEngine, source: Source, leads: Storage) -> OutcomeFiles:
     """`outcomes`, of the files below `outcomes/`. Raises SourceError, StorageError."""
-    files = read_outcome_files(engine, source, outcome_values(source), leads)
+    written = write_outcomes(engine, source, outcome_values(source), leads)
+    files = written.read(engine.results(RESULTS))
     words = " ".join(f"when {state} then {literal(word)}" for state, word in STATES.items())
     final = f"case state when {CONVERTED} then true when {LOST} then false end"
     _add(

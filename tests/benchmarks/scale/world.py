@@ -211,8 +211,8 @@ def _write_day(world: Places, connection: duckdb.DuckDBPyConnection, table: pa.T
 
 def _lines(part: pa.Table, file: Path) -> str:
     """The statement that writes the records as the service's JSON lines: what is missing is left out."""
-    own = ("request_id", "lead_id", "model_version", "score", "decision", "band", "latency_ms")
-    own += ("source", "channel", "line", "role")
+    own = ["request_id", "lead_id", "model_version", "score", "decision", "band", "latency_ms"]
+    own += ["source", "channel", "line", "role"]
     inputs = ", ".join(f"{literal(name.partition(':')[2])}: {quoted(name)}" for name in part.column_names[len(FIXED) :])
     every = ["strftime(time, '%Y-%m-%dT%H:%M:%S.%fZ') as time", *own]
     every += [

@@ -12,7 +12,7 @@ from service.lifecycle.evaluation.scored import prepare
 from service.lifecycle.relations.columns import input_column, record_table
 from service.lifecycle.relations.prepared import clean_in_sql, input_columns, joined_in_sql, parted_in_sql, prepared
 from service.model.choices import SEPARATORS, joined, parted
-from service.model.schema import Feature, LeadSchema
+from service.model.schema import Feature, LeadSchema, Value
 from service.model.spelling import clean
 from tests.service.lifecycle.records import record
 from tests.service.lifecycle.relations.awkward import CELLS
@@ -68,7 +68,7 @@ def test_a_boolean_that_was_sent_as_a_number_counts() -> None:
 
 @given(st.lists(st.dictionaries(st.just("interests"), CELLS | st.sampled_from([7.0, True])), max_size=20))
 @settings(max_examples=50, deadline=None)
-def test_cells_of_several_choices_are_prepared_as_row_by_row(inputs: list[dict[str, str | float]]) -> None:
+def test_cells_of_several_choices_are_prepared_as_row_by_row(inputs: list[dict[str, Value]]) -> None:
     schema = LeadSchema(features=(Feature(name="interests", kind="category", separator=";", missing=("nothing",)),))
     table = record_table([record(f"L{number}", inputs=each) for number, each in enumerate(inputs)])
     pd.testing.assert_frame_equal(prepared(schema, table), prepare(schema, inputs))

@@ -33,7 +33,7 @@ from service.lifecycle.drift_detection.window import recent
 from service.lifecycle.evaluation.labelled import matured
 from service.lifecycle.relations.columns import FIXED, input_field
 from service.lifecycle.relations.record_files import record_files
-from service.lifecycle.runtime.runner import JobFailed
+from service.lifecycle.runtime.runner import JobFailed, Loop
 from service.lifecycle.scoring import batch_records, split
 from service.lifecycle.scoring.batch_scoring import FileJob, score_file
 from service.lifecycle.training.candidates import candidates
@@ -359,7 +359,8 @@ def test_leads_that_are_scored_each_night_are_watched_for_drift_and_trained_on_o
 ) -> None:
     world, rows = nightly
     frame, served = rows[[f.name for f in forge.SCHEMA.features]], batch.load_bundle(world.models)
-    window = recent(world.predictions, world.models, served, datetime.now(UTC), days(7), 100, lambda _: None)
+    loop = Loop(load_source(world.source), world.models, world.predictions, world.leads, "", datetime.now(UTC), print)
+    window = recent(loop, "duckdb", served, days(7), 100)
     assert (window.leads, window.left_out) == (700, ())
     assert_frame_equal(in_order(window.sample), in_order(frame))
     rows.assign(opted_in=rows["opted_in"].astype("boolean")).to_csv(world.root / "own.csv", index=False)
