@@ -13,7 +13,7 @@ from service.history import Evaluation, VersionOutcome
 from service.lifecycle.evaluation import regressions
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.quality import NAMES
-from service.lifecycle.evaluation.reading import Window, read_window
+from service.lifecycle.evaluation.reading import EvaluatedWindow, read_window
 from service.lifecycle.evaluation.report import report
 from service.lifecycle.evaluation.version_quality import VersionCells, VersionQuality, judge_version
 from service.lifecycle.promotion.reconcile import repair
@@ -49,7 +49,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
         raise JobFailed(f"{loop.models.url} serves no model; train one first")
     pointer = pointed[0]
     loop.tell(f"reading the leads scored from {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC")
-    found = read_window(loop, Window(options.engine, since, until, options.counter), pointer.version)
+    found = read_window(loop, EvaluatedWindow(options.engine, since, until, options.counter), pointer.version)
     labels, compared = found.labels, found.compared
     every = _by_version(loop, found.versions)
     headline, notes = _headline(every, pointer)

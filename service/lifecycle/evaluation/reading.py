@@ -34,7 +34,7 @@ VERSIONS = Relation("versions", "select distinct model_version from scored_outco
 
 
 @dataclass(frozen=True)
-class Window:
+class EvaluatedWindow:
     """The leads scored in [since, until), whose records `engine` reads; `counter` is what --counter says."""
 
     engine: str
@@ -52,7 +52,7 @@ class ReadWindow:
     compared: Completeness | None
 
 
-def read_window(loop: Loop, window: Window, champion: str) -> ReadWindow:
+def read_window(loop: Loop, window: EvaluatedWindow, champion: str) -> ReadWindow:
     """Read the window; set aside what is broken. Raises RelationsFailed, StorageError, BundleRefused, JobFailed."""
     counted = _counted(loop, window)
     manifests = published.manifests(loop.models)
@@ -89,7 +89,7 @@ def _versions(
     return [(manifests[version], version_cells(found, version)) for version in sorted(versions, reverse=True)]
 
 
-def _counted(loop: Loop, window: Window) -> Counted | None:
+def _counted(loop: Loop, window: EvaluatedWindow) -> Counted | None:
     if window.counter is None:
         loop.note("whether all records are there is not compared: --counter names no counter")
         return None
@@ -100,7 +100,7 @@ def _counted(loop: Loop, window: Window) -> Counted | None:
 
 
 def _compared(
-    loop: Loop, window: Window, counted: Counted | None, counts: Sequence[Mapping[str, Any]]
+    loop: Loop, window: EvaluatedWindow, counted: Counted | None, counts: Sequence[Mapping[str, Any]]
 ) -> Completeness | None:
     """A counter of another time, which a service's page has, costs Spark a batch of its own."""
     if counted is None:
