@@ -128,7 +128,7 @@ def test_segments_are_those_of_the_leads_row_by_row(leads: list[Lead], share: fl
         wanted = {name: summed(mine.iloc[np.unique(every[mask])]) for name, mask in masks.items()}
         sums = ["leads", "score_sum", "least", "most", "near"]
         given = {
-            name_of(schema, str(feature), value): {
+            name_of(schema, str(feature), str(value)): {
                 tuple(cell): tuple(each)
                 for cell, each in zip(part[CELL_NAMES].to_numpy().tolist(), part[sums].to_numpy().tolist(), strict=True)
             }
