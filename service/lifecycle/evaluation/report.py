@@ -1,6 +1,6 @@
 """The report of an evaluation: one HTML file that needs no network and holds no lead."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -63,13 +63,21 @@ def report(
         "<h2>Versions</h2>",
         _parts("version", [_named(j) for j in (judged, *others)]),
         "<h2>Answering</h2>",
+        *_answering(judged.latency_ms),
+    ]
+    return page(f"Evaluation of {entry.model_version}", sections)
+
+
+def _answering(latency_ms: Mapping[int, float]) -> list[str]:
+    if not latency_ms:
+        return ["<p class=about>All of these leads were scored in files: no request was answered.</p>"]
+    return [
         table(
-            [f"{p} % within" if p < 100 else "slowest" for p in judged.latency_ms],
-            [[f"{ms:.2f} ms" for ms in judged.latency_ms.values()]],
+            [f"{p} % within" if p < 100 else "slowest" for p in latency_ms],
+            [[f"{ms:.2f} ms" for ms in latency_ms.values()]],
         ),
         "<p class=about>The server's share of the time, from the records.</p>",
     ]
-    return page(f"Evaluation of {entry.model_version}", sections)
 
 
 def _completeness(entry: Evaluation) -> str:

@@ -41,7 +41,8 @@ class Part:
 
 @dataclass(frozen=True)
 class VersionQuality:
-    """One version's leads in figures. `near_threshold` is a share, `latency_ms` goes by PERCENTILES."""
+    """One version's leads in figures. `near_threshold` is a share, `latency_ms` goes by PERCENTILES; it is empty
+    where all leads came in files."""
 
     manifest: Manifest
     cells: ScoreCells
@@ -161,9 +162,9 @@ def _segments(manifest: Manifest, table: pa.Table) -> Iterator[tuple[str, pa.Tab
 
 
 def _latency(table: pa.Table) -> dict[int, float]:
-    """By PERCENTILES, to 1 %; the slowest exactly."""
+    """By PERCENTILES, to 1 %; the slowest exactly. Empty where no lead was answered by the service."""
     if not len(table):
-        return dict.fromkeys(PERCENTILES, 0.0)
+        return {}
     steps = table.sort_by("step")
     leads, milliseconds, most = (steps[name].to_numpy() for name in ("leads", "milliseconds", "most"))
     reached = np.cumsum(leads) / leads.sum()

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from mlflow.tracking import MlflowClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -352,6 +353,8 @@ def test_leads_that_are_scored_each_night_are_evaluated_once(
     assert evaluate.main(world.options(mlflow_url, LATER - timedelta(days=20), "--days", "28")) == 0
     (entry,) = history.latest(world.models, Evaluation, 9)
     assert (entry.leads, entry.model_version) == (700, batch.load_bundle(world.models).version)
+    metrics = MlflowClient(mlflow_url).get_run(entry.mlflow_run_id).data.metrics
+    assert not [name for name in metrics if name.startswith("latency_ms")]  # nobody waited for an answer
 
 
 def test_leads_that_are_scored_each_night_are_watched_for_drift_and_trained_on_once(
