@@ -91,8 +91,8 @@ class Figures:
             yield (
                 f"{job}, {days} days, {records:,} records: {seconds.at(records):,.0f} s "
                 f"({seconds.fixed:.1f} s + {1e6 * seconds.each:.1f} µs a record, off by at most {seconds.off:.0%}), "
-                f"temporary files {files.at(records) / 1e9:.1f} GB ({files.each:.0f} bytes a record, by the two largest "
-                f"sizes), memory {memory / 1e9:.2f} GB as measured: the engine's limit bounds it"
+                f"temporary files {files.at(records) / 1e9:.1f} GB ({files.each:.0f} bytes a record, by the two "
+                f"largest sizes), memory {memory / 1e9:.2f} GB as measured: the engine's limit bounds it"
             )
         for job in ("evaluate", "drift", "retrain"):
             yield f"{job}: DuckDB holds up to {largest(job):,} leads a day by infra/sizing.py; from there on Spark"
