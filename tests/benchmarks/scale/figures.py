@@ -78,7 +78,11 @@ class Figures:
         Files by the two largest sizes alone: what is small stays in memory.
         """
         points = {n: float(getattr(self.measured[n][job], what)) for n in sorted(self.measured)}
-        return Line.through(dict(list(points.items())[-2:]) if what == "files" else points)
+        if what != "files" or len(points) < 2:
+            return Line.through(points)
+        (fewer, little), (more, much) = list(points.items())[-2:]
+        each = (much - little) / (more - fewer)
+        return Line(little - each * fewer, each, 0.0)
 
     def on_paper(self) -> Iterator[str]:
         """What 100,000,000 leads a month would take in DuckDB, and from which volume on it takes Spark."""
