@@ -55,3 +55,10 @@ def test_the_switch_to_spark_lies_where_a_job_no_longer_fits() -> None:
 def test_a_picture_needs_no_limit_among_its_sizes(tmp_path: Path) -> None:
     plot(figures(sizes=(5_000,)), tmp_path / "one.png")
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_temporary_files_grow_as_they_do_beyond_what_memory_holds() -> None:
+    found = figures()
+    for size, files in zip(command.SIZES, (15_000_000, 39_000_000, 1_185_000_000), strict=True):
+        found.measured[size]["evaluate"] = Measured(10.0, 1_000_000_000, files)
+    assert found.line("evaluate", "files").at(10_000_000) >= 1_184_000_000
