@@ -137,7 +137,7 @@ class Environment(BaseModel):
 
     # Leads that are scored in a day of work, by requests and in batches; one that is scored again counts again. From
     # both follow the jobs' sizes, the least number of pods, and the traffic that alerts wait for (`infra/sizing.py`).
-    leads_per_day: Annotated[int, Field(ge=1, le=1_000_000_000)] = 600_000
+    leads_per_day: Annotated[int, Field(ge=1, le=1_000_000_000)] = 400_000
     leads_per_request: Annotated[int, Field(ge=1, le=1_000)] = 1  # in the mean; the service takes 1,000 at most
     record_engine: RecordEngine = "duckdb"  # what the jobs read prediction records with
 

@@ -1,8 +1,7 @@
 """What the declared volume of an environment needs: the size of each job, and the capacity of the scoring pods.
 
-The coefficients of JOBS are upper bounds on which the design rests, not yet measurements: 18 µs a record is the limit
-for an evaluation of 10,000,000 records (180 s of processor time), 600 MB the limit for a process beside its engine.
-`scripts/bench scale` measures them at 100,000, 1,000,000 and 10,000,000 records; replace them here, and nowhere else.
+`scripts/bench scale` measures what a record costs, at 100,000, 1,000,000 and 10,000,000 records; the coefficients of JOBS
+are its figures, rounded up. 600 MB is its limit for a process beside its engine.
 """
 
 import math
@@ -36,14 +35,14 @@ class JobNeeds(NamedTuple):
     on_engine: bool = True  # its reading of records runs on the environment's engine
 
 
-# The engine works on one of 16 parts of the leads at a time, so a record's 300 bytes are spilled for one part, which
-# may be twice as large as the others: 40. Training holds a sample of 1,000,000 rows, at 2,400 bytes each.
+# The engine writes what does not fit into its memory to temporary files: 127 to 134 bytes for each further record.
+# Training holds a sample of 1,000,000 rows, at 2,400 bytes each.
 JOBS = {
     "train": JobNeeds(0, 0, 0, 4.5e9, 6, on_engine=False),
     "compact": JobNeeds(1, 400, 40, 0, 1, on_engine=False),
-    "evaluate": JobNeeds(28, 40, 18, 0, 1),
-    "drift": JobNeeds(7, 40, 18, 0, 1),
-    "retrain": JobNeeds(None, 40, 18, 2.4e9, 6),
+    "evaluate": JobNeeds(28, 135, 18, 0, 1),
+    "drift": JobNeeds(7, 135, 18, 0, 1),
+    "retrain": JobNeeds(None, 135, 18, 2.4e9, 6),
     "batch": JobNeeds(0, 0, 0, 4.5e9, 2, on_engine=False),
 }
 BATCHES = {"evaluate": 1, "drift": 2, "retrain": 2}  # of Spark that one run of a job waits for at most

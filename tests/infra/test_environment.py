@@ -118,14 +118,15 @@ def test_a_volume_that_the_engine_cannot_hold_is_refused_with_the_other_engines_
 
 
 def test_the_largest_job_fits_the_regions_quota() -> None:
-    large = {"leads_per_day": 500_000, "personal_data_days": 400}
-    with pytest.raises(ValidationError, match=stating("leads_per_day:", "4 CPUs", "retrain", "job_cpu_quota", 3)):
-        changed(**large, job_cpu_quota=3)
-    assert changed(**large, job_cpu_quota=4).job_cpu_quota == 4
+    large = {"leads_per_day": 300_000, "personal_data_days": 400}
+    with pytest.raises(ValidationError, match=stating("leads_per_day:", "6 CPUs", "retrain", "job_cpu_quota", 5)):
+        changed(**large, job_cpu_quota=5)
+    assert changed(**large, job_cpu_quota=6).job_cpu_quota == 6
 
 
 def test_the_least_number_of_pods_carries_the_busiest_minute() -> None:
     busy = {"leads_per_day": 50_000_000, "personal_data_days": 30, "noncurrent_days": 20, "scoring_millicpus": 250}
+    busy |= {"record_engine": "spark", "spark_cidr": "10.11.48.0/22"}
     too_few = stating("scoring_replicas:", "least 1", "2 pods", "leads_per_day", 50_000_000)
     with pytest.raises(ValidationError, match=too_few):
         changed(**busy, scoring_replicas=(1, 9))
@@ -146,7 +147,7 @@ def test_a_pod_gets_no_more_requests_than_it_answers() -> None:
         ({"leads_per_day": 864_000}, 2_400),
         ({"leads_per_day": 864_000, "leads_per_request": 2}, 1_200),
         ({"leads_per_day": 864_000, "requests_per_minute": 50}, 50),
-        ({"leads_per_day": 50_000_000, "noncurrent_days": 20, "scoring_replicas": (2, 9)}, 100_000),
+        ({"leads_per_day": 36_000_000, "noncurrent_days": 20, "scoring_replicas": (2, 9)}, 100_000),
     ],
 )
 def test_one_address_may_send_what_the_declared_volume_has_in_its_busiest_minute(

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from infra import sizing
+from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
 from infra.sizing import MOST_GIB, JobSize, RecordEngine, TooLarge, Volume, job_size
 from monitoring.platform import Platform
@@ -23,12 +24,12 @@ MONTH_OF_100_MILLION = Volume(3_333_333, 379, "duckdb")
 
 
 def test_retraining_grows_with_the_records_that_live_and_evaluation_with_four_weeks() -> None:
-    sizes = [job_size("retrain", Volume(500_000, days, "duckdb")) for days in (7, 100, 379)]
+    sizes = [job_size("retrain", Volume(400_000, days, "duckdb")) for days in (7, 100, 379)]
     assert [size.memory_gib for size in sizes] == sorted({size.memory_gib for size in sizes})
     assert job_size("evaluate", Volume(500_000, 100, "duckdb")) == job_size("evaluate", Volume(500_000, 379, "duckdb"))
 
 
-@pytest.mark.parametrize("leads_per_day", [1, 10_000, 500_000, 1_200_000])
+@pytest.mark.parametrize("leads_per_day", [1, 10_000, 300_000, 440_000])
 def test_every_size_is_one_that_cloud_run_gives(leads_per_day: int) -> None:
     for job in sizing.JOBS:
         size = job_size(job, Volume(leads_per_day, 379, "duckdb"))
@@ -37,7 +38,7 @@ def test_every_size_is_one_that_cloud_run_gives(leads_per_day: int) -> None:
 
 
 def test_without_a_declared_volume_jobs_have_the_time_that_alerts_take_for_granted() -> None:
-    default = Volume(Platform().leads_per_day, 379, "duckdb")
+    default = Volume(Environment.model_fields["leads_per_day"].default, 379, "duckdb")
     assert {job.name: job.timeout.total_seconds() / 3600 for job in Platform().jobs} == {
         job: job_size(job, default).hours for job in sizing.JOBS if job != "train"
     }
@@ -46,7 +47,7 @@ def test_without_a_declared_volume_jobs_have_the_time_that_alerts_take_for_grant
 def test_a_hundred_million_leads_a_month_kept_for_a_year_need_spark_for_retraining_alone() -> None:
     with pytest.raises(TooLarge, match=stating("duckdb", "retrain", 'record_engine="spark"')):
         job_size("retrain", MONTH_OF_100_MILLION)
-    assert job_size("evaluate", MONTH_OF_100_MILLION) == JobSize(cpus=2, memory_gib=8, hours=2)
+    assert job_size("evaluate", MONTH_OF_100_MILLION) == JobSize(cpus=6, memory_gib=18, hours=2)
     assert job_size("retrain", Volume(3_333_333, 379, "spark")).memory_gib <= MOST_GIB[2]
 
 
@@ -85,7 +86,7 @@ def test_a_job_that_runs_on_no_engine_has_the_same_limit_with_both_and_names_non
 @pytest.mark.parametrize("job", sizing.BATCHES)
 def test_a_job_outlives_the_batches_that_it_waits_for(job: str) -> None:
     assert sizing.BATCH_SECONDS == spark_batch.LIMIT_S + spark_batch.QUEUE_S
-    here, there = (job_size(job, Volume(600_000, 379, engine)) for engine in get_args(sizing.RecordEngine))
+    here, there = (job_size(job, Volume(400_000, 379, engine)) for engine in get_args(sizing.RecordEngine))
     assert there.hours * 3600 >= sizing.BATCHES[job] * sizing.BATCH_SECONDS + sizing.JOBS[job].least_hours * 3600
     assert (here.hours, there.hours <= sizing.MOST_HOURS) == (sizing.JOBS[job].least_hours, True)
 
@@ -108,7 +109,7 @@ def test_the_sizes_that_the_readme_states_are_those_that_jobs_get() -> None:
     text = (ROOT / "infra" / "README.md").read_text()
     size = r"(\d) CPUs, (\d+) GiB, (\d+) h"
     rows = re.findall(rf"\| ([\d,]+) \| {size} \| (?:{size}|refused.*) \| {size} \|", text)
-    assert len(rows) == 4
+    assert len(rows) == 5
     for leads, *figures in rows:
         volume = Volume(int(leads.replace(",", "")), 379, "duckdb")
         for place, job in enumerate(("evaluate", "retrain", "compact")):
