@@ -125,7 +125,12 @@ def test_the_largest_job_fits_the_regions_quota() -> None:
 
 
 def test_the_least_number_of_pods_carries_the_busiest_minute() -> None:
-    busy = {"leads_per_day": 50_000_000, "personal_data_days": 30, "noncurrent_days": 20, "scoring_millicpus": 250}
+    busy: dict[str, Any] = {
+        "leads_per_day": 50_000_000,
+        "personal_data_days": 30,
+        "noncurrent_days": 20,
+        "scoring_millicpus": 250,
+    }
     busy |= {"record_engine": "spark", "spark_cidr": "10.11.48.0/22"}
     too_few = stating("scoring_replicas:", "least 1", "2 pods", "leads_per_day", 50_000_000)
     with pytest.raises(ValidationError, match=too_few):
