@@ -1,7 +1,7 @@
 """What the declared volume of an environment needs: the size of each job, and the capacity of the scoring pods.
 
-`scripts/bench scale` measures what a record costs, at 100,000, 1,000,000 and 10,000,000 records; the coefficients of JOBS
-are its figures, rounded up. 600 MB is its limit for a process beside its engine.
+The coefficients of JOBS are those that `scripts/bench scale` measured at 100,000, 1,000,000 and 10,000,000 records,
+rounded up; 600 MB is its limit for a process beside its engine.
 """
 
 import math

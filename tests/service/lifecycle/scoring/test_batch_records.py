@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from mlflow.tracking import MlflowClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mlflow.tracking import MlflowClient
 from pandas.testing import assert_frame_equal
 from pyarrow import parquet
 
