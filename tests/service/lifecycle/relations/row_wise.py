@@ -154,9 +154,23 @@ def _cells(labelled: Sequence[Row]) -> dict[str, Rows]:
     return {
         "cells": {key: _sums(rows) for key, rows in by_cell.items()},
         "cuts": cuts,
+        "segment_choices": _choices(placed),
         "segment_cells": segments,
         "large_segments": large,
     }
+
+
+def _choices(placed: Sequence[Row]) -> Rows:
+    """What is in the different cells of the columns that hold several choices."""
+    found = Rows()
+    for number, (version, schema) in enumerate(SCHEMAS.items()):
+        columns = {name: column for column, name in INPUTS.items()}
+        for feature in schema.features:
+            cells = {row[columns[feature.name]] for row in placed if row["model_version"] == version}
+            for cell in cells - {None, "", *feature.missing}:
+                choices = parted(cell, feature.separator) if feature.separator else []
+                found |= {(number, feature.name, cell, choice): () for choice in choices}
+    return found
 
 
 def _values(schema: LeadSchema, rows: Sequence[Row]) -> dict[str, dict[str, list[Row]]]:

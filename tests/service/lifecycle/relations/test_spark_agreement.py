@@ -37,6 +37,7 @@ COLUMNS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "latencies": (["model_version", "step"], ["leads", "milliseconds", "most"]),
     "cells": (["model_version", "band", *_CELL], _SUMS),
     "cuts": (["model_version"], ["cut", "share"]),
+    "segment_choices": (["schema_number", "feature", "cell", "choice"], []),
     "large_segments": (["model_version", "feature", "value"], []),
     "segment_cells": (["model_version", "feature", "value", *_CELL], _SUMS),
     "chosen": (["place"], []),
