@@ -164,10 +164,10 @@ def _places(options: argparse.Namespace) -> QueryPlaces:
     if not (options.predictions or options.models or options.leads):
         source = source or load_source(SAMPLE)
         root = options.folder / source.name
-        if not (root / "predictions").is_dir():
-            there = ", ".join(sorted(path.parent.name for path in options.folder.glob("*/predictions"))) or "nothing"
+        if not (root / "store").is_dir():  # its records may not be uploaded yet
+            there = ", ".join(sorted(path.parent.name for path in options.folder.glob("*/store"))) or "nothing"
             raise JobFailed(
-                f"{root} holds no records. scripts/up keeps there what it serves (found: {there}; --source FILE.toml "
+                f"{root} holds no model. scripts/up keeps there what it serves (found: {there}; --source FILE.toml "
                 "chooses); or name other places: --predictions, --models, --leads"
             )
         return QueryPlaces(Folder(root / "predictions"), Folder(root / "store"), Folder(root / "leads"), source)

@@ -208,7 +208,7 @@ def test_without_places_it_reads_what_scripts_up_keeps(
     assert query.main(["from leads", "--folder", str(tmp_path)]) == 2
     states(capsys.readouterr().err, "scripts/up", "--predictions")
     up = tmp_path / "world"
-    up.mkdir()
+    (up / "store").mkdir(parents=True)
     (up / "predictions").symlink_to(world.root / "predictions")
     (up / "leads").symlink_to(world.root / "leads")
     arguments = ["--folder", str(tmp_path), "--source", str(world.source), *WINDOW, "--json"]
