@@ -20,12 +20,11 @@ import numpy as np
 
 from service.history import Estimate
 from service.lifecycle.data.source import Metric
-from service.lifecycle.evaluation.bootstrap import CHUNK, Weights, figure, resamples
-from service.lifecycle.evaluation.quality import Mask, Scores, Target, calibration_error
+from service.lifecycle.evaluation.bootstrap import Weights, figure, resamples
+from service.lifecycle.evaluation.calibration import grouped
+from service.lifecycle.evaluation.quality import Mask, Scores, Target
 from service.model.bundle import Economics
 from service.model.decide import contacts_made
-
-BINS = 10
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,8 @@ def miscalibration(target: Target, scores: Scores, rules: Rules | None = None, s
         return (
             f"mean score is {scores.mean():.4f} where {target.mean():.4f} converted, {abs(off):.1f} standard errors off"
         )
-    error, limit = calibration_error(target, scores), _calibration_limit(scores, rules, seed)
+    groups, rare = grouped(target, scores), 2 * (1 - NormalDist().cdf(rules.failed))
+    error, limit = float(groups.error()), float(np.quantile(groups.by_chance(rules.draws, seed), 1 - rare))
     return f"calibration error is {error:.4f}, chance explains {limit:.4f}" if error > limit else None
 
 
@@ -206,20 +206,6 @@ def _unit(metric: Metric, target: Target, economics: Economics) -> float:
     if metric != "profit":
         return 1.0
     return 1000 * float(target.mean()) * (economics.conversion_value - economics.contact_cost)
-
-
-def _calibration_limit(scores: Scores, rules: Rules, seed: int) -> float:
-    """The calibration error that as few draws exceed as a mean is off by `failed` standard errors by chance."""
-    ranked, draw = np.sort(scores), np.random.default_rng(seed)
-    bins = np.array_split(np.arange(len(scores)), min(BINS, len(scores)))
-    starts, sizes = [int(rows[0]) for rows in bins], [len(rows) for rows in bins]
-    errors = []
-    for done in range(0, rules.draws, CHUNK):
-        outcomes = draw.random((min(CHUNK, rules.draws - done), len(scores))) < ranked
-        off = np.add.reduceat(outcomes - ranked, starts, axis=1) / sizes
-        errors.append(np.average(np.abs(off), axis=1, weights=sizes))
-    rare = 2 * (1 - NormalDist().cdf(rules.failed))
-    return float(np.quantile(np.concatenate(errors), 1 - rare))
 
 
 def _said(gain: Estimate) -> str:
