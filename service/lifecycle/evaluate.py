@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service import history, tracking
-from service.history import Evaluation, VersionOutcome
+from service.history import Comparison, Evaluation, VersionOutcome
 from service.lifecycle.data.leads import outcome_values
 from service.lifecycle.data.quarantine import Rejected, set_aside
 from service.lifecycle.evaluation import completeness, regressions
@@ -29,7 +29,6 @@ from service.lifecycle.relations.outcomes import labelled
 from service.lifecycle.relations.relation import Relation
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
-from service.lifecycle.training.selection import HELD_OUT
 from service.model import bundle
 from service.model.bundle import Manifest, Pointer
 
@@ -42,7 +41,7 @@ COLUMNS = ("model_version", "score", "decision", "band", "latency_ms")
 """Of each scored lead, besides the columns of segments."""
 
 REMEMBERED = 60
-"""Earlier evaluations that are looked at."""
+"""Earlier evaluations that are read."""
 
 
 def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
@@ -67,6 +66,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     headline, notes = _headline(every, pointer)
     others = [each for each in every if each is not headline]
     earlier = [e for e in history.latest(loop.models, Evaluation, REMEMBERED) if e.time < loop.now]
+    compared_last = _comparison(loop, headline, (since, until), earlier)
     with tracking.tracked_run(loop.tracking, loop.source.name, _tags(loop, headline)) as mlflow:
         entry = Evaluation(
             time=loop.now,
@@ -81,10 +81,11 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             benchmark=headline.manifest.benchmark,
             bands=headline.band_outcomes(),
             business=headline.business,
-            changes=(*notes, *_changes(headline, since, earlier)),
+            changes=(*notes, *_said(compared_last, until)),
             mlflow_run_id=mlflow.id,
             versions=tuple(_outcome(each) for each in (headline, *others)),
             taken_as_lost=labels["lost"],
+            comparison=compared_last,
         )
         loop.tell(f"recording the run at {loop.tracking}")
         mlflow.log(_parameters(entry, options), _metrics(entry, headline))
@@ -193,15 +194,31 @@ def _absent(lost: int, files: OutcomeFiles) -> str:
     return f"; {lost:,} leads without an outcome count as lost{until}"
 
 
-def _changes(headline: VersionQuality, since: datetime, earlier: Sequence[Evaluation]) -> list[str]:
-    figures, manifest = headline.whole.figures, headline.manifest
-    held_out = max(1, round(HELD_OUT * manifest.provenance.rows))
-    changes = regressions.against_benchmark(figures, manifest.benchmark, headline.whole.leads, held_out)
-    # Of overlapping windows most leads are the same: their difference says little.
-    if apart := [e for e in earlier if e.until <= since]:
+def _comparison(
+    loop: Loop, headline: VersionQuality, window: tuple[datetime, datetime], earlier: Sequence[Evaluation]
+) -> Comparison:
+    """Compare with training and with the last evaluation of other leads; or the comparison that had leads of these.
+
+    Leads are compared once: the same ones would be taken for new evidence every day.
+    """
+    manifest, figures, leads = headline.manifest, headline.whole.figures, headline.whole.leads
+    last = next((e.comparison for e in reversed(earlier) if e.model_version == manifest.version), None)
+    if last and window[0] < last.until:
+        return last
+    held_out = 1 if manifest.judged_on else bundle.read_reference(loop.models, manifest.version).leads
+    others = [regressions.at_training(manifest.benchmark, manifest.judged_on, figures, leads, held_out)]
+    if apart := [e for e in earlier if e.until <= window[0]]:
         when = f"with {apart[-1].model_version} until {apart[-1].until:%Y-%m-%d}"
-        changes += regressions.against_earlier(figures, apart[-1].figures, when)
-    return changes
+        others.append(regressions.at_evaluation(apart[-1].figures, when))
+    look = last.look + 1 if last else 1
+    found = tuple(regressions.changes(figures, others, look))
+    return Comparison(look=look, since=window[0], until=window[1], changes=found)
+
+
+def _said(compared: Comparison, until: datetime) -> list[str]:
+    """The changes, with the leads that they were found on where those are not the evaluation's own."""
+    found_on = "" if compared.until == until else f" (leads scored until {compared.until:%Y-%m-%d})"
+    return [f"{change}{found_on}" for change in compared.changes]
 
 
 def _outcome(judged: VersionQuality) -> VersionOutcome:

@@ -89,7 +89,7 @@ def decide(
     everyone = np.ones(len(target), dtype=bool)
     both = _Both(target, (champion, challenger), economics, rules.draws, seed)
     pair, brier_pair = both.pairs({metric: (metric, everyone), "brier": ("brier", everyone)}).values()
-    gain, brier, unit = pair.gain(), brier_pair.gain(-1), _unit(metric, target, economics)
+    gain, brier, unit = pair.gain(), brier_pair.gain(-1), metric_unit(metric, target, economics)
     figures = {
         **{f"{who}.{metric}": pair.each(i) for i, who in enumerate(("champion", "challenger"))},
         **{f"{who}.brier": brier_pair.each(i) for i, who in enumerate(("champion", "challenger"))},
@@ -196,12 +196,12 @@ def _worse(both: _Both, metric: Metric, segments: Mapping[str, Mask], rules: Rul
     for name, pair in both.pairs({name: (metric, mask) for name, mask in segments.items()}).items():
         loss = pair.drawn[0] - pair.drawn[1]
         least = float(np.quantile(loss, 0.05 / len(segments)))
-        allowed = rules.segment_loss * _unit(metric, both.target[segments[name]], both.economics)
+        allowed = rules.segment_loss * metric_unit(metric, both.target[segments[name]], both.economics)
         if least > allowed:
             yield f"{name}: {metric} loses at least {least:.4g}, {allowed:.4g} is allowed"
 
 
-def _unit(metric: Metric, target: Target, economics: Economics) -> float:
+def metric_unit(metric: Metric, target: Target, economics: Economics) -> float:
     """1 for shares; for profit what contacting exactly those who convert would earn per 1,000 leads."""
     if metric != "profit":
         return 1.0
