@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 
 from service.lifecycle.evaluation.calibration import grouped, interval
 from service.lifecycle.evaluation.quality import Scores
-from tests.benchmarks.loop.limits import Limit, judged
+from tests.benchmarks.loop.limits import Limit, covered, judged
 
 TRIALS, QUICK = 2_000, 400
 BIAS, COVERED, HOLDS_ZERO = 0.005, (0.90, 0.98), (0.90, 0.98)
@@ -50,15 +50,14 @@ def measure(quick: bool) -> Iterator[Limit]:
             for leads in SIZES:
                 _, (value, low, _) = windows(shape, leads, digits, lambda scores: scores, trials)
                 what = f"{where}, calibrated, {leads:,} leads"
-                yield Limit(f"{what}: interval holds 0", float((low == 0).mean()), *HOLDS_ZERO)
+                yield covered(f"{what}: interval holds 0", list(low == 0), *HOLDS_ZERO, quick)
             yield Limit(f"{what}: bias", float(value.mean()), -BIAS, BIAS)
             for world, chance in WORLDS.items():
                 true, (value, low, high) = windows(shape, SIZES[-1], digits, chance, trials)
                 what = f"{where}, {world}, {SIZES[-1]:,} leads"
                 yield Limit(f"{what}: bias", float((value - true).mean()), -BIAS, BIAS)
-                yield Limit(
-                    f"{what}: interval holds the truth", float(((low <= true) & (true <= high)).mean()), *COVERED
-                )
+                held = list((low <= true) & (true <= high))
+                yield covered(f"{what}: interval holds the truth", held, *COVERED, quick)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,12 +1,15 @@
 """Each command says 1 where a limit is missed, as it is with the estimators that it was written against."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from service.lifecycle.data.source import Source
 from service.lifecycle.evaluation.calibration import Groups
-from service.model.bundle import JudgedOn
+from service.lifecycle.evaluation.labelled import LabelledLeads
+from service.lifecycle.training.selection import Selection
 from tests.benchmarks.loop import calibration, noise
 from tests.benchmarks.loop.limits import Limit, judged
 
@@ -30,16 +33,28 @@ def test_the_sum_of_distances_is_found_out(monkeypatch: pytest.MonkeyPatch) -> N
     assert calibration.main(["--quick"]) == 1
 
 
-def test_a_benchmark_that_is_thought_surer_than_it_is_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"QUICK": 12, "ROWS": (), "WINDOWS": (2_000,), "LOOKS": 2, "DRAWS": 100, "GATE": 1_000}.items():
+def test_a_wrong_allowance_for_luck_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"QUICK": 4, "ROWS": (), "WINDOWS": (1_000,), "LOOKS": 1, "DRAWS": 100, "GATE": 1_000}.items():
         monkeypatch.setattr(noise, name, value)
-    monkeypatch.setattr(noise, "LUCK", 1)
+    monkeypatch.setattr(noise, "LUCK", 0.1)
     assert noise.main(["--quick"]) == 0
-    sure = JudgedOn.model_validate
-
-    def surer(*given: object, **_: object) -> JudgedOn:
-        return sure({"leads": 1, "converted": 1, "errors": dict.fromkeys(noise.NAMES, 0.0)})
-
-    monkeypatch.setattr(noise, "judged_on", surer)
-    monkeypatch.setattr(noise, "window", lambda draw, leads: _sure(noise.window_of(draw, leads)))
+    monkeypatch.setattr(noise, "optimism", lambda *_: {"roc_auc": 0.3})
     assert noise.main(["--quick"]) == 1
+
+
+@pytest.mark.slow
+def test_a_reference_from_leads_that_the_model_was_fitted_on_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"LEADS": (4_000,), "QUICK": 1, "WINDOWS": 2}.items():
+        monkeypatch.setattr(label_free, name, value)
+    honest = next(label_free.measure(True))
+    known = label_free.refit
+
+    def in_sample(matured: LabelledLeads, chosen: Selection, source: Source) -> Selection:
+        again = known(matured, chosen, source)
+        seen = matured.leads.frame.iloc[chosen.split.held_out]
+        return replace(again, scores=again.pipeline.predict_proba(seen)[:, 1])
+
+    monkeypatch.setattr(label_free, "refit", in_sample)
+    found_out = next(label_free.measure(True))
+    assert honest.value < found_out.value
+    assert not found_out.met
