@@ -10,7 +10,7 @@ from service.lifecycle.data.source import Source
 from service.lifecycle.evaluation.calibration import Groups
 from service.lifecycle.evaluation.labelled import LabelledLeads
 from service.lifecycle.training.selection import Selection
-from tests.benchmarks.loop import calibration, noise
+from tests.benchmarks.loop import calibration, label_free, noise
 from tests.benchmarks.loop.limits import Limit, judged
 
 
