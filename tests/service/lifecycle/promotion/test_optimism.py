@@ -19,10 +19,10 @@ def seen(value: float) -> Estimate:
 def test_a_gain_far_above_the_limit_is_believed_and_one_at_the_limit_is_not() -> None:
     assert true_gain(seen(0.2), 0.004) == pytest.approx(0.2, abs=1e-4)
     assert true_gain(seen(0.024), 0.004) == 0
-    assert 0 < true_gain(seen(0.035), 0.004) < 0.03
+    assert 0 < true_gain(seen(0.03), 0.004) < 0.02
 
 
-@pytest.mark.parametrize("true", [0.015, 0.03, 0.06])
+@pytest.mark.parametrize("true", [0.005, 0.015, 0.06])
 def test_the_gains_that_pass_are_nearer_the_truth_than_those_seen(true: float) -> None:
     found = true + ERROR * np.random.default_rng(0).normal(size=4_000)
     passed = [seen(value) for value in found if value - 1.96 * ERROR > 0.004]
