@@ -45,7 +45,7 @@ class VersionOutcome(msgspec.Struct, frozen=True, kw_only=True):
     figures: dict[str, Estimate]
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+class FoundChanges(msgspec.Struct, frozen=True, kw_only=True):
     """What differed beyond noise on the leads scored in [since, until), as sentences.
 
     `look` counts the comparisons of one version, each of leads that none before had, from 1 on.
@@ -84,7 +84,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     mlflow_run_id: str
     versions: tuple[VersionOutcome, ...] = ()
     taken_as_lost: int = 0
-    comparison: Comparison | None = None
+    comparison: FoundChanges | None = None
 
 
 class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service import history, tracking
-from service.history import Comparison, Evaluation, VersionOutcome
+from service.history import Evaluation, FoundChanges, VersionOutcome
 from service.lifecycle.data.leads import outcome_values
 from service.lifecycle.data.quarantine import Rejected, set_aside
 from service.lifecycle.evaluation import completeness, regressions
@@ -196,7 +196,7 @@ def _absent(lost: int, files: OutcomeFiles) -> str:
 
 def _comparison(
     loop: Loop, headline: VersionQuality, window: tuple[datetime, datetime], earlier: Sequence[Evaluation]
-) -> Comparison:
+) -> FoundChanges:
     """Compare with training and with the last evaluation of other leads; or the comparison that had leads of these.
 
     Leads are compared once: the same ones would be taken for new evidence every day.
@@ -212,10 +212,10 @@ def _comparison(
         others.append(regressions.at_evaluation(apart[-1].figures, when))
     look = last.look + 1 if last else 1
     found = tuple(regressions.changes(figures, others, look))
-    return Comparison(look=look, since=window[0], until=window[1], changes=found)
+    return FoundChanges(look=look, since=window[0], until=window[1], changes=found)
 
 
-def _said(compared: Comparison, until: datetime) -> list[str]:
+def _said(compared: FoundChanges, until: datetime) -> list[str]:
     """The changes, with the leads that they were found on where those are not the evaluation's own."""
     found_on = "" if compared.until == until else f" (leads scored until {compared.until:%Y-%m-%d})"
     return [f"{change}{found_on}" for change in compared.changes]
