@@ -21,6 +21,8 @@ from service.history import Estimate
 Values = npt.NDArray[np.float64]
 
 GROUPS = 10
+NEAR = 1.5 / GROUPS
+"""How far neighbours are apart at most, as a share of the leads: of ten groups one has two. Large groups have none."""
 NOISE = 0.7
 """Standard error of the part that shows a sign, beyond that of a group's sum, over the latter. At 0.7 the error found
 has the same standard error whether or not the model is calibrated."""
@@ -34,8 +36,8 @@ _MOST = 12.0
 class Groups:
     """The leads by score. `off` is conversions less scores, `variance` that of `off` if the scores are right.
 
-    `scores` and `squares` are the sums of the scores and of their squares; `leads` counts them, or is their weight.
-    All but `leads`, which is of all groups, have one entry a group.
+    `scores` and `squares` are the sums of the scores and of their squares; `middle` is the share of the leads up to a
+    group's middle. All but `leads`, the number or weight of all leads, have one entry a group.
     """
 
     leads: float
@@ -43,6 +45,7 @@ class Groups:
     variance: Values
     scores: Values
     squares: Values
+    middle: Values
 
     @property
     def standard_error(self) -> float:
@@ -55,7 +58,7 @@ class Groups:
         Its mean is 0 for a calibrated model: it may be below.
         """
         off = self.off if off is None else off
-        near = np.abs(np.subtract.outer(*2 * [np.arange(len(self.variance))])) <= 1
+        near = np.abs(np.subtract.outer(self.middle, self.middle)) <= NEAR
         spread = np.sqrt(np.maximum(self.variance @ near, 1e-300))
         sign = off @ near / (NOISE * spread)
         density = np.exp(-(sign**2) / 2) / np.sqrt(2 * np.pi)
@@ -87,13 +90,11 @@ def grouped(
     middle = np.cumsum(tied) - tied / 2
     place = np.minimum((middle / tied.sum() * GROUPS).astype(np.int64), GROUPS - 1)
     _, group = np.unique(place, return_inverse=True)
-
-    def total(of_scores: Values) -> Values:
-        return np.bincount(group, of_scores).astype(np.float64)
-
     off = np.bincount(tie, leads * (np.asarray(target) - scores))
     variance = np.bincount(tie, squares) * every * (1 - every)
-    return Groups(float(tied.sum()), total(off), total(variance), total(tied * every), total(tied * every**2))
+    each = [np.bincount(group, column).astype(np.float64) for column in (tied, off, variance, tied * every)]
+    of_squares = np.bincount(group, tied * every**2).astype(np.float64)
+    return Groups(float(tied.sum()), *each[1:], of_squares, (np.cumsum(each[0]) - each[0] / 2) / tied.sum())
 
 
 def calibration_error(target: npt.ArrayLike, scores: Values, leads: Values | None = None) -> float:

@@ -26,7 +26,7 @@ from service.model.bundle import Economics, JudgedOn
 from service.model.decide import contacts_made
 from tests.benchmarks.loop.limits import Limit, judged
 
-TRIALS, QUICK = 400, 40
+TRIALS, QUICK = 400, 20
 ROWS, WINDOWS, GATE = (20_000, 60_000, 200_000), (3_000, 8_000), 2_000
 LOOKS = 4
 FALSE = 0.05
