@@ -92,9 +92,10 @@ def grouped(
     _, group = np.unique(place, return_inverse=True)
     off = np.bincount(tie, leads * (np.asarray(target) - scores))
     variance = np.bincount(tie, squares) * every * (1 - every)
-    each = [np.bincount(group, column).astype(np.float64) for column in (tied, off, variance, tied * every)]
-    of_squares = np.bincount(group, tied * every**2).astype(np.float64)
-    return Groups(float(tied.sum()), *each[1:], of_squares, (np.cumsum(each[0]) - each[0] / 2) / tied.sum())
+    count, off, variance, summed, squared = (
+        np.bincount(group, column).astype(np.float64) for column in (tied, off, variance, tied * every, tied * every**2)
+    )
+    return Groups(float(tied.sum()), off, variance, summed, squared, (np.cumsum(count) - count / 2) / tied.sum())
 
 
 def calibration_error(target: npt.ArrayLike, scores: Values, leads: Values | None = None) -> float:

@@ -9,6 +9,7 @@ import pytest
 from service.lifecycle.data.source import Source
 from service.lifecycle.evaluation.calibration import Groups
 from service.lifecycle.evaluation.labelled import LabelledLeads
+from service.lifecycle.promotion.challenger import refit
 from service.lifecycle.training.selection import Selection
 from tests.benchmarks.loop import calibration, label_free, noise
 from tests.benchmarks.loop.limits import Limit, judged
@@ -47,10 +48,9 @@ def test_a_reference_from_leads_that_the_model_was_fitted_on_is_found_out(monkey
     for name, value in {"LEADS": (4_000,), "QUICK": 1, "WINDOWS": 2}.items():
         monkeypatch.setattr(label_free, name, value)
     honest = next(label_free.measure(True))
-    known = label_free.refit
 
     def in_sample(matured: LabelledLeads, chosen: Selection, source: Source) -> Selection:
-        again = known(matured, chosen, source)
+        again = refit(matured, chosen, source)
         seen = matured.leads.frame.iloc[chosen.split.held_out]
         return replace(again, scores=again.pipeline.predict_proba(seen)[:, 1])
 
