@@ -90,7 +90,7 @@ def grouped(
     middle = np.cumsum(tied) - tied / 2
     place = np.minimum((middle / tied.sum() * GROUPS).astype(np.int64), GROUPS - 1)
     _, group = np.unique(place, return_inverse=True)
-    off = np.bincount(tie, leads * (np.asarray(target) - scores))
+    off: Values = np.bincount(tie, leads * (np.asarray(target) - scores)).astype(np.float64)
     variance = np.bincount(tie, squares) * every * (1 - every)
     count, off, variance, summed, squared = (
         np.bincount(group, column).astype(np.float64) for column in (tied, off, variance, tied * every, tied * every**2)

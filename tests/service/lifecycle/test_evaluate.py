@@ -246,7 +246,8 @@ def test_leads_are_compared_once_and_what_was_found_stays(tmp_path: Path, mlflow
     for after in (0, 1, 10):
         assert main(world.options(mlflow_url, NOON + days(after), "--days", "7")) == 0
     one, same, two = (entry.comparison for entry in evaluated(world))
-    assert one and two
+    assert one
+    assert two
     assert (one.look, one.until, two.look) == (1, evaluated(world)[0].until, 2)
     assert one.changes
     assert same == one
