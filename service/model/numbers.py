@@ -21,7 +21,11 @@ def as_written(numbers: Numbers) -> Numbers:
     Whole numbers, and those nearer to 0 than 1e-13, stay as they are.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        narrow = (numbers.astype(np.float32) == numbers) & (np.rint(numbers) != numbers) & (np.abs(numbers) > 1e-13)
+        narrow = (numbers.astype(np.float32) == numbers) & (np.rint(numbers) != numbers)
+    if not narrow.any():
+        return numbers
+    # Of at most six digits no other is as short: 2.5 is 2.5.
+    narrow &= (np.abs(numbers) > 1e-13) & ((np.abs(numbers) >= 1000) | (np.rint(numbers * 1000) / 1000 != numbers))
     if not narrow.any():
         return numbers
     found = numbers.copy()
