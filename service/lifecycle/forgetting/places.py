@@ -24,7 +24,7 @@ PLACES = (
     Place("leads", "quarantine/", "rows that the jobs set aside"),
     Place("predictions", "predictions/", "prediction records, of which trials on the page are told by their content"),
     Place("predictions", TABLES, "tables of prediction records, and of each lead's first score"),
-    Place("predictions", "batch/", "scores, and rows that could not be scored"),
+    Place("predictions", "batch/", "scores, rows that could not be scored, and how large files are divided"),
 )
 
 HOLD_NOBODY = {"predictions": (MANIFESTS, CLAIMS, "leases/")}

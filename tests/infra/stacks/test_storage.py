@@ -114,6 +114,7 @@ def test_each_workload_may_do_what_its_work_needs_and_no_more(plans: Plans) -> N
         ("leads", "jobs", read, False),
         ("leads", "jobs", create, True),
         ("predictions", "jobs", read, False),
+        ("predictions", "jobs", create, True),
         ("predictions", "jobs", change, True),
         ("predictions", "compact", read, False),
         ("predictions", "compact", change, True),
