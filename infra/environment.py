@@ -1,10 +1,14 @@
 """What an environment is: a frozen set of checked values. The values stand in `environments.py`."""
 
+import math
 from ipaddress import IPv4Network
 from itertools import combinations
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from infra import sizing
+from infra.sizing import RecordEngine, Volume
 
 # Google's own limits: project ids 6 to 30 characters, service account ids 6 to 30, buckets 3 to 63. Prefix
 # and id take 22 of them at most, with their hyphens, which leaves 8 for the name of a workload.
@@ -21,15 +25,20 @@ Domain = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+
 Group = Annotated[str, Field(pattern=r"^group:[^@\s]+@[^@\s]+\.[^@\s]+$")]
 Caller = Annotated[str, Field(pattern=r"^(group|serviceAccount):[^@\s]+@[^@\s]+\.[^@\s]+$")]
 
-JOB_CPUS = 2  # of each task of a job
-
 # RFC 1918, which every service in use takes for private.
 PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 # How small a range may be: of nodes and pods (32 a node, so a /26 for each) for a cluster to grow; of the others by
 # https://cloud.google.com/kubernetes-engine/docs/concepts/alias-ips#cluster_sizing_secondary_range_svcs
 # https://cloud.google.com/run/docs/configuring/vpc-direct-vpc#direct-vpc-ip-allocation
 # https://cloud.google.com/vpc/docs/configure-private-services-access#allocating-range
-SMALLEST = {"nodes_cidr": 26, "pods_cidr": 20, "services_cidr": 27, "run_cidr": 26, "peering_cidr": 24}
+SMALLEST = {
+    "nodes_cidr": 26,
+    "pods_cidr": 20,
+    "services_cidr": 27,
+    "run_cidr": 26,
+    "peering_cidr": 24,
+    "spark_cidr": 26,
+}
 
 
 def _range(cidr: str) -> str:
@@ -56,6 +65,8 @@ PublicCidr = Annotated[str, AfterValidator(_range), AfterValidator(_public)]
 
 # https://cloud.google.com/sql/docs/postgres/instance-settings#machine-type-2ndgen
 DatabaseTier = Annotated[str, Field(pattern=r"^db-(f1-micro|g1-small|custom-(1|[1-9]?[02468])-[1-9][0-9]{3,5})$")]
+
+LEAST_PER_MINUTE, MOST_PER_MINUTE = 1_200, 100_000  # requests from one address, a choice
 
 # Connections of MLflow: each worker keeps an engine for runs and one for the registry, each engine a pool; and asks
 # for readiness with one more.
@@ -88,6 +99,7 @@ class Environment(BaseModel):
     services_cidr: PrivateCidr
     run_cidr: PrivateCidr  # Cloud Run's services and jobs
     peering_cidr: PrivateCidr  # Google's own network, where the database is
+    spark_cidr: PrivateCidr | None = None  # the machines of Spark batches, where record_engine is "spark"
     internet_cidrs: tuple[PublicCidr, ...] = ()  # what may be reached outside Google, over HTTPS: your CRM
     flow_log_sampling: Annotated[float, Field(ge=0, le=1)] = 0.1
 
@@ -123,13 +135,20 @@ class Environment(BaseModel):
     # Copies what pods, jobs and MLflow log to a bucket of Cloud Storage, where it lies for so many days; None: no copy.
     application_log_days: Annotated[int, Field(ge=1, le=3650)] | None = None
 
+    # Leads that are scored in a day of work, by requests and in batches; one that is scored again counts again. From
+    # both follow the jobs' sizes, the least number of pods, and the traffic that alerts wait for (`infra/sizing.py`).
+    leads_per_day: Annotated[int, Field(ge=1, le=1_000_000_000)] = 400_000
+    leads_per_request: Annotated[int, Field(ge=1, le=1_000)] = 1  # in the mean; the service takes 1,000 at most
+    record_engine: RecordEngine = "duckdb"  # what the jobs read prediction records with
+
     scoring_replicas: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1, le=1000)]]  # least, most
     scoring_millicpus: Annotated[int, Field(ge=250, multiple_of=250)] = 500  # one pod's
     scoring_memory_mib: Annotated[int, Field(ge=512)] = 1024
 
     domain: Domain  # where the service answers; its address and certificate records are the edge stack's outputs
     callers: Annotated[tuple[Caller, ...], Field(min_length=1)]  # who may call it; nobody else does
-    requests_per_minute: Annotated[int, Field(ge=10, le=100_000)] = 1_200  # from one address
+    # From one address; None: what leads_per_day needs in its busiest minute, should all come from one, at least 1,200.
+    requests_per_minute: Annotated[int, Field(ge=10, le=MOST_PER_MINUTE)] | None = None
     pod_requests_per_second: Annotated[int, Field(ge=1, le=10_000)] = 500  # what one pod gets before another zone does
     enforce_managed_rules: bool = False  # look at a week of previews first
 
@@ -144,9 +163,10 @@ class Environment(BaseModel):
     drift_schedule: Cron = "0 6 * * *"
     retrain_schedule: Cron = "0 7 * * 1"
     batch_schedule: Cron = "0 3 * * *"
+    compact_schedule: Cron = "20 * * * *"
     batch_tasks: Annotated[int, Field(ge=1, le=10_000)] = 1  # https://cloud.google.com/run/quotas
     batch_parallelism: Annotated[int, Field(ge=1, le=10_000)] = 1  # tasks that run at once
-    job_cpu_quota: Annotated[int, Field(ge=JOB_CPUS)]  # CPUs that the project may use on Cloud Run in its region
+    job_cpu_quota: Annotated[int, Field(ge=1)]  # CPUs that the project may use on Cloud Run in its region
 
     @property
     def live_days(self) -> int:
@@ -175,14 +195,50 @@ class Environment(BaseModel):
             raise ValueError(f"scoring_replicas: least {least} is more than most {most}")
         return self
 
+    @property
+    def volume(self) -> Volume:
+        """What the jobs must hold."""
+        return Volume(self.leads_per_day, self.live_days, self.record_engine)
+
+    @property
+    def address_requests_per_minute(self) -> int:
+        """How many requests are taken from one address."""
+        busiest = math.ceil(60 * sizing.peak_requests_per_second(self.leads_per_day, self.leads_per_request))
+        return self.requests_per_minute or min(max(LEAST_PER_MINUTE, busiest), MOST_PER_MINUTE)
+
     @model_validator(mode="after")
-    def _batch_fits_the_quota(self) -> Self:
+    def _jobs_hold_the_volume_and_fit_the_quota(self) -> Self:
+        try:
+            cpus = {job: sizing.job_size(job, self.volume).cpus for job in sizing.JOBS}
+        except sizing.TooLarge as error:
+            raise ValueError(f"record_engine: {error}") from error
         if self.batch_parallelism > self.batch_tasks:
             raise ValueError(f"batch_parallelism: {self.batch_parallelism} is more than batch_tasks {self.batch_tasks}")
-        if self.batch_parallelism * JOB_CPUS > self.job_cpu_quota:
+        for job, count in cpus.items():
+            tasks = self.batch_parallelism if job == "batch" else 1
+            if tasks * count > self.job_cpu_quota:
+                field = "batch_parallelism" if job == "batch" else "leads_per_day"
+                raise ValueError(
+                    f"{field}: {tasks} tasks of {count} CPUs, of the job {job}, are more than "
+                    f"job_cpu_quota {self.job_cpu_quota}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _pods_carry_the_volume(self) -> Self:
+        peak = sizing.peak_requests_per_second(self.leads_per_day, self.leads_per_request)
+        pod = sizing.pod_requests_per_second(self.scoring_millicpus, self.leads_per_request)
+        if self.scoring_replicas[0] < (pods := math.ceil(peak / (sizing.AUTOSCALER_TARGET * pod))):
             raise ValueError(
-                f"batch_parallelism: {self.batch_parallelism} tasks of {JOB_CPUS} CPUs are more than "
-                f"job_cpu_quota {self.job_cpu_quota}"
+                f"scoring_replicas: least {self.scoring_replicas[0]} is fewer than the {pods} pods that carry the "
+                f"busiest minute: leads_per_day {self.leads_per_day} in requests of {self.leads_per_request} are "
+                f"{peak:,.0f} requests a second, and a pod answers "
+                f"{sizing.AUTOSCALER_TARGET * pod:,.0f} at the autoscaler's target"
+            )
+        if self.pod_requests_per_second > pod:
+            raise ValueError(
+                f"pod_requests_per_second: {self.pod_requests_per_second} requests of {self.leads_per_request} leads "
+                f"are more than the {pod:,.0f} that a pod of {self.scoring_millicpus} millicpus answers"
             )
         return self
 
@@ -205,8 +261,14 @@ class Environment(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _spark_has_a_range(self) -> Self:
+        if self.record_engine == "spark" and not self.spark_cidr:
+            raise ValueError('spark_cidr: missing; the machines of record_engine "spark" need a range of addresses')
+        return self
+
+    @model_validator(mode="after")
     def _ranges_are_large_enough_and_apart(self) -> Self:
-        ranges = {field: IPv4Network(getattr(self, field)) for field in SMALLEST}
+        ranges = {field: IPv4Network(cidr) for field in SMALLEST if (cidr := getattr(self, field))}
         for field, range_ in ranges.items():
             if range_.prefixlen > SMALLEST[field]:
                 raise ValueError(f"{field}: {range_} is smaller than /{SMALLEST[field]}")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from infra import example_values
 from infra.bindings import App, GcsBackend, GoogleProvider, TerraformStack
+from infra.components import spark_batches
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
 from infra.releases import digests, image
@@ -52,7 +53,9 @@ def build(app: App, env: Environment) -> None:
         env=env,
         scoring=foundation.scoring,
         jobs=foundation.jobs,
+        compact=foundation.compact,
         mlflow=foundation.mlflow,
+        spark=foundation.spark,
         namespace=NAMESPACE,
         key=foundation.keys.get("storage"),
     )
@@ -64,10 +67,12 @@ def build(app: App, env: Environment) -> None:
         env=env,
         image=image(env, "jobs"),
         jobs=foundation.jobs,
+        compact=foundation.compact,
         network=network.network,
         subnetwork=network.run,
         tracking_url=tracking.url,
         run_key=foundation.keys.get("run"),
+        spark=_spark(env, foundation, network),
         watcher=foundation.watcher,
         heartbeat_address=foundation.heartbeat_address,
     )
@@ -84,6 +89,15 @@ def build(app: App, env: Environment) -> None:
     stacks = (foundation, network, cluster, storage, database, tracking, lifecycle, serving, edge, alerting, delivery)
     for stack in stacks:
         _configure(stack, env)
+
+
+def _spark(env: Environment, foundation: FoundationStack, network: NetworkStack) -> dict[str, str]:
+    """How the jobs start Spark batches; nothing where they do not."""
+    if not (foundation.spark and network.spark):
+        return {}
+    return spark_batches.variables(
+        env, account=foundation.spark, subnetwork=network.spark, key=foundation.keys.get("spark")
+    )
 
 
 def _mlflow(
@@ -145,7 +159,13 @@ def _service(app: App, env: Environment, foundation: FoundationStack) -> tuple[S
 
 
 def _alerting(app: App, env: Environment, lifecycle: LifecycleStack, edge: EdgeStack) -> AlertingStack:
-    alerts = catalogue.alerts(Platform(jobs=lifecycle.scheduled, database_connections=env.database_connections))
+    platform = Platform(
+        jobs=lifecycle.scheduled,
+        database_connections=env.database_connections,
+        leads_per_day=env.leads_per_day,
+        leads_per_request=env.leads_per_request,
+    )
+    alerts = catalogue.alerts(platform)
     return AlertingStack(
         app,
         f"{env.id}-alerting",

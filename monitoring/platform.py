@@ -1,4 +1,4 @@
-"""What the catalogue must know of an environment: its jobs, and how many connections its database takes."""
+"""What the catalogue must know of an environment: its jobs, its traffic, how many connections its database takes."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -39,8 +39,25 @@ class Platform:
         Job("drift", "0 6 * * *", 1 * HOUR),
         Job("retrain", "0 7 * * 1", 6 * HOUR),
         Job("batch", "0 3 * * *", 2 * HOUR),
+        Job("compact", "20 * * * *", 1 * HOUR),
     )
     database_connections: int = 100  # that the database takes, max_connections
+    leads_per_day: int = 600_000  # declared by the environment
+    leads_per_request: int = 1
+
+    @property
+    def requests_per_day(self) -> float:
+        """Requests for scores, as declared."""
+        return self.leads_per_day / self.leads_per_request
+
+
+def enough(per_day: float, within: timedelta, most: int) -> int:
+    """How many events an alert on a share of them needs: half of the window's mean, at most `most`.
+
+    At least 200: one in a hundred is then two events, and the uptime checks' own 180 requests in half an hour are not
+    enough. With less traffic the alert waits for busy hours.
+    """
+    return max(200, min(most, round(per_day * (within / timedelta(days=1)) / 2)))
 
 
 @cache  # each build of the alerts asks for the gaps of the same few lines many times

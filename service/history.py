@@ -6,6 +6,7 @@ content: what is written twice is there once.
 
 import contextlib
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
@@ -95,8 +96,9 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
 class DriftCheck(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="drift"):
     """How the leads scored in [since, until) compare with those trained on.
 
-    `scores` and `decisions` are compared like a feature each. `expected` are figures without outcomes, with intervals
-    of 90 %; `benchmark` holds the same at training.
+    `scores` and `decisions` are compared like a feature each, on a random sample of `scored_again` of the leads (0 in
+    entries of older releases: all of them). `expected` are figures without outcomes of these, with intervals of 90 %;
+    `benchmark` holds the same at training.
     """
 
     time: datetime
@@ -112,6 +114,7 @@ class DriftCheck(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     benchmark: dict[str, float]
     reasons: tuple[str, ...]
     mlflow_run_id: str
+    scored_again: int = 0
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="decision"):
@@ -154,7 +157,17 @@ def at(models: Storage, kind: type[One], time: datetime) -> One | None:
 
 def latest(models: Storage, kind: type[One], count: int = 1) -> list[One]:
     """The newest entries of a kind, oldest first. Raises StorageError, and msgspec.DecodeError on a broken entry."""
-    keys = list(models.keys(f"{PREFIX}{FOLDERS[kind]}/"))[-count:]
+    return _read(models, kind, list(models.keys(f"{PREFIX}{FOLDERS[kind]}/"))[-count:])
+
+
+def between(models: Storage, kind: type[One], since: datetime, until: datetime) -> list[One]:
+    """The entries of a kind made in [since, until), oldest first. Raises StorageError, and msgspec.DecodeError."""
+    folder = f"{PREFIX}{FOLDERS[kind]}/"
+    keys = [key for key in models.keys(folder) if _stamp(since) <= key.removeprefix(folder) < _stamp(until)]
+    return _read(models, kind, keys)
+
+
+def _read(models: Storage, kind: type[One], keys: Sequence[str]) -> list[One]:
     stored = [found for key in keys if (found := models.read(key))]
     return [entry for each in stored if isinstance(entry := _DECODER.decode(each.data), kind)]
 

@@ -14,6 +14,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
+from service.read_ahead import ReadAhead
+
 CHUNK = 8 << 20
 """Bytes of an object being streamed that are held at once, and sent in one request."""
 
@@ -44,7 +46,10 @@ Writable = io.RawIOBase | io.BufferedIOBase
 
 
 class Opened(NamedTuple):
-    """One state of an object, to be read in parts: a seekable file without a buffer, its size and generation."""
+    """One state of an object, to be read in parts: a seekable file without a buffer, its size and generation.
+
+    What a bucket's file is to fetch ahead is told it by `service.read_ahead.expect`.
+    """
 
     file: io.RawIOBase
     size: int
@@ -70,10 +75,11 @@ class Storage(Protocol):
         Raises Conflict when it has changed meanwhile.
         """
 
-    def open(self, key: str) -> Opened | None:
+    def open(self, key: str, generation: str | None = None) -> Opened | None:
         """The object as it is now, to be read in parts, or None where there is none. Close the file.
 
         What is read belongs to this one generation; where it was replaced meanwhile, reading may raise StorageError.
+        With a generation it is opened as it was then, None where that is gone: a bucket with versions keeps it.
         """
 
     def writing(self, key: str, generation: str | None) -> AbstractContextManager[Writable]:
@@ -87,6 +93,9 @@ class Storage(Protocol):
 
     def keys(self, prefix: str) -> Iterator[str]:
         """All keys that start with the prefix, sorted."""
+
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """The same keys, each with the size of its object in bytes."""
 
 
 def open_storage(url: str) -> Storage:
@@ -125,19 +134,22 @@ class Folder:
             raise StorageError(f"cannot read {path}: {error.strerror}") from error
         return Stored(data, hashlib.sha256(data).hexdigest())
 
-    def open(self, key: str) -> Opened | None:
+    def open(self, key: str, generation: str | None = None) -> Opened | None:
         """See Storage."""
         path = self._path(key)
         try:
             file = io.FileIO(path)
-            generation = hashlib.file_digest(file, "sha256").hexdigest()
+            found = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.tell()
             file.seek(0)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error.strerror}") from error
-        return Opened(file, size, generation)
+        if generation not in (None, found):
+            file.close()
+            return None
+        return Opened(file, size, found)
 
     def create(self, key: str, data: bytes) -> None:
         """See Storage."""
@@ -203,6 +215,10 @@ class Folder:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """See Storage."""
+        return (key for key, _ in self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """See Storage."""
 
         def refuse(error: OSError) -> None:
             if not isinstance(error, FileNotFoundError | NotADirectoryError):  # a folder that is not there is empty
@@ -212,7 +228,10 @@ class Folder:
         files = (
             p for place, _, names in walk for n in names if not n.startswith(".") and (p := Path(place, n)).is_file()
         )
-        yield from sorted(k for p in files if (k := p.relative_to(self.root).as_posix()).startswith(prefix))
+        named = ((path.relative_to(self.root).as_posix(), path) for path in files)
+        for key, path in sorted(each for each in named if each[0].startswith(prefix)):
+            with suppress(FileNotFoundError):  # deleted since it was listed
+                yield key, path.stat().st_size
 
 
 class Bucket:
@@ -252,10 +271,11 @@ class Bucket:
         """See Storage."""
         return self._write(key, data, int(generation or 0))
 
-    def open(self, key: str) -> Opened | None:
+    def open(self, key: str, generation: str | None = None) -> Opened | None:
         """See Storage."""
+        wanted = int(generation) if generation else None
         with self._errors("read", key):
-            blob = self._bucket.get_blob(self._prefix + key, **self._patience)
+            blob = self._bucket.get_blob(self._prefix + key, generation=wanted, **self._patience)
             if blob is None:
                 return None
             generation = self._generation(blob)
@@ -263,9 +283,12 @@ class Bucket:
 
         def part(start: int, end: int) -> bytes:
             with self._errors("read", key):
-                return bytes(pinned.download_as_bytes(start=start, end=end, checksum=None, **self._patience))
+                data = bytes(pinned.download_as_bytes(start=start, end=end, checksum=None, **self._patience))
+            if len(data) != end + 1 - start:
+                raise StorageError(f"{self.url}/{key}: {len(data)} bytes came where {end + 1 - start} were asked for")
+            return data
 
-        return Opened(_Parts(part, blob.size), blob.size, generation)
+        return Opened(ReadAhead(part, blob.size), blob.size, generation)
 
     @contextmanager
     def writing(self, key: str, generation: str | None) -> Iterator[Writable]:
@@ -314,9 +337,13 @@ class Bucket:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """See Storage."""
+        return (key for key, _ in self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """See Storage."""
         with self._errors("list", prefix):
             for blob in self._bucket.list_blobs(prefix=self._prefix + prefix, **self._patience):
-                yield blob.name.removeprefix(self._prefix)
+                yield blob.name.removeprefix(self._prefix), blob.size
 
     @contextmanager
     def _errors(self, verb: str, key: str) -> Iterator[None]:
@@ -371,34 +398,3 @@ class _Spill(io.RawIOBase):
         else:
             with suppress(Exception):  # an upload that is not finished ends by itself after a week
                 self.spilled.terminate()
-
-
-class _Parts(io.RawIOBase):
-    """A seekable file whose bytes are fetched as they are read, one request a read."""
-
-    def __init__(self, part: Callable[[int, int], bytes], size: int) -> None:
-        """`part` gives the bytes from its first argument to its second, that one included."""
-        self._part, self._size, self._at = part, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        count = min(len(buffer), max(0, self._size - self._at))
-        if count:
-            data = self._part(self._at, self._at + count - 1)
-            if len(data) != count:
-                raise StorageError(f"{len(data)} bytes came where {count} were asked for")
-            buffer[:count] = data
-            self._at += count
-        return count

@@ -23,12 +23,19 @@ hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")
 
 
+SHARED = ("tests/containers/", "tests/service/lifecycle/relations/test_spark")
+
+
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist's scheduler is not typed
-    """Runs the tests of a file in one process, for they share its fixtures; the tests of images share an engine."""
+    """Runs the tests of a file in one process, for they share its fixtures.
+
+    Tests of images share an engine, those of Spark a session that takes half a minute of processor time to warm up.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "tests/containers" if file.startswith("tests/containers/") else file
+        shared = [scope for scope in SHARED if file.startswith(scope)]
+        return shared[0] if shared else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
@@ -106,8 +113,11 @@ def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = HANG_S
 
 
 @contextmanager
-def storage_server() -> Iterator[str]:
-    """The address of a real fake-gcs-server with a bucket called `leads-test`."""
+def storage_server(public: str | None = None) -> Iterator[str]:
+    """The address of a real fake-gcs-server with a bucket called `leads-test`.
+
+    `public` is the host and port that it is reached at, where that is a proxy's.
+    """
     vendor = Path(fake_gcs.__file__).parent / "vendor/fake-gcs-server/bin"
     (binary,) = vendor.glob("fake-gcs-server-*")
     binary.chmod(0o755)
@@ -115,7 +125,7 @@ def storage_server() -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     command = [str(binary), "-backend", "memory", "-scheme", "http", "-host", "127.0.0.1", "-port", str(port)]
     with subprocess.Popen(
-        [*command, "-public-host", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*command, "-public-host", public or f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as server:
         try:
             wait_for(f"{address}/storage/v1/b?project=p", server)

@@ -48,7 +48,8 @@ FORBIDDEN = {
 # Lowest first: what stands in a line may import from its own part and from the lines above.
 LAYERS = {
     "infra": """
-        environment cdk
+        cdk sizing
+        environment
         bindings environments releases
         example_values
         components
@@ -70,14 +71,16 @@ LAYERS = {
         dashboards proof
         review""",
     "service/lifecycle": """
+        relations
         data
         scoring
         runtime
         evaluation forgetting
         training
         drift_detection inspection promotion
-        train check evaluate drift retrain promote batch heartbeat forget
-        backtest rollback score""",
+        compaction querying
+        train check evaluate drift retrain promote batch heartbeat forget compact
+        backtest rollback score query""",
 }
 # Public classes of one name, and why.
 SAME_NAME: dict[str, str] = {}

@@ -99,6 +99,7 @@ RUN_ELSEWHERE = {
     "scripts/up --with-loop --speed 1440": "service/local/test_up.py::test_the_loop_closes_before_a_newcomer_s_eyes",
     "scripts/score leads.csv --out scores.csv": "service/lifecycle/test_score.py"
     "::test_scores_stand_in_the_order_of_the_file",
+    "scripts/query": "service/lifecycle/test_query.py::test_every_example_answers",
     "scripts/replay --source service/examples/bank_marketing.toml": "service/lifecycle/backtest/test_main.py"
     "::test_on_the_banks_contacts_every_bar_is_met",
     "scripts/bench drift": "benchmarks/test_drift.py::test_a_drift_too_weak_to_cost_anything_misses_the_bars",
@@ -108,6 +109,9 @@ RUN_ELSEWHERE = {
     "scripts/bench start": "benchmarks/serving/test_start.py::test_a_start_is_timed_to_a_score_and_its_memory_seen",
     "scripts/soak": "soak/test_soak.py::test_half_a_minute_of_load_with_swaps_and_kills_loses_nothing",
     "scripts/fuzz": "soak/test_fuzz.py::test_generated_requests_meet_no_5xx_and_only_described_answers",
+    "scripts/bench bucket": "benchmarks/test_bucket.py::test_a_small_run_scores_every_form_from_folder_and_bucket",
+    "scripts/bench parts": "benchmarks/test_parts.py::test_rows_that_are_missing_doubled_or_another_s_are_found",
+    "scripts/bench scale": "benchmarks/scale/test_figures.py::test_a_missed_limit_is_an_exit_status",
     "scripts/bench batch": "benchmarks/test_batch.py::test_a_small_run_measures_all_forms_and_finds_the_same_scores",
     ".venv/bin/python -m infra.coverage prod": "infra/test_coverage.py::test_no_cell_of_an_environment_is_open",
     ".venv/bin/python -m infra.operations.permissions prod": "infra/operations/test_permissions.py"

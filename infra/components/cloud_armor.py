@@ -56,7 +56,7 @@ def front_door(stack: TerraformStack, env: Environment) -> ArmorPolicy:
         description=KNOWN_EXPLOITS,
         match=ArmorMatch(expr=ArmorExpression(expression=f"evaluatePreconfiguredWaf('{KNOWN_EXPLOITS}')")),
     )
-    limit = _at_most(env.requests_per_minute, EVERYBODY, 2_000)
+    limit = _at_most(env.address_requests_per_minute, EVERYBODY, 2_000)
     return _policy(stack, "front_door", env.name("front-door"), [exploits, *managed, limit])
 
 

@@ -22,7 +22,7 @@ from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
 from infra.operations import own_values
 from infra.operations.credentials import of_a_person
-from infra.operations.prerequisites import FIRST_APIS, QUOTAS
+from infra.operations.prerequisites import FIRST_APIS, quotas
 from infra.operations.programs import Failed
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -124,9 +124,9 @@ def _billing(env: Environment, apis: Google) -> Iterator[str]:
 def _quotas(env: Environment, apis: Google) -> Iterator[str]:
     # https://cloud.google.com/compute/docs/reference/rest/v1/regions/get
     url = f"{apis.compute}/compute/v1/projects/{env.project}/regions/{env.region}"
-    quotas = {quota["metric"]: quota for quota in apis.ask("GET", url).get("quotas", [])}
-    for metric, need in QUOTAS.items():
-        quota = quotas.get(metric, {"limit": 0, "usage": 0})
+    found = {quota["metric"]: quota for quota in apis.ask("GET", url).get("quotas", [])}
+    for metric, need in quotas(env).items():
+        quota = found.get(metric, {"limit": 0, "usage": 0})
         if quota["limit"] - quota["usage"] < need:
             yield (
                 f"quota {metric} in {env.region}: {quota['usage']:g} of {quota['limit']:g} used, {need} more are needed"
@@ -202,7 +202,7 @@ def plan(env: Environment) -> list[str]:
     return [
         f"check {len(PERMISSIONS)} permissions of yours on {env.project}: {', '.join(PERMISSIONS)}",
         f"check that {env.project} has a billing account, and {BUDGET} on {env.billing_account}",
-        f"check quotas in {env.region}: {', '.join(f'{n} more {metric}' for metric, n in QUOTAS.items())}",
+        f"check quotas in {env.region}: {', '.join(f'{n} more {metric}' for metric, n in quotas(env).items())}",
         f"check that {SHARING} does not refuse usage logs, and whether {env.project} is in an organization",
         f"make gs://{env.state_bucket} in {env.region}, or put it right: versioned, uniform access, public access "
         f"prevented, versions of {NONCURRENT_DAYS} days ago deleted",

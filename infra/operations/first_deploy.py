@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from infra import releases
 from infra.environment import Environment
 from infra.operations import owner
-from infra.operations.prerequisites import BOOTSTRAP_APIS, QUOTAS
+from infra.operations.prerequisites import BOOTSTRAP_APIS, quotas
 from infra.operations.programs import Failed, Programs
 from infra.rehearsal.synthesis import Stack
 from infra.timeline.events import DeployEvent, walk
@@ -147,15 +147,19 @@ def _owner(env: Environment) -> DeployEvent:
     agents = {agent for agent, service in owner.SERVICES.items() if service in identities}
     agents |= {"gs-project-accounts"} if any("storage service-agent" in line for line in lines) else set()
     made = {f"API {api}" for api in re.findall(r"[\w-]+\.googleapis\.com", enabled)}
+    # Made with its API: https://cloud.google.com/compute/docs/access/service-accounts#compute_engine_service_account
+    agents |= {"compute-system"} if "API compute.googleapis.com" in made else set()
     made |= {
         f"Google's account service-{env.project_number}@{agent}.iam.gserviceaccount.com" for agent in sorted(agents)
     }
+    roles = re.findall(r"^gcloud iam roles create (\w+)", "\n".join(lines), re.M)
+    made |= {f"role {role} of the project's own" for role in roles}
     return DeployEvent("prepare the project", {}, frozenset(made), f"what `scripts/bootstrap {env.id} --owner` prints")
 
 
 def _bootstrap(env: Environment) -> DeployEvent:
     needs = {f"API {api}": "its checks" for api in BOOTSTRAP_APIS}
-    checked = {*(f"quota {quota}" for quota in QUOTAS), f"right to make budgets on {env.billing_account}"}
+    checked = {*(f"quota {quota}" for quota in quotas(env)), f"right to make budgets on {env.billing_account}"}
     return DeployEvent(f"scripts/bootstrap {env.id}", needs, frozenset({f"bucket {env.state_bucket}", *checked}))
 
 

@@ -3,6 +3,8 @@
 An environment that pages must not train on the built-in sample, whose leads are invented. Any other source must state
 its metric and who agreed on it: the train job publishes into the models bucket, and refuses a source that does not.
 
+Nor may it learn from a larger sample than the jobs that train have memory for.
+
 Real plans and deploys check this. Rehearsals do not: they run with the placeholder values of this repository.
 """
 
@@ -15,9 +17,14 @@ from infra.operations.programs import ROOT, Failed
 AGREEMENT = ("metric", "metric_reason", "agreed_by", "agreed_on")
 """Keys that a source needs before its model is served to others, as `service/model/agreement.py` has them."""
 
+MOST_ROWS = 1_000_000
+"""Of `[recipe] rows`: the sample for which `infra/sizing.py` gives the jobs `train` and `retrain` memory."""
+
 
 def check(env: Environment, root: Path = ROOT) -> None:
-    """Raise Failed if the lead source of `env` cannot be read, is an unfit sample, or lacks a key of AGREEMENT."""
+    """Raise Failed if the lead source of `env` cannot be read, is an unfit sample, lacks a key of AGREEMENT, or is
+    to learn from more than MOST_ROWS leads.
+    """
     where = f"infra/environments.py: lead_source of {env.id}: {env.lead_source}"
     try:
         source = tomllib.loads((root / env.lead_source).read_text())
@@ -32,4 +39,11 @@ def check(env: Environment, root: Path = ROOT) -> None:
         raise Failed(
             f"{where} has a [sample]: its leads are invented, and {env.id} is an environment that pages",
             "copy service/examples/crm_template.toml, describe your own leads in it, and name that file there",
+        )
+    recipe = source.get("recipe")
+    rows = recipe.get("rows") if isinstance(recipe, dict) else None
+    if isinstance(rows, int) and rows > MOST_ROWS:  # what is no number the service refuses, when it reads the source
+        raise Failed(
+            f"{where} has rows = {rows} in [recipe]: the jobs that train have memory for {MOST_ROWS:,}",
+            f"leave rows out; a sample of {MOST_ROWS:,} leads is as good (service/lifecycle/README.md)",
         )

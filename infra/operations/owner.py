@@ -6,9 +6,13 @@ https://cloud.google.com/iam/docs/roles-permissions
 https://cloud.google.com/billing/docs/how-to/billing-access
 """
 
-from infra.components.kms_keys import CUSTOMER_KEYS, SECRETS_KEY
+import shlex
+from collections.abc import Iterator
+
+from infra.components import kms_keys
 from infra.environment import Environment
 from infra.operations.prerequisites import FIRST_APIS
+from infra.permissions import tables
 from infra.permissions.grants import BILLING_ACCOUNT, Grant
 
 DEPLOYER = (
@@ -48,6 +52,7 @@ APIS = FIRST_APIS
 # Who encrypts with a key must exist before it is granted: by service, the account that Google makes.
 SERVICES = {
     "container-engine-robot": "container.googleapis.com",
+    "dataproc-accounts": "dataproc.googleapis.com",
     "gcp-sa-artifactregistry": "artifactregistry.googleapis.com",
     "gcp-sa-cloud-sql": "sqladmin.googleapis.com",
     "gcp-sa-gkebackup": "gkebackup.googleapis.com",
@@ -62,13 +67,14 @@ def commands(env: Environment) -> list[str]:
     def member(account: str) -> str:
         return f"serviceAccount:{env.email(account)}"
 
-    agents = [*SECRETS_KEY.values(), *(CUSTOMER_KEYS.values() if env.customer_keys else ())]
+    agents = [agent for users in kms_keys.agents(env).values() for agent in users]
     services = sorted(SERVICES[agent] for agent in agents if agent in SERVICES)
     return [
         "# Once, before the first deploy: APIs, and Google's own accounts, which encrypt with keys of yours",
         f"gcloud services enable {' '.join((*APIS, *services))} --project {env.project}",
         *(f"gcloud beta services identity create --service {each} --project {env.project}" for each in services),
         f"gcloud storage service-agent --project {env.project}",
+        *(_own_roles(env) if env.record_engine == "spark" else ()),
         "# Once the delivery stack is there: what CI's deployer may do",
         *(
             f"gcloud projects add-iam-policy-binding {env.project} --member {member('deployer')} --role {role} "
@@ -82,6 +88,15 @@ def commands(env: Environment) -> list[str]:
             for account, role in BILLING.items()
         ),
     ]
+
+
+def _own_roles(env: Environment) -> Iterator[str]:
+    """Make each role of the project's own, or give it its permissions again."""
+    yield "# The roles of the project's own"
+    for id, role in tables.read_own_roles().items():
+        given = f"{id} --project {env.project} --permissions {','.join(sorted(role.permissions))} --stage GA --quiet"
+        title = shlex.quote(role.title)
+        yield f"gcloud iam roles create {given} --title {title} || gcloud iam roles update {given} --title {title}"
 
 
 def grants() -> list[Grant]:

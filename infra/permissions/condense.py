@@ -18,7 +18,7 @@ from infra.permissions import tables
 
 FILE = tables.FOLDER / "google.toml"
 # Roles that hold nearly everything, or belong to services that the platform does not use, are no candidates.
-LEFT_OUT = ("roles/owner", "roles/editor", "roles/viewer", "roles/bigquery.", "roles/dataproc.", "roles/pubsub.")
+LEFT_OUT = ("roles/owner", "roles/editor", "roles/viewer", "roles/bigquery.", "roles/pubsub.")
 HEAD = """\
 # Google's predefined roles and the methods in use, condensed from a data set by infra/permissions/condense.py:
 # run `python -m infra.permissions.condense FILE` instead of editing this.

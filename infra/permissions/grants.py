@@ -59,12 +59,19 @@ def accounts(env: Environment, stacks: Iterable[Stack]) -> frozenset[str]:
 
 
 def admits(condition: str, on: str) -> bool:
-    """Whether a grant with this condition reaches a resource. Clauses on the service hold, for names tell services."""
+    """Whether a grant with this condition reaches a resource: one of its alternatives, with all of their clauses."""
+    return any(_admits_all(alternative, on) for alternative in condition.split(" || "))
+
+
+def _admits_all(condition: str, on: str) -> bool:
+    """Whether all clauses hold. One that demands a service does, for names tell services."""
     for clause in filter(None, condition.split(" && ")):
         if equal := re.fullmatch(r'resource\.name == "(.*)"', clause):
             holds = on == equal[1]
         elif begins := re.fullmatch(r'(!?)resource\.name\.startsWith\("(.*)"\)', clause):
             holds = on.startswith(begins[2]) is not bool(begins[1])
+        elif clause == 'resource.service != "storage.googleapis.com"':
+            holds = not f"{on}/".startswith("buckets/")
         else:
             holds = clause.startswith("resource.service == ")
         if not holds:
@@ -87,7 +94,8 @@ def _of_stack(env: Environment, resources: Config) -> Iterator[Grant]:
                 on = f"{kind}/{resolved(env, resources, values[argument]).rpartition('/')[2].partition('@')[0]}"
             expression = (values.get("condition") or {}).get("expression", "")
             condition = resolved(env, resources, expression)
-            yield Grant(_identity(env, resolved(env, resources, values["member"])), values["role"], on, condition)
+            identity = _identity(env, resolved(env, resources, values["member"]))
+            yield Grant(identity, short(env, values["role"]), on, condition)
 
 
 def _identity(env: Environment, member: str) -> str:

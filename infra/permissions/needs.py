@@ -1,7 +1,7 @@
 """Which permissions each identity needs: for what Terraform does as it, and for the calls of our own code."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -41,7 +41,7 @@ class Need:
 def work(env: Environment, stacks: Sequence[Stack], tables: Tables) -> list[Work]:
     """Every call of a person and of the accounts that these stacks make."""
     there = accounts(env, stacks) | {"person"}
-    every = (*_of_terraform(stacks, tables), *_of_code(env, tables), *_of_schedules(env, stacks))
+    every = (*_of_terraform(stacks, tables), *_of_code(env, tables, there), *_of_schedules(env, stacks))
     return [call for call in every if call.identity in there]
 
 
@@ -96,9 +96,9 @@ def _methods(row: ResourceType, operations: Iterable[str], manifests: Iterable[s
             yield operation, f"kubernetes.{row.kinds.get(kind, f'({kind})')}.{verb}"
 
 
-def _of_code(env: Environment, tables: Tables) -> Iterator[Work]:
+def _of_code(env: Environment, tables: Tables, there: Collection[str]) -> Iterator[Work]:
     for identity, calls in tables.calls.items():
-        for call in calls:
+        for call in (call for call in calls if call.beside is None or call.beside in there):
             for who in (identity, *call.also):
                 for method in call.methods:
                     yield Work(who, method, call.on.format(id=env.id), call.place)

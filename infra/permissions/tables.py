@@ -31,6 +31,7 @@ class CodeCall(BaseModel, frozen=True, extra="forbid"):
     methods: tuple[Text, ...]
     on: Text
     also: tuple[Text, ...] = ()  # identities that make the same call
+    beside: Text | None = None  # made only where the stacks make this account too
 
 
 class Method(BaseModel, frozen=True, extra="forbid"):
@@ -49,8 +50,16 @@ class Method(BaseModel, frozen=True, extra="forbid"):
         return self
 
 
+class OwnRole(BaseModel, frozen=True, extra="forbid"):
+    """A role that the project's owner makes; own_roles.toml explains itself."""
+
+    title: Text
+    permissions: frozenset[str]
+    instead_of: Text
+
+
 class Role(BaseModel, frozen=True, extra="forbid"):
-    """A predefined role: how many permissions it holds, and which of those that the tables name."""
+    """A role: how many permissions it holds, and which of those that the tables name."""
 
     size: int
     holds: frozenset[str]
@@ -64,7 +73,7 @@ class Rest(BaseModel, frozen=True, extra="forbid"):
 
 
 class Facts(BaseModel, frozen=True, extra="forbid"):
-    """The facts of google.toml: methods and roles, of a date."""
+    """The facts of google.toml: methods and roles, of a date. The roles of own_roles.toml are among the roles."""
 
     date: Text
     source: Text
@@ -120,8 +129,16 @@ def read_methods() -> dict[str, Method]:
     return TypeAdapter(dict[str, Method]).validate_python(_toml("methods.toml"))
 
 
+def read_own_roles() -> dict[str, OwnRole]:
+    """own_roles.toml."""
+    return TypeAdapter(dict[str, OwnRole]).validate_python(_toml("own_roles.toml"))
+
+
 @cache
 def read() -> Tables:
     """The tables as they are in this package."""
-    google = Facts.model_validate(_toml("google.toml"))
+    facts = _toml("google.toml")
+    for id, own in read_own_roles().items():
+        facts["roles"][f"roles/{id}"] = {"size": len(own.permissions), "holds": own.permissions}
+    google = Facts.model_validate(facts)
     return Tables(read_types(), read_calls(), read_methods(), google, _toml("justified.toml"))

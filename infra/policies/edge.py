@@ -38,13 +38,15 @@ def nat_logged(r: Resource) -> str | None:
 
 @policy("firewall-narrow", "google_compute_firewall")
 def firewall_narrow(r: Resource) -> str | None:
-    """What is let in comes from named ranges, accounts or tags, to named ports."""
+    """What is let in comes from named ranges, accounts or tags, to named ports; within one range to any port."""
     if r.values.get("direction") == "EGRESS" or not r.at("allow"):
         return None
     if open_ := [s for s in r.at("source_ranges") if s in EVERYWHERE]:
         return f"lets in {open_[0]}"
     if not any(r.at(f"source_{by}") for by in ("ranges", "tags", "service_accounts")):
         return "names no source: everywhere"
+    if r.at("source_ranges") and r.at("source_ranges") == r.at("destination_ranges"):
+        return None  # machines of a subnet among themselves, as Spark asks for
     for rule in r.at("allow"):
         if rule["protocol"] == "all" or (rule["protocol"] in ("tcp", "udp") and not rule.get("ports")):
             return f"lets in every port of {rule['protocol']}"

@@ -25,26 +25,31 @@ class CostLine:
 
 
 def estimate(before: Iterable[str], after: Iterable[str]) -> list[CostLine]:
-    """A line for each priced type among those of the resources before and after."""
-    old, new = Counter(before), Counter(after)
+    """A line for each price of the resources before and after, which are given by their addresses in their stacks."""
+    old, new = _counted(before), _counted(after)
     return [
         CostLine(
             item=price["item"],
-            before=old[type_name],
-            after=new[type_name],
-            usd_before=_usd(price, old[type_name]),
-            usd_after=_usd(price, new[type_name]),
+            before=old[priced],
+            after=new[priced],
+            usd_before=_usd(price, old[priced]),
+            usd_after=_usd(price, new[priced]),
             source=price["source"],
             leaves_out=price["leaves_out"],
         )
-        for type_name, price in _TABLE.items()
-        if old[type_name] or new[type_name]
+        for priced, price in _TABLE.items()
+        if old[priced] or new[priced]
     ]
 
 
-def unpriced(types: Iterable[str]) -> list[str]:
+def unpriced(addresses: Iterable[str]) -> list[str]:
     """The types that the table does not know: free, or not looked up."""
-    return sorted(set(types) - _TABLE.keys())
+    return sorted({address.partition(".")[0] for address in addresses if address not in _TABLE} - _TABLE.keys())
+
+
+def _counted(addresses: Iterable[str]) -> Counter[str]:
+    """How often each type and each address is there."""
+    return Counter(part for address in addresses for part in {address, address.partition(".")[0]})
 
 
 def _usd(price: dict[str, float | int | str], count: int) -> float | None:

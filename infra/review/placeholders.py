@@ -9,8 +9,8 @@ _FIELDS = ("id", "prefix", "project", "project_number", "domain", *SMALLEST)
 
 
 def fields(env: Environment) -> dict[str, str]:
-    """What the placeholders stand for."""
-    return {field: getattr(env, field) for field in _FIELDS}
+    """What the placeholders stand for; a range that the environment does not have is none."""
+    return {field: value for field in _FIELDS if (value := getattr(env, field))}
 
 
 def hider(env: Environment) -> Callable[[str], str]:
@@ -21,7 +21,11 @@ def hider(env: Environment) -> Callable[[str], str]:
     values = {field: re.escape(value) for field, value in fields(env).items()}
     patterns = {
         "{prefix}-{id}": rf"(?<![\w-]){values['prefix']}-{values['id']}(?=-\w)",
-        **{f"{{{field}}}": rf"(?<![\w-]){values[field]}(?![\w-])" for field in ("project", "domain", *SMALLEST)},
+        **{
+            f"{{{field}}}": rf"(?<![\w-]){values[field]}(?![\w-])"
+            for field in ("project", "domain", *SMALLEST)
+            if field in values
+        },
         "{project_number}": rf"(?<!\d){values['project_number']}(?!\d)",
         "{id}": rf"(?<![\w.-]){values['id']}(?![\w.])",
     }

@@ -94,7 +94,7 @@ def _alert(values: dict[str, object] | None) -> str:
 
 
 def _costs(planned: Sequence[Planned]) -> str:
-    old, new = ([*_types(planned, side)] for side in ("before", "after"))
+    old, new = ([*_addresses(planned, side)] for side in ("before", "after"))
     lines = costs.estimate(old, new)
     rows = [
         f"| [{line.item}]({line.source}) | {_count(line.before, line.usd_before)} "
@@ -125,8 +125,8 @@ def _count(count: int, usd: float | None) -> str:
     return f"{count}: " + ("price missing" if usd is None else f"{usd:.2f}") if count else "none"
 
 
-def _types(planned: Sequence[Planned], side: str) -> Iterable[str]:
+def _addresses(planned: Sequence[Planned], side: str) -> Iterable[str]:
     for each in planned:
         for resource in each.plan.get("resource_changes", []):
             if resource["mode"] == "managed" and resource["change"].get(side):
-                yield resource["type"]
+                yield f"{resource['type']}.{resource['name']}"

@@ -32,6 +32,7 @@ from infra.bindings import (
 )
 from infra.components.kms_keys import add_keys
 from infra.components.logging import add_logs
+from infra.components.spark_batches import API, add_spark_account
 from infra.environment import Environment
 
 APIS = (
@@ -67,10 +68,12 @@ class FoundationStack(TerraformStack):
 
     scoring: str
     jobs: str
+    compact: str
     mlflow: str
     migrator: str
     smoke: str
     nodes: str
+    spark: str | None  # where record_engine is "spark"
     watcher: str | None  # where the environment pages
     migrator_password: str  # the secret's id
     heartbeat_address: str | None  # the secret's id, where the environment pages
@@ -81,11 +84,12 @@ class FoundationStack(TerraformStack):
         apis = [
             # Never switched off by a destroy: other things in the project may use the same API.
             ProjectService(self, api.partition(".")[0], project=env.project, service=api, disable_on_destroy=False)
-            for api in APIS
+            for api in (*APIS, *((API,) if env.record_engine == "spark" else ()))
         ]
 
         self.scoring = self._account(env, "scoring", "Answers requests for scores.", apis)
         self.jobs = self._account(env, "jobs", "Evaluates, watches for drift, retrains, scores in batches.", apis)
+        self.compact = self._account(env, "compact", "Turns finished hours of prediction records into tables.", apis)
         self.mlflow = self._account(env, "mlflow", "Runs the MLflow server.", apis)
         self.migrator = self._account(env, "migrator", "Brings the schema of MLflow's database up to date.", apis)
         self.smoke = self._account(env, "smoke", "Asks for one score after each deploy.", apis)
@@ -96,7 +100,11 @@ class FoundationStack(TerraformStack):
         # Time series belong to a project: Cloud Monitoring has nothing narrower to grant on.
         # The jobs write their figures and read how many records the service counted.
         self._grant(env, "jobs_metric_writer", self.jobs, "roles/monitoring.metricWriter")
+        self._grant(env, "compact_metric_writer", self.compact, "roles/monitoring.metricWriter")
         self._grant(env, "jobs_metric_viewer", self.jobs, "roles/monitoring.viewer")
+        self.spark = None
+        if env.record_engine == "spark":
+            self.spark = add_spark_account(self, env, jobs=self.jobs, after=apis)
         # The least that nodes need, in Google's own words.
         # https://cloud.google.com/kubernetes-engine/docs/how-to/hardening-your-cluster#use_least_privilege_sa
         self._grant(env, "nodes_default", self.nodes, "roles/container.defaultNodeServiceAccount")

@@ -8,6 +8,7 @@ https://cloud.google.com/run/docs/execute/jobs-on-schedule
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from infra.bindings import (
     Job,
@@ -32,7 +33,8 @@ from infra.bindings import (
     ServiceAccount,
     TerraformStack,
 )
-from infra.environment import JOB_CPUS, Environment
+from infra.environment import Environment
+from infra.sizing import JOBS, JobSize, job_size
 from monitoring import platform
 
 # Outside, 35 minutes without a call should page: two were left out then.
@@ -42,11 +44,11 @@ CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 
 @dataclass(frozen=True, slots=True)
 class LifecycleJob:
-    """`python -m service.lifecycle.<name>`: `tasks` tasks of at most `hours` each, at most `at_once` at a time."""
+    """`python -m service.lifecycle.<name>`: `tasks` tasks of this size, at most `at_once` at a time."""
 
     name: str
     schedule: str | None  # None: people start it
-    hours: int
+    size: JobSize
     arguments: tuple[str, ...]
     tasks: int = 1
     at_once: int = 1
@@ -56,7 +58,8 @@ class LifecycleJob:
 class LifecycleStack(TerraformStack):
     """The jobs, `python -m service.lifecycle.<job>` each, their schedules, one identity that may start these.
 
-    Four are the closed loop's; where the environment pages, a fifth one says outside that the watching works. People
+    Five are the closed loop's, of which `compact` has an identity of its own: it alone deletes records, once it has
+    copied them. Where the environment pages, a sixth one says outside that the watching works. People
     start `train`, which makes the first model, by hand. With other arguments it does what else is done by hand,
     promote and roll back: its environment says where everything is.
     """
@@ -69,15 +72,19 @@ class LifecycleStack(TerraformStack):
         env: Environment,
         image: str,
         jobs: str,
+        compact: str,
         network: str,
         subnetwork: str,
         tracking_url: str,
         run_key: str | None,
+        spark: Mapping[str, str],
         watcher: str | None,
         heartbeat_address: str | None,
     ) -> None:
-        """`image` ends with a digest, `jobs` and `watcher` are e-mail addresses of the accounts that the closed loop's
-        jobs and the heartbeat run as, `run_key` is the id of a Cloud KMS key, `heartbeat_address` that of a secret."""
+        """`image` ends with a digest; `jobs`, `compact` and `watcher` are e-mail addresses of the accounts that the
+        closed loop's jobs, its job `compact` and the heartbeat run as; `run_key` is the id of a Cloud KMS key,
+        `heartbeat_address` that of a secret; `spark` holds the variables that say how Spark batches run, where they do.
+        """
         super().__init__(scope, id)
         starter = ServiceAccount(
             self,
@@ -94,10 +101,11 @@ class LifecycleStack(TerraformStack):
         )
         lifecycle = _lifecycle(env, tracking_url)
         self.scheduled = tuple(
-            platform.Job(job.name, job.schedule, timedelta(hours=job.hours)) for job in lifecycle if job.schedule
+            platform.Job(job.name, job.schedule, timedelta(hours=job.size.hours)) for job in lifecycle if job.schedule
         )
         for job in lifecycle:
-            task = self._task(_container(job, image), account=jobs, seconds=job.hours * 3600)
+            account = compact if job.name == "compact" else jobs
+            task = self._task(_container(job, image, spark), account=account, seconds=job.size.hours * 3600)
             execution = JobExecution(task_count=job.tasks, parallelism=job.at_once, template=task)
             self._job(env, job.name, job.schedule, execution)
         if watcher and heartbeat_address:
@@ -200,22 +208,29 @@ def _lifecycle(env: Environment, tracking_url: str) -> tuple[LifecycleJob, ...]:
     # The scoring service's own count of records, as Managed Prometheus collected it.
     # https://cloud.google.com/stackdriver/docs/managed-prometheus/query-api-ui
     counter = f"https://monitoring.googleapis.com/v1/projects/{env.project}/location/global/prometheus"
-    files = (*source, "--models", models, "--input", f"{leads}/batch", "--out", f"{predictions}/batch")
+    scored = ("--out", f"{predictions}/batch", "--records", predictions)
+    files = (*source, "--models", models, "--input", f"{leads}/batch", *scored)
+
+    def job(name: str, schedule: str | None, arguments: tuple[str, ...], **more: Any) -> LifecycleJob:
+        return LifecycleJob(name, schedule, job_size(name, env.volume), arguments, **more)
+
     return (
-        LifecycleJob("train", None, 6, source, variables=places),
-        LifecycleJob("evaluate", env.evaluate_schedule, 1, (*common, "--counter", counter)),
-        LifecycleJob("drift", env.drift_schedule, 1, common),
-        LifecycleJob("retrain", env.retrain_schedule, 6, common),
-        LifecycleJob("batch", env.batch_schedule, 2, files, tasks=env.batch_tasks, at_once=env.batch_parallelism),
+        job("train", None, source, variables=places),
+        job("evaluate", env.evaluate_schedule, (*common, "--counter", counter)),
+        job("drift", env.drift_schedule, common),
+        job("retrain", env.retrain_schedule, common),
+        job("batch", env.batch_schedule, files, tasks=env.batch_tasks, at_once=env.batch_parallelism),
+        job("compact", env.compact_schedule, (*data, "--metrics", metrics, "--keep-days", str(env.live_days))),
     )
 
 
-def _container(job: LifecycleJob, image: str) -> JobContainer:
+def _container(job: LifecycleJob, image: str, spark: Mapping[str, str]) -> JobContainer:
+    variables = {**job.variables, **(spark if JOBS[job.name].on_engine else {})}
     return JobContainer(
         name=job.name,
         image=image,
         command=["python"],
         args=["-m", f"service.lifecycle.{job.name}", *job.arguments],
-        env=[JobEnv(name=name, value=value) for name, value in job.variables.items()],
-        resources=JobResources(limits={"cpu": str(JOB_CPUS), "memory": "8Gi"}),
+        env=[JobEnv(name=name, value=value) for name, value in variables.items()],
+        resources=JobResources(limits={"cpu": str(job.size.cpus), "memory": f"{job.size.memory_gib}Gi"}),
     )

@@ -55,6 +55,7 @@ class NetworkStack(TerraformStack):
     network: str
     nodes: str
     run: str
+    spark: str | None  # where record_engine is "spark"
     database_client: str
 
     def __init__(self, scope: object, id: str, *, env: Environment, pod_port: int) -> None:
@@ -88,6 +89,18 @@ class NetworkStack(TerraformStack):
         self._allow(env, "database", "EGRESS", [env.peering_cidr], tcp=5432, tag=self.database_client)
         if env.internet_cidrs:
             self._allow(env, "internet", "EGRESS", env.internet_cidrs, tcp=443)
+        self.spark = None
+        if env.record_engine == "spark" and env.spark_cidr:
+            self.spark = self._spark(env, env.spark_cidr)
+
+    def _spark(self, env: Environment, cidr: str) -> str:
+        """The subnet of Spark batches, whose machines reach each other on every port, and Google's APIs.
+
+        https://cloud.google.com/dataproc-serverless/docs/concepts/network
+        """
+        self._allow(env, "spark", "INGRESS", [cidr], destinations=[cidr])
+        self._allow(env, "spark", "EGRESS", [cidr])
+        return self._subnet(env, "spark", cidr, {})
 
     def _subnet(self, env: Environment, thing: str, cidr: str, secondary: dict[str, str]) -> str:
         subnet = Subnet(

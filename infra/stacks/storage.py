@@ -18,6 +18,7 @@ from infra.bindings import (
     TerraformStack,
 )
 from infra.components.logging import copy_application_logs
+from infra.components.spark_batches import STAGING
 from infra.environment import Environment
 
 READ = "roles/storage.objectViewer"
@@ -26,12 +27,16 @@ CHANGE = "roles/storage.objectUser"
 
 POINTER = "champion.json"  # names the model that serves; service.model.bundle moves it
 LEASES = "leases/"  # which job is at work; service.lifecycle.promotion.lease takes and renews them
+RAW = "predictions/"  # records as the service and batch wrote them; service.records
+COMPACTED = "records/"  # the same as tables, with their manifests; service.lifecycle.compaction
+FIGURES = "figures/compact/"  # what the job published last; service.lifecycle.runtime.job_gauges
 BATCHES = "batch/"  # where the batch job puts its output
 QUARANTINE = "quarantine/"  # rows that a job could not use; service.lifecycle.data.quarantine
+STAGING_DAYS = 7  # longer than any batch runs; its result is read at once
 
 
 class StorageStack(TerraformStack):
-    """Private buckets, granted on each bucket: five, and one more where the environment copies its logs."""
+    """Private buckets, granted on each bucket: five; one more where the environment copies its logs, or uses Spark."""
 
     def __init__(
         self,
@@ -41,12 +46,14 @@ class StorageStack(TerraformStack):
         env: Environment,
         scoring: str,
         jobs: str,
+        compact: str,
         mlflow: str,
+        spark: str | None,
         namespace: str,
         key: str | None,
     ) -> None:
-        """`scoring`, `jobs` and `mlflow` are e-mail addresses of service accounts, `namespace` is that of the pods,
-        `key` a Cloud KMS key's id."""
+        """`scoring`, `jobs`, `compact`, `mlflow` and `spark` are e-mail addresses of service accounts, `namespace` is
+        that of the pods, `key` a Cloud KMS key's id."""
         super().__init__(scope, id)
         self._key = key
         logs = self._bucket(env, "access-logs", _delete_after(env.access_log_days))
@@ -68,31 +75,56 @@ class StorageStack(TerraformStack):
         self._grant("models_scoring_read", models, f"serviceAccount:{scoring}", READ)
         self._grant("predictions_scoring_create", predictions, f"serviceAccount:{scoring}", CREATE)
 
+        self._grant_jobs(models, leads, predictions, f"serviceAccount:{jobs}")
+        self._grant_compaction(models, leads, predictions, f"serviceAccount:{compact}")
+
+        # MLflow's clients read and write artifacts themselves: a large one never passes through the server.
+        self._grant("artifacts_jobs_change", artifacts, f"serviceAccount:{jobs}", CHANGE)
+        self._grant("artifacts_mlflow_change", artifacts, f"serviceAccount:{mlflow}", CHANGE)
+
+        if spark:
+            # A job puts a batch's program and tables there, outcomes too, and reads its result; the batches' own right
+            # to it is with their role.
+            staging = self._bucket(env, STAGING, _delete_after(STAGING_DAYS), logs=logs)
+            self._grant("spark_jobs_change", staging, f"serviceAccount:{jobs}", CHANGE)
+            self._grant("predictions_spark_read", predictions, f"serviceAccount:{spark}", READ)
+
+    def _grant_jobs(self, models: str, leads: str, predictions: str, jobs: str) -> None:
         # A published model or an audit record can be added, never altered; only the pointer moves, and leases change
         # hands.
         pointer = BucketIamCondition(
             title="pointer_only",
             expression=f'resource.name == "projects/_/buckets/{models}/objects/{POINTER}"',
         )
-        self._grant("models_jobs_read", models, f"serviceAccount:{jobs}", READ)
-        self._grant("models_jobs_create", models, f"serviceAccount:{jobs}", CREATE)
-        self._grant("models_jobs_point", models, f"serviceAccount:{jobs}", CHANGE, pointer)
+        self._grant("models_jobs_read", models, jobs, READ)
+        self._grant("models_jobs_create", models, jobs, CREATE)
+        self._grant("models_jobs_point", models, jobs, CHANGE, pointer)
         leases = _below(LEASES, models, "leases_only")
-        self._grant("models_jobs_lease", models, f"serviceAccount:{jobs}", CHANGE, leases)
-        # Nothing that runs on schedule may delete leads or records. To have a lead forgotten, a person runs that job
-        # with an identity of their own, which is granted CHANGE on both buckets for the hour.
-        self._grant("leads_jobs_read", leads, f"serviceAccount:{jobs}", READ)
+        self._grant("models_jobs_lease", models, jobs, CHANGE, leases)
+        # Of what runs on schedule, `compact` alone may delete records, and nothing may delete leads. To have a lead
+        # forgotten, a person runs that job with an identity of their own, which is granted CHANGE on both buckets for
+        # the hour.
+        self._grant("leads_jobs_read", leads, jobs, READ)
         aside = _below(QUARANTINE, leads, "quarantine_only")
-        self._grant("leads_jobs_set_aside", leads, f"serviceAccount:{jobs}", CREATE, aside)
-        self._grant("predictions_jobs_read", predictions, f"serviceAccount:{jobs}", READ)
+        self._grant("leads_jobs_set_aside", leads, jobs, CREATE, aside)
+        self._grant("predictions_jobs_read", predictions, jobs, READ)
 
-        # Batches of scores are added under a prefix of their own; records that the service wrote stay as they are.
+        # Batches of scores are added under a prefix of their own, and their records as new objects: those that are
+        # there stay as they are.
         batches = _below(BATCHES, predictions, "batches_only")
-        self._grant("predictions_jobs_batch", predictions, f"serviceAccount:{jobs}", CHANGE, batches)
+        self._grant("predictions_jobs_batch", predictions, jobs, CHANGE, batches)
+        self._grant("predictions_jobs_record", predictions, jobs, CREATE, _below(RAW, predictions, "raw_only"))
 
-        # MLflow's clients read and write artifacts themselves: a large one never passes through the server.
-        self._grant("artifacts_jobs_change", artifacts, f"serviceAccount:{jobs}", CHANGE)
-        self._grant("artifacts_mlflow_change", artifacts, f"serviceAccount:{mlflow}", CHANGE)
+    def _grant_compaction(self, models: str, leads: str, predictions: str, compact: str) -> None:
+        """It deletes what the service wrote once its own copy was verified, and keeps the figures that it published."""
+        self._grant("predictions_compact_read", predictions, compact, READ)
+        for id, prefix in (("raw", RAW), ("records", COMPACTED), ("lease", LEASES)):
+            below = _below(prefix, predictions, f"{id}_only")
+            self._grant(f"predictions_compact_{id}", predictions, compact, CHANGE, below)
+        self._grant("models_compact_read", models, compact, READ)
+        self._grant("models_compact_figures", models, compact, CREATE, _below(FIGURES, models, "figures_only"))
+        aside = _below(QUARANTINE, leads, "quarantine_only")
+        self._grant("leads_compact_set_aside", leads, compact, CREATE, aside)
 
     def _bucket(self, env: Environment, thing: str, *rules: BucketRule, logs: str | None = None) -> str:
         bucket = Bucket(

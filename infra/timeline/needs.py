@@ -146,6 +146,8 @@ def _needs(node: _Node, stack: Stack, stacks: Sequence[Stack], pointer: str) -> 
     match node.type:
         case "google_billing_budget":
             yield f"right to make budgets on {node.body['billing_account']}"
+        case "google_project_iam_member" if node.body["role"].startswith("projects/"):
+            yield f"role {node.body['role'].rpartition('/')[2]} of the project's own"
         case "google_storage_bucket_iam_member" if "$" not in node.body["bucket"]:
             yield f"bucket {node.body['bucket']}"
         case "google_sql_database_instance" if "private_network" in node.text:

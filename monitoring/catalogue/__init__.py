@@ -3,6 +3,7 @@
 from monitoring.alerts import Alert
 from monitoring.catalogue import (
     capacity,
+    compaction,
     front_door,
     jobs,
     model,
@@ -25,9 +26,10 @@ def alerts(platform: Platform = DEFAULT) -> tuple[Alert, ...]:
         *(alert for slo in promises.slos(platform) for alert in slo.alerts()),
         *pods.ALERTS,
         *capacity.ALERTS,
-        *front_door.ALERTS,
+        *front_door.alerts(platform.requests_per_day),
         *model.ALERTS,
-        *records.ALERTS,
+        *records.alerts(platform.leads_per_day),
+        *compaction.alerts(platform.jobs),
         *quality.ALERTS,
         *jobs.alerts(platform.jobs),
         *tracking.alerts(platform.database_connections),

@@ -14,10 +14,11 @@ from datetime import timedelta
 from functools import partial
 
 from monitoring.alerts import Alert, Severity
+from monitoring.platform import enough
 
 ticket = partial(Alert, severity=Severity.TICKET, runbook="front-door.md")
 page = partial(Alert, severity=Severity.PAGE, runbook="front-door.md")
-MINUTE = timedelta(minutes=1)
+MINUTE, HALF_HOUR = timedelta(minutes=1), timedelta(minutes=30)
 BALANCER = 'loadbalancing_googleapis_com:https_request_count{monitored_resource="https_lb_rule"'
 BLOCKED = 'sum(increase(networksecurity_googleapis_com:https_request_count{blocked="true"}[15m]))'
 FAILED = f'sum(increase({BALANCER},response_code_class="500"}}[15m]))'
@@ -33,7 +34,7 @@ REFUSED_AT_DOOR = f'{TO_SCORE},response_code=~"401|403"'
 REFUSED_BY_PODS = "leadscoring_callers_refused_total"
 ASKED_OF_PODS = 'leadscoring_requests_total{route!~"/healthz|/metrics|/readyz"}'  # those routes need no assertion
 
-ALERTS = (
+AT_ANY_VOLUME = (
     page(
         name="FrontDoorDown",
         expr=f"count(max by (checker_location) (max_over_time({CHECKED}[5m])) == 0) >= 2",
@@ -71,24 +72,6 @@ ALERTS = (
         panel="Share of callers refused at the front door",
     ),
     ticket(
-        name="FrontDoorSlow",
-        expr=(
-            f"histogram_quantile(0.99, sum by (le) (increase({LATENCIES}[30m]))) > 2000\n"
-            # Of fewer, one slow caller in a quiet night would be one in a hundred.
-            f"and\nsum(increase({BALANCER}}}[30m])) >= 500"
-        ),
-        hold=15 * MINUTE,
-        summary="One in a hundred callers waits more than two seconds for the load balancer's last byte.",
-        panel="Time to the last byte",
-    ),
-    ticket(
-        name="PodsUnknownToLoadBalancer",
-        expr=f"sum by (instance) ({PER_POD}) == 0\nand on ()\nsum({PER_POD}) > 1000",
-        hold=15 * MINUTE,
-        summary="A pod runs and gets no request while others do: the load balancer does not know its zone.",
-        panel="Requests by pod",
-    ),
-    ticket(
         name="CertificateExpiresSoon",
         expr=(
             "min(monitoring_googleapis_com:uptime_check_time_until_ssl_cert_expires"
@@ -116,3 +99,29 @@ ALERTS = (
         panel="Addresses missing on the way out",
     ),
 )
+
+
+def alerts(requests_per_day: float) -> tuple[Alert, ...]:
+    """All alerts, of an environment that declares so much traffic."""
+    unknown_from = enough(requests_per_day, HALF_HOUR, 1000)
+    return (
+        *AT_ANY_VOLUME,
+        ticket(
+            name="FrontDoorSlow",
+            expr=(
+                f"histogram_quantile(0.99, sum by (le) (increase({LATENCIES}[30m]))) > 2000\n"
+                # Of fewer, one slow caller in a quiet night would be one in a hundred.
+                f"and\nsum(increase({BALANCER}}}[30m])) >= {enough(requests_per_day, HALF_HOUR, 500)}"
+            ),
+            hold=15 * MINUTE,
+            summary="One in a hundred callers waits more than two seconds for the load balancer's last byte.",
+            panel="Time to the last byte",
+        ),
+        ticket(
+            name="PodsUnknownToLoadBalancer",
+            expr=f"sum by (instance) ({PER_POD}) == 0\nand on ()\nsum({PER_POD}) > {unknown_from}",
+            hold=15 * MINUTE,
+            summary="A pod runs and gets no request while others do: the load balancer does not know its zone.",
+            panel="Requests by pod",
+        ),
+    )

@@ -4,6 +4,7 @@ from datetime import timedelta
 from functools import partial
 
 from monitoring.alerts import Alert, Severity
+from monitoring.platform import HOUR, enough
 
 ticket = partial(Alert, severity=Severity.TICKET, runbook="records.md")
 page = partial(Alert, severity=Severity.PAGE, runbook="records.md")
@@ -12,7 +13,7 @@ SPOOL_BYTES = 256_000_000  # at which the service answers 503: Settings.spool_ma
 SCORED = "sum(increase(leadscoring_leads_scored_total[1h]))"
 WRITTEN = "sum(increase(leadscoring_records_written_total[1h]))"
 
-ALERTS = (
+AT_ANY_VOLUME = (
     page(
         name="SpoolHalfFull",
         expr=f"max by (instance) (leadscoring_spool_bytes) > {SPOOL_BYTES // 2}",
@@ -38,13 +39,6 @@ ALERTS = (
         panel="Failed uploads",
     ),
     ticket(
-        name="RecordsNotWritten",
-        expr=f"1 - {WRITTEN} / {SCORED} > 0.01\nand\n{SCORED} >= 500",
-        hold=15 * MINUTE,
-        summary="More than one lead in a hundred was scored without a record, which must never be.",
-        panel="Share scored without a record",
-    ),
-    ticket(
         name="RecordsMissingInBucket",
         expr='max(last_over_time(leadscoring_evaluation_records_missing_ratio{job="evaluate"}[25h])) > 0.01',
         hold=0 * MINUTE,
@@ -52,3 +46,17 @@ ALERTS = (
         panel="Share of records missing in the bucket",
     ),
 )
+
+
+def alerts(leads_per_day: int) -> tuple[Alert, ...]:
+    """All alerts, of an environment that declares so many leads."""
+    return (
+        *AT_ANY_VOLUME,
+        ticket(
+            name="RecordsNotWritten",
+            expr=f"1 - {WRITTEN} / {SCORED} > 0.01\nand\n{SCORED} >= {enough(leads_per_day, HOUR, 500)}",
+            hold=15 * MINUTE,
+            summary="More than one lead in a hundred was scored without a record, which must never be.",
+            panel="Share scored without a record",
+        ),
+    )

@@ -24,6 +24,8 @@ DASHBOARD = Dashboard(
         Panel("Share scored without a record", Unit.RATIO),
         Panel("Leads scored in an hour"),
         Panel("Share of records missing in the bucket", Unit.RATIO),
+        Panel("Wait of the oldest records that are not compacted", Unit.SECONDS),
+        Panel("Objects that compaction cannot read"),
         Panel("Series that are there"),
     ),
 )

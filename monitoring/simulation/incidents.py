@@ -14,6 +14,7 @@ import numpy as np
 from monitoring import catalogue, google, limits
 from monitoring.alerts import Alert
 from monitoring.catalogue import promises
+from monitoring.catalogue.compaction import waits_at_most
 from monitoring.catalogue.records import SPOOL_BYTES
 from monitoring.platform import Platform
 from monitoring.promql.text import metric_names
@@ -29,6 +30,7 @@ ON_TIME = {
     for slo in promises.slos(Platform())
     if slo.name == name
 }
+OFTEN = ("evaluate", "drift", "batch", "compact")  # jobs that start every day
 STALE = 5 * MINUTE  # for so long Prometheus takes the newest sample for the present
 
 
@@ -62,7 +64,12 @@ def inject(world: World) -> tuple[Incident, ...]:
         for kind, day in zip(order, range(1, world.days - apart + 2, apart), strict=False):
             told += kinds[kind](world, day)
     asked = (
-        replace(each, must={name: by for name, by in each.must.items() if each.first + by < world.minutes})
+        replace(
+            each,
+            # What is due before the watch begins, or after it ends, cannot be seen on time.
+            must={name: by for name, by in each.must.items() if BEFORE <= each.first + by < world.minutes},
+            may=each.may | each.must.keys(),
+        )
         for each in told
     )
     return tuple(sorted(asked, key=lambda incident: incident.first))
@@ -291,20 +298,24 @@ def _daily(job: str, story: str, found: Mapping[str, tuple[str, float]], also: t
                     values[day : day + 2] = value
         due = JOBS[job].deadline // MINUTE
         # The largest of a day forgets what was found before only when the day is over.
-        must = {name: due + (window(ALERTS[name]) if "max_over_time" in ALERTS[name].expr else SLACK) for name in found}
+        must = {
+            name: due + (window(alert) if "max_over_time" in alert.expr else alert.hold // MINUTE + SLACK)
+            for name, alert in ALERTS.items()
+            if name in found
+        }
         yield Incident(story, day * DAY, (day + 2) * DAY, must)
 
     return happens
 
 
 def _dead(world: World, day: int) -> Iterator[Incident]:
-    """Evaluation or drift dies for two days before it can say anything."""
-    yield from _silent(world, day, [str(world.rng.choice(list(ON_TIME)))])
+    """A job dies in each run of two days before it can say anything."""
+    yield from _silent(world, day, [str(world.rng.choice([*ON_TIME, "compact"]))])
 
 
 def _nothing_starts(world: World, day: int) -> Iterator[Incident]:
     """The scheduler starts no job for two days."""
-    yield from _silent(world, day, ["evaluate", "drift", "batch"])
+    yield from _silent(world, day, OFTEN)
     for run in world.runs:
         run.dead |= run.job == "retrain" and day * DAY <= run.start < (day + 2) * DAY
     ended = [run.start + run.minutes for run in world.runs if not run.dead]
@@ -328,12 +339,18 @@ def _silent(world: World, day: int, jobs: Iterable[str]) -> Iterator[Incident]:
             slo, (steady,) = ON_TIME[job], ON_TIME[job].windows
             slices = float(slo.threshold(steady)) * (steady.long // MINUTE)
             must[slo.name + steady.name] = JOBS[job].deadline // MINUTE + round(slices) + 5 + SLACK
-        yield Incident(f"{job} is dead", round(last), round(again), must)
+        yield Incident(f"{job} is dead", round(last), round(again), must | _backlog(job))
+
+
+def _backlog(job: str) -> dict[str, int]:
+    """By when it is told that records wait, after the last success of the job that compacts."""
+    alert = ALERTS["RecordsNotCompacted"]
+    return {alert.name: (waits_at_most(JOBS[job]) + alert.hold) // MINUTE + SLACK} if job == "compact" else {}
 
 
 def _failing(world: World, day: int) -> Iterator[Incident]:
     """A job's runs of two days fail for good."""
-    job = str(world.rng.choice(["evaluate", "drift", "batch"]))
+    job = str(world.rng.choice(OFTEN))
     begun = [run for run in world.runs if run.job == job and run.well and day * DAY <= run.start < (day + 2) * DAY]
     for run in begun:
         run.well = False
@@ -342,13 +359,13 @@ def _failing(world: World, day: int) -> Iterator[Incident]:
     for run in begun:
         at = round(run.start + run.minutes)
         world.during("run_googleapis_com:job_completed_execution_count", at, at + 1, 1, job_name=f"acme-prod-{job}")
-    must = {f"{name}Failing": 30 + SLACK, "JobExecutionFailed": window(ALERTS["JobExecutionFailed"])}
+    must = {f"{name}Failing": 30 + SLACK, "JobExecutionFailed": window(ALERTS["JobExecutionFailed"]), **_backlog(job)}
     may = frozenset(alert for alert in ALERTS if alert.startswith((name, "EvaluationOnTime", "DriftOnTime")))
     yield Incident(f"{job} fails", first, first + 3 * DAY, must, may)
 
 
 def _slow_job(world: World, day: int) -> Iterator[Incident]:
-    job = str(world.rng.choice(["evaluate", "drift", "batch"]))
+    job = str(world.rng.choice(OFTEN))
     (run, *_) = (run for run in world.runs if run.job == job and run.well and run.start >= day * DAY)
     run.minutes = 0.9 * (JOBS[job].timeout / MINUTE)
     first, told = round(run.start), {f"{job.capitalize()}NearTimeout": round(run.minutes) + SLACK}
@@ -439,6 +456,14 @@ OF_JOBS: tuple[Kind, ...] = (
         {
             "TooFewOutcomes": ("evaluation_leads", 20),
             "RecordsMissingInBucket": ("evaluation_records_missing_ratio", 0.05),
+        },
+    ),
+    _daily(
+        "compact",
+        "records wait, and some are broken",
+        {
+            "RecordsNotCompacted": ("compact_oldest_waiting_seconds", 36_000),
+            "RecordsUnreadable": ("compact_unreadable_objects", 2),
         },
     ),
     _daily(

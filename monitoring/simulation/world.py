@@ -212,7 +212,7 @@ def _jobs(world: World) -> None:
         usual = 0.15 * job.timeout / timedelta(minutes=1)
         for start in CronSim(job.schedule, START - timedelta(days=8)):
             minute = (start - START) / timedelta(minutes=1)
-            if minute > world.minutes - 2 * HOUR:
+            if minute >= world.minutes:
                 break
             length = usual * float(world.rng.lognormal(0, 0.2))
             if world.rng.random() < 0.15:

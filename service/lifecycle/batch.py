@@ -6,8 +6,15 @@ skipped, so that a job may be killed anywhere and started again. Rows that canno
 `quarantine/campaign/may.csv.<version>.<state>.jsonl.gz`, which is complete before the scores appear. What is printed
 names rows and columns and quotes no cell: in the cloud it is logged, and logs forget no lead.
 
-As tasks of a Cloud Run job, each takes its share of the files: the container contract sets CLOUD_RUN_TASK_INDEX and
-CLOUD_RUN_TASK_COUNT, https://cloud.google.com/run/docs/container-contract#jobs-env-vars
+The prediction records of the leads go below --records, and are complete before the scores appear
+(`service.lifecycle.scoring.batch_records`).
+
+A large file is divided (`service.lifecycle.data.file_parts`), and each of its parts gives an object of its own,
+`campaign/may.csv.<version>.<state>.part-03-of-40.csv`: the file is scored when all are there. Its columns are judged
+by the whole file.
+
+As tasks of a Cloud Run job, each takes its share of the files and parts: the container contract sets
+CLOUD_RUN_TASK_INDEX and CLOUD_RUN_TASK_COUNT, https://cloud.google.com/run/docs/container-contract#jobs-env-vars
 """
 
 import argparse
@@ -18,38 +25,51 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
+from service.lifecycle.data.file_parts import FilePart
 from service.lifecycle.data.form import form_of
+from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.source import Source, SourceError, load_source
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Progress
+from service.lifecycle.scoring.batch_records import recording
 from service.lifecycle.scoring.batch_scoring import (
     Counts,
     FileJob,
     contacts_of_team,
+    count_file,
     open_leads,
     quarantine_to,
     score_file,
 )
 from service.lifecycle.scoring.for_people import SHOWN, Wish
 from service.lifecycle.scoring.scores_file import Format
+from service.lifecycle.scoring.split import WHOLE, Judge, division, may_be_divided
 from service.model import bundle
 from service.model.bundle import Bundle
+from service.read_ahead import Window
 from service.storage import Conflict, Opened, Storage, Writable, open_storage
 
 QUARANTINE = "quarantine/"
+NO_RECORDS = "none"
+NOT_RECORDED = (
+    "no prediction records are written, so that evaluate, drift and retrain will not know of these leads: name their "
+    f"place with --records, or say --records {NO_RECORDS}"
+)
 STATE = 16
 """Characters of a file's generation (in a folder: of its digest) that its output's name carries."""
 
 EXAMPLES = """examples:
-  python -m service.lifecycle.batch --models models --input leads/batch --out predictions/batch
+  python -m service.lifecycle.batch --models models --input leads/batch --out predictions/batch --records predictions
   python -m service.lifecycle.batch --source crm.toml --models gs://acme-models --input gs://acme-leads/batch \\
-      --out gs://acme-predictions/batch
+      --out gs://acme-predictions/batch --records gs://acme-predictions
+  python -m service.lifecycle.batch ... --records none                        a trial: nobody acts on these scores
   python -m service.lifecycle.batch ... --id-column customer --format csv --threads 4
   python -m service.lifecycle.batch ... --for-people --show name,company      as scripts/score; many times as slow
 
@@ -68,26 +88,40 @@ class BatchJob:
     leads: Storage
     out: Storage
     as_format: Format | None = None
+    records: Storage | None = None
     task: int = 0
     tasks: int = 1
     tell: Progress = lambda _: None
     say: Callable[[str], None] = print
 
-    def mine(self) -> Iterator[str]:
-        """This task's files. By a digest of the name: a file that comes while tasks start moves no other file."""
-        for key in self.leads.keys(""):
-            if not key.endswith("/") and int(hashlib.sha256(key.encode()).hexdigest(), 16) % self.tasks == self.task:
-                yield key
+    def mine(self, key: str, part: int = 0) -> bool:
+        """Whether this task scores the file, or this part of it. By a digest of the name: a file that comes while tasks
+        start moves no other. The parts of a file go to the tasks in turn."""
+        return (int(hashlib.sha256(key.encode()).hexdigest(), 16) + part) % self.tasks == self.task
+
+
+class Piece(NamedTuple):
+    """What is scored into one object, called `name`: a file, which is open, or a part of it."""
+
+    key: str
+    name: str
+    opened: Opened
+    part: FilePart | None = None
+    place: str = ""
+    judged: Callable[[Counts], Counts] = lambda counts: counts
 
 
 def run(batch: BatchJob) -> Counts:
-    """Score the task's files that have not been scored; return the sums. Raises JobFailed naming the refused files."""
+    """Score the task's files and parts that have not been scored; return the sums.
+
+    Raises JobFailed naming the refused files.
+    """
     total, refused, skipped = Counts(), [], 0
     done = frozenset(batch.out.keys(""))
-    for key in batch.mine():
-        batch.tell(f"scoring {batch.leads.url}/{key}")
+    for piece in pieces(batch, done):
+        batch.tell(f"scoring {batch.leads.url}/{piece.key}{piece.place}")
         try:
-            counts = score_object(batch, key, done)
+            counts = score_piece(batch, piece, done)
         except SourceError as error:
             refused.append(str(error))
             continue
@@ -106,20 +140,22 @@ def run(batch: BatchJob) -> Counts:
 
 
 def score_object(batch: BatchJob, key: str, done: Collection[str] = ()) -> Counts | None:
-    """Score one file; None where that is among what is `done`. Raises SourceError for a file that cannot be scored."""
-    origin = f"{batch.leads.url}/{key}"
-    opened = batch.leads.open(key)
-    if opened is None:
-        return None  # deleted since it was listed
-    name = f"{key}.{batch.job.bundle.version}.{opened.generation[:STATE]}"
-    with opened.file:
-        if {f"{name}.parquet", f"{name}.csv"} & set(done):
-            return None
-        try:
-            counts = _score(batch, key, opened, name)
-        except Conflict:
-            return None  # another start of this task was faster, and wrote the same
-    batch.say(f"{origin}: {described(counts)}")
+    """Score one file as a whole; None where that is among what is `done`, or it is gone. Raises SourceError."""
+    for whole in _whole(batch, key):
+        return score_piece(batch, whole, done)
+    return None
+
+
+def score_piece(batch: BatchJob, piece: Piece, done: Collection[str] = ()) -> Counts | None:
+    """Score a file or a part; None where that is among what is `done`. Raises SourceError where it cannot be scored."""
+    origin = f"{batch.leads.url}/{piece.key}"
+    if _is_done(piece.name, done):
+        return None
+    try:
+        counts = _score(batch, piece, origin)
+    except Conflict:
+        return None  # another start of this task was faster, and wrote the same
+    batch.say(f"{origin}{piece.place}: {described(counts)}")
     for line in counts.columns.lines():
         batch.say(f"  {line}")
     for each in counts.examples:
@@ -133,21 +169,78 @@ def described(counts: Counts) -> str:
     return f"{counts.scored:,} scored, {counts.contacts:,} to contact, {counts.set_aside:,} set aside{blank}"
 
 
-def _score(batch: BatchJob, key: str, opened: Opened, name: str) -> Counts:
-    """Score the file. Raises SourceError, and writes no scores, where no row can be scored or a column is unlike."""
-    leads, notes = open_leads(f"{batch.leads.url}/{key}", opened, batch.job)
+def pieces(batch: BatchJob, done: Collection[str]) -> Iterator[Piece]:
+    """What this task scores: all tasks look at a large file, for it may have parts."""
+    for key, size in batch.leads.sizes(""):
+        large = may_be_divided(size, batch.job)
+        if key.endswith("/") or not (large or batch.mine(key)):
+            continue
+        for whole in _whole(batch, key):
+            yield from _pieces_of(batch, whole, done, large)
+
+
+def _whole(batch: BatchJob, key: str) -> Iterator[Piece]:
+    """The file, open as long as it is worked on; nothing where it was deleted."""
+    if (opened := batch.leads.open(key)) is not None:
+        with opened.file:
+            yield Piece(key, name_of(key, batch.job.bundle, opened), opened)
+
+
+def name_of(key: str, served: Bundle, opened: Opened) -> str:
+    """What the scores of a file in this state are called."""
+    return f"{key}.{served.version}.{opened.generation[:STATE]}"
+
+
+def _pieces_of(batch: BatchJob, whole: Piece, done: Collection[str], large: bool) -> Iterator[Piece]:
+    parts = WHOLE
+    if large and not _is_done(whole.name, done):
+        parts = division(batch.out, whole.name, lambda: _opened(batch, whole)[0])
+    if not parts and batch.mine(whole.key):
+        yield whole
+    judge = Judge(batch.job, lambda: _counted(batch, whole))
+    for number, part in enumerate(parts, 1):
+        if batch.mine(whole.key, number):
+            of = len(parts)
+            name = f"{whole.name}.part-{number:0{len(str(of))}}-of-{of}"
+            yield whole._replace(name=name, part=part, place=f", part {number} of {of}", judged=judge)
+
+
+def _is_done(name: str, done: Collection[str]) -> bool:
+    return f"{name}.parquet" in done or f"{name}.csv" in done
+
+
+def _counted(batch: BatchJob, whole: Piece) -> Counts:
+    leads, _ = _opened(batch, whole)
+    with leads:
+        return count_file(leads, batch.job)
+
+
+def _opened(batch: BatchJob, piece: Piece) -> tuple[LeadFile, list[str]]:
+    """The piece's leads, and what is to be said of its columns. Raises SourceError."""
+    file = piece.opened._replace(file=Window(piece.opened.file, 0, piece.opened.size))
+    return open_leads(f"{batch.leads.url}/{piece.key}", file, batch.job, piece.part)
+
+
+def _score(batch: BatchJob, piece: Piece, origin: str) -> Counts:
+    """Score the piece. Raises SourceError, and writes no scores, where no row can be scored or a column is unlike."""
+    leads, notes = _opened(batch, piece)
     with leads:
         for note in notes:
             batch.say(note)
-        made = team_of(batch.leads, key, opened.generation, leads.origin, batch.job)
+        made = team_of(batch.leads, piece.key, piece.opened.generation, origin, batch.job)
         as_format = batch.as_format or ("parquet" if leads.is_parquet else "csv")
-        with batch.out.writing(f"{name}.{as_format}", None) as out:
-            # The quarantine is complete when the scores appear: it is the inner one.
-            with quarantine_to(lambda: replacing(batch.out, f"{QUARANTINE}{name}.jsonl.gz")) as put:
-                counts = score_file(leads, batch.job, out, put, as_format, made=made)
-            if counts.set_aside and not counts.scored:
+        with batch.out.writing(f"{piece.name}.{as_format}", None) as out:
+            # The records and the quarantine are complete when the scores appear: they are the inner ones.
+            with (
+                recording(batch.records, piece.name, batch.job.bundle, batch.job.form.id_column) as record,
+                quarantine_to(lambda: replacing(batch.out, f"{QUARANTINE}{piece.name}.jsonl.gz")) as put,
+            ):
+                counts = score_file(
+                    leads, batch.job, out, put, as_format, made=made, judged=piece.judged, record=record
+                )
+            if counts.set_aside and not counts.scored and not piece.judged(counts).scored:
                 first = counts.examples[0].place
-                raise SourceError(f"{leads.origin}: no row could be scored; the first: {first}. scripts/score says why")
+                raise SourceError(f"{origin}: no row could be scored; the first: {first}. scripts/score says why")
     return counts
 
 
@@ -200,9 +293,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--out lies in --input: the next run would take the scores for leads")
     if options.show and not options.for_people:
         parser.error("--show needs --for-people")
+    if options.records and f"{options.records}/".startswith(f"{options.input.rstrip('/')}/"):
+        parser.error("--records lies in --input: the next run would take the records for leads")
     try:
         source = load_source(options.source) if options.source else None
         models, leads, out = (open_storage(url) for url in (options.models, options.input, options.out))
+        recorded = records_storage(options.records)
         task, tasks = _share(os.environ)
     except (SourceError, ValueError) as error:
         return runner.failed(Console(stderr=True), error, 2)
@@ -211,7 +307,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         served = load_bundle(models)
         wish = Wish(options.show) if options.for_people else None
         job = file_job(served, source, options, wish)
-        run(BatchJob(job, leads, out, options.format, task, tasks, tell))
+        if recorded is None and options.records is None:
+            print(NOT_RECORDED)
+        run(BatchJob(job, leads, out, options.format, recorded, task, tasks, tell))
         return ()
 
     return runner.supervise("batch", options.metrics, models, work, always=task == 0)
@@ -229,6 +327,11 @@ def threads(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 64:
         raise argparse.ArgumentTypeError("give a number from 1 to 64")
     return int(text)
+
+
+def records_storage(url: str | None) -> Storage | None:
+    """Where the option says that records are written; None where none are. Raises ValueError."""
+    return None if url in (None, "", NO_RECORDS) else open_storage(url)
 
 
 def columns(text: str) -> tuple[str, ...]:
@@ -283,6 +386,14 @@ def _parser() -> argparse.ArgumentParser:
             default=url and f"{url}/batch",
             help=f"folder or gs://bucket/prefix of {what} (default: $LEADSCORING_{variable}_URL/batch)",
         )
+    parser.add_argument(
+        "--records",
+        metavar="URL",
+        default=os.environ.get("LEADSCORING_PREDICTIONS_URL"),
+        help="folder or gs://bucket/prefix of the prediction records, to which the scored leads are added, so that "
+        f"they are evaluated, watched for drift and trained on; {NO_RECORDS}: they are not, as for a trial (default: "
+        "$LEADSCORING_PREDICTIONS_URL)",
+    )
     parser.add_argument(
         "--for-people", action="store_true", help="the columns of scripts/score, with reasons in words; much slower"
     )

@@ -6,7 +6,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 from rich.console import Console
@@ -15,7 +15,7 @@ from service import history, tracking
 from service.history import DriftCheck
 from service.lifecycle.data.quarantine import set_aside
 from service.lifecycle.drift_detection.estimates import expected
-from service.lifecycle.drift_detection.homogeneity import compare
+from service.lifecycle.drift_detection.homogeneity import Comparison, compare
 from service.lifecycle.drift_detection.report import (
     BLIND,
     COLUMNS,
@@ -26,14 +26,16 @@ from service.lifecycle.drift_detection.report import (
     summary,
     title,
 )
-from service.lifecycle.evaluation.scored import ScoredLeads, prepare, read_scored
+from service.lifecycle.drift_detection.window import BACK, LeadWindow, recent
+from service.lifecycle.evaluation.quality import Scores
 from service.lifecycle.evaluation.terminal import terminal_table
 from service.lifecycle.promotion.challenger import score
 from service.lifecycle.promotion.reconcile import repair
+from service.lifecycle.relations import engines
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.model import bundle
-from service.model.bundle import Bundle, BundleRefused
+from service.model.bundle import Bundle
 
 EXAMPLES = """  python -m service.lifecycle.drift --source crm.toml --models models --predictions predictions \\
       --leads leads --tracking http://127.0.0.1:5000
@@ -43,7 +45,6 @@ EXAMPLES = """  python -m service.lifecycle.drift --source crm.toml --models mod
 FEWEST = 100
 """Leads below which a comparison says nothing."""
 
-BACK = timedelta(days=90)
 SHOWN = 15
 """Features in the terminal's table, those first whose difference moves scores the most."""
 
@@ -51,8 +52,9 @@ SHOWN = 15
 def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     """Compare the most recent scored leads with the served model's reference; keep history, run with report, gauges.
 
-    All of them are scored again by the served model, whichever scored them then: what is compared is the leads. The
-    history's entry comes last, so that it always has its report. A check of this very time is not made again.
+    All of them are counted by their values. At most `window.SAMPLED`, drawn at random, are scored again by the served
+    model, whichever scored them then: what is compared is the leads. The history's entry comes last, so that it always
+    has its report. A check of this very time is not made again.
     """
     if history.at(loop.models, DriftCheck, loop.now):
         loop.note(f"checked already at {loop.now:%Y-%m-%d %H:%M:%S} UTC; nothing to do")
@@ -61,43 +63,28 @@ def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     if pointed is None:
         raise JobFailed(f"{loop.models.url} serves no model; train one first: scripts/train")
     served = bundle.load(loop.models, pointed[0])
-    since, scored = _recent(loop, timedelta(days=options.days), options.leads_at_least)
-    if scored.broken:
-        keys = set_aside(loop.leads, "predictions", scored.broken)
-        loop.note(f"{len(scored.broken):,} broken records were set aside, in {loop.leads.url}: {', '.join(keys)}")
-    scored = _readable(loop, served, scored)
-    if len(scored) < FEWEST:
+    span = timedelta(days=options.days)
+    window = recent(loop, options.engine, served, span, options.leads_at_least)
+    _say(loop, window, served)
+    if window.leads < FEWEST:
         loop.note(
-            f"{len(scored)} leads were scored from {since:%Y-%m-%d %H:%M} to {loop.now:%Y-%m-%d %H:%M} UTC, fewer than "
-            f"{FEWEST}: too few to compare; nothing was recorded"
+            f"{window.leads} leads were scored from {window.since:%Y-%m-%d %H:%M} to {loop.now:%Y-%m-%d %H:%M} UTC, "
+            f"fewer than {FEWEST}: too few to compare; nothing was recorded"
         )
         return []
+    loop.tell(f"comparing {window.leads:,} leads with the {served.reference.leads:,} held out at training")
+    scores = score(served, window.sample)
     manifest, reference = served.manifest, served.reference
-    frame = prepare(manifest.lead_schema, scored.inputs)
-    loop.tell(f"comparing {len(frame):,} leads with the {reference.leads:,} held out at training")
-    scores = score(served, frame)
-    compared = compare(reference, frame, scores, manifest.threshold, lambda some: score(served, some))
-    tags = {"source": loop.source.name, "job": "drift", "bundle_version": manifest.version}
+    compared = compare(
+        reference, window.counts, window.sample, scores, manifest.threshold, lambda some: score(served, some)
+    )
+    tags = {"source": loop.source.name, "job": "drift", "bundle_version": served.version}
     with tracking.tracked_run(loop.tracking, loop.source.name, tags) as mlflow:
-        entry = DriftCheck(
-            time=loop.now,
-            since=since,
-            until=loop.now,
-            model_version=manifest.version,
-            leads=len(scored),
-            found=compared.found,
-            features=compared.features,
-            scores=compared.scores,
-            decisions=compared.decisions,
-            expected=expected(reference, scores, manifest.threshold, manifest.economics),
-            benchmark=manifest.benchmark,
-            reasons=compared.reasons,
-            mlflow_run_id=mlflow.id,
-        )
+        entry = _check(loop, window, served, scores, compared, mlflow.id)
         loop.tell("drawing the report")
-        page = report(entry, reference, frame, scores, manifest.threshold)
+        page = report(entry, reference, window.counts, scores, manifest.threshold)
         loop.tell(f"recording the run at {loop.tracking}")
-        mlflow.log({"since": since, "until": loop.now, "days": options.days}, _metrics(entry))
+        mlflow.log({"since": window.since, "until": loop.now, "days": options.days}, _metrics(entry))
         mlflow.note({"drift": "found" if entry.found else "none"})
         texts = {
             "summary.md": summary(entry),
@@ -110,33 +97,36 @@ def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     return _gauges(entry)
 
 
-def _recent(loop: Loop, span: timedelta, least: int) -> tuple[datetime, ScoredLeads]:
-    """The leads scored in this span before now, or in twice, four times ... of it until they are enough."""
-    while True:
-        since = loop.now - span
-        loop.tell(f"reading the leads scored since {since:%Y-%m-%d %H:%M} UTC")
-        scored = read_scored(loop.predictions, since, loop.now)
-        if len(scored) >= least or span >= BACK:
-            return since, scored
-        span = min(2 * span, BACK)
+def _check(
+    loop: Loop, window: LeadWindow, served: Bundle, scores: Scores, compared: Comparison, run: str
+) -> DriftCheck:
+    manifest = served.manifest
+    return DriftCheck(
+        time=loop.now,
+        since=window.since,
+        until=loop.now,
+        model_version=manifest.version,
+        leads=window.leads,
+        scored_again=len(scores),
+        found=compared.found,
+        features=compared.features,
+        scores=compared.scores,
+        decisions=compared.decisions,
+        expected=expected(served.reference, scores, manifest.threshold, manifest.economics),
+        benchmark=manifest.benchmark,
+        reasons=compared.reasons,
+        mlflow_run_id=run,
+    )
 
 
-def _readable(loop: Loop, served: Bundle, scored: ScoredLeads) -> ScoredLeads:
-    """Without leads of versions whose fields meant something else to a caller."""
-    versions = set(scored.table["model_version"]) - {served.version}
-    other = []
-    for version in sorted(versions):
-        try:
-            then = bundle.read_manifest(loop.models, version).lead_schema
-        except BundleRefused:
-            other.append(version)
-            continue
-        if list(served.manifest.lead_schema.refusals_of(then)):
-            other.append(version)
-    if not other:
-        return scored
-    loop.note(f"leads scored by {', '.join(other)} are left out: their fields are not those of {served.version}")
-    return scored.select(~scored.table["model_version"].isin(other))
+def _say(loop: Loop, window: LeadWindow, served: Bundle) -> None:
+    """Which leads are not compared; what is broken is set aside."""
+    if window.broken:
+        keys = set_aside(loop.leads, "predictions", window.broken)
+        loop.note(f"{len(window.broken):,} broken records were set aside, in {loop.leads.url}: {', '.join(keys)}")
+    if window.left_out:
+        versions = ", ".join(window.left_out)
+        loop.note(f"leads scored by {versions} are left out: their fields are not those of {served.version}")
 
 
 def _metrics(entry: DriftCheck) -> dict[str, float]:
@@ -196,6 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="N",
         help=f"look further back, {BACK.days} days at most, until there are so many (default: %(default)s)",
     )
+    engines.add_engine(options)
     return run("drift", options, drift, repair, arguments)
 
 

@@ -10,22 +10,19 @@ from rich.table import Table
 
 from service import history, tracking
 from service.history import Evaluation, VersionOutcome
-from service.lifecycle.data.leads import outcome_values
-from service.lifecycle.data.quarantine import Rejected, set_aside
-from service.lifecycle.evaluation import completeness, regressions
-from service.lifecycle.evaluation.completeness import Completeness
+from service.lifecycle.evaluation import regressions
 from service.lifecycle.evaluation.formatting import number, spoken
-from service.lifecycle.evaluation.outcomes import LabelledScores, Outcomes, judge, read_outcomes
 from service.lifecycle.evaluation.quality import NAMES
+from service.lifecycle.evaluation.reading import EvaluatedWindow, read_window
 from service.lifecycle.evaluation.report import report
-from service.lifecycle.evaluation.scored import ScoredLeads, read_scored
-from service.lifecycle.evaluation.version_quality import VersionQuality, judge_version
+from service.lifecycle.evaluation.version_quality import VersionCells, VersionQuality, judge_version
 from service.lifecycle.promotion.reconcile import repair
+from service.lifecycle.relations import engines
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.lifecycle.training.selection import HELD_OUT
 from service.model import bundle
-from service.model.bundle import Pointer
+from service.model.bundle import Manifest, Pointer
 
 EXAMPLES = """  python -m service.lifecycle.evaluate --source crm.toml --models models --predictions predictions \\
       --leads leads --tracking http://127.0.0.1:5000
@@ -52,19 +49,9 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
         raise JobFailed(f"{loop.models.url} serves no model; train one first")
     pointer = pointed[0]
     loop.tell(f"reading the leads scored from {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC")
-    scored = read_scored(loop.predictions, since, until)
-    compared = _completeness(loop, options.counter, (since, until), scored)
-    outcomes = read_outcomes(loop.source, outcome_values(loop.source), loop.leads)
-    _quarantine(loop, scored.broken, outcomes.rejected)
-    # What was scored in the window is ripe; until itself is not in it.
-    absent_is_lost = loop.source.absent_after_days is not None
-    judged = judge(scored, outcomes, loop.now, timedelta(days=loop.source.maturity_days), absent_is_lost)
-    loop.note(
-        f"{len(scored):,} leads scored ({scored.repeated:,} scored again), {len(judged.scored):,} with an outcome; "
-        f"{judged.not_scored:,} outcomes are of leads that were not scored in this time, {len(outcomes.open):,} say "
-        f"that a lead is open{_absent(judged, outcomes) if absent_is_lost else ''}"
-    )
-    every = _by_version(loop, judged, pointer.version)
+    found = read_window(loop, EvaluatedWindow(options.engine, since, until, options.counter), pointer.version)
+    labels, compared = found.labels, found.compared
+    every = _by_version(loop, found.versions)
     headline, notes = _headline(every, pointer)
     others = [each for each in every if each is not headline]
     earlier = [e for e in history.latest(loop.models, Evaluation, REMEMBERED) if e.time < loop.now]
@@ -75,7 +62,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             until=until,
             model_version=headline.manifest.version,
             leads=headline.whole.leads,
-            without_outcome=judged.without_outcome,
+            without_outcome=labels["without_outcome"],
             complete=None if compared is None else compared.complete,
             missing_records=compared.missing if compared else 0.0,
             figures=headline.whole.figures,
@@ -85,7 +72,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             changes=(*notes, *_changes(headline, since, earlier)),
             mlflow_run_id=mlflow.id,
             versions=tuple(_outcome(each) for each in (headline, *others)),
-            taken_as_lost=judged.taken_as_lost,
+            taken_as_lost=labels["lost"],
         )
         loop.tell(f"recording the run at {loop.tracking}")
         mlflow.log(_parameters(entry, options), _metrics(entry, headline))
@@ -95,43 +82,13 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     return _gauges(entry, headline, pointer)
 
 
-def _completeness(
-    loop: Loop, counter: str | None, window: tuple[datetime, datetime], scored: ScoredLeads
-) -> Completeness | None:
-    if counter is None:
-        loop.note("whether all records are there is not compared: --counter names no counter")
-        return None
-
-    def found(*asked: datetime) -> int:
-        return (scored if asked == window else read_scored(loop.predictions, *asked)).records
-
-    compared = completeness.check(counter, *window, found)
-    if compared is None:
-        loop.note(f"whether all records are there cannot be told: {counter} knows no counter of that time")
-    else:
-        verdict = "complete" if compared.complete else "INCOMPLETE"
-        loop.note(f"{compared.found:,} of {compared.written:,.0f} records written are there: {verdict}")
-    return compared
-
-
-def _quarantine(loop: Loop, broken: Sequence[Rejected], rejected: Sequence[Rejected]) -> None:
-    keys = [*set_aside(loop.leads, "predictions", broken), *set_aside(loop.leads, "outcomes", rejected)]
-    for row in [*broken, *rejected][:5]:
-        loop.note(str(row))
-    if keys:
-        loop.note(f"{len(broken) + len(rejected):,} rows were set aside, in {loop.leads.url}: {', '.join(keys)}")
-
-
-def _by_version(loop: Loop, judged: LabelledScores, champion: str) -> list[VersionQuality]:
-    """All versions of the window and the champion, newest first."""
-    seen = judged.scored.table["model_version"]
-    found = []
-    for version in sorted({champion, *seen}, reverse=True):
-        rows = seen == version
-        loop.tell(f"judging {version} on {int(rows.sum()):,} leads")
-        own = LabelledScores(judged.scored.select(rows), judged.target[rows.to_numpy()], 0, 0)
-        found.append(judge_version(bundle.read_manifest(loop.models, version), own))
-    return found
+def _by_version(loop: Loop, found: Sequence[tuple[Manifest, VersionCells]]) -> list[VersionQuality]:
+    """All versions, in the given order."""
+    every = []
+    for manifest, cells in found:
+        loop.tell(f"judging {manifest.version}")
+        every.append(judge_version(manifest, cells))
+    return every
 
 
 def _headline(every: Sequence[VersionQuality], pointer: Pointer) -> tuple[VersionQuality, list[str]]:
@@ -147,14 +104,6 @@ def _headline(every: Sequence[VersionQuality], pointer: Pointer) -> tuple[Versio
             ]
     reasons = "; ".join(each.too_few for each in every if each.too_few)
     raise JobFailed(f"nothing to evaluate: {reasons}. Wait for outcomes, or look further back with --days")
-
-
-def _absent(judged: LabelledScores, outcomes: Outcomes) -> str:
-    """What is to be said of leads that no outcome came for, where the source says that they are lost."""
-    if doubt := outcomes.doubt_of_absence:
-        return f"; no lead is judged, for one without an outcome may not be lost: {doubt}"
-    until = f", counted to {outcomes.until:%Y-%m-%d}, the newest time of an outcome" if outcomes.until else ""
-    return f"; {judged.taken_as_lost:,} leads without an outcome count as lost{until}"
 
 
 def _changes(headline: VersionQuality, since: datetime, earlier: Sequence[Evaluation]) -> list[str]:
@@ -273,6 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="URL",
         help="the service's own count of records: its /metrics page, or the base of a Prometheus query API",
     )
+    engines.add_engine(options)
     return run("evaluate", options, evaluate, repair, arguments)
 
 

@@ -9,6 +9,9 @@ stays there. `service.lifecycle.forgetting.places` lists all places.
 Ids are compared as text, without blanks around them. A whole number is the same id however it is stored: 1007, 1007.0
 and 1007.00, as number or as text. 01007 is another id. Salesforce's ids of 15 and 18 characters are one. Files are read
 as training reads them: their encoding, delimiter, and titles above the header are told by their content.
+
+It has no --engine: it rewrites files one at a time, of compacted records only those of the lead's part, and Spark would
+rewrite no fewer.
 """
 
 import argparse
@@ -21,12 +24,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from service.lifecycle.compaction.days import Compacted, CompactRun, delete_compacted, raw_by_day
 from service.lifecycle.data.source import ID_COLUMN, Source, SourceError, load_source
 from service.lifecycle.forgetting import folders
 from service.lifecycle.forgetting.places import Target, outside, remains, targets
 from service.lifecycle.forgetting.search import Search
 from service.lifecycle.forgetting.sweep import Swept, survey, sweep
+from service.lifecycle.forgetting.tables import settle
 from service.lifecycle.forgetting.trials import Trials
+from service.lifecycle.promotion.lease import hold
+from service.lifecycle.relations.record_files import LEASE
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Progress
@@ -80,7 +87,8 @@ def forget(task: Task, tell: Progress = lambda _: None) -> tuple[list[Swept], li
     if task.spool:
         folders.wait_for_uploads(task.spool, tell)
         spools = folders.left_instances(task.spool)  # before the predictions, where its records may go meanwhile
-    swept = sweep([*spools, *targets(task.storages, task.outcome_ids), *task.also], task.search, task.dry_run, tell)
+    places = [*spools, *targets(task.storages, task.outcome_ids), *task.also]
+    swept = sweep(places, task.search, True, tell) if task.dry_run else _rewrite(task, places, tell)
     if task.spool:
         swept.append(folders.search_live(task.spool, task.search))
     roots = [Path(storage.url) for storage in task.storages.values() if isinstance(storage, Folder)]
@@ -88,6 +96,18 @@ def forget(task: Task, tell: Progress = lambda _: None) -> tuple[list[Swept], li
     if roots := [root for root in dict.fromkeys([*roots, *([task.spool] if task.spool else [])]) if root.is_dir()]:
         swept.append(folders.sweep_drafts(roots, task.dry_run))
     return swept, own
+
+
+def _rewrite(task: Task, places: Sequence[Target], tell: Progress) -> list[Swept]:
+    """Sweep while no compaction runs: it would write again what it had read before. Raises JobFailed, StorageError."""
+    predictions = task.storages["predictions"]
+    with hold(predictions, LEASE, tell) as lease:
+        run = CompactRun(predictions, task.storages["leads"], lease, tell)
+        for day, keys in raw_by_day(predictions).items():
+            delete_compacted(run, day, keys, Compacted())  # no second copy of what the tables hold
+        swept = sweep(places, task.search, False, tell, lease.check)
+        settle(predictions, task.search, [removed.object for place in swept for removed in place.removed])
+    return swept
 
 
 def print_report(swept: Sequence[Swept], dry_run: bool) -> None:
@@ -143,7 +163,7 @@ def print_remainder(task: Task, own: Sequence[Swept], options: argparse.Namespac
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the job; return its exit status."""
+    """CompactRun the job; return its exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.platform:  # before the environment's places, behind those that are named

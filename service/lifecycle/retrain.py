@@ -6,25 +6,26 @@ One at a time, by a lease. Whatever is decided, also that nothing is due, is rec
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from itertools import takewhile
 from typing import Literal, get_args
 
-import numpy as np
 from rich.console import Console
 
 from service import history, tracking
 from service.history import Decision, DriftCheck, Estimate, Trigger
 from service.lifecycle.evaluation.labelled import LabelledLeads, matured
 from service.lifecycle.promotion import lease
-from service.lifecycle.promotion.challenger import challenge, refit, score, window
+from service.lifecycle.promotion.challenger import challenge, refit, score, to_judge_by, window
 from service.lifecycle.promotion.gate import Rules, miscalibration
 from service.lifecycle.promotion.reconcile import repair
+from service.lifecycle.relations import engines
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop
 from service.lifecycle.training import registration
+from service.lifecycle.training.model_card import sampled
 from service.lifecycle.training.onnx_export import ParityError
 from service.lifecycle.training.registration import Release
 from service.lifecycle.training.selection import TooFewOutcomes
@@ -51,13 +52,14 @@ def retrain(
     cool_down: timedelta = COOL_DOWN,
     rules: Rules | None = None,
     lease_seconds: float = lease.SECONDS,
+    engine: str = "duckdb",
 ) -> Decision:
     """Decide whether a retraining is due, train a challenger, and serve it if it passes the gate.
 
     In an order that leaves a verified and recorded model served wherever it stops: MLflow run and registered version,
     bundle, pointer, and last audit record and alias, which `repair` does as well. `force` skips trigger and cool-down,
-    never the gate. Raises JobFailed (another one is at work; nothing is served yet), SourceError, TrackingError,
-    BundleRefused and StorageError (Conflict: somebody else moved the pointer meanwhile).
+    never the gate. Raises JobFailed (another one is at work; nothing is served yet), RelationsFailed, SourceError,
+    TrackingError, BundleRefused and StorageError (Conflict: somebody else moved the pointer meanwhile).
     """
     bundle.check_agreed(loop.source.agreement, loop.models)
     with lease.hold(loop.models, "retrain", loop.tell, lease_seconds) as held:
@@ -74,7 +76,7 @@ def retrain(
         tags = {"source": loop.source.name, "job": "retrain"}
         tracking.end_abandoned(loop.tracking, loop.source.name, tags)
         with tracking.tracked_run(loop.tracking, loop.source.name, tags | {"trigger": trigger}) as run:
-            attempt = _Attempt(loop, trigger, champion, rules or Rules(), run)
+            attempt = _Attempt(loop, trigger, champion, rules or Rules(), run, engine)
             idle = None if force else _resting(loop, pointer, cool_down) or _no_drift(loop, pointer, trigger)
             decision, ready = (attempt.decided("kept", idle), None) if idle else attempt.make(force)
             run.note({"decision": "passed the gate" if ready else decision.action, "reason": decision.reason})
@@ -107,14 +109,18 @@ class _Attempt:
     champion: Bundle
     rules: Rules
     run: Run
+    engine: str
 
     def make(self, force: bool) -> tuple[Decision, Release | None]:
         """Train, compare, and where the challenger passed fit again, check and record what is to be served."""
         loop, source = self.loop, self.loop.source
         loop.tell("reading the leads with final outcomes")
-        every = matured(source, self.champion.manifest.lead_schema, loop.predictions, loop.leads, loop.now)
+        schema = self.champion.manifest.lead_schema
+        every = matured(source, schema, loop.predictions, loop.leads, loop.now, engine=self.engine, tell=loop.tell)
         if self.trigger == "calibration" and not force and (idle := self._calibrated(every)):
             return self.decided("kept", idle), None
+        if every.leads.drawn:
+            loop.note(sampled(every.leads.drawn.stated))
         loop.tell("training a challenger, and comparing it with the champion")
         self.run.log({f"gate.{name}": value for name, value in asdict(self.rules).items()}, {})
         try:
@@ -165,7 +171,7 @@ class _Attempt:
     def _calibrated(self, every: LabelledLeads) -> str | None:
         """Why the champion's calibration is no reason to retrain."""
         target = every.leads.target
-        rows = window(target, np.flatnonzero(every.unseen(self.champion.manifest.provenance)), self.rules)
+        rows = window(target, to_judge_by(every, self.champion), self.rules)
         if rows is None:
             return "too few leads that the champion has not seen to tell whether it is calibrated"
         scores = score(self.champion, every.leads.frame.iloc[rows])
@@ -206,7 +212,9 @@ def _gauges(loop: Loop) -> list[Gauge]:
 
 
 def _work(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
-    decision = retrain(loop, options.trigger, options.force, timedelta(days=options.cool_down))
+    loop = replace(loop, source=runner.sampled_to(loop.source, options.rows))
+    cool_down = timedelta(days=options.cool_down)
+    decision = retrain(loop, options.trigger, options.force, cool_down, engine=options.engine)
     line = f"{decision.action}: {decision.version or decision.before}: {decision.reason}"
     Console().print(line, markup=False, highlight=False, soft_wrap=True)
     return _gauges(loop)
@@ -233,6 +241,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=COOL_DOWN / timedelta(days=1),
         help="least time since the last retraining or promotion (default: %(default)g)",
     )
+    runner.add_rows(parser)
+    engines.add_engine(parser)
     return runner.run("retrain", parser, _work, repair, arguments)
 
 

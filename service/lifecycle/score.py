@@ -13,14 +13,14 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from service.lifecycle import batch
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.source import SourceError, load_source
-from service.lifecycle.runtime.runner import JobFailed, add_places, end_on_signals, failed
+from service.lifecycle.runtime.runner import PLATFORM, JobFailed, add_places, end_on_signals, failed
+from service.lifecycle.scoring.batch_records import recording
 from service.lifecycle.scoring.batch_scoring import Counts, FileJob, open_leads, quarantine_to, score_file
 from service.lifecycle.scoring.for_people import Wish
 from service.lifecycle.scoring.scores_file import Format
 from service.model.bundle import BundleRefused
-from service.storage import Folder, StorageError, open_storage
+from service.storage import Folder, Storage, StorageError, open_storage
 
-PLATFORM = Path(__file__).parents[2] / ".platform"
 FORMATS: dict[str, Format] = {".csv": "csv", ".parquet": "parquet"}
 
 EXAMPLES = """examples:
@@ -30,6 +30,7 @@ EXAMPLES = """examples:
   scripts/score leads.csv --out scores.csv --show name,company,phone   with three of its columns beside the scores
   scripts/score leads.csv --out scores.csv --no-reasons                many times as fast
   scripts/score leads.csv --out scores.csv --accept-unlike industry    though its values are all new
+  scripts/score leads.csv --out scores.csv --records .platform/crm/predictions     no trial: evaluate these scores
 
 FILE is CSV, Excel or Parquet, gzip or not, told by its content; --out is what its suffix says. The rows are in the
 order of FILE: lead_id, score, band, expected_value, decision, the columns to show, reason_1 to reason_3, left_out,
@@ -40,8 +41,11 @@ exit status: 0 done, 1 the file or the model was refused, 2 wrong use or an unus
 """
 
 
-def score(file: Path, out: Path, job: FileJob, console: Console) -> Counts:
-    """Score the file into `out`, which is replaced when all is done. Raises SourceError and StorageError."""
+def score(file: Path, out: Path, job: FileJob, console: Console, records: Storage | None = None) -> Counts:
+    """Score the file into `out`, which is replaced when all is done. Raises SourceError and StorageError.
+
+    The leads' prediction records go to `records`, once for each state of the file.
+    """
     origin, leads_folder, folder = str(file), Folder(file.absolute().parent), Folder(out.absolute().parent)
     opened = leads_folder.open(file.name)
     if opened is None:
@@ -52,12 +56,14 @@ def score(file: Path, out: Path, job: FileJob, console: Console) -> Counts:
         for note in notes:
             console.print(note, markup=False, highlight=False, soft_wrap=True)
         made = batch.team_of(leads_folder, file.name, opened.generation, origin, job)
+        piece = batch.name_of(file.name, job.bundle, opened)
         with (
             _bar(leads, console) as tell,
             batch.replacing(folder, out.name) as scores,
+            recording(records, piece, job.bundle, job.form.id_column) as record,
             quarantine_to(lambda: batch.replacing(folder, aside)) as put,
         ):
-            counts = score_file(leads, job, scores, put, FORMATS[out.suffix], tell, made)
+            counts = score_file(leads, job, scores, put, FORMATS[out.suffix], tell, made, record=record)
     if not counts.set_aside:
         (folder.root / aside).unlink(missing_ok=True)  # an earlier run's, of other leads
     return counts
@@ -85,12 +91,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         source = load_source(options.source) if options.source else None
         models = open_storage(options.models or platform_models())
+        records = batch.records_storage(options.records)
     except (SourceError, JobFailed, ValueError) as error:
         return failed(console, error, 2)
     try:
         bundle = batch.load_bundle(models)
         job = replace(batch.file_job(bundle, source, options, Wish(options.show, options.reasons)), quote=True)
-        counts = score(options.file, options.out, job, console)
+        counts = score(options.file, options.out, job, console, records)
     except (SourceError, JobFailed, BundleRefused, StorageError) as error:
         return failed(console, error, 1)
     for each in counts.examples:
@@ -131,6 +138,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the scores, .csv or .parquet")
     add_places(parser, "models", otherwise=", else scripts/up's")
     batch.add_form(parser)
+    parser.add_argument(
+        "--records",
+        metavar="URL",
+        help="people will act on these scores: add the leads to the prediction records in this folder or "
+        "gs://bucket/prefix, so that they are evaluated, watched for drift and trained on (default: they are not)",
+    )
     parser.add_argument(
         "--no-reasons", dest="reasons", action="store_false", help="without the reasons in words: many times as fast"
     )

@@ -17,13 +17,20 @@ from service import tracking
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.source import Source, SourceError, load_source
 from service.lifecycle.evaluation.formatting import number, spoken
-from service.lifecycle.evaluation.labelled import LabelledLeads
+from service.lifecycle.evaluation.labelled import judgeable, sample
 from service.lifecycle.evaluation.terminal import terminal_table
 from service.lifecycle.promotion.reconcile import repair
-from service.lifecycle.runtime.runner import add_places, end_on_signals, failed, shown_progress
+from service.lifecycle.runtime.runner import (
+    add_places,
+    add_rows,
+    end_on_signals,
+    failed,
+    sampled_to,
+    shown_progress,
+)
 from service.lifecycle.training import onnx_export, registration, selection, skill
 from service.lifecycle.training.leaks import find_leaks
-from service.lifecycle.training.model_card import choice_rows, figure_rows, skill_lines
+from service.lifecycle.training.model_card import choice_rows, figure_rows, sampled, skill_lines
 from service.lifecycle.training.selection import Progress, Selection, TooFewOutcomes
 from service.model import bundle
 from service.model.bundle import BundleRefused, LeakReport, Manifest, Pointer, Skill
@@ -70,16 +77,18 @@ def train(
     pointed = bundle.read_pointer(models)
     with tracking.tracked_run(tracking_uri, source.name, {"source": source.name}) as run:
         tell(f"reading the leads of {source.name}")
-        leads = load(source, served_schema(source, models, pointed[0]) if pointed else None)
-        leaks = find_leaks(leads, source.leaks, tell)
+        own = load(source, served_schema(source, models, pointed[0]) if pointed else None)
+        every = sample(own, source.recipe.rows)
+        leads = every.leads
+        leaks = find_leaks(judgeable(leads), source.leaks, tell)
         chosen = selection.select(leads, source.metric, source.economics, source.recipe, tell=tell)
-        judged = skill.publishable(skill.judge(leads.target, chosen, source.economics), reason_to_publish)
+        judged = skill.publishable(skill.judge(leads.target[leads.whole], chosen, source.economics), reason_to_publish)
         tell("comparing the exported model with scikit-learn")
         ready = registration.prepare(
             source,
             leads,
             chosen,
-            LabelledLeads.whole(leads).seen(),
+            every.seen(),
             run.id,
             datetime.now(UTC),
             skill=judged,
@@ -130,20 +139,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--publish-anyway", metavar="REASON", help="publish a model that shows no skill; the reason is kept with it"
     )
+    add_rows(parser)
     options = parser.parse_args(arguments)
     end_on_signals()
     if not options.figures and not (options.models and options.tracking):
         parser.error("give --models and --tracking, or --figures")
     console, out = Console(stderr=True), Console()
     try:
-        source = load_source(options.source)
+        source = sampled_to(load_source(options.source), options.rows)
         with shown_progress(console) as tell:
             if options.figures:
                 tell(f"reading the leads of {source.name}")
-                leads = load(source)
-                leaks = find_leaks(leads, source.leaks, tell)
+                leads = sample(load(source), source.recipe.rows).leads
+                leaks = find_leaks(judgeable(leads), source.leaks, tell)
                 chosen = selection.select(leads, source.metric, source.economics, source.recipe, tell=tell)
-                judged = skill.judge(leads.target, chosen, source.economics)
+                judged = skill.judge(leads.target[leads.whole], chosen, source.economics)
             else:
                 models = open_storage(options.models)
                 trained = train(source, models, options.tracking, tell, options.publish_anyway)
@@ -170,10 +180,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _show(out: Console, source: Source, leads: Leads, chosen: Selection) -> None:
     kinds = [[f.name, f.kind] for f in leads.schema.features]
-    _table(out, f"Leads of {source.name}: {len(leads.target):,}", ["feature", "kind"], kinds)
+    _table(out, f"Leads of {source.name}: {leads.sampled_from:,}", ["feature", "kind"], kinds)
+    if leads.drawn:
+        out.print(f"  {sampled(leads.drawn.stated)}", markup=False, highlight=False)
     for note in leads.notes:
         out.print(f"  {note}", markup=False, highlight=False)
-    title = f"Held out: {chosen.split.how}. 5-fold: cross-validated over all, time ignored"
+    over = f"the newest {leads.whole.sum():,}" if leads.drawn else "all"
+    title = f"Held out: {chosen.split.how}. 5-fold: cross-validated over {over}, time ignored"
     _table(out, title, *figure_rows(chosen))
     title = f"Chosen by {source.metric}: {spoken(chosen.candidate)}; per 1,000 held-out leads"
     _table(out, title, *choice_rows(chosen))

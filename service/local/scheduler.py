@@ -27,8 +27,11 @@ from service.lifecycle.runtime.job_gauges import Families
 from service.local.simulated_leads import Player
 from service.storage import open_storage
 
-SCHEDULE = {"evaluate": "0 5 * * *", "drift": "0 6 * * *", "retrain": "0 7 * * 1"}
+SCHEDULE = {"compact": "20 * * * *", "evaluate": "0 5 * * *", "drift": "0 6 * * *", "retrain": "0 7 * * 1"}
 """Cron line by job, as the cloud's environments have them; in UTC."""
+
+BY_THE_REAL_CLOCK = frozenset({"compact"})
+"""Jobs that are not sped up: the service names its records after the hours of the real clock."""
 
 WINDOWS = {"evaluate": ("--days", 28.0), "drift": ("--days", 7.0), "retrain": ("--cool-down", 3.0)}
 """What the jobs count in days, with their own defaults: shrunk with the days."""
@@ -69,8 +72,8 @@ class Scheduler:
                 del self._running[name]
                 took, outcome = time.monotonic() - started, "done" if code == 0 else f"ended with exit code {code}"
                 self._say(f"{name} {outcome} after {took:.0f} s{'' if code == 0 else f': {self._last_line(name)}'}")
-        shown = self._clock.shown(now)
         for name, due in self._due.items():
+            shown = now if name in BY_THE_REAL_CLOCK else self._clock.shown(now)
             if due > shown:
                 continue
             self._due[name] = self._after(name, shown)
@@ -147,7 +150,8 @@ def commands(options: argparse.Namespace, maturity_days: float) -> dict[str, lis
     """How each job is called: as on the command line of the loop, with days as long as the loop has them."""
     shared = ["--source", str(options.source), "--metrics", options.metrics]
     shared += [word for option in runner.OPTIONS for word in (f"--{option}", getattr(options, option))]
-    commands_by_job = {}
+    compacting = [f"--{name}={getattr(options, name)}" for name in ("models", "predictions", "leads", "metrics")]
+    commands_by_job = {"compact": [sys.executable, "-m", "service.lifecycle.compact", *compacting]}
     for name, (option, days) in WINDOWS.items():
         command = [sys.executable, "-m", f"service.lifecycle.{name}", *shared]
         if options.speed != 1:
@@ -171,7 +175,7 @@ def _ticks() -> Iterator[datetime]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; runs until it is stopped, then returns 0."""
-    parser = runner.parser("loop", "Run evaluate, drift and retrain on their cron lines.", EXAMPLES)
+    parser = runner.parser("loop", "Run compact, evaluate, drift and retrain on their cron lines.", EXAMPLES)
     parser.add_argument("--port", type=int, default=8081, help="port of the jobs' figures (default: %(default)s)")
     parser.add_argument("--speed", type=speed, default=1.0, metavar="N", help="how many times faster days pass")
     parser.add_argument("--counter", metavar="URL", help="the service's own count of records, for evaluate")

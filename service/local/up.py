@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shlex
 import signal
 import sys
 import time
@@ -41,6 +42,7 @@ from service.storage import open_storage
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "service/examples/sample.toml"
+PLATFORM = ROOT / ".platform"
 SHOWN, SCORED = 10, 300
 """Leads in the table, and leads scored to choose them from."""
 
@@ -139,9 +141,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--port", type=int, default=8080, help="the service's port (default: %(default)s)")
     parser.add_argument("--mlflow-port", type=int, default=5000, help="MLflow's port (default: %(default)s)")
-    parser.add_argument(
-        "--folder", type=Path, default=ROOT / ".platform", help="where everything is kept (default: .platform)"
-    )
+    parser.add_argument("--folder", type=Path, default=PLATFORM, help="where everything is kept (default: .platform)")
     parser.add_argument(
         "--models", help="where bundles are published: a folder or gs://bucket/prefix (default: in the folder)"
     )
@@ -221,10 +221,18 @@ def _start(options: argparse.Namespace, source: Any, folders: Folders, processes
         f"  its docs  {api_url}/docs\n"
         f"  MLflow    {mlflow_url}\n"
         f"  files     {folders.root}\n"
+        f"  SQL       {_query(options)}\n"
         + (_about_loop(options, source) if options.with_loop else "")
         + "Ctrl-C stops everything"
         + (f"\n{source.agreement.first_look}" if source.agreement and source.agreement.first_look else "")
     )
+
+
+def _query(options: argparse.Namespace) -> str:
+    """The command that asks what is kept here a first question in SQL."""
+    source = [] if options.source == EXAMPLE else ["--source", str(options.source)]
+    folder = [] if options.folder == PLATFORM else ["--folder", str(options.folder)]
+    return shlex.join(["scripts/query", *source, *folder, "--example", "channels"])
 
 
 def _models(options: argparse.Namespace, folders: Folders) -> str:

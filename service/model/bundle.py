@@ -12,7 +12,16 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    model_serializer,
+)
 
 from service.history import Move, Trigger
 from service.model.agreement import Agreement
@@ -21,7 +30,7 @@ from service.model.reference import Reference
 from service.model.schema import LeadSchema, Value
 from service.storage import Conflict, Storage
 
-POINTER = "champion.json"
+POINTER, PREFIX = "champion.json", "models/"
 TOLERANCE = 1e-5
 """How far a score may be from scikit-learn's, at export and at every load."""
 MODEL, MANIFEST, GOLDEN, CARD, REFERENCE, SUMS = (
@@ -78,8 +87,36 @@ class Economics(_Document):
         return score * self.conversion_value - self.contact_cost
 
 
+class SampleStratum(_Document):
+    """Leads of one outcome that have at least `younger` younger ones, and how many of them were sampled."""
+
+    younger: int
+    converted: bool
+    leads: int
+    sampled: int
+
+    @property
+    def share(self) -> float:
+        """Of its leads those that were sampled."""
+        return self.sampled / self.leads
+
+
+class TrainingSample(_Document):
+    """What a model was trained on where there were more leads: `sampled` of `leads`.
+
+    The newest `whole` are all there, and it is judged on these alone; the older ones are sampled by `strata`, and each
+    counts for its stratum's leads over those sampled.
+    """
+
+    leads: int
+    sampled: int
+    seed: int
+    whole: int
+    strata: tuple[SampleStratum, ...]
+
+
 class Provenance(_Document):
-    """Where the model comes from.
+    """Where the model comes from. `rows` are all leads that there were; `sample` is None where all were learned from.
 
     It has seen (was trained, chosen or judged on) the first `seen_rows` of the source's own leads, and of those with a
     time none later than `seen_until`. `champion` is the version that it was compared with before it was promoted, and
@@ -89,6 +126,7 @@ class Provenance(_Document):
     source: str
     data_sha256: str
     rows: int
+    sample: TrainingSample | None = None
     trained_at: datetime
     candidate: str
     git_commit: str | None
@@ -97,6 +135,14 @@ class Provenance(_Document):
     seen_until: datetime | None = None
     champion: str | None = None
     compared: dict[str, tuple[FiniteFloat, FiniteFloat, FiniteFloat]] = {}
+
+    @model_serializer(mode="wrap")
+    def _without_no_sample(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A bundle of all leads is one that older releases can read."""
+        document: dict[str, Any] = serialize(self)
+        if self.sample is None:
+            del document["sample"]
+        return document
 
 
 class Skill(_Document):
@@ -351,7 +397,7 @@ def _fetch(models: Storage, version: str, name: str) -> bytes:
 
 
 def _key(version: str, name: str) -> str:
-    return f"models/{version}/{name}"
+    return f"{PREFIX}{version}/{name}"
 
 
 def _digest(data: bytes) -> str:

@@ -10,7 +10,8 @@ SEPARATORS = ";|,"
 
 def parted(cell: str, separator: str) -> list[str]:
     """The choices, without blanks around them and each once, in an order that does not depend on the cell's."""
-    return sorted({choice for part in cell.split(separator) if (choice := clean(part))})
+    # What `clean` writes as the separator, as U+037E for a semicolon, is one.
+    return sorted({choice for part in clean(cell).split(separator) if (choice := part.strip())})
 
 
 def joined(choices: Iterable[str], separator: str) -> str:

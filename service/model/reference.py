@@ -6,6 +6,8 @@ bounded: at most MAX_BINS bins of a number and MAX_VALUES values of a category, 
 
 from typing import Annotated, Self
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from service.model.spelling import fold
@@ -80,6 +82,13 @@ class Categories(_Values):
 
 
 Column = Numbers | Categories
+Counts = npt.NDArray[np.int64]
+
+
+def counts(column: Column) -> Counts:
+    """How many held-out leads each bin or value has, then (categories) all other values, last those missing."""
+    others = [column.others] if isinstance(column, Categories) else []
+    return np.array([*column.counts, *others, column.missing], dtype=np.int64)
 
 
 class ScoreBin(_Document):

@@ -53,6 +53,14 @@ _SAME = str.maketrans(
 )
 """Other characters for minus and apostrophe, and characters that cannot be seen."""
 
+UNSEEN = "\0\u200b\ufeff"
+"""Characters that are no part of a text: programs leave them behind."""
+_UNSEEN = str.maketrans(dict.fromkeys(UNSEEN))
+BLANKS = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+"""What `str.split` takes for blanks."""
+
 Mark = Literal[".", ","]
 Grouping = Literal["", ".", ",", "'", " "]
 
@@ -147,10 +155,13 @@ def split(text: str) -> Parts | None:
 
 
 def clean(text: str) -> str:
-    """The text without blanks around it, each run of blanks one space, composed characters in one form (NFC)."""
-    if text.isascii() and "  " not in text and "\t" not in text and "\n" not in text and "\r" not in text:
+    """The text without blanks around it, each run of blanks one space, composed characters in one form (NFC).
+
+    `service.lifecycle.relations.prepared.clean_in_sql` says the same to the engines.
+    """
+    if text.isascii() and text.isprintable() and "  " not in text:
         return text.strip()
-    return " ".join(unicodedata.normalize("NFC", text.replace("\u200b", "").replace("\ufeff", "")).split())
+    return " ".join(unicodedata.normalize("NFC", text.translate(_UNSEEN)).split())
 
 
 def fold(text: str) -> str:

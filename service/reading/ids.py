@@ -13,7 +13,7 @@ WHOLE = re.compile(r"^(0|-?[1-9][0-9]*)\.0+$")
 _FORMULA = re.compile(r'="(.*)"')
 """A text that an export protects from being read as a number by a spreadsheet."""
 _SALESFORCE = re.compile(r"[A-Za-z0-9]{15}([A-Z0-5]{3})")
-_CHECK = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+CHECK_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
 
 def as_id(value: object) -> str:
@@ -48,4 +48,4 @@ def spellings(key: str) -> frozenset[str]:
 
 def _check_characters(text: str) -> str:
     parts = (text[start : start + 5] for start in (0, 5, 10))
-    return "".join(_CHECK[sum(mark.isupper() << place for place, mark in enumerate(part))] for part in parts)
+    return "".join(CHECK_CHARACTERS[sum(mark.isupper() << place for place, mark in enumerate(part))] for part in parts)

@@ -42,7 +42,8 @@ from tests.benchmarks.machine import machine
 from tests.benchmarks.peers import ProgramMissing
 from tests.benchmarks.trained import prepared, train
 
-ONNX_BAR, PYFUNC_BAR, SPARK_BAR, CSV_BAR, MEMORY_BAR = 0.80, 7.0, 10.0, 0.7, 1.15
+ONNX_BAR, PYFUNC_BAR, SPARK_BAR, CSV_BAR, MEMORY_BAR, RECORDS_BAR = 0.80, 7.0, 10.0, 0.7, 1.15, 1.3
+RECORDED = "ours, Parquet, recorded"
 SPARK, SECOND = "Parquet : MLflow spark_udf, second job", "MLflow spark_udf, second job"
 PYFUNC_ROWS = 100_000  # of each round; its speed does not depend on their number
 
@@ -52,7 +53,7 @@ Ours, "pyfunc, Parquet" and spark_udf do the same work: read the file, score, wr
 the first {PYFUNC_ROWS:,} leads, for its speed does not depend on their number; spark_udf takes all, on local[threads].
 Its bar counts the second job of a Spark; the rows below show what it reaches after some more, with the file as it is
 (one row group) and with the rows "spread" over Spark's cores. ONNX Runtime alone and "pyfunc, in memory" neither read
-nor write."""
+nor write. "recorded" writes prediction records too, and so does the job whose memory is measured."""
 
 EXAMPLES = """examples:
   scripts/bench batch                      1,000,000 leads, five rounds; some minutes
@@ -85,7 +86,9 @@ class Figures:
             *((SPARK, ours / self.rates[name], SPARK_BAR) for name in (SECOND,) if name in self.rates),
             ("CSV : Parquet", self.rates["ours, CSV"] / ours, CSV_BAR),
         ]
+        recorded = self.processor_seconds[RECORDED] / self.processor_seconds["ours, Parquet"]
         most = [
+            ("processor time with records : without", recorded, RECORDS_BAR),
             (f"memory, {self.rows:,} : {self.rows // 5:,} rows", self.large_mb / self.small_mb, MEMORY_BAR),
             ("worst difference of a score", self.worst_difference, bundle.TOLERANCE),
         ]
@@ -143,6 +146,7 @@ class _Forms:
         self.scores: dict[str, Matrix] = {}
         self.by_name: dict[str, Callable[[], int]] = {
             "ours, Parquet": lambda: self._ours("parquet"),
+            RECORDED: lambda: self._ours("parquet", recorded=True),
             "ours, CSV": lambda: self._ours("csv"),
             "onnx, its own threads": self._onnx_by_its_own_threads,
             "onnx, a thread a part": self._onnx_by_ours,
@@ -151,10 +155,11 @@ class _Forms:
             "MLflow pyfunc, in memory": self._pyfunc_in_memory,
         }
 
-    def _ours(self, name: str) -> int:
+    def _ours(self, name: str, recorded: bool = False) -> int:
         out = Folder(self._folder / f"scores-{name}-{time.monotonic_ns()}")
+        records = Folder(self._folder / "records") if recorded else None
         job = batch.BatchJob(
-            FileJob(self._served, Form(), self._threads), self._leads, out, "parquet", say=lambda _: None
+            FileJob(self._served, Form(), self._threads), self._leads, out, "parquet", records, say=lambda _: None
         )
         counts = batch.score_object(job, f"large/leads.{name}")
         assert counts is not None
@@ -162,6 +167,8 @@ class _Forms:
             (key,) = out.keys("")
             self.scores[name] = parquet.read_table(out.root / key)["score"].to_numpy()
         shutil.rmtree(out.root)
+        if records:
+            shutil.rmtree(records.root)
         return counts.scored
 
     def _parts(self) -> list[Matrix]:
@@ -259,7 +266,7 @@ def _peak_mb(folder: Path, part: str, threads: int) -> float:
     leads, out = folder / "leads" / part, folder / f"scores-{part}"
     (leads / "leads.csv").unlink(missing_ok=True)
     command = [sys.executable, "-m", "service.lifecycle.batch", "--models", str(folder / "models")]
-    options = ["--input", str(leads), "--out", str(out), "--threads", str(threads)]
+    options = ["--input", str(leads), "--out", str(out), "--threads", str(threads), "--records", f"{out}-records"]
     status, peak = "", 0
     with subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         while process.poll() is None:

@@ -28,7 +28,7 @@ from service.lifecycle.runtime.runner import Progress, shown_progress
 from service.lifecycle.training.candidates import candidates
 from service.lifecycle.training.golden import as_received
 from service.lifecycle.training.onnx_export import to_onnx
-from service.lifecycle.training.reference_profile import describe
+from service.lifecycle.training.reference_profile import count, describe
 from service.lifecycle.training.selection import fit, split
 from service.model.engine import Engine
 from service.model.reference import Reference
@@ -109,7 +109,8 @@ def train(rows: int) -> Model:
 def flagged(model: Model, seed: int, leads: int, drift: Drift | None = None) -> bool:
     """Whether drift is found in a window of fresh leads."""
     frame = model.prepared(generate(Sample(rows=leads, seed=seed, drift=drift)))
-    return compare(model.reference, frame, model.score(frame), model.threshold, model.score).found
+    now = [count(column, frame[column.name].to_numpy()) for column in model.reference.features]
+    return compare(model.reference, now, frame, model.score(frame), model.threshold, model.score).found
 
 
 def true_auc(scores: Scores, truth: Scores) -> float:

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from infra.environments import ENVIRONMENTS
+from infra.environment import Environment
+from infra.environments import ENVIRONMENTS, STAGING
 from infra.rehearsal import terraform
 from infra.rehearsal.masking import Plan
 from infra.rehearsal.rehearse import rehearse
@@ -26,6 +27,8 @@ from infra.synthesize import synthesize
 Stacks = Callable[[str], tuple[Stack, ...]]
 Plans = Callable[[str], dict[str, Plan]]
 Once = Callable[[str, Callable[[], Any]], Any]
+# No environment of this repository has the volume for Spark.
+SPARK = Environment(**{**STAGING.model_dump(), "id": "spark", "record_engine": "spark", "spark_cidr": "10.11.48.0/22"})
 PLANTED_KEY = "planted0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
 
@@ -55,8 +58,9 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
 
 @pytest.fixture(scope="session")
 def stacks(once: Once) -> Stacks:
-    """The synthesized stacks of an environment."""
-    return cache(lambda env: once(f"stacks-{env}", lambda: synthesize(ENVIRONMENTS[env])))
+    """The synthesized stacks of an environment, or of SPARK."""
+    known = ENVIRONMENTS | {SPARK.id: SPARK}
+    return cache(lambda env: once(f"stacks-{env}", lambda: synthesize(known[env])))
 
 
 @dataclass

@@ -21,7 +21,7 @@ BUCKET = {"google_storage_bucket": ROWS["google_storage_bucket"]}
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_no_cell_of_an_environment_is_open(env: str, stacks: Callable[[str], tuple[Stack, ...]]) -> None:
     built = coverage.things(stacks(env))
-    assert {"job evaluate", "job drift", "job retrain", "job batch", "kubernetes_manifest"} <= built
+    assert {"job evaluate", "job drift", "job retrain", "job batch", "job compact", "kubernetes_manifest"} <= built
     assert list(coverage.gaps(built, ALERTS)) == []
 
 

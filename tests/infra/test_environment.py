@@ -37,6 +37,8 @@ def changed(**values: Any) -> Environment:
         ("nodes_cidr", "8.8.8.0/22"),
         ("pods_cidr", "172.0.0.0/8"),
         ("run_cidr", "somewhere"),
+        ("spark_cidr", "8.8.8.0/22"),
+        ("record_engine", "flink"),
         ("flow_log_sampling", 2.0),
         ("pages", "yes"),
         ("ticket_email", "nobody"),
@@ -69,7 +71,11 @@ def changed(**values: Any) -> Environment:
         ("retrain_schedule", "0 7 * * MON"),
         ("batch_tasks", 10_001),
         ("batch_parallelism", 0),
-        ("job_cpu_quota", 1),
+        ("job_cpu_quota", 0),
+        ("leads_per_day", 0),
+        ("leads_per_request", 0),
+        ("leads_per_request", 1_001),
+        ("record_engine", "bigquery"),
     ],
 )
 def test_a_value_that_the_cloud_would_refuse_is_refused_with_its_fields_name(field: str, value: object) -> None:
@@ -103,9 +109,69 @@ def test_batch_runs_no_more_tasks_at_once_than_it_has() -> None:
         changed(batch_tasks=2, batch_parallelism=3)
 
 
+def test_a_volume_that_the_engine_cannot_hold_is_refused_with_the_other_engines_name() -> None:
+    large = {"leads_per_day": 3_333_333, "scoring_replicas": (9, 20)}
+    wanted = stating("record_engine:", "duckdb", 'record_engine="spark"', "personal_data_days", "retrain", 32)
+    with pytest.raises(ValidationError, match=wanted):
+        changed(**large, personal_data_days=400)
+    assert changed(**large, personal_data_days=60).record_engine == "duckdb"
+
+
+def test_the_largest_job_fits_the_regions_quota() -> None:
+    large = {"leads_per_day": 300_000, "personal_data_days": 400}
+    with pytest.raises(ValidationError, match=stating("leads_per_day:", "6 CPUs", "retrain", "job_cpu_quota", 5)):
+        changed(**large, job_cpu_quota=5)
+    assert changed(**large, job_cpu_quota=6).job_cpu_quota == 6
+
+
+def test_the_least_number_of_pods_carries_the_busiest_minute() -> None:
+    busy: dict[str, Any] = {
+        "leads_per_day": 50_000_000,
+        "personal_data_days": 30,
+        "noncurrent_days": 20,
+        "scoring_millicpus": 250,
+    }
+    busy |= {"record_engine": "spark", "spark_cidr": "10.11.48.0/22"}
+    too_few = stating("scoring_replicas:", "least 1", "2 pods", "leads_per_day", 50_000_000)
+    with pytest.raises(ValidationError, match=too_few):
+        changed(**busy, scoring_replicas=(1, 9))
+    assert changed(**busy, scoring_replicas=(2, 9)).scoring_replicas == (2, 9)
+
+
+def test_a_pod_gets_no_more_requests_than_it_answers() -> None:
+    with pytest.raises(ValidationError, match=stating("pod_requests_per_second:", 500, "1000 leads", "81")):
+        changed(leads_per_request=1_000)
+    assert changed(leads_per_request=1_000, pod_requests_per_second=80).leads_per_request == 1_000
+
+
+@pytest.mark.parametrize(
+    ("volume", "most"),
+    [
+        ({}, 1_200),
+        ({"leads_per_day": 432_000}, 1_200),
+        ({"leads_per_day": 864_000}, 2_400),
+        ({"leads_per_day": 864_000, "leads_per_request": 2}, 1_200),
+        ({"leads_per_day": 864_000, "requests_per_minute": 50}, 50),
+        ({"leads_per_day": 36_000_000, "noncurrent_days": 20, "scoring_replicas": (2, 9)}, 100_000),
+    ],
+)
+def test_one_address_may_send_what_the_declared_volume_has_in_its_busiest_minute(
+    volume: dict[str, Any], most: int
+) -> None:
+    assert changed(**volume, personal_data_days=30).address_requests_per_minute == most
+
+
 def test_batch_fits_the_regions_quota() -> None:
     with pytest.raises(ValidationError, match=stating("batch_parallelism:", "6 tasks", "2 CPUs", "job_cpu_quota", 11)):
         changed(batch_tasks=10, batch_parallelism=6, job_cpu_quota=11)
+
+
+def test_spark_needs_a_range_of_its_own() -> None:
+    with pytest.raises(ValidationError, match=stating("spark_cidr:", "missing", "record_engine")):
+        changed(record_engine="spark")
+    with pytest.raises(ValidationError, match=stating("run_cidr:", "overlaps", "spark_cidr")):
+        changed(record_engine="spark", spark_cidr=DEV.run_cidr)
+    assert changed(record_engine="spark", spark_cidr="10.10.48.0/26").record_engine == "spark"
 
 
 def test_every_environments_lead_source_exists() -> None:

@@ -60,7 +60,10 @@ def test_resources_that_commands_name_are_in_the_plan_under_their_type(runbook: 
 def test_a_resource_that_is_not_there_would_be_noticed() -> None:
     text = 'gcloud run jobs execute "$NAME-$JOB"; gcloud compute backend-services list "$NAME-edge" gs://$NAME-mdels/a'
     assert meant(text) == {
-        *(("google_cloud_run_v2_job", f"acme-leads-prod-{job}") for job in ("evaluate", "drift", "retrain", "batch")),
+        *(
+            ("google_cloud_run_v2_job", f"acme-leads-prod-{job}")
+            for job in ("evaluate", "drift", "retrain", "batch", "compact")
+        ),
         ("google_compute_backend_service", "acme-leads-prod-edge"),
         ("google_storage_bucket", "acme-leads-prod-mdels"),
     }

@@ -1,6 +1,7 @@
 """The catalogue as a whole."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
 from monitoring import catalogue
 from monitoring.alerts import Alert, Severity
-from monitoring.catalogue import model, promises, records
+from monitoring.catalogue import compaction, model, promises, records
 from monitoring.platform import Job, Platform
 from monitoring.promql.text import duration, metric_names, number
 from monitoring.slos import Slo
@@ -87,6 +88,10 @@ def test_an_environment_that_says_nothing_else_has_the_default_jobs_and_database
         name.removesuffix("_schedule"): fields[name].default for name in fields if name.endswith("_schedule")
     }
     assert Platform().database_connections == fields["database_connections"].default
+    assert Platform().leads_per_request == fields["leads_per_request"].default
+    # The simulated days have more traffic than that; the alerts are the same.
+    declared = replace(Platform(), leads_per_day=fields["leads_per_day"].default)
+    assert catalogue.alerts(declared) == catalogue.alerts(Platform())
 
 
 def test_every_job_has_its_four_alerts_and_a_deadline_from_its_cron_line() -> None:
@@ -97,11 +102,39 @@ def test_every_job_has_its_four_alerts_and_a_deadline_from_its_cron_line() -> No
     assert {alert.name for alert in ALERTS} - {alert.name for alert in hourly} == {
         *(
             f"{job}{what}"
-            for job in ("Drift", "Retrain", "Batch")
+            for job in ("Drift", "Retrain", "Batch", "Compact")
             for what in ("Late", "Failing", "Overrunning", "NearTimeout")
         ),
         "DriftOnTimeBurnSteady",
+        "RecordsNotCompacted",
+        "RecordsUnreadable",
     }
+
+
+@pytest.mark.parametrize(("line", "hours", "back"), [("20 * * * *", 6, "25h"), ("20 2 * * *", 29, "58h")])
+def test_records_may_wait_four_hours_longer_than_the_cron_line_lets_them(line: str, hours: int, back: str) -> None:
+    (alert, _) = compaction.alerts([Job("compact", line, timedelta(hours=1))])
+    assert alert.expr.endswith(f" > {hours * 3600}")
+    assert f"[{back}]" in alert.expr
+
+
+@pytest.mark.parametrize(
+    ("leads_per_day", "leads_per_request", "requests", "leads"),
+    [
+        (600_000, 1, (500, 1_000), 500),
+        (30_000, 1, (312, 312), 500),
+        (300_000, 30, (200, 200), 500),
+        (10, 1, (200, 200), 200),
+    ],
+)
+def test_an_alert_on_a_share_asks_for_half_of_the_declared_traffic(
+    leads_per_day: int, leads_per_request: int, requests: tuple[int, int], leads: int
+) -> None:
+    platform = Platform(leads_per_day=leads_per_day, leads_per_request=leads_per_request)
+    found = {alert.name: alert.expr for alert in catalogue.alerts(platform)}
+    assert found["FrontDoorSlow"].endswith(f">= {requests[0]}")
+    assert found["PodsUnknownToLoadBalancer"].endswith(f"> {requests[1]}")
+    assert found["RecordsNotWritten"].endswith(f">= {leads}")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 from service.lifecycle.training.candidates import candidates
 from service.lifecycle.training.golden import golden
 from service.lifecycle.training.onnx_export import Exported, to_onnx
-from service.lifecycle.training.reference_profile import describe
+from service.lifecycle.training.reference_profile import count, describe
 from service.model.agreement import Agreement
 from service.model.bundle import (
     Band,
@@ -22,7 +22,7 @@ from service.model.bundle import (
     publish,
     read_pointer,
 )
-from service.model.reference import Reference
+from service.model.reference import Counts, Reference
 from service.model.schema import Feature, LeadSchema
 from service.storage import Storage
 
@@ -66,6 +66,11 @@ def reference(pipeline: Pipeline, seed: int = 0) -> Reference:
     """The reference of a test's model, made of the rows that it was fitted on."""
     frame, outcome = rows(seed=seed)
     return describe(SCHEMA, frame, frame, pipeline.predict_proba(frame)[:, 1], outcome.astype(np.int8), 0.4)
+
+
+def counted(reference: Reference, frame: pd.DataFrame) -> list[Counts]:
+    """The counts of these prepared leads by the bins and values of each feature, lead by lead."""
+    return [count(column, frame[column.name].to_numpy()) for column in reference.features]
 
 
 def manifest(

@@ -24,6 +24,7 @@ def test_a_created_object_can_be_read_and_listed(storage: Storage) -> None:
     assert stored.data == b"\x00graph"
     assert list(storage.keys("models/")) == ["models/1/model.onnx", "models/2/model.onnx"]
     assert list(storage.keys("models/2")) == ["models/2/model.onnx"]
+    assert list(storage.sizes("models/")) == [("models/1/model.onnx", 6), ("models/2/model.onnx", 5)]
 
 
 def test_what_does_not_exist_reads_as_none(storage: Storage) -> None:
@@ -49,6 +50,18 @@ def test_a_swap_needs_the_generation_that_was_read(storage: Storage) -> None:
         with pytest.raises(Conflict):
             storage.swap("champion.json", b"3", stale)
     assert storage.read("champion.json") == (b"2", second)
+
+
+def test_an_object_is_opened_as_it_was_or_not_at_all(storage: Storage) -> None:
+    first = storage.swap("table", b"1", None)
+    opened = storage.open("table", first)
+    assert opened
+    with opened.file:
+        assert (opened.file.read(), opened.generation) == (b"1", first)
+    second = storage.swap("table", b"2", first)
+    assert storage.open("table", first) is None  # neither keeps earlier versions
+    storage.delete("table", second)
+    assert storage.open("table", second) is None
 
 
 @pytest.mark.parametrize("attempt", range(10))

@@ -5,6 +5,7 @@ from monitoring.proof.cases import Case
 from monitoring.proof.decoys import among_others
 from monitoring.proof.scenarios import (
     capacity,
+    compaction,
     front_door,
     jobs,
     model,
@@ -27,6 +28,7 @@ def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
         *front_door.CASES,
         *model.CASES,
         *records.CASES,
+        *compaction.CASES,
         *quality.CASES,
         *jobs.CASES,
         *tracking.CASES,

@@ -113,7 +113,7 @@ def overrunning(job: Job) -> tuple[Case, ...]:
             f"{name}Overrunning",
             f"{job.name} hangs, and ends well when it is run again",
             when("start", job.name, None, (timeout + 50, 3600), (1, (timeout + 110) * 60)),
-            when("success", job.name, 1800, (timeout + 60, 1800), (1, (timeout + 120) * 60)),
+            when("success", job.name, 3300, (timeout + 60, 3300), (1, (timeout + 120) * 60)),
             when("failure", job.name, 900),
             when("failure", other, None, (2, None), (1, 3660)),  # and was mended since
             *rest,

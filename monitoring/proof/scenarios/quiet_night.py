@@ -3,7 +3,18 @@
 from datetime import timedelta
 
 from monitoring.proof.cases import Case, Series, counter, gauge
-from monitoring.proof.scenarios import capacity, front_door, jobs, model, pods, promises, quality, records, tracking
+from monitoring.proof.scenarios import (
+    capacity,
+    compaction,
+    front_door,
+    jobs,
+    model,
+    pods,
+    promises,
+    quality,
+    records,
+    tracking,
+)
 
 
 def slowly(series: Series) -> Series:
@@ -43,6 +54,8 @@ SERIES = (
     *(slowly(records.moved(name, 10)) for name in ("leads_scored", "records_written", "records_uploaded")),
     records.moved("upload_failures", 0),
     records.missing(),
+    compaction.waiting(0),
+    compaction.unreadable(0),
     *(
         quality.auc(name, "evaluate", value)
         for name, value in (("evaluation_figure_high", 0.8), ("evaluation_benchmark", 0.75))

@@ -112,9 +112,9 @@ def closed_loop(at: Moment) -> Event:
     with redirect_stdout(StringIO()):  # where the jobs show their own tables
         if at.block >= 2:
             with suppress(JobFailed):  # too few leads to judge: as under its schedule the loop goes on
-                evaluate(at.loop, Namespace(days=days, counter=None))
+                evaluate(at.loop, Namespace(days=days, counter=None, engine="duckdb"))
         if at.block >= 1:
-            drift(at.loop, Namespace(days=days, leads_at_least=0))
+            drift(at.loop, Namespace(days=days, leads_at_least=0, engine="duckdb"))
     check = history.at(at.loop.models, DriftCheck, at.loop.now)
     drifted = "; ".join(check.reasons) if check and check.found else ""
     decision = retrain(at.loop, trigger="calibration", cool_down=timedelta(0))

@@ -43,16 +43,23 @@ class LeadBatch(NamedTuple):
 
 
 class CsvTable(NamedTuple):
-    """A CSV file that was opened: its text, and how that is cut. `above` is the number of the header's row."""
+    """A CSV file, or a part of one, that was opened: its text, and how that is cut.
+
+    `above` is the number of the row above the first lead: the header's. `last` is False for a part that others follow.
+    """
 
     origin: str
     text: CsvBytes
     delimiter: str
     above: int
     columns: list[str]
+    last: bool = True
 
     def batches(self, names: list[str], repeating: Collection[str]) -> Iterator[LeadBatch]:
         """These columns. The last batches are held back until the file's end shows which rows are no leads."""
+        if not self.last:
+            yield from self._read(names, repeating)
+            return
         held: deque[LeadBatch] = deque()
         for batch in self._read(names, repeating):
             held.append(batch)

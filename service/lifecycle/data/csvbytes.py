@@ -74,12 +74,14 @@ class CsvBytes(io.RawIOBase):
     """A CSV file's text in UTF-8 on its way to Arrow, which would let through a NUL, or a quote that swallows the rest.
 
     The first HEAD bytes tell the encoding and where the table begins; `ends` says that it has no rows, `marked` that
-    they are more than ASCII. `stated` is the encoding that a person named.
+    they are more than ASCII. `stated` is the encoding that a person named. Rows begin at byte `starts`. `above` is the
+    number of rows of the file before what is read: 0, but in a part of a file.
     """
 
     def __init__(self, origin: str, file: Any, stated: str | None = None) -> None:
         self._origin, self._file, self.quotes, self.encoding = origin, file, 0, stated
         self.ends = self.marked = False
+        self.starts = self.above = 0
 
     def layout(self, delimiter: str | None) -> Layout:
         """How the text is cut, the delimiter told from the first rows unless given; reading goes on below the header.
@@ -106,8 +108,13 @@ class CsvBytes(io.RawIOBase):
         layout = layout_of(self._origin, text, delimiter)
         below = text[layout.start :]
         self.ends = len(head) < HEAD and not below.strip()
-        self._file.seek(start + len(text[: layout.start].encode()))
+        self.starts = start + len(text[: layout.start].encode())
+        self._file.seek(self.starts)
         return layout
+
+    def only(self, part: Any, above: int) -> None:
+        """Read this file of a part's bytes instead of the whole; so many rows of the file lie before it."""
+        self._file, self.above = part, above
 
     def read(self, size: int = -1) -> bytes:
         """At most so many bytes. Raises SourceError where a NUL is among them."""
@@ -123,7 +130,7 @@ class CsvBytes(io.RawIOBase):
 
     def fault(self) -> str | None:
         """Where a byte stands that CSV text cannot hold, and what to do; None where there is none."""
-        for number, line in enumerate(self._lines(), 1):
+        for number, line in enumerate(self._lines(), self.above + 1):
             if b"\0" in line:
                 return f"{self._origin}, row {number}: holds a NUL byte, so it is no CSV text; export it as UTF-8 CSV"
             try:
@@ -136,7 +143,7 @@ class CsvBytes(io.RawIOBase):
 
     def never_closed(self, delimiter: str) -> int | None:
         """The row in which a quote is opened that no other closes; marks within plain cells are none."""
-        rows = 0
+        rows = self.above
         lines = (line.decode(errors="replace") for line in self._lines())
         try:
             for _ in csv.reader(lines, delimiter=delimiter, strict=True):
@@ -153,7 +160,7 @@ class CsvBytes(io.RawIOBase):
         texts = (line.decode(errors="replace") for line in self._lines())
         lines = (line for text in texts for line in re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$", text))
         last: deque[tuple[int, list[str]]] = deque(maxlen=LAST_ROWS)
-        for row, cells in enumerate(csv.reader(lines, delimiter=delimiter), 1):
+        for row, cells in enumerate(csv.reader(lines, delimiter=delimiter), self.above + 1):
             if row > header and len(cells) == width and any(map(str.strip, cells)):
                 last.append((row, cells))
         count = below_the_table([cells for _, cells in last])

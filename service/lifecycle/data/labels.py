@@ -15,10 +15,9 @@ from service.lifecycle.data.outcome import OutcomeValues, counted, find_outcomes
 from service.lifecycle.data.outcome_file import OutcomeFile, read_beside, understand
 from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.data.table import Table, listed
+from service.lifecycle.relations.outcomes import CONTRADICTED, CONVERTED, LOST, OPEN
 from service.model.reference import MIN_LEADS
 from service.reading.ids import join_key
-
-LOST, CONVERTED, OPEN, CONTRADICTED = range(4)
 
 AHEAD = timedelta(days=1)
 """How far after the clock's time a time in a file may lie: zones differ."""

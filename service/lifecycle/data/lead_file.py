@@ -17,8 +17,11 @@ from pyarrow import parquet
 from service.lifecycle.data import workbook
 from service.lifecycle.data.csv_batches import ROWS, CsvTable, LeadBatch
 from service.lifecycle.data.csvbytes import CsvBytes, Unpacked
+from service.lifecycle.data.file_parts import FilePart, csv_parts, row_group_parts
+from service.lifecycle.data.parquet_chunks import chunks
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.data.table import FileForm, Table, parse_table
+from service.read_ahead import Window, expect
 from service.reading.header import Header, told_apart
 
 COLUMN_BUFFER = 1 << 20
@@ -39,7 +42,8 @@ class Written(NamedTuple):
 class LeadFile:
     """An open file of leads. `columns` are all that it has, `total` is its number of rows where that is known.
 
-    Raises SourceError, here and while it is read, when the file is not what it says.
+    With a `part` its batches are of this part alone. Raises SourceError, here and while it is read, when the file is
+    not what it says.
     """
 
     def __init__(
@@ -50,7 +54,9 @@ class LeadFile:
         delimiter: str | None = None,
         encoding: str | None = None,
         sheet: str | None = None,
+        part: FilePart | None = None,
     ) -> None:
+        self._part = part
         self.origin, self._raw, self._size, self._delimiter = origin, file, max(1, size), delimiter
         self._encoding, self._sheet = encoding, sheet
         self._closing = ExitStack()
@@ -70,7 +76,8 @@ class LeadFile:
 
     def _open(self) -> None:
         file: Any = io.BufferedReader(self._raw, 1 << 20)
-        if file.peek(2)[:2] == b"\x1f\x8b":
+        self._packed = file.peek(2)[:2] == b"\x1f\x8b"
+        if self._packed:
             file = Unpacked(self.origin, gzip.GzipFile(fileobj=file))
         self._table: Table | None = None
         self.written = Written()
@@ -78,12 +85,16 @@ class LeadFile:
         self.is_parquet = file.read(4) == b"PAR1"
         file.seek(0)
         if self.is_parquet:
+            if self._packed:
+                expect(self._raw, [(self._raw.tell(), self._size)])
             self._whole = self._raw if isinstance(file, io.BufferedReader) else self._unpack(file)
             self._first = self._parquet([])  # kept likewise
             self.columns, self.total = self._first.schema_arrow, self._first.metadata.num_rows
             return
         start = file.read(len(workbook.OLE))
         file.seek(0)
+        if self._packed or start.startswith((workbook.ZIP, workbook.OLE)):
+            expect(self._raw, [(self._raw.tell(), self._size)])
         if start.startswith((workbook.ZIP, workbook.OLE)):
             form = FileForm(self._delimiter, self._encoding, self._sheet)
             self._table = parse_table(self.origin, file.read(), form)
@@ -93,6 +104,10 @@ class LeadFile:
         text = CsvBytes(self.origin, file, self._encoding)
         layout = text.layout(self._delimiter)
         self._csv = CsvTable(self.origin, text, layout.delimiter, layout.row, told_apart(layout.header))
+        if self._part:
+            within = io.BufferedReader(Window(self._raw, self._part.start, self._part.stop), 1 << 20)
+            text.only(within, self._part.above)
+            self._csv = self._csv._replace(above=self._part.above, last=self._part.last)
         self.columns = pa.schema([(name, pa.string()) for name in self._csv.columns])
         self.written = Written(layout.delimiter, text.marked)
 
@@ -108,6 +123,17 @@ class LeadFile:
         done = self._done / max(1, self.total) if self.total is not None else self._raw.tell() / self._size
         return min(1.0, done)
 
+    def parts(self) -> list[FilePart]:
+        """The parts into which the file can be divided, fewer than two where it cannot. For CSV all of it is read."""
+        if self._packed or self._table is not None:
+            return []
+        if self.is_parquet:
+            return row_group_parts(self._first.metadata)
+        if self._csv.text.encoding is not None:
+            return []
+        expect(self._raw, [(0, self._size)])
+        return csv_parts(self._file, self._size, self._csv.text.starts, self._csv.above, self._csv.delimiter)
+
     def batches(self, wanted: Collection[str], repeating: Collection[str]) -> Iterator[LeadBatch]:
         """The wanted columns. Those that are `repeating` come dictionary-encoded where the file allows it."""
         names = [name for name in self.columns.names if name in wanted]
@@ -116,6 +142,9 @@ class LeadFile:
         elif self.is_parquet:
             yield from self._parquet_batches(names, repeating)
         else:
+            if not self._packed:
+                bounds = (self._part.start, self._part.stop) if self._part else (self._raw.tell(), self._size)
+                expect(self._raw, [bounds])
             yield from self._csv._replace(columns=self.columns.names).batches(names, repeating)
 
     def call(self, wanted: Collection[str]) -> list[str]:
@@ -137,10 +166,11 @@ class LeadFile:
             self._done += batch.num_rows
             yield LeadBatch(batch, list(table.rows[start : start + ROWS]), [])
 
-    def _parquet(self, repeating: list[str]) -> parquet.ParquetFile:
+    def _parquet(self, repeating: list[str], metadata: parquet.FileMetaData | None = None) -> parquet.ParquetFile:
         try:
             return parquet.ParquetFile(
                 pa.PythonFile(self._whole, "r"),
+                metadata=metadata,
                 read_dictionary=repeating,
                 pre_buffer=False,
                 buffer_size=COLUMN_BUFFER,
@@ -151,7 +181,12 @@ class LeadFile:
     def _parquet_batches(self, names: list[str], repeating: Collection[str]) -> Iterator[LeadBatch]:
         own = dict(zip(self.columns.names, self._first.schema_arrow.names, strict=True))
         texts = [own[n] for n in names if n in repeating and pa.types.is_string(self.columns.field(n).type)]
-        read = self._parquet(texts).iter_batches(batch_size=ROWS, columns=[own[n] for n in names], use_threads=False)
+        columns, metadata = [own[n] for n in names], self._first.metadata
+        part = self._part or FilePart(0, metadata.num_row_groups, 0, last=True)
+        groups = range(part.start, part.stop)
+        expect(self._whole, chunks(metadata, groups, columns))
+        file, first = self._parquet(texts, metadata), part.above + 1
+        read = file.iter_batches(ROWS, row_groups=groups, columns=columns, use_threads=False)
         while True:
             try:
                 cells = next(read, None)
@@ -159,6 +194,6 @@ class LeadFile:
                 raise SourceError(f"{self.origin}: is a broken Parquet file: {error}") from error
             if cells is None:
                 return
-            first = self._done + 1
             self._done += cells.num_rows
             yield LeadBatch(cells.rename_columns(names), range(first, first + cells.num_rows), [])
+            first += cells.num_rows

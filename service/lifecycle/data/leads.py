@@ -18,6 +18,7 @@ from service.lifecycle.data.outcome import OutcomeValues, find_outcomes
 from service.lifecycle.data.sample import Sample, generate
 from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.data.table import Table, form_of_table, read_table
+from service.lifecycle.relations.sample_plan import Drawn
 from service.model.reference import MIN_LEADS
 from service.model.schema import Feature, Kind, LeadSchema
 from service.model.spelling import fold
@@ -37,6 +38,7 @@ class Leads:
     `frame` has the schema's columns: numbers and booleans as float64 (NaN: missing), categories as text ("":
     missing). `target` is 1 where the lead converted. `sha256` is of the file's bytes as stored. `notes` say, a line
     each, what was left out. `left_out` are the cells of columns that are no inputs, as `Column.as_found` gives them.
+    `drawn` is of a sample; without it every lead stands for itself.
     """
 
     schema: LeadSchema
@@ -49,6 +51,22 @@ class Leads:
     notes: tuple[str, ...]
     outcomes: OutcomeValues
     left_out: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    drawn: Drawn | None = None
+
+    @property
+    def weights(self) -> npt.NDArray[np.float64] | None:
+        """How many leads each stands for; None: itself."""
+        return self.drawn.weights if self.drawn else None
+
+    @property
+    def whole(self) -> npt.NDArray[np.bool_]:
+        """Those that models may be judged on without weights: all, and of a sample the newest, which come last."""
+        return self.drawn.whole if self.drawn else np.ones(len(self.target), dtype=bool)
+
+    @property
+    def sampled_from(self) -> int:
+        """How many leads there were."""
+        return self.drawn.stated.leads if self.drawn else len(self.target)
 
 
 def load(source: Source, schema: LeadSchema | None = None) -> Leads:

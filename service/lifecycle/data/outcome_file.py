@@ -4,9 +4,12 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 
-import msgspec
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from service.lifecycle.data.column_names import with_columns
 from service.lifecycle.data.columns import Column, read_column
@@ -15,7 +18,10 @@ from service.lifecycle.data.outcome import OutcomeValues
 from service.lifecycle.data.quarantine import Rejected
 from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.data.table import FileForm, Table, read_table
-from service.reading.ids import as_id, join_key
+from service.lifecycle.relations.duck import without_records
+from service.lifecycle.relations.lead_keys import as_ids, lead_keys
+from service.lifecycle.relations.outcomes import CONTRADICTED, CONVERTED, LOST, OPEN, OUTCOME_ROWS, outcomes
+from service.reading.ids import as_id
 
 SHOWN = 5
 """Unknown spellings of an outcome that a message names at most."""
@@ -35,14 +41,12 @@ class OutcomeFile:
     until: datetime | None
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A lead and whether it converted, None where it is open, as one row of a file says."""
+class OutcomeRows(NamedTuple):
+    """The rows of one file as `relations.outcomes.OUTCOME_ROWS`, those that say nothing, and the newest time."""
 
-    lead: str
-    converted: bool | None
-    time: pd.Timestamp | None
-    at: Rejected
+    rows: pa.Table
+    rejected: tuple[Rejected, ...]
+    until: datetime | None
 
 
 def form_of_outcomes(source: Source) -> FileForm:
@@ -74,75 +78,109 @@ def understand(source: Source, values: OutcomeValues, table: Table) -> OutcomeFi
 
     Raises SourceError for a file that holds an outcome of unknown meaning: what its other rows mean is not known then.
     """
+    found = outcome_rows(source, values, table)
+    with without_records() as engine:
+        with engine.writing("outcome_rows", OUTCOME_ROWS) as write:
+            write(found.rows)
+        engine.define(outcomes())
+        results = engine.results(["outcomes", "contradictions"])
+    states: dict[int, list[str]] = {state: [] for state in (LOST, CONVERTED, OPEN, CONTRADICTED)}
+    for lead, state in zip(*(results["outcomes"][name].to_pylist() for name in ("lead_key", "state")), strict=True):
+        states[state].append(lead)
+    return OutcomeFile(
+        dict.fromkeys(states[CONVERTED], True) | dict.fromkeys(states[LOST], False),
+        frozenset(states[OPEN]),
+        frozenset(states[CONTRADICTED]),
+        (*found.rejected, *contradicted(source, [table.origin], results["contradictions"])),
+        found.until,
+    )
+
+
+def outcome_rows(source: Source, values: OutcomeValues, table: Table, file_number: int = 0) -> OutcomeRows:
+    """What each row of a file says. Raises SourceError for a file that holds an outcome of unknown meaning."""
     column = read_column(table, source.outcome_column)
     if unknown := [code for code, value in enumerate(column.values) if not values.known(value)]:
         raise SourceError(f"{table.origin}: {_unknown(column, values, unknown)}")
-    if cut := shortened(read_column(table, source.outcome_id).values):
+    texts = _texts(table.cells[source.outcome_id].combine_chunks())
+    if cut := shortened(texts.filter(pc.match_substring(texts, "E+")).to_pylist()):
         raise SourceError(f"{table.origin}: the id {cut!r} has lost digits in a spreadsheet; export it as text")
-    by_lead: dict[str, list[_Row]] = defaultdict(list)
-    rejected = []
+    ids = as_ids(texts)
+    # Where open leads are stated, a blank cell is one.
+    blank_is_open = values.negative_stated or source.absent_after_days is not None
+    nameless = pc.equal(ids, "").to_numpy(zero_copy_only=False)
+    silent = np.zeros(len(ids), dtype=bool) if blank_is_open else column.codes < 0
+    said = pa.array([*map(values.converted, column.values), None], pa.bool_())
+    spelled = pa.array([*map(str, column.values), ""], pa.string())
+    codes = pa.array(np.where(column.codes < 0, len(column.values), column.codes))
     times = _times(source, table)
-    for row in _rows(source, values, table, column, times):
-        if isinstance(row, Rejected):
-            rejected.append(row)
-        else:
-            by_lead[row.lead].append(row)
-    converted: dict[str, bool] = {}
-    opened, contradicted = set(), set()
-    for lead, rows in by_lead.items():
-        last = _last(rows)
-        said = {row.converted for row in last} - {None}
-        if len(said) > 1:
-            contradicted.add(lead)
-            places = ", ".join(str(row.at.row) for row in last)
-            because = f"the lead has two outcomes in this file, rows {places}"
-            rejected += [msgspec.structs.replace(row.at, reason=because) for row in last]
-        elif said:
-            converted[lead] = True in said
-        else:
-            opened.add(lead)
+    numbers = np.asarray(table.rows, dtype=np.int64)
+    every = pa.table(
+        [
+            lead_keys(ids),
+            said.take(codes),
+            pa.nulls(len(ids), pa.timestamp("us", "UTC"))
+            if times is None
+            else pa.array(times.tz_convert("UTC")).cast(pa.timestamp("us", "UTC"), safe=False),
+            pa.array(np.full(len(ids), file_number, dtype=np.int32)),
+            pa.array(numbers),
+            texts,
+            spelled.take(codes),
+        ],
+        schema=OUTCOME_ROWS,
+    )
+    bad = nameless | silent
+    rejected = [
+        _rejected(
+            source,
+            table.origin,
+            row,
+            source.outcome_id if not as_id(row["id_text"]) else source.outcome_column,
+            "no lead is named" if not as_id(row["id_text"]) else "the lead has no outcome",
+        )
+        for row in every.filter(pa.array(bad)).to_pylist()
+    ]
     until = None if times is None else times.max().to_pydatetime()
-    return OutcomeFile(converted, frozenset(opened), frozenset(contradicted), tuple(rejected), until)
+    return OutcomeRows(every.filter(pa.array(~bad)), tuple(rejected), until)
+
+
+def contradicted(source: Source, origins: Sequence[str], rows: pa.Table) -> list[Rejected]:
+    """The rows of leads with two outcomes in one file, which `origins` name by the file's number."""
+    by_lead: dict[tuple[int, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in sorted(rows.to_pylist(), key=lambda row: (row["file_number"], row["row"])):
+        by_lead[row["file_number"], row["lead_key"]].append(row)
+    rejected = []
+    for (file, _), mine in by_lead.items():
+        because = f"the lead has two outcomes in this file, rows {', '.join(str(row['row']) for row in mine)}"
+        rejected += [_rejected(source, origins[file], row, source.outcome_column, because) for row in mine]
+    return rejected
+
+
+def _rejected(source: Source, origin: str, row: dict[str, Any], column: str, reason: str) -> Rejected:
+    return Rejected(
+        file=origin,
+        row=row["row"],
+        column=column,
+        reason=reason,
+        lead_id=as_id(row["id_text"]),
+        content=f"{source.outcome_id}={row['id_text'].strip()} {source.outcome_column}={row['outcome_text']}",
+    )
+
+
+def _texts(cells: pa.Array) -> pa.Array:
+    """The cells as text, "" where they are empty; whole numbers without a decimal point."""
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.cast(cells.type.value_type)
+    if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type) or pa.types.is_integer(cells.type):
+        return cells.cast(pa.string()).fill_null("")
+    encoded = cells.dictionary_encode()
+    distinct = pa.array([as_id(value) for value in encoded.dictionary.to_pylist()], pa.string())
+    return distinct.take(encoded.indices).fill_null("")
 
 
 def _times(source: Source, table: Table) -> pd.DatetimeIndex | None:
     if source.outcomes is None or source.outcomes.time_column is None:
         return None
     return read_column(table, source.outcomes.time_column).times(source.outcomes.time_format)
-
-
-def _rows(
-    source: Source, values: OutcomeValues, table: Table, column: Column, times: pd.DatetimeIndex | None
-) -> list[_Row | Rejected]:
-    """Each row of the file, or why it says nothing."""
-    said = [*map(values.converted, column.values), None]
-    # Where open leads are stated, a blank cell is one.
-    blank_is_open = values.negative_stated or source.absent_after_days is not None
-    ids = table.cells[source.outcome_id].to_pylist()
-    rows: list[_Row | Rejected] = []
-    for index, (lead, code) in enumerate(zip(ids, column.codes.tolist(), strict=True)):
-        name = as_id(lead)
-        outcome = "" if code < 0 else str(column.values[code])
-        at = Rejected(
-            file=table.origin,
-            row=table.row(index),
-            column=source.outcome_column if name else source.outcome_id,
-            reason="no lead is named" if not name else "the lead has no outcome",
-            lead_id=name,
-            content=f"{source.outcome_id}={'' if lead is None or lead != lead else str(lead).strip()} "
-            f"{source.outcome_column}={outcome}",
-        )
-        if not name or (code < 0 and not blank_is_open):
-            rows.append(at)
-        else:
-            rows.append(_Row(join_key(name), said[code], None if times is None else times[index], at))
-    return rows
-
-
-def _last(rows: Sequence[_Row]) -> list[_Row]:
-    """The rows of the latest time; all where there are no times."""
-    newest = max((row.time for row in rows if row.time is not None), default=None)
-    return [row for row in rows if row.time == newest]
 
 
 def _unknown(column: Column, values: OutcomeValues, unknown: Sequence[int]) -> str:

@@ -36,6 +36,9 @@ Values = Annotated[
 ]
 """One value or several."""
 
+MIN_ROWS, MAX_ROWS = 20_000, 50_000_000
+"""Leads that a training can be told to sample at most: a quarter of them, the newest, are what models are judged on."""
+
 MATURITY_DAYS = 30
 """Unless the source says otherwise."""
 
@@ -44,13 +47,15 @@ class TrainingRecipe(BaseModel):
     """How a model is made of leads, at the first training and at each after it.
 
     `candidate` "best" is the best by the source's metric on the held-out leads. With `half_life_leads` a lead counts
-    half as much as one that is so many leads younger; without it all count alike.
+    half as much as one that is so many leads younger; without it all count alike. Of more than `rows` leads a weighted
+    sample of about that size is taken.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     candidate: Literal["best", "logistic_regression", "gradient_boosting"] = "best"
     half_life_leads: Annotated[float, Field(ge=100, le=1e9)] | None = None
+    rows: Annotated[int, Field(ge=MIN_ROWS, le=MAX_ROWS)] = 1_000_000
 
 
 class OutcomesFile(BaseModel):

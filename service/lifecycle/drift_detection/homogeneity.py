@@ -8,7 +8,7 @@ With many leads the smallest difference is beyond chance; so it must also be of 
 feature that moves the score.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,8 @@ from scipy.stats import chi2_contingency
 from service.history import FeatureDrift
 from service.lifecycle.evaluation.multiple_tests import holm
 from service.lifecycle.evaluation.quality import Scores
-from service.lifecycle.training.reference_profile import Counts, count, counts
-from service.model.reference import Categories, Column, Reference
+from service.lifecycle.training.reference_profile import count
+from service.model.reference import Categories, Column, Counts, Reference, counts
 
 ALPHA = 0.01
 MIN_DISTANCE = 0.02
@@ -53,14 +53,25 @@ class Comparison:
         return bool(self.reasons)
 
 
-def compare(reference: Reference, frame: pd.DataFrame, scores: Scores, threshold: float, score: Score) -> Comparison:
-    """Compare prepared leads and their scores with the reference; `score` scores prepared leads by the same model."""
-    pairs = [(counts(c), count(c, frame[c.name].to_numpy())) for c in reference.features]
+def compare(
+    reference: Reference,
+    now: Sequence[Counts],
+    frame: pd.DataFrame,
+    scores: Scores,
+    threshold: float,
+    score: Score,
+) -> Comparison:
+    """Compare leads with the reference. `now` counts all of them by the bins and values of each of its features.
+
+    `frame` and `scores` are of all of them or of a random sample: prepared leads, and their scores by the served model,
+    by which `score` scores other prepared leads.
+    """
+    pairs = [(counts(column), found) for column, found in zip(reference.features, now, strict=True)]
     pairs.append((counts(reference.scores), count(reference.scores, scores)))
     contacted = int((scores >= threshold).sum())
     held = reference.leads - reference.contacted
     pairs.append((np.array([reference.contacted, held]), np.array([contacted, len(scores) - contacted])))
-    p_values = holm([p_value(then, now) for then, now in pairs])
+    p_values = holm([p_value(*pair) for pair in pairs])
     moved = [
         bool(p < ALPHA and distance(*pair) >= MIN_DISTANCE + by_chance(*pair))
         for p, pair in zip(p_values, pairs, strict=True)
@@ -69,16 +80,16 @@ def compare(reference: Reference, frame: pd.DataFrame, scores: Scores, threshold
     drifts = [
         FeatureDrift(
             feature=name,
-            distance=distance(then, now),
+            distance=distance(then, found),
             p_value=float(p),
             influence=weights.get(name, 0.0),
             drifted=drifted,
-            missing=float(now[-1] / now.sum()) if column else 0.0,
+            missing=float(found[-1] / found.sum()) if column else 0.0,
             missing_in_training=float(then[-1] / then.sum()) if column else 0.0,
-            unseen=float(now[-2] / now.sum()) if isinstance(column, Categories) else 0.0,
+            unseen=float(found[-2] / found.sum()) if isinstance(column, Categories) else 0.0,
             unseen_in_training=float(then[-2] / then.sum()) if isinstance(column, Categories) else 0.0,
         )
-        for name, column, (then, now), p, drifted in zip(
+        for name, column, (then, found), p, drifted in zip(
             [*(c.name for c in reference.features), "score", "decision"],
             [*reference.features, None, None],
             pairs,

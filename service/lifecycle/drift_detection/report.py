@@ -1,10 +1,8 @@
 """What a drift check found: a summary as Markdown, and an HTML page that shows each column beside training's."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -14,8 +12,8 @@ from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.page import bullets, images, page, plot_style, table
 from service.lifecycle.evaluation.plots import BLUE, GREY, labelled_axes
 from service.lifecycle.evaluation.quality import Scores
-from service.lifecycle.training.reference_profile import Counts, count, counts, labels
-from service.model.reference import Column, Reference
+from service.lifecycle.training.reference_profile import count, labels
+from service.model.reference import Column, Counts, Reference, counts
 
 MAX_PLOTS = 30
 """Columns with a plot, the most drifted first; with a thousand the page would be too large to open."""
@@ -84,10 +82,10 @@ def summary(entry: DriftCheck) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def report(entry: DriftCheck, reference: Reference, frame: pd.DataFrame, scores: Scores, threshold: float) -> str:
-    """The check as one HTML page. `frame` and `scores` are of the leads that were compared with the reference."""
-    drifts = zip(reference.features, entry.features, strict=True)
-    ranked = sorted(drifts, key=lambda pair: pair[1].p_value)[:MAX_PLOTS]
+def report(entry: DriftCheck, reference: Reference, now: Sequence[Counts], scores: Scores, threshold: float) -> str:
+    """The check as one HTML page. `now` and `scores` are those that were compared with the reference."""
+    drifts = zip(reference.features, now, entry.features, strict=True)
+    ranked = sorted(drifts, key=lambda drift: drift[2].p_value)[:MAX_PLOTS]
     contacted = int((scores >= threshold).sum())
     decisions = (
         ["contact", "skip"],
@@ -95,9 +93,9 @@ def report(entry: DriftCheck, reference: Reference, frame: pd.DataFrame, scores:
         np.array([contacted, len(scores) - contacted]),
     )
     bars = [
-        (entry.scores, _bars(reference.scores, scores)),
+        (entry.scores, _bars(reference.scores, count(reference.scores, scores))),
         (entry.decisions, decisions),
-        *((drift, _bars(column, frame[column.name].to_numpy())) for column, drift in ranked),
+        *((drift, _bars(column, found)) for column, found, drift in ranked),
     ]
     with plot_style():
         drawn = images(
@@ -146,8 +144,8 @@ def distribution(names: Sequence[str], then: Counts, now: Counts, drift: Feature
     return figure
 
 
-def _bars(column: Column, cells: npt.NDArray[Any]) -> tuple[list[str], Counts, Counts]:
-    return labels(column), counts(column), count(column, cells)
+def _bars(column: Column, now: Counts) -> tuple[list[str], Counts, Counts]:
+    return labels(column), counts(column), now
 
 
 def title(entry: DriftCheck) -> str:

@@ -20,6 +20,9 @@ Figure = Callable[[Weights], Scores]
 CHUNK = 250
 """Resamples held at once: 250 of 4,000 leads are 8 MB."""
 
+CELLS = 1_000_000
+"""Weights of cells held at once, 8 MB."""
+
 
 def resamples(leads: int, draws: int, seed: int) -> Iterator[Weights]:
     """Weights of this many resamples in chunks; the same seed always gives the same ones."""
@@ -33,8 +36,9 @@ def resamples(leads: int, draws: int, seed: int) -> Iterator[Weights]:
 def poisson(leads: Scores, draws: int, seed: int) -> Iterator[Weights]:
     """How many of each cell's leads this many resamples hold, in chunks, where each lead is drawn by itself."""
     draw = np.random.default_rng(seed)
-    for done in range(0, draws, CHUNK):
-        yield draw.poisson(leads, size=(min(CHUNK, draws - done), len(leads))).astype(np.float64)
+    chunk = max(1, min(CHUNK, CELLS // max(1, len(leads))))
+    for done in range(0, draws, chunk):
+        yield draw.poisson(leads, size=(min(chunk, draws - done), len(leads))).astype(np.float64)
 
 
 SIMPLE = ("precision", "recall", "f1", "accuracy", "profit", "brier", "roc_auc")

@@ -8,33 +8,11 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
+import pyarrow as pa
 
 from service.lifecycle.evaluation.quality import Mask, Scores, Target
-
-OCTAVES, STEPS = 13, 12
-"""Scores s are told apart by m = min(s, 1 - s): to 2^-STEPS of m, and below 2^-OCTAVES to 2^-(OCTAVES + STEPS)."""
-
-HALF = OCTAVES << STEPS
-BINS = 2 * HALF + 1
-Bins = npt.NDArray[np.int64]
-
-
-def bin_of(scores: Scores) -> Bins:
-    """The bin, 0 to BINS - 1, of each score, 0 to 1; a higher score has no lower bin.
-
-    Scores are multiplied by powers of two alone, so that every engine with IEEE 754 doubles finds the same bin.
-    """
-    least = np.minimum(scores, 1 - scores)
-    octave = sum((least >= bound).astype(np.int64) for bound in _bounds())
-    below = np.maximum(octave - 1, 0)
-    low = np.floor(least * 2.0 ** (OCTAVES + STEPS - below)).astype(np.int64) + (below << STEPS)
-    return np.where(scores < 0.5, low, 2 * HALF - low)
-
-
-def _bounds() -> list[float]:
-    """Where the stretches of m begin in which the steps double, but for the first, which begins at 0."""
-    return [2.0**-power for power in range(OCTAVES, 1, -1)]
+from service.lifecycle.relations.bins import bin_of
+from service.lifecycle.relations.cells import MADE
 
 
 @dataclass(frozen=True)
@@ -74,3 +52,28 @@ class ScoreCells:
         np.maximum.at(highest, tie, scores)
         # A sum's rounding must bring no mean over the threshold, nor make two of equal scores.
         return cls(target[first], np.clip(means, lowest, highest)[tie[first]], decided[first], leads)
+
+    @classmethod
+    def of_table(cls, table: pa.Table, share: float) -> Self:
+        """The cells of `relations.cells`, `decided` being whom the team contacts.
+
+        `share` is how much of the last score that it reaches the team contacts: such cells are cut in two.
+        """
+        column = {name: table[name].to_numpy() for name in table.column_names if name in _NUMBERS}
+        place = column["bin"] * 2 + column["above"]
+        _, tie = np.unique(place, return_inverse=True)
+        tied = np.bincount(tie, column["leads"])
+        means = np.bincount(tie, column["score_sum"]) / np.where(tied > 0, tied, 1)
+        lowest, highest = np.full(len(tied), np.inf), np.zeros(len(tied))
+        np.minimum.at(lowest, tie, column["least"])
+        np.maximum.at(highest, tie, column["most"])
+        scores = np.clip(means, lowest, highest)[tie]
+        made = np.select([column["made"] == MADE["all"], column["made"] == MADE["some"]], [1.0, share], 0.0)
+        both = np.concatenate([np.full(len(made), True), np.full(len(made), False)])
+        leads = np.concatenate([made * column["leads"], (1 - made) * column["leads"]])
+        held = leads > 0
+        target = column["target"].astype(np.int8)
+        return cls(np.tile(target, 2)[held], np.tile(scores, 2)[held], both[held], leads[held])
+
+
+_NUMBERS = ("bin", "above", "made", "target", "leads", "score_sum", "least", "most")

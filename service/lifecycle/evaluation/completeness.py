@@ -10,7 +10,6 @@ import json
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,8 +32,14 @@ BEFORE = timedelta(minutes=10)
 GOOGLE = "https://monitoring.googleapis.com/"
 SCOPE = "https://www.googleapis.com/auth/monitoring.read"
 
-Found = Callable[[datetime, datetime], int]
-"""The number of records of this time, repeated ones included."""
+
+@dataclass(frozen=True)
+class Counted:
+    """Records that the service counted as written in [since, until)."""
+
+    since: datetime
+    until: datetime
+    written: float
 
 
 @dataclass(frozen=True)
@@ -57,15 +62,15 @@ class Completeness:
         return self.missing <= ALLOWED
 
 
-def check(url: str, since: datetime, until: datetime, found: Found) -> Completeness | None:
-    """Compare; None where the counter knows nothing of this time. Raises JobFailed when it cannot be asked.
+def ask(url: str, since: datetime, until: datetime) -> Counted | None:
+    """What the counter says of this time; None where it knows nothing of it. Raises JobFailed when it cannot be asked.
 
-    A page is compared over its process's life instead, and covers one instance only.
+    A page says what its process wrote in all its life instead, and covers one instance only.
     """
     if urllib.parse.urlsplit(url).path.endswith("/metrics"):
-        return _by_page(_get(url).decode(), found)
+        return _by_page(_get(url).decode())
     written = _by_query(url, since, until)
-    return None if written is None else Completeness(since, until, written, found(since, until))
+    return None if written is None else Counted(since, until, written)
 
 
 def increase(samples: list[tuple[float, float]], since: float) -> float:
@@ -81,7 +86,7 @@ def increase(samples: list[tuple[float, float]], since: float) -> float:
     return gained
 
 
-def _by_page(page: str, found: Found) -> Completeness:
+def _by_page(page: str) -> Counted:
     sums: dict[str, float] = {}
     try:
         for family in text_string_to_metric_families(page):
@@ -95,7 +100,7 @@ def _by_page(page: str, found: Found) -> Completeness:
     written, uploaded, started = (sums[name] for name in names)
     since, until = datetime.fromtimestamp(started, UTC), datetime.now(UTC)
     # What waits in the spool is not missing.
-    return Completeness(since, until, min(written, uploaded), found(since, until))
+    return Counted(since, until, min(written, uploaded))
 
 
 def _by_query(url: str, since: datetime, until: datetime) -> float | None:

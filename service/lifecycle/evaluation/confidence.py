@@ -1,6 +1,6 @@
 """Every figure with its 95 % interval, by the bootstrap of `service.lifecycle.evaluation.bootstrap`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +20,14 @@ UNBOUNDED = ("profit", "lift")
 
 
 def estimates(
-    cells: ScoreCells, threshold: float, economics: Economics, draws: int = DRAWS, seed: int = 0
+    cells: ScoreCells,
+    threshold: float,
+    economics: Economics,
+    draws: int = DRAWS,
+    seed: int = 0,
+    names: Sequence[str] = NAMES,
 ) -> dict[str, Estimate]:
-    """The figures of the leads in these cells by `figures.NAMES`, each with its interval. Decided is who was contacted.
+    """The figures of these `names` of the leads in the cells, each with its interval. Decided is who was contacted.
 
     The figures are those of `quality.figures` over the leads themselves, to 1e-4: ROC-AUC is off by at most half of the
     pairs of leads that share a bin. A resample draws each lead as often as a Poisson variable of mean 1 says, so that
@@ -30,12 +35,12 @@ def estimates(
     show against the leads themselves (B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, ch. 10): the
     calibration error of a resample holds chance twice and would lie above the figure it is meant to surround.
     """
-    values = _values(cells, threshold, economics, cells.leads[None])
+    values = _values(cells, threshold, economics, cells.leads[None], names)
     wide = ScoreCells.of(cells.target, cells.scores, cells.decided, threshold, cells.leads, WIDER)
-    chunks = [_values(wide, threshold, economics, weights) for weights in poisson(wide.leads, draws, seed)]
+    chunks = [_values(wide, threshold, economics, weights, names) for weights in poisson(wide.leads, draws, seed)]
     return {
         name: _bounded(name, float(values[name][0]), np.concatenate([chunk[name] for chunk in chunks]))
-        for name in NAMES
+        for name in names
     }
 
 
@@ -50,11 +55,15 @@ def together(
     return {name: _estimate(value, np.concatenate([c[name] for c in chunks])) for name, value in values.items()}
 
 
-def _values(cells: ScoreCells, threshold: float, economics: Economics, weights: Weights) -> dict[str, Scores]:
+def _values(
+    cells: ScoreCells, threshold: float, economics: Economics, weights: Weights, names: Sequence[str]
+) -> dict[str, Scores]:
     """Each figure under each row of weights."""
     target, scores, made = cells.target, cells.scores, cells.decided
-    simple = {name: figure(name, target, scores, threshold, economics, made)(weights) for name in SIMPLE}
-    return simple | by_rank(rank(target, scores, cells.leads), weights)
+    found = {
+        name: figure(name, target, scores, threshold, economics, made)(weights) for name in SIMPLE if name in names
+    }
+    return found if found.keys() >= set(names) else found | by_rank(rank(target, scores, cells.leads), weights)
 
 
 def share(converted: int, leads: int) -> Estimate:

@@ -9,17 +9,29 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from service import records
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.quarantine import set_aside
 from service.lifecycle.data.source import Source
-from service.lifecycle.evaluation.outcomes import LabelledScores, judge, read_outcomes
-from service.lifecycle.evaluation.scored import prepare, read_scored
+from service.lifecycle.evaluation.outcomes import RESULTS, write_outcomes
+from service.lifecycle.evaluation.scored import broken_records
+from service.lifecycle.relations.engines import opened
+from service.lifecycle.relations.first_scores import first_scores
+from service.lifecycle.relations.lead_keys import lead_keys
+from service.lifecycle.relations.outcomes import labelled
+from service.lifecycle.relations.prepared import input_columns, prepared
+from service.lifecycle.relations.record_files import MANIFESTS
+from service.lifecycle.relations.sample_plan import HOUR, NEWEST, NOT_KEPT, KnownLeads, drawn, places_of, plan
+from service.lifecycle.relations.sampling import OWN_LEADS, LabelledRelation, counted, microseconds
+from service.lifecycle.runtime.runner import Progress
 from service.model.bundle import Provenance
 from service.model.schema import LeadSchema
-from service.reading.ids import join_key
 from service.storage import Storage
+
+UNTIMED = -(10**18)
+"""The moment of the first lead without a time, in microseconds: 31,000 years ago."""
 
 
 class Seen(NamedTuple):
@@ -31,13 +43,15 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelledLeads:
-    """Leads with final outcomes, oldest first; of those `own` are the source's, the others were scored.
+    """Leads with final outcomes, oldest first; those with a `place` are the source's own, the others were scored.
 
-    A lead of the source's own that has no time comes before all that were scored.
+    It is the place among all of the source's `own_rows` leads, from 1 on; 0 for others. A lead of the source's own that
+    has no time comes before all that were scored.
     """
 
     leads: Leads
-    own: npt.NDArray[np.bool_]
+    place: npt.NDArray[np.int64]
+    own_rows: int
 
     def unseen(self, by: Provenance) -> npt.NDArray[np.bool_]:
         """Which of them the model was neither trained nor judged on.
@@ -45,7 +59,7 @@ class LabelledLeads:
         Where the source states no order its own leads all count as seen, and an untimed one by its place.
         """
         rows, until = (by.rows, by.trained_at) if by.seen_rows is None else (by.seen_rows, by.seen_until)
-        further = np.full(len(self.own), self.leads.in_time_order) & self.own & (np.cumsum(self.own) > rows)
+        further = np.full(len(self.place), self.leads.in_time_order) & (self.place > rows)
         if self.leads.times is None:
             return further
         timed = self.leads.times.notna()
@@ -54,8 +68,8 @@ class LabelledLeads:
 
     @classmethod
     def whole(cls, own: Leads) -> "LabelledLeads":
-        """The source's own leads alone."""
-        return cls(own, np.ones(len(own.target), dtype=bool))
+        """The source's own leads alone, all of them."""
+        return cls(own, np.arange(1, len(own.target) + 1), len(own.target))
 
     def seen(self) -> Seen:
         """What a model has seen that is trained on them.
@@ -65,47 +79,95 @@ class LabelledLeads:
         times = self.leads.times
         timed = None if times is None else times[times.notna()]
         until = None if timed is None or not len(timed) else timed.max().ceil("h").to_pydatetime()
-        return Seen(int(self.own.sum()), until)
+        return Seen(self.own_rows, until)
 
 
-def matured(source: Source, schema: LeadSchema, predictions: Storage, leads: Storage, now: datetime) -> LabelledLeads:
-    """All leads with an outcome that is final now, under the served schema; what cannot be used is set aside.
+def matured(
+    source: Source,
+    schema: LeadSchema,
+    predictions: Storage,
+    leads: Storage,
+    now: datetime,
+    seed: int = 0,
+    engine: str = "duckdb",
+    tell: Progress = print,
+) -> LabelledLeads:
+    """Leads with an outcome that is final now, under the served schema: all, or a sample as the source's recipe says.
 
-    Raises SourceError naming file, row and column, and StorageError.
+    What cannot be used is set aside. Raises SourceError naming file, row and column, RelationsFailed and StorageError.
     """
-    maturity = timedelta(days=source.maturity_days)
+    ripe = now - timedelta(days=source.maturity_days)
     own = load(source, schema)
     if own.times is not None:
-        own = select(own, np.flatnonzero(own.times <= pd.Timestamp(now - maturity)))
-    oldest = first_scored(predictions)
-    if oldest is None:
-        return join(own, None)
-    scored, outcomes = read_scored(predictions, oldest, now), read_outcomes(source, own.outcomes, leads)
-    set_aside(leads, "predictions", scored.broken)
-    set_aside(leads, "outcomes", outcomes.rejected)
-    return join(own, judge(scored, outcomes, now, maturity, source.absent_after_days is not None))
+        own = select(own, np.flatnonzero(own.times <= pd.Timestamp(ripe)))
+    since = first_scored(predictions)
+    if since is None:
+        return sample(own, source.recipe.rows, seed=seed)
+    with opened(engine, predictions, since, now, "retrain", tell) as records_engine:
+        records_engine.define(first_scores(since))
+        written = write_outcomes(records_engine, source, own.outcomes, leads)
+        wanted = [name for name in input_columns(schema) if name in records_engine.columns]
+        columns = ["lead_key", "lead_id", "time", *wanted]
+        records_engine.define(labelled(columns, ripe, written.complete_until(now)))
+        with records_engine.writing("own_leads", OWN_LEADS) as write:
+            if own.ids is not None:
+                write(pa.table([_keys(own.ids)], schema=OWN_LEADS))
+        scored, found = counted(records_engine, source.recipe.rows, seed, RESULTS)
+        every = sample(own, source.recipe.rows, scored, seed)
+        broken = broken_records(records_engine.broken, predictions)
+    set_aside(leads, "predictions", broken)
+    set_aside(leads, "outcomes", written.read(found).rejected)
+    return every
 
 
-def join(own: Leads, judged: LabelledScores | None) -> LabelledLeads:
-    """The source's own leads and the scored ones whose id is not among them."""
-    known = set() if own.ids is None else set(map(join_key, own.ids))
-    if judged is not None and known:
-        new = ~judged.scored.table["lead_id"].map(join_key).isin(known)
-        judged = replace(judged, scored=judged.scored.select(new), target=judged.target[new.to_numpy()])
-    if judged is None or not len(judged.scored):
-        return LabelledLeads.whole(own)
-    table = judged.scored.table
-    frame = pd.concat([own.frame, prepare(own.schema, judged.scored.inputs)], ignore_index=True)
-    target = np.concatenate([own.target, judged.target])
-    ids = np.concatenate([np.full(len(own.target), None) if own.ids is None else own.ids, table["lead_id"]])
+def sample(own: Leads, rows: int, scored: LabelledRelation | None = None, seed: int = 0) -> LabelledLeads:
+    """About so many of the source's own leads and of the scored ones whose id is not among them; all if there are less.
+
+    The relation's `own_leads` must hold the keys of the own leads' ids.
+    """
+    # Leads without an id are told apart by where they stand.
+    keys = map(str, range(len(own.target))) if own.ids is None else _keys(own.ids).to_pylist()
+    known = KnownLeads(_moments(own), places_of(keys, seed), own.target.astype(np.int64))
+    made = plan([known, *([scored] if scored else [])], rows, seed)
+    kept = known.kept(made) if made else np.full(len(own.target), NEWEST)
+    mine = np.flatnonzero(kept != NOT_KEPT)
+    own_leads, moments, strata, place = select(own, mine), known.moments[mine], kept[mine], mine + 1
+    every = own_leads
+    if scored is not None and (table := scored.drawn(made, input_columns(own.schema))).num_rows:
+        every = _with_scored(own_leads, table)
+        moments = np.concatenate([moments, microseconds(table["time"])])
+        strata = np.concatenate([strata, table["stratum"].to_numpy().astype(np.int64)])
+        place = np.concatenate([place, np.zeros(table.num_rows, dtype=np.int64)])
+    if made:
+        every = replace(every, drawn=drawn(made, strata))
+    order = np.lexsort((every.whole, moments))  # of one moment the newest leads last, else as they came
+    return LabelledLeads(select(every, order), place[order], len(own.target))
+
+
+def _with_scored(own: Leads, table: pa.Table) -> Leads:
+    """The source's own leads, then the scored ones."""
+    frame = pd.concat([own.frame, prepared(own.schema, table)], ignore_index=True)
+    target = np.concatenate([own.target, table["target"].to_numpy().astype(np.int8)])
+    ids = np.full(len(own.target), None) if own.ids is None else own.ids
     untimed = pd.DatetimeIndex([pd.NaT] * len(own.target), tz="UTC")
-    times = pd.DatetimeIndex([*(untimed if own.times is None else own.times), *table["time"]])
+    own_times = untimed if own.times is None else own.times
+    scored_at = pd.to_datetime(microseconds(table["time"]), unit="us", utc=True)
+    times = pd.DatetimeIndex(own_times.append(scored_at))
     digest = hashlib.sha256(own.sha256.encode())
     digest.update(pd.util.hash_pandas_object(frame.assign(target=target), index=False).to_numpy().tobytes())
-    every = replace(own, frame=frame, target=target, ids=ids, times=times, sha256=digest.hexdigest(), left_out={})
-    order = np.argsort(times.fillna(pd.Timestamp.min.tz_localize("UTC")), kind="stable")
-    is_own = np.arange(len(target)) < len(own.target)
-    return LabelledLeads(select(every, order), is_own[order])
+    ids = np.concatenate([ids, table["lead_id"].to_numpy(zero_copy_only=False)])
+    return replace(own, frame=frame, target=target, ids=ids, times=times, sha256=digest.hexdigest(), left_out={})
+
+
+def _moments(own: Leads) -> npt.NDArray[np.int64]:
+    """Microseconds. Leads without a time are an hour apart in their order, or of one moment, long before all others."""
+    if own.times is not None:
+        return own.times.to_numpy("datetime64[us]").astype(np.int64)
+    return UNTIMED + np.arange(len(own.target)) * (HOUR if own.in_time_order else 0)
+
+
+def _keys(ids: npt.NDArray[np.object_]) -> pa.Array:
+    return lead_keys(pa.array(ids, pa.string()))
 
 
 def select(leads: Leads, rows: npt.NDArray[np.intp]) -> Leads:
@@ -117,12 +179,20 @@ def select(leads: Leads, rows: npt.NDArray[np.intp]) -> Leads:
         ids=None if leads.ids is None else leads.ids[rows],
         times=None if leads.times is None else leads.times[rows],
         left_out={name: cells[rows] for name, cells in leads.left_out.items()},
+        drawn=leads.drawn and leads.drawn.select(rows),
     )
+
+
+def judgeable(leads: Leads) -> Leads:
+    """Those of a sample that stand for themselves alone; all that are no sample."""
+    return select(leads, np.flatnonzero(leads.whole)) if leads.drawn else leads
 
 
 def first_scored(predictions: Storage) -> datetime | None:
     """The day of the oldest prediction record."""
-    for key in predictions.keys(records.PREFIX):
-        if day := re.search(r"dt=(\d{4}-\d\d-\d\d)/", key):
-            return datetime.fromisoformat(day[1]).replace(tzinfo=UTC)
-    return None
+    days = []
+    for prefix in (records.PREFIX, MANIFESTS):
+        found = (re.search(r"/(?:dt|day)=(\d{4}-\d\d-\d\d)", key) for key in predictions.keys(prefix))
+        if day := next(filter(None, found), None):
+            days.append(datetime.fromisoformat(day[1]).replace(tzinfo=UTC))
+    return min(days, default=None)

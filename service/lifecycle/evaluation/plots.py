@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from service.lifecycle.evaluation.quality import Scores, Target, calibration_bins
+from service.lifecycle.evaluation.cells import ScoreCells
+from service.lifecycle.evaluation.quality import Scores, Target
 from service.model.bundle import Economics
 
 BLUE, GREEN, GREY, RED = "#2f7cc4", "#3c9a5f", "#8a8f98", "#d0453d"
@@ -15,39 +16,45 @@ BLUE, GREEN, GREY, RED = "#2f7cc4", "#3c9a5f", "#8a8f98", "#d0453d"
 
 
 def plots(
-    target: Target, scores: Scores, threshold: float, economics: Economics, of: str = "the held-out leads"
+    cells: ScoreCells, threshold: float, economics: Economics, of: str = "the held-out leads"
 ) -> dict[str, Figure]:
     """The pictures by file name, titled as those `of` these leads. They belong to no window and no global state."""
     drawn = {
-        "ROC": roc(target, scores, threshold),
-        "Calibration": calibration(target, scores),
-        "Lift": lift_by_contacts(target, scores, threshold),
-        "Profit": profit_by_threshold(target, scores, threshold, economics),
+        "ROC": roc(cells, threshold),
+        "Calibration": calibration(cells),
+        "Lift": lift_by_contacts(cells, threshold),
+        "Profit": profit_by_threshold(cells, threshold, economics),
     }
     for name, figure in drawn.items():
         figure.axes[0].set_title(f"{name} on {of}")
     return {f"{name.lower()}.png": figure for name, figure in drawn.items()}
 
 
-def roc(target: Target, scores: Scores, threshold: float) -> Figure:
+def roc(cells: ScoreCells, threshold: float) -> Figure:
     """The ROC curve with the chosen threshold marked."""
     figure, axes = labelled_axes("Share of others contacted", "Share of conversions contacted")
-    false_rate, true_rate, _ = roc_curve(target, scores)
-    axes.plot(false_rate, true_rate, color=BLUE, label=f"model, area {roc_auc_score(target, scores):.3f}")
+    target, scores, leads = cells.target, cells.scores, cells.leads
+    false_rate, true_rate, _ = roc_curve(target, scores, sample_weight=leads)
+    area = roc_auc_score(target, scores, sample_weight=leads)
+    axes.plot(false_rate, true_rate, color=BLUE, label=f"model, area {area:.3f}")
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="at random, area 0.5")
-    contacted = scores >= threshold
-    axes.plot(
-        contacted[target == 0].mean(), contacted[target == 1].mean(), "o", color=RED, label=f"threshold {threshold:.3f}"
+    others, conversions = (
+        np.average(scores[target == kind] >= threshold, weights=leads[target == kind]) for kind in (0, 1)
     )
+    axes.plot(others, conversions, "o", color=RED, label=f"threshold {threshold:.3f}")
     axes.set(xlim=(0, 1), ylim=(0, 1.01))
     axes.legend(loc="lower right")
     return figure
 
 
-def calibration(target: Target, scores: Scores) -> Figure:
-    """Conversion rate by score in ten equal-count bins, with 95 % intervals (normal approximation)."""
+def calibration(cells: ScoreCells) -> Figure:
+    """Conversion rate by score in ten bins of about equally many leads, with 95 % intervals (normal approximation)."""
     figure, axes = labelled_axes("Mean score", "Share that converted")
-    mean, rate, count = calibration_bins(target, scores)
+    order = np.argsort(cells.scores, kind="stable")
+    target, scores, leads = cells.target[order], cells.scores[order], cells.leads[order]
+    _, bins = np.unique(np.floor(10 * (np.cumsum(leads) - leads / 2) / leads.sum()), return_inverse=True)
+    count = np.bincount(bins, leads)
+    mean, rate = (np.bincount(bins, leads * each) / count for each in (scores, target))
     interval = 1.96 * np.sqrt(rate * (1 - rate) / count)
     axes.errorbar(mean, rate, interval, fmt="o-", color=BLUE, capsize=3, label="ten bins of equally many leads")
     top = 1.1 * float(max(mean.max(), (rate + interval).max()))
@@ -57,30 +64,30 @@ def calibration(target: Target, scores: Scores) -> Figure:
     return figure
 
 
-def lift_by_contacts(target: Target, scores: Scores, threshold: float) -> Figure:
+def lift_by_contacts(cells: ScoreCells, threshold: float) -> Figure:
     """How many times more conversions than at random, by the share contacted from the best."""
     figure, axes = labelled_axes("Share of leads contacted, best first", "Lift over calling at random")
-    hits = np.cumsum(target[np.argsort(-scores, kind="stable")])
-    share = np.arange(1, len(target) + 1) / len(target)
-    lift = hits / len(target) / share / target.mean()
+    _, contacts, hits = _best_first(cells)
+    count = contacts[-1]
+    share = contacts / count
+    lift = hits / contacts * count / hits[-1]
     shown = share >= 0.01  # of fewer leads the lift is a matter of chance
     axes.plot(share[shown], lift[shown], color=BLUE, label="model")
     axes.axhline(1, color=GREY, linestyle="--", label="at random")
-    chosen = float((scores >= threshold).mean())
+    chosen = float(np.average(cells.scores >= threshold, weights=cells.leads))
     axes.axvline(chosen, color=RED, linewidth=1, label=f"a contact pays for {chosen:.0%}")
     axes.set(xlim=(0, 1), ylim=(0, None))
     axes.legend(loc="upper right")
     return figure
 
 
-def profit_by_threshold(target: Target, scores: Scores, threshold: float, economics: Economics) -> Figure:
+def profit_by_threshold(cells: ScoreCells, threshold: float, economics: Economics) -> Figure:
     """Profit per 1,000 leads by threshold; grey where the team could not make the contacts."""
     figure, axes = labelled_axes("Threshold", "Profit per 1,000 leads")
-    order = np.argsort(-scores, kind="stable")
-    contacts = np.arange(1, len(target) + 1)
-    earned = economics.conversion_value * np.cumsum(target[order]) - economics.contact_cost * contacts
-    profit, cuts = 1000 * earned / len(target), scores[order]
-    feasible = 1000 * contacts / len(target) <= economics.contacts_per_1000_leads
+    cuts, contacts, hits = _best_first(cells)
+    count = contacts[-1]
+    profit = 1000 * (economics.conversion_value * hits - economics.contact_cost * contacts) / count
+    feasible = 1000 * contacts / count <= economics.contacts_per_1000_leads
     axes.plot(cuts[feasible], profit[feasible], color=BLUE, label="within the team's capacity")
     if not feasible.all():
         axes.plot(cuts[~feasible], profit[~feasible], color=GREY, label="more contacts than the team can make")
@@ -88,6 +95,15 @@ def profit_by_threshold(target: Target, scores: Scores, threshold: float, econom
     axes.axhline(0, color=GREY, linewidth=0.6)
     axes.legend(loc="lower right")
     return figure
+
+
+def _best_first(cells: ScoreCells) -> tuple[Scores, Scores, Scores]:
+    """The distinct scores, best first; how many leads have at least each of them, and how many of these converted."""
+    scores, tie = np.unique(-cells.scores, return_inverse=True)
+    contacts, hits = (
+        np.cumsum(np.bincount(tie, each), dtype=np.float64) for each in (cells.leads, cells.leads * cells.target)
+    )
+    return -scores, contacts, hits
 
 
 def profit_by_contacts(

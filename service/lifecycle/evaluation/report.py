@@ -1,6 +1,6 @@
 """The report of an evaluation: one HTML file that needs no network and holds no lead."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,7 +11,8 @@ from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.page import bullets, images, page, plot_style, table
 from service.lifecycle.evaluation.plots import BLUE, GREY, RED, labelled_axes, plots
 from service.lifecycle.evaluation.quality import NAMES
-from service.lifecycle.evaluation.version_quality import NEAR, Part, VersionQuality
+from service.lifecycle.evaluation.version_quality import Part, VersionQuality
+from service.lifecycle.relations.cells import NEAR
 
 MINUTE = "%Y-%m-%d %H:%M"
 MONEY = ("contacts", "conversions", "revenue", "cost", "profit")
@@ -62,13 +63,21 @@ def report(
         "<h2>Versions</h2>",
         _parts("version", [_named(j) for j in (judged, *others)]),
         "<h2>Answering</h2>",
+        *_answering(judged.latency_ms),
+    ]
+    return page(f"Evaluation of {entry.model_version}", sections)
+
+
+def _answering(latency_ms: Mapping[int, float]) -> list[str]:
+    if not latency_ms:
+        return ["<p class=about>All of these leads were scored in files: no request was answered.</p>"]
+    return [
         table(
-            [f"{p} % within" if p < 100 else "slowest" for p in judged.latency_ms],
-            [[f"{ms:.2f} ms" for ms in judged.latency_ms.values()]],
+            [f"{p} % within" if p < 100 else "slowest" for p in latency_ms],
+            [[f"{ms:.2f} ms" for ms in latency_ms.values()]],
         ),
         "<p class=about>The server's share of the time, from the records.</p>",
     ]
-    return page(f"Evaluation of {entry.model_version}", sections)
 
 
 def _completeness(entry: Evaluation) -> str:
@@ -103,7 +112,7 @@ def _named(judged: VersionQuality) -> Part:
 def _plots(judged: VersionQuality, entries: Sequence[Evaluation]) -> str:
     manifest = judged.manifest
     with plot_style():
-        drawn = plots(judged.target, judged.scores, manifest.threshold, manifest.economics, "the evaluated leads")
+        drawn = plots(judged.cells, manifest.threshold, manifest.economics, "the evaluated leads")
         drawn |= {"scores.png": distribution(judged), "history.png": over_time(entries, manifest.metric)}
         return images({name.removesuffix(".png"): figure for name, figure in drawn.items()})
 
@@ -113,11 +122,20 @@ def distribution(judged: VersionQuality) -> Figure:
     figure, axes = labelled_axes("Score", "Share of these leads")
     bins = [i / 40 for i in range(41)]
     for kind, name, colour in ((0, "did not convert", GREY), (1, "converted", BLUE)):
-        scores = judged.scores[judged.target == kind]
-        weights = [1 / max(1, len(scores))] * len(scores)
-        axes.hist(scores, bins=bins, weights=weights, color=colour, alpha=0.6, label=name)
+        mine = judged.cells.target == kind
+        leads = judged.cells.leads[mine]
+        axes.hist(
+            judged.cells.scores[mine],
+            bins=bins,
+            weights=leads / max(1.0, leads.sum()),
+            color=colour,
+            alpha=0.6,
+            label=name,
+        )
     axes.axvline(judged.manifest.threshold, color=RED, linewidth=1, label=f"threshold {judged.manifest.threshold:.3f}")
-    axes.set(title="Scores of the evaluated leads", xlim=(0, max(0.1, min(1.0, float(judged.scores.max()) + 0.05))))
+    axes.set(
+        title="Scores of the evaluated leads", xlim=(0, max(0.1, min(1.0, float(judged.cells.scores.max()) + 0.05)))
+    )
     axes.legend(loc="upper right")
     return figure
 

@@ -1,22 +1,22 @@
 """Scored leads of a stretch of time, read from the prediction records."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from service import records
 from service.lifecycle.data.quarantine import Rejected
+from service.lifecycle.relations.columns import input_field
+from service.lifecycle.relations.duck import opened
+from service.lifecycle.relations.first_scores import first_scores
+from service.lifecycle.relations.relation import Relation
 from service.model.choices import joined, parted
 from service.model.schema import LeadSchema, Value
-from service.records import PredictionRecord
+from service.records import RecordError
 from service.storage import Storage
-
-LATE = timedelta(hours=1)
-"""How much earlier than its records an object may be named: a segment is closed each hour."""
 
 COLUMNS = ("lead_id", "time", "model_version", "score", "decision", "band", "latency_ms")
 
@@ -48,40 +48,44 @@ class ScoredLeads:
 
 def read_scored(predictions: Storage, since: datetime, until: datetime) -> ScoredLeads:
     """The leads scored in [since, until). What is broken is in `broken`, to be set aside. Raises StorageError."""
-    found, broken = [], []
-    for key in _keys(predictions, since, until):
-        if stored := predictions.read(key):
-            whole, errors = records.sift_object(stored.data, key)
-            found += [record for record in whole if since <= record.time < until]
-            file = f"{predictions.url}/{key}"
-            broken += [Rejected(file=file, row=e.line, column="", reason=e.reason, content=e.text) for e in errors]
-    return as_scored(found, broken)
-
-
-def as_scored(found: Sequence[PredictionRecord[dict[str, Value]]], broken: Sequence[Rejected] = ()) -> ScoredLeads:
-    """The leads of these records."""
-    # A retried request has a record of its own; the earliest is the score that was acted on.
-    leads = [r for r in found if not r.is_trial]
-    ordered = sorted(leads, key=lambda r: (r.time, r.request_id))
-    first: dict[str, PredictionRecord[dict[str, Value]]] = {}
-    for record in ordered:
-        first.setdefault(record.lead_id, record)
-    kept = list(first.values())
-    table = pd.DataFrame({name: [getattr(r, name) for r in kept] for name in COLUMNS}, columns=list(COLUMNS))
+    with opened(predictions, since, until) as engine:
+        engine.define(first_scores(since))
+        engine.define([Relation("ordered", "select * from first_scores order by time, request_id")])
+        found = engine.results(["ordered", "record_counts"])
+        broken = broken_records(engine.broken, predictions)
+    first, counts = found["ordered"], found["record_counts"].to_pylist()
+    table = first.select(list(COLUMNS)).to_pandas()
     table["time"] = pd.to_datetime(table["time"], utc=True)
-    return ScoredLeads(table, [r.inputs for r in kept], len(found), len(leads) - len(kept), tuple(broken))
+    total, leads = (sum(row[name] for row in counts) for name in ("records", "leads"))
+    return ScoredLeads(table, _inputs(first), total, leads - len(table), broken)
+
+
+def broken_records(broken: Iterable[tuple[str, RecordError]], predictions: Storage) -> tuple[Rejected, ...]:
+    """Objects and lines that hold no record, to be set aside."""
+    return tuple(
+        Rejected(file=f"{predictions.url}/{key}", row=e.line, column="", reason=e.reason, content=e.text)
+        for key, e in broken
+    )
+
+
+def _inputs(first: pa.Table) -> list[dict[str, Value]]:
+    """The inputs of each row, without the missing ones."""
+    fields = {column: field[1] for column in first.column_names if (field := input_field(column))}
+    rows = first.select(list(fields)).to_pylist() if fields else [{} for _ in range(len(first))]
+    return [{fields[column]: value for column, value in row.items() if value is not None} for row in rows]
 
 
 def prepare(schema: LeadSchema, inputs: Sequence[dict[str, Value]]) -> pd.DataFrame:
     """The inputs, prepared as in `service.lifecycle.data.leads`: numbers float64 (NaN: missing), text ("": missing).
 
-    A field that the schema does not know is left out.
+    A field that the schema does not know is left out. A value of another kind is missing in a category: it is of an
+    older schema, under which the field was none.
     """
     columns = {}
     for feature in schema.features:
         values = [row.get(feature.name) for row in inputs]
         if feature.kind == "category":
-            texts = ["" if v is None or v in feature.missing else str(v) for v in values]
+            texts = [v if isinstance(v, str) and v not in feature.missing else "" for v in values]
             if feature.separator:
                 texts = [joined(parted(text, feature.separator), feature.separator) for text in texts]
             columns[feature.name] = np.array(texts, dtype=object)
@@ -90,14 +94,3 @@ def prepare(schema: LeadSchema, inputs: Sequence[dict[str, Value]]) -> pd.DataFr
             absent = [m for m in feature.missing if not isinstance(m, str)]
             columns[feature.name] = np.where(np.isin(numbers, absent), np.nan, numbers)
     return pd.DataFrame(columns, columns=[f.name for f in schema.features])
-
-
-def _keys(predictions: Storage, since: datetime, until: datetime) -> Iterator[str]:
-    """Keys of the objects that may hold records of this time, a day's folder at a time."""
-    first, last = since.astimezone(UTC) - LATE, until.astimezone(UTC)
-    bounds = f"{first:%Y-%m-%dT%H}", f"{last:%Y-%m-%dT%H}"
-    for day in pd.date_range(first.date(), last.date(), freq="D"):
-        for key in predictions.keys(f"{records.PREFIX}dt={day:%Y-%m-%d}/"):
-            hour = re.search(r"dt=(\S+)/hh=(\d\d)/", key)
-            if hour and bounds[0] <= f"{hour[1]}T{hour[2]}" <= bounds[1]:
-                yield key

@@ -1,6 +1,5 @@
 """The large segments of leads, on which models are also compared one by one."""
 
-import numpy as np
 import pandas as pd
 
 from service.lifecycle.evaluation.quality import Mask, Target
@@ -19,7 +18,7 @@ def segments(
     large: dict[str, Mask] = {}
     several = schema.separators
     for name in schema.named("category", "boolean"):
-        column = frame[name].fillna("") if frame[name].dtype == np.float64 else frame[name]
+        column = frame[name].astype(object).where(frame[name].notna(), "")
         mark = several.get(name)
         cells_with: dict[object, list[object]] = {}
         for cell in column.unique():

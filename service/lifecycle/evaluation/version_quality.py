@@ -1,28 +1,29 @@
 """How one model version did on the leads that it scored and whose outcome is final."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from service.history import BandOutcome, Estimate
 from service.lifecycle.evaluation.cells import ScoreCells
-from service.lifecycle.evaluation.confidence import estimates
-from service.lifecycle.evaluation.outcomes import LabelledScores
-from service.lifecycle.evaluation.quality import Mask, Scores, Target
-from service.lifecycle.evaluation.scored import prepare
-from service.lifecycle.evaluation.segments import segments
+from service.lifecycle.evaluation.confidence import DRAWS, estimates
+from service.lifecycle.evaluation.quality import NAMES
+from service.lifecycle.relations.cells import LINES, cells, segments
+from service.lifecycle.relations.relation import RelationEngine
 from service.model.bundle import Economics, Manifest
-from service.model.decide import contacts_made
 
 MIN_LEADS, MIN_OUTCOMES = 100, 10
 """Leads, and leads of either outcome, that figures need; with fewer, the intervals say nothing."""
 
-NEAR = 0.1
-"""A score is near the threshold within this share of it: a little more or less, and the decision is the other."""
-
 MIN_SHARE = 0.03
 """Smaller segments are not shown."""
 PART_DRAWS = 500
+PART_FIGURES = ("roc_auc", "brier")
+"""The figures of a band or segment."""
+
 PERCENTILES = (50, 95, 99, 100)
 
 
@@ -40,11 +41,11 @@ class Part:
 
 @dataclass(frozen=True)
 class VersionQuality:
-    """One version's leads in figures. `near_threshold` is a share, `latency_ms` goes by PERCENTILES."""
+    """One version's leads in figures. `near_threshold` is a share, `latency_ms` goes by PERCENTILES; it is empty
+    where all leads came in files."""
 
     manifest: Manifest
-    target: Target
-    scores: Scores
+    cells: ScoreCells
     whole: Part
     bands: tuple[Part, ...]
     segments: tuple[Part, ...]
@@ -70,58 +71,117 @@ class VersionQuality:
         )
 
 
-def judge_version(manifest: Manifest, judged: LabelledScores) -> VersionQuality:
+@dataclass(frozen=True)
+class VersionCells:
+    """The rows of one version in `relations.cells`: its cells, those of its large segments, latencies, and the cut."""
+
+    cells: pa.Table
+    segments: pa.Table
+    latencies: pa.Table
+    share: float
+
+
+CELL_RESULTS = ("cells", "segment_cells", "latencies", "cuts")
+SORTED = frozenset({"band", "feature", "value", "bin", "above", "decided", "made", "target", "step", "cut"})
+
+
+def write_cells(engine: RelationEngine, manifests: Mapping[str, Manifest]) -> None:
+    """Have the engine know the cells of `labelled`, as CELL_RESULTS."""
+    with engine.writing("lines", LINES) as write:
+        each = manifests.values()
+        lines = {
+            "model_version": list(manifests),
+            "threshold": [m.threshold for m in each],
+            "capacity": [float(m.economics.contacts_per_1000_leads) for m in each],
+        }
+        write(pa.table(lines, schema=LINES))
+    schemas = {version: manifest.lead_schema for version, manifest in manifests.items()}
+    engine.define([*cells(), *segments(schemas, engine.columns, MIN_SHARE, MIN_OUTCOMES)])
+
+
+def version_cells(found: Mapping[str, pa.Table], version: str) -> VersionCells:
+    """The cells of one version, of the rows of CELL_RESULTS."""
+
+    def of(name: str) -> pa.Table:
+        rows = found[name].filter(pc.equal(found[name]["model_version"], version))
+        # Engines have no order, and what is drawn at random for an interval goes by it.
+        return rows.sort_by([(key, "ascending") for key in rows.column_names if key in SORTED])
+
+    shares = of("cuts")["share"].to_pylist()
+    return VersionCells(of("cells"), of("segment_cells"), of("latencies"), shares[0] if shares else 0.0)
+
+
+def judge_version(manifest: Manifest, found: VersionCells) -> VersionQuality:
     """All figures of these leads, which the version scored. Bands and decisions are those that were answered.
 
-    The team made the contacts that were decided on, as far as it could, best scores first.
+    The team made the contacts that were decided on, as far as it could, best scores first. The figures are those of
+    the leads themselves as far as `confidence.estimates` states; counts, means and money are exact.
     """
-    table, target = judged.scored.table, judged.target
-    scores = table["score"].to_numpy(dtype=np.float64)
-    made = contacts_made(scores, (table["decision"] == "contact").to_numpy(), manifest.economics)
-    seen = table["band"].to_numpy()
+    whole = ScoreCells.of_table(found.cells, found.share)
+    leads = float(whole.leads.sum())
 
-    def part(name: str, rows: Mask, draws: int = PART_DRAWS) -> Part:
-        leads, converted = int(rows.sum()), int(target[rows].sum())
-        enough = leads >= MIN_LEADS and min(converted, leads - converted) >= MIN_OUTCOMES
-        return Part(
-            name,
-            leads,
-            converted,
-            int(made[rows].sum()),
-            float(scores[rows].mean()) if leads else 0.0,
-            _estimates(manifest, target[rows], scores[rows], made[rows], draws) if enough else {},
-        )
+    def part(name: str, table: pa.Table) -> Part:
+        return _part(manifest, name, table, found.share, PART_DRAWS, PART_FIGURES)
 
-    everyone = np.ones(len(target), dtype=bool)
-    frame = prepare(manifest.lead_schema, judged.scored.inputs)
-    parts = segments(manifest.lead_schema, frame, target, MIN_SHARE, MIN_OUTCOMES)
-    near = np.abs(scores - manifest.threshold) <= NEAR * manifest.threshold
-    latency = np.percentile(table["latency_ms"], PERCENTILES) if len(table) else np.zeros(len(PERCENTILES))
     return VersionQuality(
         manifest,
-        target,
-        scores,
-        part("all", everyone, draws=2_000),
-        tuple(part(band.name, seen == band.name) for band in manifest.bands),
-        tuple(part(name, rows) for name, rows in parts.items()),
-        float(near.mean()) if len(near) else 0.0,
-        {p: float(ms) for p, ms in zip(PERCENTILES, latency, strict=True)},
-        business(target, made, manifest.economics),
+        whole,
+        _part(manifest, "all", found.cells, found.share, DRAWS, NAMES),
+        tuple(part(band.name, found.cells.filter(pc.equal(found.cells["band"], band.name))) for band in manifest.bands),
+        tuple(part(name, table) for name, table in _segments(manifest, found.segments)),
+        float(pc.sum(found.cells["near"]).as_py() or 0.0) / leads if leads else 0.0,
+        _latency(found.latencies),
+        business(whole, manifest.economics),
     )
 
 
-def _estimates(manifest: Manifest, target: Target, scores: Scores, made: Mask, draws: int) -> dict[str, Estimate]:
-    cells = ScoreCells.of(target, scores, made, manifest.threshold)
-    return estimates(cells, manifest.threshold, manifest.economics, draws)
+def _part(manifest: Manifest, name: str, table: pa.Table, share: float, draws: int, figures: Sequence[str]) -> Part:
+    cells = ScoreCells.of_table(table, share)
+    leads, converted = float(cells.leads.sum()), float(cells.leads[cells.target == 1].sum())
+    enough = leads >= MIN_LEADS and min(converted, leads - converted) >= MIN_OUTCOMES
+    return Part(
+        name,
+        round(leads),
+        round(converted),
+        round(float(cells.leads[cells.decided].sum())),
+        float(pc.sum(table["score_sum"]).as_py()) / leads if leads else 0.0,
+        estimates(cells, manifest.threshold, manifest.economics, draws, names=figures) if enough else {},
+    )
 
 
-def business(target: Target, made: Mask, economics: Economics) -> dict[str, float]:
+def _segments(manifest: Manifest, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """The cells of each segment with its name, in the schema's order, the largest segments of a feature first."""
+    for feature in manifest.lead_schema.features:
+        mine = table.filter(pc.equal(table["feature"], feature.name))
+        sizes = mine.group_by("value").aggregate([("leads", "sum")]).to_pylist()
+        for size in sorted(sizes, key=lambda each: (-each["leads_sum"], each["value"])):
+            value = size["value"]
+            shown = float(value) if feature.kind == "boolean" and value else value
+            name = f"{feature.name} {shown!r}" if value else f"{feature.name} missing"
+            yield name, mine.filter(pc.equal(mine["value"], value))
+
+
+def _latency(table: pa.Table) -> dict[int, float]:
+    """By PERCENTILES, to 1 %; the slowest exactly. Empty where no lead was answered by the service."""
+    if not len(table):
+        return {}
+    steps = table.sort_by("step")
+    leads, milliseconds, most = (steps[name].to_numpy() for name in ("leads", "milliseconds", "most"))
+    reached = np.cumsum(leads) / leads.sum()
+    places = [min(int(np.searchsorted(reached, p / 100)), len(leads) - 1) for p in PERCENTILES]
+    means = milliseconds / leads
+    return {p: float(most.max() if p == 100 else means[at]) for p, at in zip(PERCENTILES, places, strict=True)}
+
+
+def business(cells: ScoreCells, economics: Economics) -> dict[str, float]:
     """What the contacts earned, beside as many at random and contacting everyone: totals, in the currency given."""
-    contacts, rate = int(made.sum()), float(target.mean()) if len(target) else 0.0
+    leads, converted = float(cells.leads.sum()), float(cells.leads @ cells.target)
+    made = np.where(cells.decided, cells.leads, 0.0)
+    contacts, rate = float(made.sum()), converted / leads if leads else 0.0
     ways = {
-        "": (contacts, float(target[made].sum())),
+        "": (contacts, float(made @ cells.target)),
         "random_": (contacts, contacts * rate),
-        "all_": (len(target), float(target.sum())),
+        "all_": (leads, converted),
     }
     found: dict[str, float] = {}
     for way, (count, conversions) in ways.items():

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from service.lifecycle.forgetting.search import Search
+from service.lifecycle.relations.record_files import CLAIMS, MANIFESTS, TABLES
 from service.storage import Storage
 
 
@@ -22,8 +23,12 @@ PLACES = (
     Place("leads", "batch/", "files of leads to be scored"),
     Place("leads", "quarantine/", "rows that the jobs set aside"),
     Place("predictions", "predictions/", "prediction records, of which trials on the page are told by their content"),
-    Place("predictions", "batch/", "scores, and rows that could not be scored"),
+    Place("predictions", TABLES, "tables of prediction records, and of each lead's first score"),
+    Place("predictions", "batch/", "scores, rows that could not be scored, and how large files are divided"),
 )
+
+HOLD_NOBODY = {"predictions": (MANIFESTS, CLAIMS, "leases/")}
+"""Objects of the platform that hold no row of a lead, by storage."""
 
 HERE = (
     Place("spool", "", "records that wait for their upload: those of a running service are waited for"),
@@ -52,7 +57,8 @@ class Target:
 
     def keys(self) -> list[str]:
         """The keys of its objects. Raises StorageError."""
-        return list(self.named or self.storage.keys(self.prefix))
+        keys = self.named or self.storage.keys(self.prefix)
+        return [key for key in keys if not key.startswith((MANIFESTS, CLAIMS))]
 
     @property
     def url(self) -> str:
@@ -74,6 +80,7 @@ def outside(storages: Mapping[str, Storage]) -> list[str]:
     known: dict[str, tuple[str, ...]] = {}
     for name, storage in storages.items():
         known[storage.url] = known.get(storage.url, ()) + tuple(p.prefix for p in PLACES if p.storage == name)
+        known[storage.url] += HOLD_NOBODY.get(name, ())
     addresses = {storage.url: storage for storage in storages.values()}
     return [
         f"{url}/{key}"

@@ -2,13 +2,14 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
 from service.lifecycle.forgetting.erasure import READ, without
 from service.lifecycle.forgetting.places import Target
 from service.lifecycle.forgetting.search import Search, Tally
+from service.lifecycle.relations.record_files import table_place
 from service.lifecycle.runtime.runner import Progress
 from service.storage import Conflict, Storage, StorageError
 
@@ -45,12 +46,17 @@ class Swept:
 
 
 def sweep(
-    places: Sequence[Target], search: Search, dry_run: bool = False, tell: Progress = lambda _: None
+    places: Sequence[Target],
+    search: Search,
+    dry_run: bool = False,
+    tell: Progress = lambda _: None,
+    check: Callable[[], None] = lambda: None,
 ) -> list[Swept]:
     """Take the leads out of every object of the places.
 
     A first search reads all objects, and learns what is known of the leads; a second one rewrites those that hold them,
-    or trials on the page. Whatever is wrong with one object or place, the others are searched.
+    or trials on the page. `check` is called before each object is rewritten, and may raise. Whatever is wrong with one
+    object or place, the others are searched.
     """
     results, again = [], []
     for target in places:
@@ -61,12 +67,15 @@ def sweep(
                 found = survey(target.storage, key, mine)
                 swept.objects += 1
                 if found.gone or found.trials:
-                    again.append((target.storage, key, swept, mine))
+                    again.append((bool(found.gone), target.storage, key, swept, mine))
     if search.trials:
         search.trials.learning = False
-    for number, (storage, key, swept, mine) in enumerate(again, 1):
+    # First what holds trials alone: as long as a lead's own rows are there, a search that was stopped can be repeated.
+    again.sort(key=lambda each: each[0])
+    for number, (_, storage, key, swept, mine) in enumerate(again, 1):
         tell(f"{'looking again at' if dry_run else 'removing from'} {storage.url}/{key} ({number:,} of {len(again):,})")
         with _noted(swept, f"{storage.url}/{key}"):
+            check()
             if removal := forget_in(storage, key, mine, dry_run):
                 swept.removed.append(removal)
     return results
@@ -111,9 +120,10 @@ def _forget_once(storage: Storage, key: str, search: Search, dry_run: bool) -> R
         raise StorageError("is gone since it was searched, and may stand elsewhere now; start again")
     with opened.file, tempfile.TemporaryFile() as kept:
         found = without(f"{storage.url}/{key}", opened, None if dry_run else kept, search)
+        stays = bool(found.rows or table_place(key))  # a manifest names the table: it stays, without rows
         if found.gone and not dry_run:
-            _replace(storage, key, opened.generation, kept if found.rows else None)
-    return Removed(f"{storage.url}/{key}", found.gone, found.trials, not found.rows) if found.gone else None
+            _replace(storage, key, opened.generation, kept if stays else None)
+    return Removed(f"{storage.url}/{key}", found.gone, found.trials, not stays) if found.gone else None
 
 
 def _replace(storage: Storage, key: str, generation: str, kept: IO[bytes] | None) -> None:

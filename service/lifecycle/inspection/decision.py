@@ -13,6 +13,7 @@ from service.history import Estimate
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.source import Metric, Source
 from service.lifecycle.evaluation.formatting import number, spoken
+from service.lifecycle.evaluation.labelled import judgeable, sample
 from service.lifecycle.evaluation.page import bullets, images, page, plot_style, table
 from service.lifecycle.evaluation.plots import profit_by_contacts
 from service.lifecycle.evaluation.terminal import terminal_table
@@ -45,8 +46,8 @@ OPTIMISES: dict[Metric, str] = {
 def show(source: Source, console: Console, html: Path | None = None, tell: Progress = lambda _: None) -> None:
     """Print the page; write it with a picture to `html`, if given. Raises SourceError, TooFewOutcomes and OSError."""
     tell(f"reading the leads of {source.name}")
-    leads = load(source)
-    leaks = find_leaks(leads, source.leaks, tell)
+    leads = sample(load(source), source.recipe.rows).leads
+    leaks = find_leaks(judgeable(leads), source.leaks, tell)
     compared = compare(leads, source.economics, source.recipe, tell=tell)
     tell("computing what each metric would choose")
     found = consequences(source, compared)
@@ -79,7 +80,7 @@ def _about(source: Source, leads: Leads, compared: Compared, leaks: LeakReport) 
     money, target = source.economics, compared.target
     most = money.contacts_per_1000_leads
     return [
-        f"Judged on {len(target):,} of {len(leads.target):,} leads that no candidate was trained on, "
+        f"Judged on {len(target):,} of {leads.sampled_from:,} leads that no candidate was trained on, "
         f"{compared.split.how}; {target.sum():,} of them converted ({target.mean():.1%}).",
         f"A conversion is worth {_exact(money.conversion_value)}, a contact costs {_exact(money.contact_cost)}. "
         + (

@@ -9,8 +9,9 @@ from rich.console import Console
 from service.lifecycle.data.inference import READINGS
 from service.lifecycle.inspection.outcomes import OutcomeCandidate, as_candidate, clear
 from service.lifecycle.inspection.proposal import Proposal
-from service.lifecycle.inspection.show import likely_leaks, printable
+from service.lifecycle.inspection.show import likely_leaks
 from service.lifecycle.inspection.survey import Survey, tried, with_outcome
+from service.lifecycle.runtime.runner import printable
 from service.lifecycle.training.selection import Progress
 from service.model.spelling import fold, split
 

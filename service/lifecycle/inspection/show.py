@@ -10,6 +10,7 @@ from service.lifecycle.evaluation.terminal import terminal_table
 from service.lifecycle.inspection.outcomes import CLEAR_SCORE, MAX_VALUES, OutcomeCandidate
 from service.lifecycle.inspection.roles import RoleCandidate
 from service.lifecycle.inspection.survey import Survey
+from service.lifecycle.runtime.runner import printable
 from service.reading.cells import as_text
 
 EXAMPLES, EXAMPLE_LENGTH = 3, 40
@@ -51,11 +52,6 @@ def likely_leaks(survey: Survey) -> list[str]:
     report = survey.trial.leaks if survey.trial else None
     likely = [finding for finding in report.findings if finding.likely and finding.is_input] if report else []
     return list(dict.fromkeys(name for finding in likely for name in finding.columns))
-
-
-def printable(text: str) -> str:
-    """The text without characters that a terminal would obey."""
-    return "".join(mark if mark.isprintable() else "\ufffd" for mark in text)
 
 
 def _line(console: Console, text: str) -> None:

@@ -55,7 +55,7 @@ def challenge(
     """Train a challenger on the leads before the window, and compare both models on the window."""
     rules = rules or Rules()
     leads = matured.leads
-    unseen = np.flatnonzero(matured.unseen(champion.manifest.provenance))
+    unseen = to_judge_by(matured, champion)
     rows = window(leads.target, unseen, rules)
     if rows is None:
         return Challenge(Verdict(None, str(gate.too_small(leads.target[unseen], rules)), {}), None)
@@ -85,6 +85,11 @@ def challenge(
         tuple(choices(target, scores, source.economics)),
     )
     return Challenge(verdict, chosen)
+
+
+def to_judge_by(matured: LabelledLeads, champion: Bundle) -> Rows:
+    """The leads that the champion has not seen; of a sample those that stand for themselves alone."""
+    return np.flatnonzero(matured.unseen(champion.manifest.provenance) & matured.leads.whole)
 
 
 def window(target: Target, unseen: Rows, rules: Rules) -> Rows | None:
@@ -119,13 +124,13 @@ def by_recipe(source: Source) -> Fit:
             train, rest = select(leads, parts.train), select(leads, parts.held_out)
             reached = {}
             for each, pipeline in candidates(train.schema, train.frame).items():
-                scores = fit(pipeline, train.frame, train.target, rest.frame, source.recipe)
+                scores = fit(pipeline, train.frame, train.target, rest.frame, source.recipe, train.weights)
                 reached[each] = figures(rest.target, scores, source.economics.threshold, source.economics)[
                     source.metric
                 ]
             name = max(reached, key=lambda each: reached[each])
         chosen = candidates(leads.schema, leads.frame)[name]
-        fit(chosen, leads.frame, leads.target, leads.frame.iloc[:1], source.recipe)
+        fit(chosen, leads.frame, leads.target, leads.frame.iloc[:1], source.recipe, leads.weights)
         return Fitted(name, chosen)
 
     return fit_by
@@ -135,5 +140,6 @@ def refit(matured: LabelledLeads, chosen: Selection, source: Source) -> Selectio
     """The same candidate, fitted on all leads, the window too; the figures stay those of the challenger."""
     leads = matured.leads
     pipeline = candidates(leads.schema, leads.frame)[chosen.candidate]
-    scores = fit(pipeline, leads.frame, leads.target, leads.frame.iloc[chosen.split.held_out], source.recipe)
+    held_out = leads.frame.iloc[chosen.split.held_out]
+    scores = fit(pipeline, leads.frame, leads.target, held_out, source.recipe, leads.weights)
     return replace(chosen, pipeline=pipeline, refitted=scores)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from service.lifecycle.data.source import Source, SourceError, load_source
+from service.lifecycle.data.source import MAX_ROWS, MIN_ROWS, Source, SourceError, TrainingRecipe, load_source
+from service.lifecycle.relations.failures import RelationsFailed
 from service.lifecycle.runtime.gauges import Gauge, PublishFailed
 from service.lifecycle.runtime.job_gauges import publish
 from service.model.bundle import BundleRefused
@@ -21,6 +22,9 @@ from service.records import RecordError
 from service.storage import Storage, StorageError, open_storage
 
 Progress = Callable[[str], None]
+
+PLATFORM = Path(__file__).parents[3] / ".platform"
+"""Where `scripts/up` keeps everything, in one folder a source."""
 
 EXIT = "exit status: 0 done, 1 it failed or was refused, 2 wrong use or an unusable lead source"
 
@@ -76,10 +80,15 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
     command_line.add_argument(
         "--maturity-days", type=float, metavar="DAYS", help="when an outcome is final (default: as the source says)"
     )
-    command_line.add_argument(
-        "--now", type=_time, metavar="TIME", help="work as if it were this time, ISO 8601 (default: now)"
-    )
+    add_now(command_line)
     return command_line
+
+
+def add_now(parser: argparse.ArgumentParser) -> None:
+    """The option --now."""
+    parser.add_argument(
+        "--now", type=moment, metavar="TIME", help="work as if it were this time, ISO 8601 (default: now)"
+    )
 
 
 def add_places(parser: argparse.ArgumentParser, *names: str, otherwise: str = "") -> None:
@@ -106,6 +115,28 @@ def days(most: int) -> Callable[[str], float]:
         return number
 
     return parse
+
+
+def add_rows(parser: argparse.ArgumentParser) -> None:
+    """The option --rows."""
+    parser.add_argument(
+        "--rows",
+        metavar="N",
+        default=os.environ.get("LEADSCORING_TRAINING_ROWS"),
+        help="learn from a sample of about so many leads where there are more "
+        "(default: $LEADSCORING_TRAINING_ROWS, else as the source says)",
+    )
+
+
+def sampled_to(source: Source, rows: str | None) -> Source:
+    """The source with this size of the sample, or its own. Raises SourceError where it is none."""
+    if rows is None:
+        return source
+    try:
+        recipe = TrainingRecipe.model_validate({**source.recipe.model_dump(), "rows": int(rows)})
+    except ValueError as error:
+        raise SourceError(f"--rows {rows} is no number from {MIN_ROWS:,} to {MAX_ROWS:,}") from error
+    return source.model_copy(update={"recipe": recipe})
 
 
 def add_metrics(parser: argparse.ArgumentParser) -> None:
@@ -155,7 +186,7 @@ def run(
     return supervise(name, options.metrics, models, repaired, failures=(TrackingError, *FAILURES))
 
 
-FAILURES: tuple[type[Exception], ...] = (JobFailed, BundleRefused, StorageError, RecordError)
+FAILURES: tuple[type[Exception], ...] = (JobFailed, RelationsFailed, BundleRefused, StorageError, RecordError)
 """What a job expects to fail with; each says what happened and what to do."""
 
 
@@ -225,12 +256,18 @@ def shown_progress(console: Console) -> Iterator[Progress]:
         yield status.update
 
 
+def printable(text: str) -> str:
+    """The text without characters that a terminal would obey."""
+    return "".join(mark if mark.isprintable() else "\ufffd" for mark in text)
+
+
 def failed(console: Console, error: Exception, code: int) -> int:
     """Say what happened; return the exit status."""
     console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
     return code
 
 
-def _time(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+def moment(text: str) -> datetime:
+    """An option's time, ISO 8601, in UTC where it names no zone."""
+    time = datetime.fromisoformat(text)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -19,9 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.lifecycle.data.csv_batches import LeadBatch
+from service.lifecycle.data.file_parts import FilePart
 from service.lifecycle.data.form import Form
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.quarantine import Rejected
+from service.lifecycle.scoring.batch_records import Record, rows_of
 from service.lifecycle.scoring.cell_counts import ColumnCounts, check_like_training
 from service.lifecycle.scoring.encoder import Encoder
 from service.lifecycle.scoring.for_people import ForPeople, Wish
@@ -58,12 +60,16 @@ Result = TypeVar("Result")
 
 
 class ScoredBatch(NamedTuple):
-    """A batch that was scored: its rows of the output, how many of them are scored, and what was set aside."""
+    """A batch that was scored: its rows of the output, how many of them are scored, and what was set aside.
+
+    `records` are the rows of its prediction records, where these are wanted.
+    """
 
     rows: pa.RecordBatch
     scored: int
     rejected: list[Rejected]
     columns: ColumnCounts
+    records: pa.RecordBatch | None
 
 
 @dataclass(frozen=True)
@@ -92,10 +98,13 @@ class FileJob:
         return self.wish is not None and self.bundle.manifest.economics.contacts_per_1000_leads < 1000
 
 
-def open_leads(origin: str, opened: Opened, job: FileJob) -> tuple[LeadFile, list[str]]:
-    """The opened file, and what is to be said of its columns. Raises SourceError where it cannot be scored."""
+def open_leads(origin: str, opened: Opened, job: FileJob, part: FilePart | None = None) -> tuple[LeadFile, list[str]]:
+    """The opened file, and what is to be said of its columns. Raises SourceError where it cannot be scored.
+
+    With a `part` its batches are of this part alone.
+    """
     form = job.form
-    leads = LeadFile(origin, opened.file, opened.size, form.delimiter, form.encoding, form.sheet)
+    leads = LeadFile(origin, opened.file, opened.size, form.delimiter, form.encoding, form.sheet, part)
     try:
         notes = leads.call([*job.encoder.names, *(job.wish.show if job.wish else ())])
         return leads, [*notes, *job.encoder.check(leads.columns, origin)]
@@ -112,10 +121,15 @@ def score_file(
     form: Format,
     tell: Callable[[int], None] = lambda _: None,
     made: npt.NDArray[np.bool_] | None = None,
+    judged: Callable[[Counts], Counts] = lambda counts: counts,
+    record: Record | None = None,
 ) -> Counts:
     """Score every lead of the file into `out`; `tell` is called with the rows done so far. Raises SourceError.
 
-    `made` are the contacts that the team can make, from `contacts_of_team`, where the job is `capped`.
+    `record` takes the rows of the leads' prediction records.
+
+    `made` are the contacts that the team can make, from `contacts_of_team`, where the job is `capped`. Whether the
+    columns are like training's is told from what `judged` makes of the counts: of a part, those of the whole file.
     """
     counts, done = Counts(), 0
     written: Future[None] | None = None
@@ -125,7 +139,9 @@ def score_file(
         writing_rows(out, form, people, leads.written) as write,
         ThreadPoolExecutor(1, "write") as writing,  # while more is read
     ):
-        for batch, part in _in_order(leads, job, lambda batch: _score(leads.origin, batch, job, people)):
+        for batch, part in _in_order(
+            leads, job, lambda batch: _score(leads.origin, batch, job, people, record is not None)
+        ):
             rows = part.rows
             if people and made is not None:
                 rows = people.decide(rows, made[counts.scored : counts.scored + part.scored])
@@ -138,13 +154,28 @@ def score_file(
             counts.contacts += pc.sum(pc.equal(rows.column("decision").indices, CONTACT)).as_py() or 0
             if written:
                 written.result()
-            written = writing.submit(write, rows)
+            written = writing.submit(_write, write, rows, record, part.records)
             done = counts.scored + counts.set_aside
             tell(done)
         if written:
             written.result()
         tell(done)
-    check_like_training(counts.columns, bundle, leads.origin, job.accepted, job.quote)
+    check_like_training(judged(counts).columns, bundle, leads.origin, job.accepted, job.quote)
+    return counts
+
+
+def _write(write: Record, rows: pa.RecordBatch, record: Record | None, records: pa.RecordBatch | None) -> None:
+    write(rows)
+    if record and records is not None:
+        record(records)
+
+
+def count_file(leads: LeadFile, job: FileJob) -> Counts:
+    """The counts of a file by which it is judged: `columns`, and how many leads can be scored, which none is here."""
+    counts = Counts()
+    for _, encoded in _in_order(leads, job, lambda batch: job.encoder.encode(batch.cells)):
+        counts.columns.update(encoded.counts)
+        counts.scored += len(encoded.matrix)
     return counts
 
 
@@ -197,7 +228,7 @@ def quarantine_to(opened: Callable[[], AbstractContextManager[Writable]]) -> Ite
         yield put
 
 
-def _score(origin: str, batch: LeadBatch, job: FileJob, people: ForPeople | None) -> ScoredBatch:
+def _score(origin: str, batch: LeadBatch, job: FileJob, people: ForPeople | None, recorded: bool) -> ScoredBatch:
     bundle = job.bundle
     rejected = [Rejected(file=origin, row=each.row, column="", reason=each.reason) for each in batch.ragged]
     encoded = job.encoder.encode(batch.cells)
@@ -214,9 +245,10 @@ def _score(origin: str, batch: LeadBatch, job: FileJob, people: ForPeople | None
             for bad in encoded.bad
         ]
     scores = bundle.engine.score_matrix(encoded.matrix) if len(encoded.matrix) else np.empty(0)
-    if people:
-        return ScoredBatch(people.rows(batch, encoded, scores), len(scores), rejected, encoded.counts)
     decision, band = decided(Decider(bundle.manifest), scores)
+    records = rows_of(job.encoder, batch.cells, encoded, scores, decision, band) if recorded and len(scores) else None
+    if people:
+        return ScoredBatch(people.rows(batch, encoded, scores), len(scores), rejected, encoded.counts, records)
     version = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(scores), np.int8)), pa.array([bundle.version]))
     rows = pa.RecordBatch.from_arrays([encoded.ids, pa.array(scores), decision, band, version], schema=OUTPUT)
-    return ScoredBatch(rows, len(scores), rejected, encoded.counts)
+    return ScoredBatch(rows, len(scores), rejected, encoded.counts, records)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from service.lifecycle.data.source import SourceError
 from service.model.bundle import Bundle
-from service.reading.unlike import is_unlike, rare_in_training, unlike
+from service.reading.unlike import LEAST_CELLS, is_unlike, rare_in_training, unlike
 
 NAMED = 3
 """Values of a column that are named as examples."""
@@ -66,6 +66,20 @@ class ColumnCounts:
             if cells.unseen:
                 named = f" ({', '.join(value[:40] for value in cells.examples)})" if quote else ""
                 yield f"{name!r}: {cells.unseen:,} {share} hold values rare or never seen in training{named}"
+
+
+def may_be_unlike(counts: ColumnCounts, bundle: Bundle, accepted: Collection[str]) -> bool:
+    """Whether a part of a file has a column as that of a file has which `check_like_training` refuses.
+
+    Of a file that is refused at least one part has: where fewer cells are strange in each, so are they in all.
+    """
+    rare = rare_in_training(bundle.reference)
+    return any(
+        # As if each cell were there so often: few cells of this part may be some of many.
+        is_unlike(LEAST_CELLS * cells.filled, LEAST_CELLS * (cells.unread + cells.unseen), rare.get(name, 0.0))
+        for name, cells in counts.by_column.items()
+        if cells.filled and name not in accepted
+    )
 
 
 def check_like_training(

@@ -125,10 +125,3 @@ def is_blank(value: Any) -> bool:
 def is_text(column: pa.DataType) -> bool:
     """Whether cells of this type are texts."""
     return bool(pa.types.is_string(column) or pa.types.is_large_string(column) or pa.types.is_string_view(column))
-
-
-def text_bytes(texts: pa.Array) -> tuple[Codes, npt.NDArray[np.uint8]]:
-    """The bytes of all texts, and where in them each text ends, after a 0 for the first one's start."""
-    _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    return ends - ends[0], np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]]

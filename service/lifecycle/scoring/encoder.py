@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from service.lifecycle.data.form import Form
 from service.lifecycle.data.source import SourceError
+from service.lifecycle.relations.lead_keys import text_bytes
 from service.lifecycle.scoring.cell_counts import ColumnCounts
-from service.lifecycle.scoring.cells import CategoryLookup, Mask, by_value, is_text, or_missing, text_bytes
+from service.lifecycle.scoring.cells import CategoryLookup, Mask, by_value, is_text, or_missing
 from service.lifecycle.scoring.id_column import read_ids, totals
 from service.model.bundle import Bundle
 from service.model.reference import Categories
@@ -37,13 +38,16 @@ class BadCell(NamedTuple):
 class Encoded(NamedTuple):
     """A batch: `ids` and `matrix` of the leads that can be scored, in order, and what is wrong with the others.
 
-    `counts` are of the cells of all rows.
+    `counts` are of the cells of all rows. `numbers` are the numbers and booleans of all rows, by column, as they were
+    read; `kept` are the rows that can be scored, None where all can.
     """
 
     ids: pa.Array
     matrix: Matrix
     bad: list[BadCell]
     counts: ColumnCounts
+    numbers: dict[str, Matrix]
+    kept: Mask | None = None
 
 
 class Encoder:
@@ -105,15 +109,15 @@ class Encoder:
         matrix = np.zeros((rows, self._encoding.width))
         ids, unnamed = read_ids(cells.column(self.form.id_column))
         faults: list[tuple[str, str, Mask]] = []
-        counts = ColumnCounts()
+        counts, read = ColumnCounts(), dict[str, Matrix]()
         if unnamed.any():
             reason = f"names no lead, or one of more than {MAX_ID} characters"
             faults.append((self.form.id_column, reason, unnamed))
         if (sums := totals(ids)) is not None:
             faults.append((self.form.id_column, TOTAL, sums))
         for column, name in enumerate(self._encoding.numbers):
-            values, bad = self._numbers(cells, name)
-            matrix[:, column] = values
+            values, bad = self.read_numbers(cells, name)
+            matrix[:, column], read[name] = values, values
             if bad is None:
                 counts.of(name).add(rows - _column(cells, name).null_count)
             else:
@@ -131,11 +135,11 @@ class Encoder:
             if found.bad is not None:
                 faults.append((name, REASONS["category"], found.bad))
         if not faults:
-            return Encoded(ids, matrix, [], counts)
+            return Encoded(ids, matrix, [], counts, read)
         kept = ~np.logical_or.reduce([bad for _, _, bad in faults])
-        return Encoded(ids.filter(pa.array(kept)), matrix[kept], list(self._cells(cells, faults)), counts)
+        return Encoded(ids.filter(pa.array(kept)), matrix[kept], list(self._cells(cells, faults)), counts, read, kept)
 
-    def _numbers(self, cells: pa.RecordBatch, name: str) -> tuple[Matrix, Mask | None]:
+    def read_numbers(self, cells: pa.RecordBatch, name: str) -> tuple[Matrix, Mask | None]:
         """A number or boolean as float64, NaN where it is missing, and which cells are neither."""
         array = _column(cells, name)
         if self.kinds[name] == "boolean":

@@ -4,19 +4,16 @@ Quick looks at the bytes rule out that any id must be changed, which is so in mo
 """
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.lifecycle.scoring.cells import Mask, is_blank, is_text, text_bytes
+from service.lifecycle.relations.lead_keys import as_ids, may_change, text_bytes
+from service.lifecycle.scoring.cells import Mask, is_blank, is_text
 from service.model.schema import MAX_ID
 from service.reading.cells import as_text
-from service.reading.ids import as_id
 from service.reading.rows import TOTALS
 
 _TOTALS = pa.array(TOTALS)
-_KEPT_IN_IDS = bytes(byte for byte in range(ord("!"), ord("~") + 1) if byte not in b"=.'")
-"""An id of these characters alone is what `as_id` makes of it."""
 
 
 def read_ids(array: pa.Array) -> tuple[pa.Array, Mask]:
@@ -26,7 +23,7 @@ def read_ids(array: pa.Array) -> tuple[pa.Array, Mask]:
     if is_text(array.type) or pa.types.is_integer(array.type):
         ids = array.cast(pa.string())
         ends, data = text_bytes(ids)
-        if not ids.null_count and not _may_change(data):
+        if not ids.null_count and not may_change(data):
             length = np.diff(ends)  # one byte a character
             return ids, (length == 0) | (length > MAX_ID)
         ids = as_ids(ids)
@@ -35,24 +32,6 @@ def read_ids(array: pa.Array) -> tuple[pa.Array, Mask]:
     length = pc.utf8_length(pc.utf8_trim_whitespace(ids))
     usable = pc.and_(pc.greater(length, 0), pc.less_equal(pc.utf8_length(ids), MAX_ID)).fill_null(False)
     return ids, ~usable.to_numpy(zero_copy_only=False)
-
-
-def _may_change(data: npt.NDArray[np.uint8]) -> bool:
-    """Whether `as_id` may write one of the ids with these bytes otherwise: a quick look that may say yes too often."""
-    rest = data.tobytes().translate(None, _KEPT_IN_IDS)
-    if not rest.strip(b"=."):
-        before, after = data[:-1], data[1:]
-        pairs = ((before == ord(mark)) & (after == ord(follows)) for mark, follows in ('="', ".0"))
-        return bool(rest) and any(found.any() for found in pairs)
-    return True
-
-
-def as_ids(ids: pa.Array) -> pa.Array:
-    """A column of texts as `as_id` writes them, which is asked about those that it may change only."""
-    odd = pc.match_substring_regex(ids, r"""^ | $|  |[^ -~]|="|\.0|^'""").fill_null(False)
-    if not pc.any(odd).as_py():
-        return ids
-    return pc.replace_with_mask(ids, odd, pa.array([as_id(text) for text in ids.filter(odd).to_pylist()], pa.string()))
 
 
 def totals(ids: pa.Array) -> Mask | None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from service.lifecycle.data.leads import Leads
 from service.lifecycle.data.source import Source, TrainingRecipe
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.quality import NAMES
-from service.lifecycle.training.selection import Selection
-from service.model.bundle import Manifest, Skill
+from service.lifecycle.training.selection import Rows, Selection, weights_of
+from service.model.bundle import Manifest, Skill, TrainingSample
 
 CHOSEN = "the one chosen"
 NOT_REFITTED = "The served model is the very one that was judged: it was not fitted again with the held-out leads."
@@ -17,20 +19,18 @@ REFITTED = "The served model was fitted again on all of them after that; the fig
 def model_card(source: Source, leads: Leads, selection: Selection, manifest: Manifest) -> str:
     """The card as Markdown. It holds no lead's values, only column names and figures."""
     at, seen, money = manifest.provenance, selection.held_out[selection.candidate], manifest.economics
-    parts = selection.split
     won = " or ".join(f"`{value}`" for value in source.positive)
     sections = [
         f"# Lead scoring model {manifest.version}",
         f"Scores a lead of the source `{source.name}` with the probability that it converts (`{source.target_column}` "
         f"is {won}). A {spoken(selection.candidate)} model, exported to ONNX.",
         "## Trained on",
-        f"{len(parts.train):,} of {at.rows:,} leads, of which {leads.target[parts.train].mean():.1%} converted; judged "
-        f"on {len(parts.held_out):,} held-out ones, {parts.how}, of which {selection.target.mean():.1%} converted. "
-        + (NOT_REFITTED if selection.refitted is None else REFITTED),
+        _trained_on(leads, selection, at.rows),
         _table(
             ["feature", "kind", "values that mean missing"],
             [(f.name, f.kind, ", ".join(map(str, f.missing))) for f in manifest.lead_schema.features],
         ),
+        *_sample(at.sample),
         _list(leads.notes) or "All columns were used.",
         "## Decision",
         f"A contact pays from score {manifest.threshold:.4f} on: it costs {money.contact_cost:g}, and a conversion is "
@@ -74,6 +74,41 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
         ),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _trained_on(leads: Leads, selection: Selection, rows: int) -> str:
+    parts = selection.split
+    return (
+        f"{len(parts.train):,} of {rows:,} leads, of which {_converted(leads, parts.train):.1%} converted; judged "
+        f"on {len(parts.held_out):,} held-out ones, {parts.how}, of which {selection.target.mean():.1%} converted. "
+        + (NOT_REFITTED if selection.refitted is None else REFITTED)
+    )
+
+
+def sampled(stated: TrainingSample) -> str:
+    """What was learned from, in a sentence."""
+    return (
+        f"A sample of {stated.sampled:,} of {stated.leads:,} leads: the newest {stated.whole:,} are all there, "
+        f"the older ones are weighted (seed {stated.seed})."
+    )
+
+
+def _sample(stated: TrainingSample | None) -> list[str]:
+    if stated is None:
+        return []
+    rows = [
+        (f"{s.younger:,}", "converted" if s.converted else "lost", f"{s.leads:,}", f"{s.sampled:,}", f"{s.share:.2%}")
+        for s in stated.strata
+    ]
+    return [
+        f"{sampled(stated)} Of each stratum the weights sum to its leads. Models are judged on the newest leads alone.",
+        _table(["younger leads, at least", "outcome", "leads", "sampled", "share"], rows),
+    ]
+
+
+def _converted(leads: Leads, rows: Rows) -> float:
+    """The share of these leads, and of those that they stand for, that converted."""
+    return float(np.average(leads.target[rows], weights=weights_of(leads, rows)))
 
 
 def _agreed(source: Source) -> str:

@@ -17,17 +17,17 @@ from service.model.reference import (
     Categories,
     Choices,
     Column,
+    Counts,
     Numbers,
     Reference,
     ScoreBin,
+    counts,
 )
 from service.model.schema import Feature, LeadSchema
 
 CALIBRATION_BINS = 50
 LEADS_PER_BIN = 25
 """So that a bin's share is known to about a fifth."""
-
-Counts = npt.NDArray[np.int64]
 
 
 def describe(
@@ -57,12 +57,6 @@ def describe(
             ScoreBin(score=m, leads=int(n), converted=round(r * n)) for m, r, n in zip(mean, rate, count, strict=True)
         ),
     )
-
-
-def counts(column: Column) -> Counts:
-    """How many held-out leads each bin or value has, then (categories) all other values, last those missing."""
-    others = [column.others] if isinstance(column, Categories) else []
-    return np.array([*column.counts, *others, column.missing], dtype=np.int64)
 
 
 def count(column: Column, cells: npt.NDArray[np.float64] | npt.NDArray[np.object_]) -> Counts:

@@ -9,6 +9,7 @@ from pathlib import Path
 from service.history import Estimate
 from service.lifecycle.data.leads import Leads
 from service.lifecycle.data.source import Source
+from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.labelled import Seen
 from service.lifecycle.evaluation.plots import plots
 from service.lifecycle.evaluation.quality import bands
@@ -17,7 +18,7 @@ from service.lifecycle.training.golden import golden
 from service.lifecycle.training.model_card import model_card
 from service.lifecycle.training.selection import Selection
 from service.model import bundle
-from service.model.bundle import Golden, LeakReport, Manifest, Provenance, Skill
+from service.model.bundle import Golden, LeakReport, Manifest, Provenance, Skill, TrainingSample
 from service.model.reference import Reference
 from service.storage import Storage
 from service.tracking import Run
@@ -69,7 +70,8 @@ def prepare(
         provenance=Provenance(
             source=source.name,
             data_sha256=leads.sha256,
-            rows=len(leads.target),
+            rows=leads.sampled_from,
+            sample=leads.drawn and leads.drawn.stated,
             trained_at=now,
             candidate=chosen.candidate,
             git_commit=_git_commit(),
@@ -93,7 +95,8 @@ def prepare(
 def record(release: Release, source: Source, leads: Leads, chosen: Selection, run: Run) -> str:
     """Record it in MLflow; return its version in the registry. Raises MlflowException."""
     run.log(_parameters(source, chosen, release.manifest), _metrics(chosen))
-    run.attach({bundle.CARD: release.card}, plots(chosen.target, chosen.scores, chosen.threshold, source.economics))
+    cells = ScoreCells.of(chosen.target, chosen.scores, chosen.scores >= chosen.threshold, chosen.threshold)
+    run.attach({bundle.CARD: release.card}, plots(cells, chosen.threshold, source.economics))
     return run.register(source.name, chosen.pipeline, leads.frame)
 
 
@@ -120,8 +123,25 @@ def _parameters(source: Source, chosen: Selection, manifest: Manifest) -> dict[s
         "features": ", ".join(f"{f.name}: {f.kind}" for f in manifest.lead_schema.features),
         "bundle_version": manifest.version,
         "rows": manifest.provenance.rows,
+        **_sample(manifest.provenance.sample),
         "data_sha256": manifest.provenance.data_sha256,
         "git_commit": manifest.provenance.git_commit,
+    }
+
+
+def _sample(stated: TrainingSample | None) -> dict[str, object]:
+    if stated is None:
+        return {}
+    strata = "; ".join(
+        f"{'converted' if s.converted else 'lost'}, {s.younger} younger: {s.sampled} of {s.leads}"
+        for s in stated.strata
+    )
+    return {
+        "sample.leads": stated.leads,
+        "sample.sampled": stated.sampled,
+        "sample.whole": stated.whole,
+        "sample.seed": stated.seed,
+        "sample.strata": strata,
     }
 
 

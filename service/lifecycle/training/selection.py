@@ -105,19 +105,23 @@ class Selection:
 def split(leads: Leads, share: float = HELD_OUT, seed: int = 0) -> Split:
     """Hold out the most recent share of the leads, or a random and stratified one where no time order is known.
 
+    Of a sample only leads that stand for themselves are held out, so that figures of them need no weights.
     Raises TooFewOutcomes where one side of the split has too few of one outcome.
     """
-    rows, size = np.arange(len(leads.target)), round(share * len(leads.target))
+    rows, whole = np.arange(len(leads.target)), np.flatnonzero(leads.whole)
+    size = min(round(share * len(rows)), round((1 - share) * len(whole)))
     if min(leads.target.sum(), len(rows) - leads.target.sum()) < MIN_OUTCOMES:
         raise TooFewOutcomes(
             f"{leads.target.sum()} of {len(rows)} leads converted; training needs at least {MIN_OUTCOMES} that did and "
             f"{MIN_OUTCOMES} that did not"
         )
+    how_many = f"{share:.0%}" if leads.drawn is None else f"{size:,}"
     if leads.in_time_order:
-        train, held_out, how = rows[:-size], rows[-size:], f"the most recent {share:.0%}"
+        train, held_out, how = rows[:-size], rows[-size:], f"the most recent {how_many}"
     else:
-        train, held_out = train_test_split(rows, test_size=size, stratify=leads.target, random_state=seed)
-        how = f"a random, stratified {share:.0%} (the source states no time order)"
+        train, held_out = train_test_split(whole, test_size=size, stratify=leads.target[whole], random_state=seed)
+        train = np.concatenate([np.flatnonzero(~leads.whole), train])
+        how = f"a random, stratified {how_many} (the source states no time order)"
     for name, part in (("training", train), ("held-out", held_out)):
         if not FOLDS <= (converted := int(leads.target[part].sum())) <= len(part) - FOLDS:
             raise TooFewOutcomes(
@@ -165,7 +169,10 @@ def compare(
     scores = {}
     for name, pipeline in fitted.items():
         tell(f"fitting {name} on {len(parts.train):,} leads")
-        scores[name] = fit(pipeline, leads.frame.iloc[parts.train], leads.target[parts.train], unseen, recipe)
+        train = parts.train
+        scores[name] = fit(
+            pipeline, leads.frame.iloc[train], leads.target[train], unseen, recipe, weights_of(leads, train)
+        )
     held_out = {name: figures(target, s, economics.threshold, economics) for name, s in scores.items()}
     return Compared(parts, target, fitted, scores, held_out)
 
@@ -175,47 +182,65 @@ def cross_validate(
 ) -> tuple[dict[str, dict[str, float]], dict[str, Scores]]:
     """Each candidate's figures, the mean of five stratified, shuffled folds, and its score of each lead while held out.
 
-    They ignore time, and with it the recipe's weights.
+    They ignore time, and with it the recipe's half-life. Of a sample only leads that stand for themselves are judged on
+    and have a score.
     """
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(leads.frame, leads.target)
     each: dict[str, list[dict[str, float]]] = {}
     out_of_fold: dict[str, Scores] = {}
     for number, (train, rest) in enumerate(folds, 1):
+        rest = rest[leads.whole[rest]]
         known, unseen = leads.frame.iloc[train], leads.frame.iloc[rest]
         for name, pipeline in candidates(leads.schema, known, seed).items():
             tell(f"cross-validating {name}, fold {number} of {FOLDS}")
-            scores = fit(pipeline, known, leads.target[train], unseen)
+            scores = fit(pipeline, known, leads.target[train], unseen, weights=weights_of(leads, train))
             out_of_fold.setdefault(name, np.empty(len(leads.target)))[rest] = scores
             reached = figures(leads.target[rest], scores, economics.threshold, economics)
             each.setdefault(name, []).append(reached)
     means = {name: {f: float(np.mean([fold[f] for fold in found])) for f in found[0]} for name, found in each.items()}
-    return means, out_of_fold
+    return means, {name: scores[leads.whole] for name, scores in out_of_fold.items()}
+
+
+def weights_of(leads: Leads, rows: Rows) -> Scores | None:
+    """How many leads each of these stands for; None: itself."""
+    return None if leads.weights is None else leads.weights[rows]
 
 
 def fit(
-    pipeline: Pipeline, frame: pd.DataFrame, target: Target, unseen: pd.DataFrame, recipe: TrainingRecipe | None = None
+    pipeline: Pipeline,
+    frame: pd.DataFrame,
+    target: Target,
+    unseen: pd.DataFrame,
+    recipe: TrainingRecipe | None = None,
+    weights: Scores | None = None,
 ) -> Scores:
     """Fit the pipeline in place, on leads oldest first, weighted as the recipe says; score the unseen leads.
 
-    It learns from shared numbers only; the unseen leads are scored as they are.
+    `weights` say how many leads each stands for, 1 unless given. It learns from shared numbers only; the unseen leads
+    are scored as they are.
 
     One thread: the trees' OpenMP threads wait for each other actively, and on two cores shared with another busy
     process that took 89 s for 3 s of work.
     """
-    weights = recency(len(target), recipe.half_life_leads) if recipe and recipe.half_life_leads else None
+    if recipe and recipe.half_life_leads:
+        weights = recency(np.ones(len(target)) if weights is None else weights, recipe.half_life_leads)
+    if weights is not None:
+        # With a mean of 1 the penalty of a regression weighs as much against them as without weights.
+        weights = weights / float(weights.mean())
     with threadpool_limits(limits=1):
         pipeline.fit(shared_frame(frame), target, model__sample_weight=weights)
         scores: Scores = pipeline.predict_proba(unseen)[:, 1]
     return scores
 
 
-def recency(count: int, half_life: float) -> Scores:
-    """Weights of so many leads, oldest first, that halve with each half-life (in leads) of age; their mean is 1.
+def recency(weights: Scores, half_life: float) -> Scores:
+    """Weights of leads, oldest first, that halve with each half-life of age.
 
-    So the penalty of a regression weighs as much against them as without weights.
+    A lead's age is the number of younger ones, of which each stands for its weight.
     """
-    weights: Scores = 0.5 ** (np.arange(count)[::-1] / half_life)
-    return weights / float(weights.mean())
+    younger = np.cumsum(weights[::-1])[::-1] - weights
+    halved: Scores = weights * 0.5 ** (younger / half_life)
+    return halved
 
 
 def choices(target: Target, scores: Scores, economics: Economics) -> Iterator[Choice]:

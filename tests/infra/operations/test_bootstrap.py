@@ -15,7 +15,7 @@ from google.cloud import storage
 from infra.environments import DEV
 from infra.operations import bootstrap
 from infra.operations.bootstrap import BUDGET, PERMISSIONS, Google
-from infra.operations.prerequisites import FIRST_APIS, QUOTAS
+from infra.operations.prerequisites import CLUSTER_CPUS, FIRST_APIS, quotas
 from tests.facts import states
 
 HOSTS = ("cloudresourcemanager", "cloudbilling", "compute")
@@ -27,7 +27,7 @@ class Cloud:
     def __init__(self) -> None:
         self.permissions = [*PERMISSIONS, BUDGET]
         self.billing: dict[str, Any] = {"billingEnabled": True}
-        self.quotas = [{"metric": metric, "limit": need, "usage": 0} for metric, need in QUOTAS.items()]
+        self.quotas = [{"metric": metric, "limit": need, "usage": 0} for metric, need in quotas(DEV).items()]
         self.project: dict[str, Any] = {"projectId": DEV.project, "parent": "folders/1"}
         # Where no policy is set, the effective one is the constraint's default.
         self.policy: dict[str, Any] = {"listPolicy": {"allValues": "ALLOW"}}
@@ -212,6 +212,12 @@ def test_what_is_missing_is_named_and_nothing_is_made(
     assert f"quota CPUS in {DEV.region}: 20 of 24 used, 8 more are needed" in said
     assert "quota STATIC_ADDRESSES" in said
     assert client.lookup_bucket(DEV.state_bucket) is None
+
+
+def test_room_for_cpus_follows_from_the_pods_that_there_may_be() -> None:
+    assert quotas(DEV)["CPUS"] == CLUSTER_CPUS + 1
+    many = DEV.model_copy(update={"scoring_replicas": (1, 31), "scoring_millicpus": 750})
+    assert quotas(many)["CPUS"] == CLUSTER_CPUS + 24
 
 
 def test_an_api_that_answers_with_an_error_is_a_fault_with_its_words(cloud: Cloud, apis: Google) -> None:

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from infra import sizing
 from infra.environment import Environment
 from infra.environments import DEV, PROD
 from infra.operations import lead_source
 from infra.operations.programs import ROOT, Failed
+from service.lifecycle.data.source import TrainingRecipe
 from service.model.agreement import Agreement
 from tests.facts import states
 
@@ -51,6 +53,25 @@ def test_leads_of_ones_own_are_refused_in_every_environment_until_people_have_ag
 
 def test_the_keys_are_those_without_which_the_service_refuses_a_model() -> None:
     assert Agreement().missing == lead_source.AGREEMENT
+
+
+def test_a_sample_that_the_jobs_have_no_memory_for_is_refused(tmp_path: Path) -> None:
+    file = source("sample.toml", tmp_path, like="bank_marketing.toml")
+    text = file.read_text()
+    for rows in (lead_source.MOST_ROWS, lead_source.MOST_ROWS + 1):
+        lead_source.check(PROD, tmp_path)
+        file.write_text(text.replace("[recipe]\n", f"[recipe]\nrows = {rows}\n"))
+    with pytest.raises(Failed, match=r"rows = 1000001 in \[recipe\]"):
+        lead_source.check(PROD, tmp_path)
+
+
+def test_the_jobs_have_memory_for_the_sample_that_a_source_takes_by_itself() -> None:
+    assert TrainingRecipe().rows == lead_source.MOST_ROWS
+    for job in ("train", "retrain"):  # 2 GB of a fit with nine inputs: service/lifecycle/README.md
+        assert sizing.JOBS[job].other_bytes >= 2e9
+        for leads_per_day in (1, 300_000):
+            held = sizing.job_size(job, sizing.Volume(leads_per_day, 379, "duckdb")).memory_gib * 2**30
+            assert held >= sizing.ENGINE_BYTES + sizing.PROCESS_BYTES + sizing.JOBS[job].other_bytes
 
 
 def test_a_source_that_is_not_there_or_is_no_toml_is_refused(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ import shlex
 
 import pytest
 
-from infra.components.kms_keys import CUSTOMER_KEYS, SECRETS_KEY
+from infra.components import kms_keys
 from infra.environments import DEV, PROD
 from infra.operations import bootstrap, ci, owner
+from tests.infra.conftest import SPARK
 
 
 def lines(env_commands: list[str]) -> list[list[str]]:
@@ -20,9 +21,9 @@ def test_every_command_is_one_of_gclouds_and_names_the_project_or_the_billing_ac
 
 
 def test_every_account_that_encrypts_is_made_before_it_is_granted_a_key() -> None:
-    agents = {*SECRETS_KEY.values(), *CUSTOMER_KEYS.values()} - {"gs-project-accounts"}
-    assert agents == set(owner.SERVICES)
-    made = [words[words.index("--service") + 1] for words in lines(owner.commands(PROD)) if "--service" in words]
+    agents = {agent for users in kms_keys.agents(SPARK).values() for agent in users}
+    assert agents - {"gs-project-accounts", "compute-system"} == set(owner.SERVICES)
+    made = [words[words.index("--service") + 1] for words in lines(owner.commands(SPARK)) if "--service" in words]
     assert sorted(made) == sorted(owner.SERVICES.values())
 
 

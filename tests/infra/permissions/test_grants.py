@@ -10,6 +10,11 @@ LEASES = 'resource.name.startsWith("buckets/models/objects/leases/")'
 POINTER = 'resource.name == "buckets/models/objects/champion.json"'
 DATABASE = 'resource.name == "instances/mlflow" && resource.service == "sqladmin.googleapis.com"'
 
+OWN_BUCKET = (
+    'resource.service != "storage.googleapis.com" || resource.name == "buckets/spark"'
+    ' || resource.name.startsWith("buckets/spark/")'
+)
+
 
 @pytest.mark.parametrize(
     ("condition", "on", "expected"),
@@ -24,6 +29,11 @@ DATABASE = 'resource.name == "instances/mlflow" && resource.service == "sqladmin
         (POINTER, "buckets/models/objects/champion.json.old", False),
         (DATABASE, "instances/mlflow", True),
         (DATABASE, "instances/other", False),
+        (OWN_BUCKET, "project", True),
+        (OWN_BUCKET, "buckets/spark", True),
+        (OWN_BUCKET, "buckets/spark/objects/run.py", True),
+        (OWN_BUCKET, "buckets/spark-2/objects/run.py", False),
+        (OWN_BUCKET, "buckets/leads/objects/batch/a.csv", False),
         ("request.time < timestamp('2026-01-01T00:00:00Z')", "buckets/models", False),
     ],
 )

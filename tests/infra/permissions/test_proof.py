@@ -14,7 +14,7 @@ from infra.permissions.needs import TERRAFORM, needs, types_without_a_row, work
 from infra.permissions.proof import WIDEST, missing, prove
 from infra.permissions.tables import Method, ResourceType, Tables
 from infra.rehearsal.synthesis import Stack
-from tests.infra.conftest import Stacks, stack
+from tests.infra.conftest import SPARK, Stacks, stack
 
 KNOWN = tables.read()
 
@@ -39,7 +39,8 @@ def gaps(stacks: Iterable[Stack], owned: Iterable[Grant] = (), known: Tables = K
 def test_no_identity_of_ours_lacks_a_permission(env: str, stacks: Stacks) -> None:
     proof = prove(ENVIRONMENTS[env], stacks(env), owner.grants(), KNOWN)
     assert proof.gaps == ()
-    expected = {"person", "deployer", "planner", "scoring", "jobs", "mlflow", "migrator", "smoke", "starter", "nodes"}
+    expected = {"person", "deployer", "planner", "scoring", "jobs", "compact", "mlflow", "migrator", "smoke", "starter"}
+    expected.add("nodes")
     assert {held.identity for held in proof.identities} == expected | ({"watcher"} if env == "prod" else set())
 
 
@@ -67,6 +68,31 @@ def test_every_grant_to_an_account_of_ours_is_needed(stacks: Stacks) -> None:
         if mine and not missing(mine, others, KNOWN.google):
             idle.append((grant.identity, grant.role, grant.on))
     assert idle == [("deployer", "roles/storage.objectUser", "buckets/state")]
+
+
+def test_with_spark_no_identity_lacks_a_permission_and_every_grant_is_needed(stacks: Stacks) -> None:
+    assert prove(SPARK, stacks("spark"), owner.grants(), KNOWN).gaps == ()
+    grants = granted(SPARK, stacks("spark"))
+    needed, _ = needs(work(SPARK, stacks("spark"), KNOWN), KNOWN)
+    for grant in (grant for grant in grants if grant.identity in ("spark", "jobs")):
+        mine = [need for need in needed if need.identity == grant.identity]
+        assert missing(mine, [other for other in grants if other is not grant], KNOWN.google), grant
+
+
+def test_a_role_of_the_projects_own_holds_what_its_calls_ask_for_and_no_more(stacks: Stacks) -> None:
+    needed, _ = needs(work(SPARK, stacks("spark"), KNOWN), KNOWN)
+    asked = {need.permission for need in needed if need.identity == "jobs" and need.permission.startswith("dataproc.")}
+    (own,) = tables.read_own_roles().values()
+    assert own.permissions == asked
+
+
+def test_the_batches_account_may_change_no_bucket_but_its_own(stacks: Stacks) -> None:
+    held = [grant for grant in granted(SPARK, stacks("spark")) if grant.identity == "spark"]
+    for bucket, expected in (("spark", True), ("predictions", False), ("leads", False), ("models", False)):
+        for permission in ("storage.objects.create", "storage.objects.delete"):
+            on = f"buckets/{bucket}/objects/x"
+            may = any(permission in KNOWN.google.roles[each.role].holds for each in held if each.covers(on))
+            assert may is expected, (permission, bucket)
 
 
 def test_a_person_needs_the_use_of_the_project_as_quota_project_and_the_planner_does_not(stacks: Stacks) -> None:

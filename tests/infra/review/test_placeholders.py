@@ -31,3 +31,10 @@ def test_what_names_the_environment_is_a_placeholder(value: str, shown: str) -> 
 def test_a_project_of_another_name_and_the_names_of_resources_are_told_apart() -> None:
     env = PROD.model_copy(update={"project": "corp-ml-42"})
     assert placeholders.hider(env)("acme-leads-prod-a@corp-ml-42.iam") == "{prefix}-{id}-a@{project}.iam"
+
+
+def test_a_range_that_an_environment_does_not_have_is_no_placeholder() -> None:
+    assert DEV.spark_cidr is None
+    assert "spark_cidr" not in placeholders.fields(DEV)
+    spark = DEV.model_copy(update={"record_engine": "spark", "spark_cidr": "10.10.48.0/22"})
+    assert placeholders.hider(spark)("10.10.48.0/22; 10.10.0.0/22") == "{spark_cidr}; {nodes_cidr}"

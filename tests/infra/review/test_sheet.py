@@ -180,6 +180,13 @@ def test_the_first_forwarding_rules_cost_as_much_together() -> None:
     assert costs.estimate([], []) == []
 
 
+def test_one_resource_can_have_a_price_of_its_own() -> None:
+    (line,) = costs.estimate(["google_compute_subnetwork.run"], ["google_compute_subnetwork.spark"])
+    assert (line.before, line.after, line.usd_after) == (0, 1, 0.0)
+    assert "DCU" in line.leaves_out
+    assert costs.unpriced(["google_compute_subnetwork.spark"]) == []
+
+
 def test_a_missing_price_is_no_price() -> None:
     (line,) = costs.estimate([], ["google_sql_database_instance"])
     assert (line.usd_before, line.usd_after) == (0.0, None)

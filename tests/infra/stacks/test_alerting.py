@@ -41,7 +41,12 @@ def alerts(plans: Plans, env: str) -> tuple[Alert, ...]:
         int(flag["value"]) for flag in instance["settings"][0]["database_flags"] if flag["name"] == "max_connections"
     )
     return catalogue.alerts(
-        Platform(jobs=tuple(sorted(jobs, key=lambda job: order.index(job.name))), database_connections=most)
+        Platform(
+            jobs=tuple(sorted(jobs, key=lambda job: order.index(job.name))),
+            database_connections=most,
+            leads_per_day=ENVIRONMENTS[env].leads_per_day,
+            leads_per_request=ENVIRONMENTS[env].leads_per_request,
+        )
     )
 
 

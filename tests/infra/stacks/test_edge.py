@@ -157,7 +157,7 @@ def test_callers_are_limited_and_managed_rules_begin_in_preview(plans: Plans) ->
             assert rule["action"] == "deny(403)"
             assert rule["match"][0]["expr"][0]["expression"].startswith("evaluatePreconfiguredWaf('")
         (rate,) = throttle["rate_limit_options"]
-        threshold = {"count": env.requests_per_minute, "interval_sec": 60}
+        threshold = {"count": env.address_requests_per_minute, "interval_sec": 60}
         assert (throttle["action"], rate["rate_limit_threshold"]) == ("throttle", [threshold])
         assert rest["action"] == "deny(403)"
 

@@ -24,7 +24,7 @@ def test_each_workload_has_an_identity_of_its_own(plans: Plans) -> None:
     accounts = planned(plans("prod")["foundation"], "google_service_account")
     assert {name: account["account_id"] for name, account in accounts.items()} == {
         workload: f"acme-leads-prod-{workload}"
-        for workload in ("scoring", "jobs", "mlflow", "migrator", "nodes", "smoke", "watcher")
+        for workload in ("scoring", "jobs", "compact", "mlflow", "migrator", "nodes", "smoke", "watcher")
     }
 
 
@@ -45,6 +45,7 @@ def test_the_whole_project_is_opened_only_for_what_has_nothing_narrower(plans: P
         grants = planned(plans(env)["foundation"], "google_project_iam_member")
         assert {name: grant["role"] for name, grant in grants.items()} == {
             "jobs_metric_writer": "roles/monitoring.metricWriter",
+            "compact_metric_writer": "roles/monitoring.metricWriter",
             "jobs_metric_viewer": "roles/monitoring.viewer",
             "nodes_default": "roles/container.defaultNodeServiceAccount",
             **({"watcher_metric_viewer": "roles/monitoring.viewer"} if ENVIRONMENTS[env].pages else {}),
@@ -87,7 +88,7 @@ def test_keys_rotate_and_only_googles_own_account_for_each_use_may_use_it(plans:
         assert key["destroy_scheduled_duration"] == "2592000s"
     grants = planned(plans("prod")["foundation"], "google_kms_crypto_key_iam_member")
     assert {name: grant["member"].partition("@")[2].partition(".")[0] for name, grant in grants.items()} == {
-        f"key_{use}_agent": agent for use, agent in (kms_keys.SECRETS_KEY | kms_keys.CUSTOMER_KEYS).items()
+        f"key_{use}_agent": agent for use, (agent,) in kms_keys.agents(PROD).items()
     }
     assert {grant["role"] for grant in grants.values()} == {"roles/cloudkms.cryptoKeyEncrypterDecrypter"}
 

@@ -2,12 +2,14 @@ from typing import Any
 
 import pytest
 
+from infra import sizing
+from infra.environment import Environment
 from infra.environments import ENVIRONMENTS, PROD
 from infra.rehearsal.masking import Plan
 from service.lifecycle.runtime.runner import OPTIONS
 from tests.infra.conftest import Plans, planned
 
-SCHEDULED = {"evaluate", "drift", "retrain", "batch"}
+SCHEDULED = {"evaluate", "drift", "retrain", "batch", "compact"}
 JOBS = SCHEDULED | {"train"}
 
 
@@ -60,6 +62,7 @@ def test_batch_reads_files_as_the_source_says_and_writes_below_its_own_prefix(pl
     assert given["--source"] == PROD.lead_source
     assert given["--input"] == "gs://acme-leads-prod-leads/batch"
     assert given["--out"] == "gs://acme-leads-prod-predictions/batch"
+    assert given["--records"] == "gs://acme-leads-prod-predictions"
 
 
 def test_a_job_runs_an_image_by_its_digest_from_this_environments_registry(plans: Plans) -> None:
@@ -68,19 +71,35 @@ def test_a_job_runs_an_image_by_its_digest_from_this_environments_registry(plans
             assert task["containers"][0]["image"].startswith(f"{env.images}/jobs@sha256:")
 
 
-def test_jobs_run_as_their_own_account_and_reach_mlflow_through_the_network(plans: Plans) -> None:
-    for task in tasks(plans("prod")["lifecycle"]).values():
-        assert task["service_account"] == "acme-leads-prod-jobs@acme-leads-prod.iam.gserviceaccount.com"
+def test_compaction_is_told_the_storage_where_figures_go_and_how_long_records_live(plans: Plans) -> None:
+    arguments = tasks(plans("prod")["lifecycle"])["compact"]["containers"][0]["args"][2:]
+    assert dict(zip(arguments[::2], arguments[1::2], strict=True)) == {
+        "--models": "gs://acme-leads-prod-models",
+        "--predictions": "gs://acme-leads-prod-predictions",
+        "--leads": "gs://acme-leads-prod-leads",
+        "--metrics": f"projects/{PROD.project}/locations/{PROD.region}",
+        "--keep-days": str(PROD.live_days),
+    }
+
+
+def test_jobs_run_as_their_own_accounts_and_reach_mlflow_through_the_network(plans: Plans) -> None:
+    for name, task in tasks(plans("prod")["lifecycle"]).items():
+        account = "compact" if name == "compact" else "jobs"
+        assert task["service_account"] == f"acme-leads-prod-{account}@acme-leads-prod.iam.gserviceaccount.com"
         (access,) = task["vpc_access"]
         assert access["egress"] == "ALL_TRAFFIC"
         (interface,) = access["network_interfaces"]
         assert interface["subnetwork"].endswith("/subnetworks/acme-leads-prod-run")
 
 
-def test_time_limit_and_retries_stand_on_the_job(plans: Plans) -> None:
-    hours = {"train": 6, "evaluate": 1, "drift": 1, "retrain": 6, "batch": 2}
-    for name, task in tasks(plans("prod")["lifecycle"]).items():
-        assert task["timeout"] == f"{hours[name] * 3600}s"
+@pytest.mark.parametrize("env", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
+def test_size_and_time_limit_of_a_job_follow_from_the_declared_volume(plans: Plans, env: Environment) -> None:
+    for name, task in tasks(plans(env.id)["lifecycle"]).items():
+        size = sizing.job_size(name, env.volume)
+        (container,) = task["containers"]
+        (resources,) = container["resources"]
+        assert resources["limits"] == {"cpu": str(size.cpus), "memory": f"{size.memory_gib}Gi"}
+        assert task["timeout"] == f"{size.hours * 3600}s"
         assert task["max_retries"] == 2
 
 

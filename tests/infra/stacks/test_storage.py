@@ -15,8 +15,10 @@ from infra.rehearsal.terraform import Terraform
 from infra.stacks import storage
 from infra.stacks.serving import NAMESPACE
 from infra.synthesize import synthesize
+from service import records
 from service.lifecycle.data import quarantine
 from service.lifecycle.promotion import lease
+from service.lifecycle.runtime import job_gauges
 from service.model import bundle
 from tests.infra.conftest import Plans, Stacks, planned
 
@@ -112,7 +114,13 @@ def test_each_workload_may_do_what_its_work_needs_and_no_more(plans: Plans) -> N
         ("leads", "jobs", read, False),
         ("leads", "jobs", create, True),
         ("predictions", "jobs", read, False),
+        ("predictions", "jobs", create, True),
         ("predictions", "jobs", change, True),
+        ("predictions", "compact", read, False),
+        ("predictions", "compact", change, True),
+        ("models", "compact", read, False),
+        ("leads", "compact", create, True),
+        ("models", "compact", create, True),
         ("artifacts", "jobs", change, False),
         ("artifacts", "mlflow", change, False),
     }
@@ -126,30 +134,46 @@ def test_of_the_published_models_jobs_can_alter_only_the_pointer(plans: Plans) -
     assert storage.POINTER == bundle.POINTER
 
 
-def test_jobs_can_swap_leases_and_set_rows_aside_below_their_prefixes_alone(plans: Plans) -> None:
+def test_jobs_change_and_add_objects_below_their_prefixes_alone(plans: Plans) -> None:
     found = planned(plans("prod")["storage"], "google_storage_bucket_iam_member")
     for grant, bucket, prefix in (
         ("models_jobs_lease", "models", lease.FOLDER),
         ("leads_jobs_set_aside", "leads", quarantine.PREFIX),
+        ("leads_compact_set_aside", "leads", quarantine.PREFIX),
+        ("predictions_compact_raw", "predictions", records.PREFIX),
+        ("predictions_compact_records", "predictions", "records/"),
+        ("predictions_compact_lease", "predictions", lease.FOLDER),
+        ("models_compact_figures", "models", f"{job_gauges.PREFIX}compact/"),
     ):
         (condition,) = found[grant]["condition"]
         name = f"projects/_/buckets/acme-leads-prod-{bucket}/objects/{prefix}"
         assert condition["expression"] == f'resource.name.startsWith("{name}")'
 
 
-def test_no_job_may_delete_leads_or_what_was_scored(plans: Plans) -> None:
+def test_no_job_but_compaction_may_delete_what_was_scored_and_none_may_delete_leads(plans: Plans) -> None:
     """What is forgotten is forgotten by a person, with an identity of their own."""
     change = "roles/storage.objectUser"
     may = {(bucket, who, condition) for bucket, who, role, condition in grants(plans) if role == change}
-    assert ("leads", "jobs", True) not in may
-    assert ("leads", "jobs", False) not in may
-    assert ("predictions", "jobs", False) not in may
+    assert {who for bucket, who, _ in may if bucket == "leads"} == set()
+    assert {(who, condition) for bucket, who, condition in may if bucket == "predictions"} == {
+        ("jobs", True),
+        ("compact", True),
+    }
 
 
 def test_of_the_predictions_jobs_can_alter_only_their_own_batches(plans: Plans) -> None:
     grant = planned(plans("prod")["storage"], "google_storage_bucket_iam_member")["predictions_jobs_batch"]
     (condition,) = grant["condition"]
     prefix = "projects/_/buckets/acme-leads-prod-predictions/objects/batch/"
+    assert condition["expression"] == f'resource.name.startsWith("{prefix}")'
+
+
+def test_jobs_can_add_records_of_batches_and_alter_none(plans: Plans) -> None:
+    stack = plans("prod")["storage"]
+    grant = planned(stack, "google_storage_bucket_iam_member")["predictions_jobs_record"]
+    (condition,) = grant["condition"]
+    prefix = "projects/_/buckets/acme-leads-prod-predictions/objects/predictions/"
+    assert grant["role"] == "roles/storage.objectCreator"
     assert condition["expression"] == f'resource.name.startsWith("{prefix}")'
 
 
@@ -164,10 +188,12 @@ def test_an_environment_may_keep_its_application_logs_in_a_bucket_that_only_the_
     engine: Terraform, tmp_path: Path
 ) -> None:
     env = PROD.model_copy(update={"application_log_days": 90})
-    accounts = {name: f"{name}@acme-leads-prod.iam.gserviceaccount.com" for name in ("scoring", "jobs", "mlflow")}
+    accounts = {
+        name: f"{name}@acme-leads-prod.iam.gserviceaccount.com" for name in ("scoring", "jobs", "compact", "mlflow")
+    }
     app = App(outdir=str(tmp_path))
     key = "projects/acme-leads-prod/locations/europe-west1/keyRings/keys/cryptoKeys/storage"
-    made = storage.StorageStack(app, "prod-storage", env=env, namespace=NAMESPACE, key=key, **accounts)
+    made = storage.StorageStack(app, "prod-storage", env=env, spark=None, namespace=NAMESPACE, key=key, **accounts)
     GoogleProvider(made, "google", project=env.project)
     GcsBackend(made, bucket="states", prefix="prod-storage")
     app.synth()

@@ -15,13 +15,15 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from service.lifecycle import batch
+from service.lifecycle import batch, forget
+from service.lifecycle.data import file_parts
 from service.lifecycle.data.form import Form
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.sample import Sample, generate
 from service.lifecycle.runtime.runner import JobFailed
-from service.lifecycle.scoring import batch_scoring, scores_file
+from service.lifecycle.scoring import batch_scoring, scores_file, split
 from service.lifecycle.scoring.batch_scoring import Counts, FileJob
+from service.lifecycle.scoring.for_people import Wish
 from service.lifecycle.scoring.scores_file import decided
 from service.model import bundle
 from service.model.bundle import Bundle
@@ -68,7 +70,7 @@ def written(out: Storage) -> dict[str, list[dict[str, Any]]]:
             found[key] = parquet.read_table(io.BytesIO(stored.data)).to_pylist()
         elif key.endswith(".csv"):
             found[key] = list(csv.DictReader(io.StringIO(stored.data.decode())))
-        else:
+        elif key.endswith(".jsonl.gz"):
             found[key] = [json.loads(line) for line in gzip.decompress(stored.data).splitlines()]
     return found
 
@@ -223,9 +225,9 @@ def test_a_file_that_comes_while_tasks_start_moves_no_other(served: Bundle, tmp_
     tasks = [made(served, (leads, leads), task=task, tasks=3) for task in range(3)]
     for number in range(20):
         leads.create(f"{number}.csv", CSV)
-    before = [set(task.mine()) for task in tasks]
+    before = [{key for key in leads.keys("") if task.mine(key)} for task in tasks]
     leads.create("0-first.csv", CSV)
-    assert [set(task.mine()) - {"0-first.csv"} for task in tasks] == before
+    assert [{key for key in leads.keys("") if task.mine(key)} - {"0-first.csv"} for task in tasks] == before
 
 
 def test_two_starts_of_one_task_write_each_file_once(served: Bundle, places: tuple[Storage, Storage]) -> None:
@@ -236,6 +238,146 @@ def test_two_starts_of_one_task_write_each_file_once(served: Bundle, places: tup
     # As if the other start had listed the output before it was there.
     assert batch.score_object(twice, "may.csv", done=()) is None
     assert len(list(out.keys(""))) == 1
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(split, "LEAST", 500)
+    monkeypatch.setattr(file_parts, "PART_BYTES", 2_000)
+    monkeypatch.setattr(file_parts, "PART_ROWS", 100)
+
+
+def many(count: int, **columns: Any) -> list[dict[str, Any]]:
+    """As many leads with these columns, of which each may depend on the lead's number."""
+    row = {"visits": lambda i: float(i % 9), "opted_in": lambda i: i % 2 > 0, "industry": lambda _: "retail"} | columns
+    return [{"lead_id": f"L-{i:04d}", **{name: value(i) for name, value in row.items()}} for i in range(count)]
+
+
+def as_file(form: str, rows: list[dict[str, Any]]) -> bytes:
+    if form == "csv":
+        text = io.StringIO()
+        table = csv.DictWriter(text, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+        return text.getvalue().encode()
+    sink = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist(rows), sink, row_group_size=20)
+    return sink.getvalue()
+
+
+def in_tasks(served: Bundle, places: tuple[Storage, Storage], tasks: int, **options: Any) -> list[int]:
+    return [batch.run(made(served, places, task=task, tasks=tasks, **options)).scored for task in range(tasks)]
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_the_parts_of_one_file_are_shared_by_the_tasks_and_are_together_what_the_whole_would_be(
+    served: Bundle, places: tuple[Storage, Storage], form: str
+) -> None:
+    leads, out = places
+    rows = many(1_000, visits=lambda i: "many" if form == "csv" and i == 700 else float(i % 9))
+    leads.create("may", as_file(form, rows))
+    leads.create("small", as_file(form, rows[:5]))
+    shares = in_tasks(served, places, 4)
+    assert sum(shares) == 1_004 + (form == "parquet")
+    assert min(shares) >= 100
+    found = written(out)
+    names = sorted(name for name in found if name.startswith("may"))
+    assert len(names) > 5
+    assert [name.rpartition(".part-")[2] for name in names] == [
+        f"{n:0{len(str(len(names)))}}-of-{len(names)}.{form}" for n in range(1, len(names) + 1)
+    ]
+    scored = [row | {"score": float(row["score"])} for name in names for row in found[name]]
+    assert scored == expected(served, [row for row in rows if row["visits"] != "many"])
+    aside = [row for name, rows in found.items() if name.startswith("quarantine/") for row in rows]
+    assert [(row["row"], row["file"]) for row in aside] == ([(702, f"{leads.url}/may")] if form == "csv" else [])
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_forget_searches_the_division_of_a_file_too(served: Bundle, tmp_path: Path) -> None:
+    leads, out = Folder(tmp_path / "leads/batch"), Folder(tmp_path / "predictions/batch")
+    leads.create("may.csv", as_file("csv", many(1_000)))
+    leads.create("packed.csv", gzip.compress(as_file("csv", many(1_000)), 0))
+    batch.run(made(served, (leads, out)))
+    assert len(list(out.keys("parts/"))) == 2
+    assert forget.main(["--platform", str(tmp_path), "--lead-id", "L-0007"]) == 0
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_start_with_another_number_of_tasks_or_a_later_version_scores_the_parts_that_are_missing(
+    served: Bundle, places: tuple[Storage, Storage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leads, out = places
+    rows = many(1_000)
+    leads.create("may.parquet", as_file("parquet", rows))
+    first = batch.run(made(served, places, task=1, tasks=3)).scored
+    assert 0 < first < 1_000
+    monkeypatch.setattr(file_parts, "PART_ROWS", 300)
+    assert first + sum(in_tasks(served, places, 2)) == 1_000
+    assert sum(in_tasks(served, places, 5)) == 0
+    found = written(out)
+    assert [row["lead_id"] for name in sorted(found) if name[:3] == "may" for row in found[name]] == [
+        row["lead_id"] for row in rows
+    ]
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_part_of_new_values_alone_is_scored_where_the_file_is_like_training(
+    served: Bundle, places: tuple[Storage, Storage]
+) -> None:
+    leads, out = places
+    leads.create("sorted.csv", as_file("csv", many(1_000, industry=lambda i: "retail" if i < 600 else "space")))
+    assert sum(in_tasks(served, places, 2)) == 1_000
+    leads.create("unlike.csv", as_file("csv", many(1_000, industry=lambda i: "retail" if i < 40 else "space")))
+    with pytest.raises(JobFailed, match=stating("unlike.csv", "industry", "960 of 1,000")):
+        batch.run(made(served, places))
+    names = [name for name in out.keys("") if name.startswith("unlike")]
+    assert len(names) < int(names[0].rpartition("-of-")[2].removesuffix(".csv"))
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_part_without_a_lead_is_done_where_others_have_some(served: Bundle, places: tuple[Storage, Storage]) -> None:
+    leads, out = places
+    rows = many(1_000)
+    nameless = [row | {"lead_id": ""} if i < 400 else row for i, row in enumerate(rows)]
+    leads.create("a.csv", as_file("csv", nameless))
+    assert sum(in_tasks(served, places, 2)) == 600
+    leads.create("b.csv", as_file("csv", [row | {"lead_id": ""} for row in rows]))
+    with pytest.raises(JobFailed, match=stating("b.csv", "no row could be scored", "row 2")):
+        batch.run(made(served, places))
+    assert not any(name.startswith("b") for name in out.keys(""))
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_what_cannot_be_read_from_its_middle_and_what_is_for_people_stays_whole(
+    served: Bundle, places: tuple[Storage, Storage]
+) -> None:
+    leads, out = places
+    text = as_file("csv", many(1_000))
+    leads.create("packed.csv", gzip.compress(text, 0))
+    leads.create("utf-16.csv", text.decode().encode("utf-16"))
+    assert batch.run(made(served, places)).scored == 2_000
+    leads.create("plain.csv", text)
+    people = made(served, places, wish=Wish())
+    assert [piece.part for piece in batch.pieces(people, ())] == [None] * 3
+    assert [name.split(".2")[0] for name in out.keys("") if not name.startswith("parts/")] == [
+        "packed.csv",
+        "utf-16.csv",
+    ]
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_large_file_that_is_broken_is_refused_by_one_task(served: Bundle, places: tuple[Storage, Storage]) -> None:
+    leads, _ = places
+    leads.create("a.parquet", as_file("parquet", many(1_000))[:-9])
+    refused = []
+    for task in range(3):
+        try:
+            batch.run(made(served, places, task=task, tasks=3))
+        except JobFailed as error:
+            refused.append(str(error))
+    assert len(refused) == 1
+    assert "broken Parquet" in refused[0]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -282,6 +424,45 @@ def test_killed_in_the_middle_it_loses_and_repeats_no_row(
     ids = [f"L-{number:07d}" for number in range(1, 150_001)]
     for rows in found.values():
         assert [row["lead_id"] for row in rows] == ids
+
+
+IN_SMALL_PARTS = """
+from service.lifecycle import batch
+from service.lifecycle.data import file_parts
+from service.lifecycle.scoring import split
+
+split.LEAST, file_parts.PART_ROWS = 1, 10_000
+raise SystemExit(batch.main({arguments!r}))
+"""
+
+
+@pytest.mark.slow
+def test_tasks_of_one_file_that_are_killed_lose_and_repeat_no_row(
+    models: Folder, long_file: Path, tmp_path: Path
+) -> None:
+    leads, out = Folder(tmp_path / "leads"), Folder(tmp_path / "out")
+    leads.root.mkdir()
+    whole = parquet.read_table(long_file / "long.parquet")
+    parquet.write_table(whole, leads.root / "long.parquet", row_group_size=1_000)
+    arguments = ["--models", models.url, "--input", leads.url, "--out", out.url, "--threads", "1"]
+    command = [sys.executable, "-c", IN_SMALL_PARTS.format(arguments=arguments)]
+    killed = 0
+    for tasks, task in ((2, 0), (2, 1), (3, 0), (3, 1), (3, 2)):
+        place = environment(CLOUD_RUN_TASK_INDEX=str(task), CLOUD_RUN_TASK_COUNT=str(tasks))
+        with subprocess.Popen(command, env=place) as job:
+            done = len(list(out.keys("long")))
+            while job.poll() is None and not (tasks == 2 and len(list(out.keys("long"))) > done):
+                time.sleep(0.01)
+            if tasks == 2:
+                job.send_signal(signal.SIGKILL)
+                killed += job.wait(HANG_S) == -signal.SIGKILL
+            else:
+                assert job.wait(HANG_S) == 0
+    assert killed == 2
+    found = written(out)
+    names = sorted(name for name in found if name.startswith("long"))
+    assert len(names) == 15
+    assert [row["lead_id"] for name in names for row in found[name]] == [f"L-{n:07d}" for n in range(1, 150_001)]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from service.history import Decision, DriftCheck, FeatureDrift
 from service.lifecycle import retrain
 from service.lifecycle.promotion import lease
 from service.lifecycle.promotion.gate import Rules
+from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.runner import JobFailed
 from service.lifecycle.training import onnx_export, registration
 from service.model import bundle
@@ -310,3 +311,21 @@ def test_killed_at_any_step_it_recovers_at_the_next_start(
     experiment = client.get_experiment_by_name(NAME)
     assert client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'") == []
     assert "leadscoring_job_last_success" in (made.metrics / "retrain.prom").read_text()
+
+
+def test_of_many_scored_leads_a_challenger_learns_from_a_sample(changed: Loop) -> None:
+    source = changed.source
+    source = source.model_copy(update={"recipe": source.recipe.model_copy(update={"rows": 2_000})})
+    told: list[str] = []
+    work = runner.Loop(
+        source, changed.models, changed.predictions, changed.leads, changed.mlflow, NOW, told.append, told.append
+    )
+    decision = retrain.retrain(work, rules=Rules(leads=200, outcomes=30))
+    assert decision.action == "promoted"
+    of = changed.served().manifest.provenance
+    assert of.sample is not None
+    assert (of.rows, of.sample.leads, of.sample.whole) == (loop.ROWS + SCORED, loop.ROWS + SCORED, 500)
+    assert of.seen_rows == loop.ROWS
+    assert of.sample.sampled < loop.ROWS + SCORED
+    states(told, f"sample of {of.sample.sampled:,}")
+    states(changed.served().card, f"sample of {of.sample.sampled:,} of 3,000 leads")

@@ -13,6 +13,8 @@ from mlflow.tracking import MlflowClient
 from service.lifecycle.data.sample import Sample, generate
 from service.lifecycle.data.source import Source, SourceError, load_source
 from service.lifecycle.train import main, train
+from service.lifecycle.training import selection
+from service.lifecycle.training.candidates import candidates
 from service.model import bundle
 from service.storage import Folder, StorageError, open_storage
 from service.tracking import ALIAS
@@ -22,6 +24,7 @@ from tests.service.api.server import Server
 
 EXAMPLES = Path(__file__).parents[3] / "service" / "examples"
 ROWS = 600
+FAST = "logistic_regression"
 
 
 class Power(Exception):
@@ -107,6 +110,26 @@ def test_a_training_is_recorded_published_served_and_crowned(mlflow_url: str, tm
     with pytest.raises(SourceError, match=stating("source", "'whole'", "--models")):
         train(named("other"), open_storage(str(tmp_path)), mlflow_url)
     assert served(tmp_path) == again.manifest.version
+
+
+def test_a_training_on_a_sample_states_it_in_bundle_card_and_run(
+    mlflow_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "candidates", lambda *given: {FAST: candidates(*given)[FAST]})
+    source = named("sampled").model_copy(update={"sample": Sample(rows=1_500)})
+    source = source.model_copy(update={"recipe": source.recipe.model_copy(update={"rows": 1_200})})
+    trained = train(source, open_storage(str(tmp_path)), mlflow_url, reason_to_publish="a test")
+    of = bundle.read_manifest(open_storage(str(tmp_path)), trained.manifest.version).provenance
+    assert of.sample is not None
+    assert (of.rows, of.seen_rows, of.sample.leads, of.sample.whole) == (1_500, 1_500, 1_500, 300)
+    assert of.sample.sampled == len(trained.leads.target) < 1_500
+    assert trained.leads.whole[trained.selection.split.held_out].all()
+    card = (tmp_path / "models" / trained.manifest.version / "MODEL_CARD.md").read_text()
+    first = of.sample.strata[0]
+    states(card, f"{of.sample.sampled:,} of 1,500 leads", "seed 0", f"| {first.leads:,} | {first.sampled:,} |")
+    params = MlflowClient(mlflow_url).get_run(of.mlflow_run_id).data.params
+    assert (params["sample.leads"], params["sample.whole"]) == ("1500", "300")
+    assert f"{first.sampled} of {first.leads}" in params["sample.strata"]
 
 
 @pytest.mark.slow

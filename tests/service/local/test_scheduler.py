@@ -4,13 +4,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from service.local import scheduler
-from service.local.scheduler import SCHEDULE, Clock, Scheduler, commands, main, merged, serve
+from service.local.scheduler import WINDOWS, Clock, Scheduler, commands, main, merged, serve
 from tests.conftest import HANG_S, free_port
 from tests.facts import states
 
@@ -21,12 +22,12 @@ HOUR = timedelta(hours=1)
 class World:
     """A scheduler of programs that write down that they ran."""
 
-    def __init__(self, folder: Path, program: str, speed: float = 1) -> None:
+    def __init__(self, folder: Path, program: str, speed: float = 1, jobs: Iterable[str] = WINDOWS) -> None:
         self.said: list[str] = []
         self.ran = folder / "ran"
         command = [sys.executable, "-c", f"open({str(self.ran)!r}, 'a').write('x')\n{program}"]
         self.scheduler = Scheduler(
-            Clock(MIDNIGHT, speed), dict.fromkeys(SCHEDULE, command), folder / "jobs", self.said.append
+            Clock(MIDNIGHT, speed), dict.fromkeys(jobs, command), folder / "jobs", self.said.append
         )
 
     def until_idle(self, now: datetime) -> None:
@@ -63,6 +64,15 @@ def test_a_day_passes_in_a_minute(tmp_path: Path) -> None:
     assert world.said == []
     world.scheduler.tick(MIDNIGHT + timedelta(seconds=13))
     assert world.said == ["evaluate starts"]
+    world.scheduler.stop()
+
+
+def test_records_are_compacted_by_the_hours_of_the_real_clock(tmp_path: Path) -> None:
+    world = World(tmp_path, "", speed=1440, jobs=["compact"])
+    world.scheduler.tick(MIDNIGHT + HOUR / 4)
+    assert world.said == []
+    world.scheduler.tick(MIDNIGHT + HOUR / 3)
+    assert world.said == ["compact starts"]
     world.scheduler.stop()
 
 

@@ -3,6 +3,7 @@ import json
 import os
 import re
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from service.lifecycle.query import main as ask
 from service.local.processes import free
 from tests.facts import states
 
@@ -172,6 +174,8 @@ def test_leads_are_trained_on_recorded_published_served_and_scored(first: Up) ->
     assert len(re.findall(r"│ L-\d+ │", text)) == 10
     assert re.search(rf"Up in \d+ s\n  page      http://127\.0\.0\.1:{first.port}/\n", text)
     assert f"http://127.0.0.1:{first.port}/docs" in text
+    (command,) = re.findall(r"^  SQL       scripts/query (.*)$", text, re.M)
+    assert ask(shlex.split(command)) == 0
     with urllib.request.urlopen(f"http://127.0.0.1:{first.port}/", timeout=60) as page:
         assert "<title>" in page.read().decode()
     model = first.get("/v1/model")

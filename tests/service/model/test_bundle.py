@@ -210,3 +210,9 @@ def test_the_manifest_refuses_what_it_does_not_know() -> None:
     manifest = json.loads(forge.manifest(to_onnx(forge.train()[0])).model_dump_json())
     with pytest.raises(ValueError, match="surprise"):
         Manifest.model_validate({**manifest, "surprise": 1})
+
+
+def test_a_model_of_all_leads_has_a_manifest_that_older_releases_can_read(models: Storage) -> None:
+    manifest = load(models, forge.release(models)).manifest
+    assert manifest.provenance.sample is None
+    assert "sample" not in json.loads(manifest.model_dump_json())["provenance"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.model.spelling import PLAIN, WHOLE, NumberSpelling, clean, fold, is_nothing, split, truth
+from service.model.spelling import BLANKS, PLAIN, WHOLE, NumberSpelling, clean, fold, is_nothing, split, truth
 
 GERMAN = NumberSpelling(decimal=",", grouping=".")
 
@@ -78,3 +78,8 @@ def test_words_for_yes_no_and_nothing_are_known_in_several_languages() -> None:
         False
     ] * 2
     assert is_nothing("NA", among_numbers=True)
+
+
+def test_all_that_python_takes_for_a_blank_is_known() -> None:
+    assert sorted(BLANKS) == [character for code in range(0x110000) if (character := chr(code)).isspace()]
+    assert clean("a\x0bb\x1cc\0") == clean(" a  b\u3000c ") == "a b c"

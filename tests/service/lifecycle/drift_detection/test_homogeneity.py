@@ -9,6 +9,7 @@ from service.lifecycle.drift_detection.homogeneity import (
     ALPHA,
     MIN_DISTANCE,
     Comparison,
+    Score,
     by_chance,
     compare,
     distance,
@@ -16,10 +17,16 @@ from service.lifecycle.drift_detection.homogeneity import (
 )
 from service.lifecycle.evaluation.quality import Scores
 from service.lifecycle.training.reference_profile import describe
+from service.model.reference import Reference
 from tests.service import forge
 
 PIPELINE, _ = forge.train()
 REFERENCE = forge.reference(PIPELINE)
+
+
+def compare_all(reference: Reference, frame: pd.DataFrame, scores: Scores, score: Score) -> Comparison:
+    """The comparison of these leads, without a sample."""
+    return compare(reference, forge.counted(reference, frame), frame, scores, 0.4, score)
 
 
 def score(frame: pd.DataFrame) -> Scores:
@@ -28,7 +35,7 @@ def score(frame: pd.DataFrame) -> Scores:
 
 
 def compared(frame: pd.DataFrame) -> Comparison:
-    return compare(REFERENCE, frame, score(frame), 0.4, score)
+    return compare_all(REFERENCE, frame, score(frame), score)
 
 
 def drifted(frame: pd.DataFrame) -> set[str]:
@@ -66,7 +73,7 @@ def test_a_difference_beyond_chance_but_of_no_size_is_no_drift() -> None:
     usual, target = score(huge), np.resize([0, 1], len(huge)).astype(np.int8)
     known = describe(forge.SCHEMA, huge, huge, usual, target, 0.4)
     some = huge.assign(region=np.where(np.arange(len(huge)) % 20 == 0, "south", huge["region"]))
-    region = compare(known, some, usual, 0.4, score).features[-1]
+    region = compare_all(known, some, usual, score).features[-1]
     assert region.p_value < ALPHA
     assert not region.drifted
 
@@ -95,14 +102,14 @@ def test_values_gone_missing_and_values_never_seen_are_found_and_named() -> None
 def test_the_influence_is_what_a_feature_does_to_the_score() -> None:
     influence = {f.feature: f.influence for f in compared(forge.rows(500, 8)[0]).features}
     assert influence["visits"] > 0.2 > influence["region"]
-    deaf = compare(REFERENCE, forge.rows(500, 8)[0], np.full(500, 0.3), 0.4, lambda frame: np.full(len(frame), 0.3))
+    deaf = compare_all(REFERENCE, forge.rows(500, 8)[0], np.full(500, 0.3), lambda frame: np.full(len(frame), 0.3))
     assert {f.influence for f in deaf.features} == {0.0}
 
 
 def test_drift_in_what_the_model_does_not_read_is_told_but_is_no_finding() -> None:
     frame = forge.rows(600)[0].assign(region="east")
     usual = score(forge.rows(600)[0])  # as of a model that does not read the region
-    made = compare(REFERENCE, frame, usual, 0.4, lambda some: usual[_rows(some, frame)])
+    made = compare_all(REFERENCE, frame, usual, lambda some: usual[_rows(some, frame)])
     region = next(f for f in made.features if f.feature == "region")
     assert (region.drifted, region.influence, made.found) == (True, 0.0, False)
 
@@ -116,5 +123,5 @@ def test_values_that_were_rare_at_training_too_are_compared_with_their_share_the
     rare = every.assign(industry=[f"firm {i}" if i % 10 < 3 else "retail" for i in range(2_000)])
     reference = describe(forge.SCHEMA, rare, rare, score(rare), outcome.astype(np.int8), 0.4)
     now = rare.iloc[:500].assign(industry=[f"new firm {i}" if i % 10 < 3 else "retail" for i in range(500)])
-    by_name = {f.feature: f for f in compare(reference, now, score(now), 0.4, score).features}
+    by_name = {f.feature: f for f in compare_all(reference, now, score(now), score).features}
     assert by_name["industry"].unseen == by_name["industry"].unseen_in_training == pytest.approx(0.3)

@@ -6,12 +6,11 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from service.history import DriftCheck, FeatureDrift
-from service.lifecycle.drift_detection.homogeneity import compare
 from service.lifecycle.drift_detection.report import MAX_BARS, distribution, report, summary
 from service.lifecycle.training.reference_profile import describe
 from service.model.schema import LeadSchema
 from tests.service import forge
-from tests.service.lifecycle.drift_detection.test_homogeneity import score
+from tests.service.lifecycle.drift_detection.test_homogeneity import compare_all, score
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DRIFT = FeatureDrift(
@@ -35,7 +34,7 @@ def test_text_of_leads_is_no_markup_and_a_feature_may_be_called_score() -> None:
     odd = frame.assign(region=np.where(np.arange(len(frame)) % 2 == 0, "<b>$x$</b>|", "north"))
     scores, odd = score(frame), odd.rename(columns=named)
     reference = describe(schema, odd, odd, scores, target, 0.4)
-    found = compare(reference, odd, scores, 0.4, lambda some: score(some.rename(columns={"score": "region"})))
+    found = compare_all(reference, odd, scores, lambda some: score(some.rename(columns={"score": "region"})))
     entry = DriftCheck(
         time=NOON,
         since=NOON - timedelta(days=7),
@@ -51,7 +50,7 @@ def test_text_of_leads_is_no_markup_and_a_feature_may_be_called_score() -> None:
         reasons=("industry differs <script>",),
         mlflow_run_id="run",
     )
-    page = report(entry, reference, odd, scores, 0.4)
+    page = report(entry, reference, forge.counted(reference, odd), scores, 0.4)
     assert page.count("<img ") == len(forge.SCHEMA.features) + 2
     assert "<script>" not in page
     assert "industry differs &lt;script&gt;" in page

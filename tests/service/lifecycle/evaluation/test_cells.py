@@ -4,9 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from service.lifecycle.evaluation.cells import BINS, STEPS, ScoreCells, bin_of
+from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.quality import NAMES, figures
+from service.lifecycle.relations.bins import BINS, STEPS, bin_of
 from service.model.bundle import Economics
 from service.model.decide import contacts_made
 from tests.service.lifecycle.evaluation import row_wise

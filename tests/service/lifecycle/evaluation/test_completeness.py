@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.lifecycle.evaluation import completeness
-from service.lifecycle.evaluation.completeness import Completeness, check, increase
+from service.lifecycle.evaluation.completeness import Completeness, Counted, ask, increase
 from service.lifecycle.evaluation.scored import read_scored
 from service.lifecycle.runtime.runner import JobFailed
 from service.storage import open_storage
@@ -98,9 +98,7 @@ def test_records_are_compared_with_the_counter_over_the_window_of_all_pods(api: 
     api.series["dies"] = samples(NOON - HOUR, 120, 1)
     api.series["is-born"] = samples(NOON + 10 * HOUR, 60, 3, first=4)
     written = 15 * 60 * 2 + 60 + 184
-    found = check(api.url, since, until, lambda a, b: written if (a, b) == (since, until) else 0)
-    assert found == Completeness(since, until, written, written)
-    assert found.complete
+    assert ask(api.url, since, until) == Counted(since, until, written)
     assert len(api.queries) == 3
 
 
@@ -113,29 +111,27 @@ def test_above_a_thousandth_missing_is_incomplete(found: int, complete: bool) ->
 
 def test_a_counter_that_knows_nothing_of_the_window_says_nothing(api: Api) -> None:
     api.series["later"] = samples(NOON + 100 * HOUR, 60, 1)
-    assert check(api.url, NOON, NOON + HOUR, lambda *_: 5) is None
+    assert ask(api.url, NOON, NOON + HOUR) is None
 
 
 def test_an_api_that_is_away_for_a_moment_is_asked_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(completeness, "WAIT_S", 0.01)
     api.series["pod"] = samples(NOON - HOUR, 120, 1)
     api.refuse = 2
-    found = check(api.url, NOON, NOON + HOUR, lambda *_: 60)
-    assert found is not None
-    assert found.complete
+    assert ask(api.url, NOON, NOON + HOUR) == Counted(NOON, NOON + HOUR, 60)
     api.refuse = 99
     with pytest.raises(JobFailed, match="cannot be asked"):
-        check(api.url, NOON, NOON + HOUR, lambda *_: 60)
+        ask(api.url, NOON, NOON + HOUR)
 
 
 def test_what_is_no_counter_is_named(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(JobFailed, match="give http"):
-        check("file:///etc/passwd", NOON, NOON + HOUR, lambda *_: 0)
+        ask("file:///etc/passwd", NOON, NOON + HOUR)
     monkeypatch.setattr(api, "answer", lambda *_: {"data": {"resultType": "vector", "result": []}})
     with pytest.raises(JobFailed, match=stating("Prometheus query API")):
-        check(api.url, NOON, NOON + HOUR, lambda *_: 0)
+        ask(api.url, NOON, NOON + HOUR)
     with pytest.raises(JobFailed, match=stating("Prometheus' text format")):
-        check(f"{api.url}/metrics", NOON, NOON + HOUR, lambda *_: 0)
+        ask(f"{api.url}/metrics", NOON, NOON + HOUR)
 
 
 def test_the_real_service_s_page_shows_whether_its_records_are_there(tmp_path: Path) -> None:
@@ -148,28 +144,21 @@ def test_the_real_service_s_page_shows_whether_its_records_are_there(tmp_path: P
         server.wait(lambda: server.metric("leadscoring_records_uploaded_total") == 5)
         page = f"http://127.0.0.1:{server.port}/metrics"
 
-        def found(since: datetime, until: datetime) -> int:
-            return read_scored(predictions, since, until).records
-
-        whole = check(page, NOON, NOON, found)
-        assert whole is not None
-        assert (whole.written, whole.found, whole.complete) == (5, 5, True)
-        assert abs(whole.until - datetime.now(UTC)) < timedelta(minutes=1)
-        next((tmp_path / "predictions").rglob("*.gz")).unlink()
-        lacking = check(page, NOON, NOON, found)
-        assert lacking is not None
-        assert not lacking.complete
+        counted = ask(page, NOON, NOON)
+        assert counted is not None
+        assert (counted.written, read_scored(predictions, counted.since, counted.until).records) == (5, 5)
+        assert abs(counted.until - datetime.now(UTC)) < timedelta(minutes=1)
     finally:
         server.stop()
 
 
 def test_a_page_of_another_program_is_not_taken_for_the_service_s() -> None:
     with pytest.raises(JobFailed, match=f"has no {completeness.COUNTER}"):
-        completeness._by_page("other_total 5\n", lambda *_: 0)
+        completeness._by_page("other_total 5\n")
 
 
 def test_what_waits_in_the_spool_is_not_missing() -> None:
     page = (
         "leadscoring_records_written_total 10\nleadscoring_records_uploaded_total 7\nprocess_start_time_seconds 1e9\n"
     )
-    assert completeness._by_page(page, lambda *_: 7).complete
+    assert completeness._by_page(page).written == 7

@@ -1,21 +1,23 @@
 """Matured leads are the source's own and the scored ones, each once, oldest first; what a model has seen is known."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from service.lifecycle.data.leads import Leads
 from service.lifecycle.data.outcome import OutcomeValues
-from service.lifecycle.evaluation.labelled import LabelledLeads, join, select
-from service.lifecycle.evaluation.outcomes import LabelledScores
-from service.lifecycle.evaluation.scored import as_scored
+from service.lifecycle.evaluation.labelled import LabelledLeads, sample, select
 from service.lifecycle.promotion.challenger import ENOUGH, MOST, window
 from service.lifecycle.promotion.gate import Rules
+from service.lifecycle.relations.sampling import LabelledRelation, counted
 from service.model.bundle import Provenance
-from service.model.schema import Feature, LeadSchema, Value
-from service.records import PredictionRecord
+from service.model.schema import Feature, LeadSchema
+from tests.service.lifecycle.relations.labelled_leads import Tables, labelled_table, own_leads
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SCHEMA = LeadSchema(features=(Feature(name="pages", kind="number"), Feature(name="region", kind="category")))
@@ -41,23 +43,17 @@ def own(ids: list[str] | None, days: list[float] | None, in_order: bool = True) 
     )
 
 
-def judged(**days: float) -> LabelledScores:
-    """Scored leads that did not convert, by id."""
-    found: list[PredictionRecord[dict[str, Value]]] = [
-        PredictionRecord(
-            request_id=lead,
-            lead_id=lead,
-            time=day(at),
-            model_version="v1",
-            inputs={"pages": 100 + at, "region": None},
-            score=0.1,
-            decision="contact",
-            band="A",
-            latency_ms=1.0,
-        )
-        for lead, at in days.items()
-    ]
-    return LabelledScores(as_scored(found), np.zeros(len(found), dtype=np.int8), 0, 0)
+def scored(own: Leads, rows: int, **days: float) -> LabelledRelation:
+    """Scored leads that did not convert, by id, beside these of the source's own."""
+    times = [int(day(at).timestamp() * 1e6) for at in days.values()]
+    pages = [100 + at for at in days.values()]
+    table = labelled_table([*days], times, [0] * len(days), pages=pages, region=pa.nulls(len(days), pa.string()))
+    tables = Tables(labelled=table, own_leads=own_leads(*([] if own.ids is None else own.ids)))
+    return counted(tables, rows)[0]
+
+
+def join(own: Leads, days: Mapping[str, float], rows: int = 20_000) -> LabelledLeads:
+    return sample(own, rows, scored(own, rows, **days))
 
 
 def provenance(rows: int | None, until: datetime | None, trained: datetime = START) -> Provenance:
@@ -75,44 +71,44 @@ def provenance(rows: int | None, until: datetime | None, trained: datetime = STA
 
 
 def test_scored_leads_stand_among_the_own_by_time_and_one_that_is_there_already_is_not_doubled() -> None:
-    every = join(own(["a", "b", "c"], [1, 3, 5]), judged(x=2, b=2.5, y=9))
+    every = join(own(["a", "b", "c"], [1, 3, 5]), {"x": 2, "b": 2.5, "y": 9})
     assert every.leads.ids is not None
     assert every.leads.ids.tolist() == ["a", "x", "b", "c", "y"]
     assert every.leads.frame["pages"].tolist() == [0, 102, 1, 2, 109]
     assert every.leads.frame["region"].tolist() == ["own", "", "own", "own", ""]
     assert every.leads.target.tolist() == [1, 0, 1, 1, 0]
-    assert every.own.tolist() == [True, False, True, True, False]
+    assert every.place.tolist() == [1, 0, 2, 3, 0]
     assert every.seen() == (3, day(9))
 
 
 def test_own_leads_without_a_time_come_first() -> None:
-    every = join(own(None, None), judged(x=2, y=1))
+    every = join(own(None, None), {"x": 2, "y": 1})
     assert every.leads.frame["pages"].tolist() == [0, 1, 2, 3, 101, 102]
     assert every.seen() == (4, day(2))
     assert LabelledLeads.whole(own(None, None)).seen() == (4, None)
 
 
 def test_the_same_leads_have_the_same_digest_and_others_another() -> None:
-    digests = {join(own(None, None), made).leads.sha256 for made in (judged(x=2), judged(x=2), judged(x=3), None)}
+    digests = {join(own(None, None), made).leads.sha256 for made in ({"x": 2}, {"x": 2}, {"x": 3}, {})}
     assert len(digests) == 3
 
 
 def test_what_a_model_has_not_seen_is_later_or_further_down_the_file() -> None:
-    timed = join(own(["a", "b", "c"], [1, 3, 5]), judged(x=2, y=9))
+    timed = join(own(["a", "b", "c"], [1, 3, 5]), {"x": 2, "y": 9})
     assert timed.unseen(provenance(1, day(3))).tolist() == [False, False, False, True, True]
-    untimed = join(own(None, None), judged(x=2, y=9))
+    untimed = join(own(None, None), {"x": 2, "y": 9})
     assert untimed.unseen(provenance(3, None)).tolist() == [False, False, False, True, True, True]
     assert untimed.unseen(provenance(4, day(2))).tolist() == [False] * 5 + [True]
     assert LabelledLeads.whole(own(None, None)).unseen(provenance(3, None)).tolist() == [False, False, False, True]
 
 
 def test_where_no_order_is_known_only_scored_leads_count_as_unseen() -> None:
-    every = join(own(None, None, in_order=False), judged(x=2))
+    every = join(own(None, None, in_order=False), {"x": 2})
     assert every.unseen(provenance(2, None)).tolist() == [False] * 4 + [True]
 
 
 def test_of_a_model_that_does_not_say_what_it_saw_all_before_its_training_counts_as_seen() -> None:
-    every = join(own(None, None), judged(x=2, y=9))
+    every = join(own(None, None), {"x": 2, "y": 9})
     assert every.unseen(provenance(None, None, day(5))).tolist() == [False, False, True, True, False, True]
 
 
@@ -147,3 +143,52 @@ def test_selected_leads_keep_their_order_ids_and_times() -> None:
     assert part.times is not None
     assert (part.ids.tolist(), part.frame["pages"].tolist(), part.frame.index.tolist()) == (["a", "c"], [0, 2], [0, 1])
     assert part.times[1] == day(5)
+
+
+def many(count: int, in_order: bool = True, timed: bool = True, converting: float = 0.1) -> Leads:
+    """Leads of the source's own, of which these convert."""
+    found = own([f"L-{i}" for i in range(count)], [i / 24 for i in range(count)] if timed else None, in_order)
+    return replace(found, target=(np.random.default_rng(0).random(count) < converting).astype(np.int8))
+
+
+@pytest.mark.parametrize(("in_order", "timed"), [(True, True), (True, False), (False, False)])
+def test_of_many_leads_a_sample_is_taken_whose_last_ones_are_the_newest(in_order: bool, timed: bool) -> None:
+    leads = many(20_000, in_order, timed)
+    found = sample(leads, 2_000)
+    whole = found.leads.whole
+    assert whole[-500:].all()
+    assert whole.sum() == 500
+    assert len(found.leads.target) == pytest.approx(2_000, abs=200)
+    places = found.place[whole]
+    assert (places > 19_500).all() if in_order else np.median(places) == pytest.approx(10_000, abs=2_000)
+    assert found.leads.frame["pages"].tolist() == (found.place - 1).tolist()
+    assert found.leads.weights is not None
+    assert found.leads.weights.sum() == pytest.approx(20_000)
+    assert np.average(found.leads.target, weights=found.leads.weights) == pytest.approx(leads.target.mean())
+
+
+def test_a_model_that_is_trained_on_a_sample_has_seen_all_leads_and_of_later_ones_none() -> None:
+    leads = many(20_000, timed=False)
+    assert sample(leads, 2_000).seen() == (20_000, None)
+    later = sample(many(20_100, timed=False), 2_000)
+    assert later.place[later.unseen(provenance(20_000, None))].tolist() == list(range(20_001, 20_101))
+
+
+def test_own_and_scored_leads_are_sampled_together() -> None:
+    leads = many(3_000)
+    days = {f"S-{i}": i / 24 + 0.01 for i in range(3_000)} | {"L-5": 2.0}
+    found = sample(leads, 1_000, scored(leads, 1_000, **days))
+    assert found.leads.drawn is not None
+    assert found.leads.drawn.stated.leads == 6_000
+    assert found.leads.times is not None
+    assert found.leads.times.is_monotonic_increasing
+    lost = found.place[found.leads.target == 0]  # of the scored ones all are
+    assert (lost > 0).sum() == pytest.approx((lost == 0).sum(), rel=0.2)
+
+
+def test_selected_leads_of_a_sample_keep_their_weights() -> None:
+    found = sample(many(20_000), 2_000).leads
+    part = select(found, np.array([0, len(found.target) - 1]))
+    assert part.weights is not None
+    assert part.weights[0] > 1
+    assert (part.whole.tolist(), part.weights[1]) == ([False, True], 1)

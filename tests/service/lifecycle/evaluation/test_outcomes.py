@@ -17,10 +17,10 @@ from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import Source, SourceError, load_source
 from service.lifecycle.evaluation.labelled import matured
 from service.lifecycle.evaluation.outcomes import Outcomes, judge, read_outcomes
-from service.lifecycle.evaluation.scored import as_scored
 from service.model.schema import Feature, LeadSchema
 from service.storage import open_storage
 from tests.facts import states
+from tests.service.lifecycle.evaluation.row_wise import as_scored
 from tests.service.lifecycle.records import NOON, record, upload
 from tests.service.lifecycle.test_train import EXAMPLES
 from tests.service.lifecycle.world import DECIDED
@@ -59,7 +59,6 @@ def named(outcomes: Outcomes) -> list[tuple[str, int, str]]:
 def test_outcomes_come_in_pieces_and_the_later_file_holds(tmp_path: Path) -> None:
     outcomes = read(tmp_path, a="lead_id,won\n1,no\n2,no\n", b="won,lead_id\nyes,2\nno,3\nyes,4\n")
     assert outcomes.converted == {"1": False, "2": True, "3": False, "4": True}
-    assert outcomes.corrected == 1
     assert outcomes.rejected == ()
 
 
@@ -117,7 +116,6 @@ def test_a_later_file_may_reopen_a_lead_and_close_it_again(tmp_path: Path) -> No
     outcomes = read(tmp_path, more='negative = "no"', a=lost, b=reopened, c="lead_id,won\n2,yes\n")
     assert outcomes.converted == {"2": True}
     assert outcomes.open == {"1"}
-    assert outcomes.corrected == 2
 
 
 def test_files_of_outcomes_have_the_columns_and_times_of_the_one_beside_the_leads(tmp_path: Path) -> None:
@@ -228,7 +226,7 @@ def test_a_consoles_folder_is_no_file(tmp_path: Path, gcs_url: str) -> None:
     leads.create("outcomes/2026/", b"")
     leads.create("outcomes/2026/a.csv", b"lead_id,won\n1,yes\n")
     source = crm(tmp_path, '"yes"', ("yes", "no"))
-    assert read_outcomes(source, outcome_values(source), leads) == Outcomes({"1": True}, 0, ())
+    assert read_outcomes(source, outcome_values(source), leads) == Outcomes({"1": True}, ())
 
 
 @pytest.mark.parametrize(
@@ -252,7 +250,7 @@ def test_a_file_that_is_not_what_it_should_be_stops_nothing(content: Any, facts:
 def test_a_lead_without_an_outcome_is_no_failure_and_a_young_one_is_not_counted() -> None:
     day = timedelta(days=1)
     scored = as_scored([record("old", NOON - 31 * day), record("silent", NOON - 30 * day), record("young", NOON)])
-    judged = judge(scored, Outcomes({"old": True, "young": True, "stranger": False}, 0, ()), NOON, 30 * day)
+    judged = judge(scored, Outcomes({"old": True, "young": True, "stranger": False}, ()), NOON, 30 * day)
     assert list(judged.scored.table["lead_id"]) == ["old"]
     assert judged.target.tolist() == [1]
     assert judged.without_outcome == 1
@@ -264,7 +262,7 @@ def test_a_scored_lead_without_an_outcome_is_lost_after_the_days_that_the_source
     names = {"won": 31, "silent": 30, "open": 40, "unclear": 40, "young": 29}
     scored = as_scored([record(lead, NOON - age * day) for lead, age in names.items()])
     open_, contradicted = frozenset({"open"}), frozenset({"unclear"})
-    outcomes = Outcomes({"won": True, "young": True}, 0, (), open_, contradicted)
+    outcomes = Outcomes({"won": True, "young": True}, (), open_, contradicted)
     judged = judge(scored, outcomes, NOON, 30 * day, absent_is_lost=True)
     found = dict(zip(judged.scored.table["lead_id"], judged.target.tolist(), strict=True))
     assert found == {"open": 0, "won": 1, "silent": 0}
@@ -276,7 +274,7 @@ def test_a_scored_lead_without_an_outcome_is_lost_after_the_days_that_the_source
 
 
 @pytest.mark.parametrize(
-    "doubted", [Outcomes({}, 0, ()), Outcomes({"won": True}, 0, (Rejected(file="a", row=0, column="", reason="r"),))]
+    "doubted", [Outcomes({}, ()), Outcomes({"won": True}, (Rejected(file="a", row=0, column="", reason="r"),))]
 )
 def test_nobody_is_judged_while_files_may_be_missing_where_silence_is_a_loss(doubted: Outcomes) -> None:
     day = timedelta(days=1)
@@ -297,4 +295,4 @@ def test_retraining_takes_a_scored_lead_without_an_outcome_as_lost(tmp_path: Pat
     leads.create("outcomes/a.csv", b"lead_id,won\na,YES\n")
     every = matured(source, schema, predictions, leads, at + timedelta(days=31))
     assert every.leads.target.tolist() == [1, 0, 1, 0]
-    assert every.own.tolist() == [True, True, False, False]
+    assert every.place.tolist() == [1, 2, 0, 0]

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.plots import plots
 from service.model.bundle import Economics
 
 SCORES = np.linspace(0.01, 0.9, 200)
 TARGET = (np.random.default_rng(0).random(200) < SCORES).astype(np.int8)
 MONEY = Economics(conversion_value=100, contact_cost=30, contacts_per_1000_leads=500)
-DRAWN = plots(TARGET, SCORES, 0.5, MONEY)
+DRAWN = plots(ScoreCells.of(TARGET, SCORES, SCORES >= 0.5, 0.5), 0.5, MONEY)
 
 
 def line(figure: Figure, label: str) -> np.ndarray:

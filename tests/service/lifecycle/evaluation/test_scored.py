@@ -3,11 +3,12 @@ from pathlib import Path
 
 import numpy as np
 
-from service.lifecycle.evaluation.scored import as_scored, prepare, read_scored
+from service.lifecycle.evaluation.scored import prepare, read_scored
 from service.model.schema import Value
 from service.records import TRIALS, to_lines, to_object
 from service.storage import open_storage
 from tests.service.forge import SCHEMA
+from tests.service.lifecycle.evaluation.row_wise import as_scored
 from tests.service.lifecycle.records import NOON, record, upload
 
 ROOT = Path(__file__).parents[4]

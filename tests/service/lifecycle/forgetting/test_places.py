@@ -17,14 +17,15 @@ from pyarrow import parquet
 
 from service import records
 from service.api.spool import Spool
-from service.lifecycle import batch, evaluate, forget, score, train
+from service.lifecycle import batch, compact, evaluate, forget, score, train
 from service.lifecycle.data.table import read_table
 from service.lifecycle.forgetting.places import HERE, PLACES
 from service.lifecycle.training.golden import as_received
+from service.storage import Folder
 from tests.service import forge
 from tests.service.api.server import Server
 from tests.service.lifecycle.data.test_workbook import workbook
-from tests.service.lifecycle.records import record
+from tests.service.lifecycle.records import record, upload
 from tests.service.lifecycle.world import DECIDED
 
 LEAD, TRIAL, OTHER_TRIAL = "PLANTED-4711", "page-0000planted1", "page-000000other"
@@ -122,9 +123,18 @@ class Walk:
         now = (datetime.now(UTC) + timedelta(days=31)).isoformat()
         places = [f"--{name}={self.platform / name}" for name in ("predictions", "leads")]
         self.run(evaluate, "--source", str(self.source), *models, *places, "--tracking", self.tracking, "--now", now)
+        self._compact(models, now, given[7], other)
         draft = self.predictions / f"batch/.draft-{0:032x}"
         draft.write_text(f"{LEAD}\n")
         os.utime(draft, (0, 0))
+
+    def _compact(self, models: tuple[str, str], now: str, given: dict[str, Any], other: dict[str, Any]) -> None:
+        """Compact twice, so that the raw objects are deleted; later records come after it."""
+        places = [f"--{name}={self.platform / name}" for name in ("predictions", "leads")]
+        for _ in range(2):
+            self.run(compact, *models, *places, "--now", now)
+        late = [record(lead, inputs=given) for lead in ("L-1", LEAD, TRIAL)]
+        upload(Folder(self.predictions), [*late, record(OTHER_TRIAL, inputs=other)])
 
     def _files(self, models: tuple[str, str]) -> None:
         inbox = self.leads / "batch"

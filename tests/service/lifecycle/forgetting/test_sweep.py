@@ -150,7 +150,7 @@ def test_a_platforms_folder_counts_more_than_the_environment(tmp_path: Path, mon
     assert left(tmp_path / "platform") == []
     assert [*Folder(tmp_path / "elsewhere").keys("")] != []
     assert run(tmp_path / "platform", "--lead-id", "b", "--predictions", str(tmp_path / "elsewhere")) == 0
-    assert [*Folder(tmp_path / "elsewhere").keys("")] == []
+    assert [*Folder(tmp_path / "elsewhere").keys("predictions/")] == []
 
 
 def test_an_object_that_moved_meanwhile_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

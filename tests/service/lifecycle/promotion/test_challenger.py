@@ -1,5 +1,6 @@
 """A challenger is judged on as few of the newest leads as tell enough, and served fitted on all."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,13 @@ import pytest
 from service.lifecycle.data.leads import load
 from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import TrainingRecipe, load_source
-from service.lifecycle.evaluation.labelled import LabelledLeads
-from service.lifecycle.promotion.challenger import ENOUGH, MOST, refit, window
+from service.lifecycle.evaluation.labelled import LabelledLeads, sample
+from service.lifecycle.promotion.challenger import ENOUGH, MOST, refit, to_judge_by, window
 from service.lifecycle.promotion.gate import Rules
 from service.lifecycle.training.selection import Selection, Split
+from service.model import bundle
+from service.storage import open_storage
+from tests.service import forge
 
 SOURCE = Path(__file__).parents[4] / "service" / "examples" / "sample.toml"
 
@@ -55,3 +59,15 @@ def test_a_model_that_is_fitted_again_keeps_its_figures_and_the_threshold_but_no
     assert np.array_equal(again.served, own)
     assert (again.scores.tolist(), again.threshold) == (judged.tolist(), 0.95)
     assert chosen.served is chosen.scores
+
+
+def test_models_are_compared_on_leads_that_stand_for_themselves_alone(tmp_path: Path) -> None:
+    source = load_source(SOURCE).model_copy(update={"sample": Sample(rows=2_000)})
+    found = sample(load(source), 1_000)
+    models = open_storage(str(tmp_path))
+    champion = bundle.load(models, forge.release(models))
+    of = champion.manifest.provenance.model_copy(update={"seen_rows": 0, "seen_until": None})
+    champion = replace(champion, manifest=champion.manifest.model_copy(update={"provenance": of}))
+    assert found.unseen(of).all()
+    assert to_judge_by(found, champion).tolist() == np.flatnonzero(found.leads.whole).tolist()
+    assert len(to_judge_by(found, champion)) == 250

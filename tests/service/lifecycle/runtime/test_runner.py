@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from service.lifecycle.data.source import SourceError
+from service.lifecycle.data.source import SourceError, load_source
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop
 from service.storage import StorageError
+from tests.facts import stating
 
 ROOT = Path(__file__).parents[4]
 SOURCE = ROOT / "service/examples/sample.toml"
@@ -121,3 +122,19 @@ def test_the_maturity_may_be_given(tmp_path: Path, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit, match="2"):
         run(work, options(tmp_path, "--maturity-days", "-1"))
     assert "--maturity-days -1 is not between" in capsys.readouterr().err
+
+
+def test_the_size_of_a_training_sample_is_the_option_or_the_variable_or_the_source_s_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def rows(*arguments: str) -> int:
+        made = argparse.ArgumentParser()
+        runner.add_rows(made)
+        return runner.sampled_to(load_source(SOURCE), made.parse_args(arguments).rows).recipe.rows
+
+    assert (rows(), rows("--rows", "50000")) == (1_000_000, 50_000)
+    monkeypatch.setenv("LEADSCORING_TRAINING_ROWS", "30000")
+    assert (rows(), rows("--rows", "50000")) == (30_000, 50_000)
+    for wrong in ("many", "100"):
+        with pytest.raises(SourceError, match=stating("--rows", wrong, "20,000")):
+            rows("--rows", wrong)

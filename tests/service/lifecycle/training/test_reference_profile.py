@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.lifecycle.training.reference_profile import count, counts, describe, labels
-from service.model.reference import MAX_BINS, MAX_VALUES, MIN_LEADS, Categories, Numbers, Reference
+from service.lifecycle.training.reference_profile import count, describe, labels
+from service.model.reference import MAX_BINS, MAX_VALUES, MIN_LEADS, Categories, Numbers, Reference, counts
 from tests.service import forge
 
 FRAME, OUTCOME = forge.rows(2_000)

@@ -100,9 +100,13 @@ def test_with_a_half_life_a_model_follows_the_youngest_leads() -> None:
 
 
 def test_a_weight_halves_with_each_half_life() -> None:
-    weights = recency(201, 100)
-    assert weights[[0, 100, 200]] / weights[200] == pytest.approx([0.25, 0.5, 1])
-    assert weights.mean() == pytest.approx(1)
+    weights = recency(np.ones(201), 100)
+    assert weights[[0, 100, 200]] == pytest.approx([0.25, 0.5, 1])
+
+
+def test_a_lead_that_stands_for_many_makes_the_older_ones_as_much_older() -> None:
+    weights = recency(np.array([1.0, 50.0, 49.0, 1.0]), 100)
+    assert weights == pytest.approx([0.5, 50 * 0.5**0.5, 49 * 0.5**0.01, 1])
 
 
 def test_a_recipe_can_name_every_candidate() -> None:

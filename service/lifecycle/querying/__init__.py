@@ -1,0 +1,1 @@
+"""SQL over predictions, outcomes and evaluations: what `scripts/query` is made of."""

@@ -1,0 +1,219 @@
+"""Labelled leads in cells: all that the figures of a version, its bands and its segments are computed from.
+
+The relations read `labelled`, and `lines`, which has a row for each version: its `threshold`, and as `capacity` how
+many of 1,000 leads the team can contact. All are additive over leads: `leads` sums their weights.
+"""
+
+# ruff: noqa: S608 - names and values in the texts are quoted by `relation`
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from service.lifecycle.relations.bins import bin_in_sql, latency_bin_in_sql
+from service.lifecycle.relations.prepared import cell_in_sql, feature_columns, parted_in_sql
+from service.lifecycle.relations.relation import Relation, literal
+from service.model.schema import Feature, LeadSchema
+
+LINES = pa.schema([("model_version", pa.string()), ("threshold", pa.float64()), ("capacity", pa.float64())])
+NEAR = 0.1
+"""A score is near the threshold within this share of it: a little more or less, and the decision is the other."""
+
+CELL = "bin, above, decided, made, target"
+"""What leads of one cell have in common besides version, band and segment. `made` is by MADE."""
+
+MADE = {"none": 0, "some": 1, "all": 2}
+"""Whether the team contacts the leads: best scores first, and of the last score that it reaches a share."""
+
+_SUMS = """
+    sum(weight) as leads, sum(weight * score) as score_sum, min(score) as least, max(score) as most,
+    sum(case when near then weight else 0 end) as near
+"""
+
+
+def cells() -> list[Relation]:
+    """`cells(model_version, band, <CELL>, leads, score_sum, least, most, near)`, `cuts`, and `latencies`.
+
+    `cuts` says for each version from which score on the team cannot make all contacts, and which share of them it
+    makes of that score; a version without a row makes all. `near` are leads near the threshold.
+    """
+    return [*_cuts(), *_cells()]
+
+
+def _cuts() -> list[Relation]:
+    decided = "case when decision = 'contact' then weight else 0 end"
+    running = "rows between unbounded preceding and current row"
+    return [
+        Relation(
+            "binned",
+            f"select labelled.*, {bin_in_sql('score')} as bin, decision = 'contact' as decided from labelled",
+            kept=True,
+        ),
+        Relation(
+            "capacities",
+            """
+            select lines.model_version, floor(max(capacity) * sum(weight) / 1000) as most
+            from binned join lines on binned.model_version = lines.model_version group by lines.model_version
+            """,
+        ),
+        Relation(
+            "bin_sums",
+            f"""
+            select model_version, bin, wanted,
+                sum(wanted) over (partition by model_version order by bin desc {running}) as reached
+            from (select model_version, bin, sum({decided}) as wanted from binned group by model_version, bin) as sums
+            """,
+        ),
+        Relation(
+            "cut_bins",
+            """
+            select bin_sums.model_version, bin, most, reached - wanted as before
+            from bin_sums join capacities on bin_sums.model_version = capacities.model_version
+            where reached > most and reached - wanted <= most
+            """,
+        ),
+        Relation(
+            "cut_scores",
+            f"""
+            select model_version, score, wanted, most,
+                before + sum(wanted) over (partition by model_version order by score desc {running}) as reached
+            from (
+                select binned.model_version, score, sum(weight) as wanted, max(most) as most, max(before) as before
+                from binned join cut_bins
+                on binned.model_version = cut_bins.model_version and binned.bin = cut_bins.bin
+                where decided group by binned.model_version, score
+            ) as sums
+            """,
+        ),
+        Relation(
+            "cuts",
+            """
+            select model_version, score as cut, (most - (reached - wanted)) / wanted as share
+            from cut_scores where reached > most and reached - wanted <= most
+            """,
+            kept=True,
+        ),
+    ]
+
+
+def _cells() -> list[Relation]:
+    return [
+        Relation(
+            "placed",
+            f"""
+            select binned.*, score >= threshold as above,
+                abs(score - threshold) <= {literal(NEAR)} * threshold as near,
+                case when not decided then {MADE["none"]} when score > coalesce(cut, -1) then {MADE["all"]}
+                    when score = cut then {MADE["some"]} else {MADE["none"]} end as made
+            from binned join lines on binned.model_version = lines.model_version
+            left join cuts on binned.model_version = cuts.model_version
+            """,
+        ),
+        Relation(
+            "cells", f"select model_version, band, {CELL}, {_SUMS} from placed group by model_version, band, {CELL}"
+        ),
+        Relation(
+            "latencies",
+            f"""
+            select model_version, {latency_bin_in_sql("latency_ms")} as step, sum(weight) as leads,
+                sum(weight * latency_ms) as milliseconds, max(latency_ms) as most
+            from labelled where latency_ms is not null
+            group by model_version, {latency_bin_in_sql("latency_ms")}
+            """,
+        ),
+    ]
+
+
+def segment_columns(schemas: Iterable[LeadSchema], columns: frozenset[str]) -> list[str]:
+    """Those of the records' columns that hold the categories and booleans of these schemas."""
+    features = (feature for schema in schemas for feature in schema.features if feature.kind != "number")
+    wanted = {column for feature in features for column in feature_columns(feature)}
+    return sorted(wanted & columns)
+
+
+def segments(
+    schemas: Mapping[str, LeadSchema], columns: frozenset[str], min_share: float, min_outcomes: int
+) -> list[Relation]:
+    """`segment_cells(model_version, feature, value, <CELL>, leads, ...)` of the large segments of each version.
+
+    A segment is a value of a category or boolean of the version's own schema, "" where it is missing; where cells may
+    hold several choices, there is one for each choice. Large ones have at least `min_share` of the version's leads, and
+    `min_outcomes` leads of each outcome.
+    """
+    found = [
+        _Segmented(number, versions, feature, cell_in_sql(feature, columns))
+        for number, (schema, versions) in enumerate(_by_schema(schemas).items())
+        for feature in schema.features
+        if feature.kind != "number"
+    ]
+    none = f"select model_version, '' as feature, '' as value, {CELL}, near, score, weight from placed where false"
+    no_choice = "select 0 as schema_number, '' as feature, '' as cell, '' as choice from placed where false"
+    choices = [each.choices(each.feature.separator) for each in found if each.feature.separator]
+    return [
+        Relation("segment_choices", " union all ".join([no_choice, *choices]), kept=True),
+        Relation("segment_leads", " union all ".join([none, *(each.leads() for each in found)])),
+        Relation(
+            "large_segments",
+            f"""
+            select counts.model_version, feature, value from (
+                select model_version, feature, value, sum(weight) as leads, sum(weight * target) as converted
+                from segment_leads group by model_version, feature, value
+            ) as counts
+            join (select model_version, sum(weight) as leads from binned group by model_version) as totals
+            on counts.model_version = totals.model_version
+            where counts.leads / totals.leads >= {literal(min_share)}
+            and least(converted, counts.leads - converted) >= {min_outcomes}
+            """,
+            kept=True,
+        ),
+        Relation(
+            "segment_cells",
+            f"""
+            select segment_leads.model_version, segment_leads.feature, segment_leads.value, {CELL}, {_SUMS}
+            from segment_leads join large_segments
+            on segment_leads.model_version = large_segments.model_version
+            and segment_leads.feature = large_segments.feature and segment_leads.value = large_segments.value
+            group by segment_leads.model_version, segment_leads.feature, segment_leads.value, {CELL}
+            """,
+        ),
+    ]
+
+
+def _by_schema(schemas: Mapping[str, LeadSchema]) -> dict[LeadSchema, list[str]]:
+    """The versions of each schema: a retrained model has that of the one before."""
+    found: dict[LeadSchema, list[str]] = {}
+    for version, schema in schemas.items():
+        found.setdefault(schema, []).append(version)
+    return found
+
+
+class _Segmented(NamedTuple):
+    """A feature of the `number`-th schema, whose values are segments of its versions, and its cell in SQL."""
+
+    number: int
+    versions: list[str]
+    feature: Feature
+    cell: str
+
+    @property
+    def _where(self) -> str:
+        return f"where placed.model_version in ({', '.join(map(literal, self.versions))})"
+
+    def leads(self) -> str:
+        """The versions' leads, each with the value of its cell, or once for each of its choices."""
+        values, joins = f"coalesce({self.cell}, '')", ""
+        if self.feature.kind == "boolean":  # the engines write numbers in two ways
+            values = f"case when {self.cell} = 1 then '1.0' when {self.cell} = 0 then '0.0' else '' end"
+        if self.feature.separator:
+            values = "coalesce(choice, '')"
+            joins = f"""left join segment_choices on segment_choices.schema_number = {self.number}
+                and segment_choices.feature = {literal(self.feature.name)} and segment_choices.cell = {self.cell}"""
+        return f"""select placed.model_version, {literal(self.feature.name)} as feature, {values} as value,
+            {CELL}, near, score, weight from placed {joins} {self._where}"""
+
+    def choices(self, separator: str) -> str:
+        """The choices in the cells of the versions' leads; equal cells are parted once."""
+        distinct = f"select distinct {self.cell} as cell from placed {self._where}"
+        return f"""select {self.number} as schema_number, {literal(self.feature.name)} as feature, cell,
+            unnest({parted_in_sql("cell", separator)}) as choice from ({distinct}) as distinct_cells"""

@@ -1,0 +1,249 @@
+"""What the relations of `agreement.everything` hold, computed row by row in Python: the reference of both engines."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from service.lifecycle.evaluation.scored import prepare
+from service.lifecycle.relations.bins import LATENCY_LOWEST, LATENCY_OCTAVES, LATENCY_STEPS, bin_of
+from service.lifecycle.relations.cells import MADE, NEAR
+from service.lifecycle.relations.outcomes import CONTRADICTED, CONVERTED, LOST, OPEN
+from service.lifecycle.relations.sample_plan import DIGITS, NEWEST, KnownLeads, place_of, places_of, plan
+from service.model.choices import parted
+from service.model.schema import LeadSchema
+from service.reading.ids import join_key
+from service.records import TRIALS
+from tests.service import forge
+from tests.service.lifecycle.relations.agreement import BEGINS, LINES, REFERENCE, SCHEMAS, SEED, SINCE
+
+Row = dict[str, Any]
+Rows = dict[tuple[Any, ...], tuple[Any, ...]]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+INPUTS = {"text:job": "job", "text:interests": "interests", "boolean:ok": "ok", "number:age": "age"}
+
+
+def everything(records: pa.Table, seen: pa.Table, said: pa.Table, own: set[str]) -> dict[str, Rows]:
+    """By relation, then by the columns that tell its rows apart, the others'."""
+    first = _first_scores(
+        records.to_pylist(), dict(zip(seen["lead_key"].to_pylist(), seen["time"].to_pylist(), strict=True))
+    )
+    states, contradictions = _outcomes(said.to_pylist())
+    labelled = _labelled(first, states)
+    found = {
+        "first_scores": {(r["lead_key"],): (r["request_id"], r["time"], r["score"]) for r in first},
+        "record_counts": _record_counts(records.to_pylist()),
+        "outcomes": {(lead,): (state,) for lead, state in states.items()},
+        "outcome_counts": {(state,): (leads,) for state, leads in Counter(states.values()).items()},
+        "contradictions": {(row["row"],): (row["lead_key"],) for row in contradictions},
+        "labelled": {(r["lead_key"],): (r["target"], r["weight"]) for r in labelled},
+        "label_counts": _label_counts(first, labelled, states),
+        "latencies": _latencies(labelled),
+    }
+    return (
+        found | _cells(labelled) | _drift(first) | _sample([r for r in labelled if r["lead_key"] not in own], len(said))
+    )
+
+
+def _is_lead(row: Row) -> bool:
+    return row["channel"] != "trial" and not row["lead_id"].startswith(tuple(TRIALS)) and row["role"] != "shadow"
+
+
+def _first_scores(rows: Sequence[Row], seen: dict[str, datetime]) -> list[Row]:
+    first: dict[str, Row] = {}
+    for row in sorted(
+        filter(_is_lead, rows), key=lambda r: (r["time"], r["request_id"], r["model_version"], r["score"])
+    ):
+        first.setdefault(join_key(row["lead_id"]), row)
+    return [row for lead, row in first.items() if lead not in seen or seen[lead] >= SINCE]
+
+
+def _record_counts(rows: Sequence[Row]) -> Rows:
+    every, leads = (Counter(row["channel"] for row in which) for which in (rows, filter(_is_lead, rows)))
+    return {(channel,): (count, leads[channel]) for channel, count in every.items()}
+
+
+def _outcomes(rows: Sequence[Row]) -> tuple[dict[str, int], list[Row]]:
+    by_file: dict[tuple[str, int], list[Row]] = defaultdict(list)
+    for row in rows:
+        by_file[row["lead_key"], row["file_number"]].append(row)
+    states: dict[str, int] = {}
+    contradictions: list[Row] = []
+    for (lead, _), mine in sorted(by_file.items()):
+        latest = max(row["time"] or EPOCH for row in mine)
+        last = [row for row in mine if (row["time"] or EPOCH) == latest]
+        told = {row["converted"] for row in last} - {None}
+        state = OPEN if not told else CONTRADICTED if len(told) == 2 else CONVERTED if told == {True} else LOST
+        contradictions += last if state == CONTRADICTED else []
+        if state != CONTRADICTED or lead not in states:
+            states[lead] = state
+    return states, contradictions
+
+
+def _labelled(first: Iterable[Row], states: dict[str, int]) -> list[Row]:
+    digest = {row["lead_key"]: hashlib.md5(row["lead_key"].encode()).hexdigest() for row in first}
+    return [
+        row
+        | {"target": int(states[row["lead_key"]] == CONVERTED), "weight": 2.0 if digest[row["lead_key"]] < "8" else 0.5}
+        for row in first
+        if states.get(row["lead_key"]) in (LOST, CONVERTED)
+    ]
+
+
+def _label_counts(first: Sequence[Row], labelled: Sequence[Row], states: dict[str, int]) -> Rows:
+    known = sum(states.get(row["lead_key"]) in (LOST, CONVERTED) for row in first)
+    return {(len(first),): (len(labelled), 0, len(first) - known, known)}
+
+
+def _latencies(labelled: Iterable[Row]) -> Rows:
+    def step(milliseconds: float) -> int:
+        reached = [k for k in range(LATENCY_OCTAVES) if milliseconds >= 2.0 ** (LATENCY_LOWEST + k)]
+        octave = max(reached, default=0)
+        return int(milliseconds * 2.0 ** (LATENCY_STEPS - LATENCY_LOWEST - octave)) + (octave << LATENCY_STEPS)
+
+    def summed(rows: Sequence[Row]) -> tuple[Any, ...]:
+        leads, milliseconds = (
+            sum(r["weight"] * by for r, by in zip(rows, each, strict=True))
+            for each in ([1] * len(rows), [r["latency_ms"] for r in rows])
+        )
+        return leads, milliseconds, max(r["latency_ms"] for r in rows)
+
+    return {
+        key: summed(rows) for key, rows in _by(labelled, lambda r: (r["model_version"], step(r["latency_ms"]))).items()
+    }
+
+
+def _by(rows: Iterable[Row], key: Any) -> dict[tuple[Any, ...], list[Row]]:
+    found: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        found[key(row)].append(row)
+    return found
+
+
+def _cells(labelled: Sequence[Row]) -> dict[str, Rows]:
+    placed, cuts = list[Row](), Rows()
+    for version, threshold, capacity in zip(*(LINES[name].to_pylist() for name in LINES.column_names), strict=True):
+        mine = [row for row in labelled if row["model_version"] == version]
+        cut, share = _cut(
+            [row for row in mine if row["decision"] == "contact"], capacity * sum(r["weight"] for r in mine) // 1000
+        )
+        if cut is not None:
+            cuts[version,] = (cut, share)
+        for row in mine:
+            decided, score = row["decision"] == "contact", row["score"]
+            made = MADE["all" if cut is None or score > cut else "some" if score == cut else "none"] if decided else 0
+            cell = (int(bin_of(np.array([score]))[0]), score >= threshold, decided, made, row["target"])
+            placed.append(row | {"cell": cell, "near": abs(score - threshold) <= NEAR * threshold})
+    segments, large = Rows(), Rows()
+    for version, schema in SCHEMAS.items():
+        mine = [row for row in placed if row["model_version"] == version]
+        for name, by_value in _values(schema, mine).items():
+            for value, rows in by_value.items():
+                leads, converted = _weight(rows), _weight(r for r in rows if r["target"])
+                if leads >= 0.05 * _weight(mine) and min(converted, leads - converted) >= 5:
+                    large[version, name, value] = ()
+                    segments |= {
+                        (version, name, value, *cell): _sums(same)
+                        for cell, same in _by(rows, lambda r: r["cell"]).items()
+                    }
+    by_cell = _by(placed, lambda r: (r["model_version"], r["band"], *r["cell"]))
+    return {
+        "cells": {key: _sums(rows) for key, rows in by_cell.items()},
+        "cuts": cuts,
+        "segment_choices": _choices(placed),
+        "segment_cells": segments,
+        "large_segments": large,
+    }
+
+
+def _choices(placed: Sequence[Row]) -> Rows:
+    """What is in the different cells of the columns that hold several choices."""
+    found = Rows()
+    for number, (version, schema) in enumerate(SCHEMAS.items()):
+        columns = {name: column for column, name in INPUTS.items()}
+        for feature in schema.features:
+            cells = {row[columns[feature.name]] for row in placed if row["model_version"] == version}
+            for cell in cells - {None, "", *feature.missing}:
+                choices = parted(cell, feature.separator) if feature.separator else []
+                found |= {(number, feature.name, cell, choice): () for choice in choices}
+    return found
+
+
+def _values(schema: LeadSchema, rows: Sequence[Row]) -> dict[str, dict[str, list[Row]]]:
+    """The rows by feature and value; a row with several choices has several values."""
+    frame = prepare(schema, [{name: row[column] for column, name in INPUTS.items()} for row in rows])
+    found: dict[str, dict[str, list[Row]]] = {}
+    for name in schema.named("category", "boolean"):
+        mark, by_value = schema.separators.get(name), defaultdict[str, list[Row]](list)
+        for row, cell in zip(rows, frame[name], strict=True):
+            value = "" if cell != cell else str(cell)
+            for each in (parted(value, mark) or [""]) if mark else [value]:
+                by_value[each].append(row)
+        found[name] = by_value
+    return found
+
+
+def _weight(rows: Iterable[Row]) -> float:
+    return float(sum(row["weight"] for row in rows))
+
+
+def _sums(rows: Sequence[Row]) -> tuple[Any, ...]:
+    scores = [row["score"] for row in rows]
+    return (
+        _weight(rows),
+        sum(r["weight"] * r["score"] for r in rows),
+        min(scores),
+        max(scores),
+        _weight(r for r in rows if r["near"]),
+    )
+
+
+def _cut(decided: Iterable[Row], most: float) -> tuple[float | None, float]:
+    before = 0.0
+    for (score,), rows in sorted(_by(decided, lambda r: (r["score"],)).items(), reverse=True):
+        if before + _weight(rows) > most:
+            return score, (most - before) / _weight(rows)
+        before += _weight(rows)
+    return None, 1.0
+
+
+def _drift(first: Sequence[Row]) -> dict[str, Rows]:
+    counts = [sum(row["time"] >= begin for row in first) for begin in BEGINS]
+    place = next((i for i, count in enumerate(counts) if count >= max(1, len(first) // 3)), len(BEGINS) - 1)
+    window = [row for row in first if row["time"] >= BEGINS[place]]
+    mine = [row for row in window if row["model_version"] == "v1"]
+    frame = prepare(SCHEMAS["v1"], [{name: row[column] for column, name in INPUTS.items()} for row in mine])
+    counted = enumerate(forge.counted(REFERENCE, frame))
+    return {
+        "chosen": {(place,): ()},
+        "versions": {(v,): (n,) for v, n in Counter(row["model_version"] for row in window).items()},
+        "feature_counts": {(i, at): (int(n),) for i, each in counted for at, n in enumerate(each) if n},
+        "rescored": {(row["lead_key"],): tuple(row[name] for name in INPUTS) for row in mine},
+    }
+
+
+def _sample(rows: Sequence[Row], said: int) -> dict[str, Rows]:
+    """The sample of the labelled leads that are not known otherwise."""
+    keys = [row["lead_key"] for row in rows]
+    target = np.array([row["target"] for row in rows])
+    moments = np.array([(row["time"] - EPOCH).total_seconds() * 1e6 for row in rows], dtype=np.int64)
+    known, size = KnownLeads(moments, places_of(keys, SEED), target), max(8, said // 20)
+    made = plan([known], size, SEED)
+    kept = known.kept(made) if made else np.full(len(rows), NEWEST)
+    newest = sorted(rows, key=lambda r: (-r["time"].timestamp(), place_of(r["lead_key"], SEED)[DIGITS:]))[: size // 4]
+    return {
+        "sample": {
+            (row["lead_id"],): (int(stratum),) for row, stratum in zip(rows, kept, strict=True) if stratum >= NEWEST
+        },
+        "sample_newest": {(place_of(r["lead_key"], SEED)[DIGITS:],): (r["time"], r["target"]) for r in newest},
+        "sample_hours": {
+            key: (len(mine),)
+            for key, mine in _by(
+                rows, lambda r: (r["time"].replace(minute=0, second=0, microsecond=0), r["target"])
+            ).items()
+        },
+    }
