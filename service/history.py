@@ -46,6 +46,18 @@ class VersionOutcome(msgspec.Struct, frozen=True, kw_only=True):
     figures: dict[str, Estimate]
 
 
+class FoundChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What differed beyond noise on the leads scored in [since, until), as sentences.
+
+    `look` counts the comparisons of one version, each of leads that none before had, from 1 on.
+    """
+
+    look: int
+    since: datetime
+    until: datetime
+    changes: tuple[str, ...]
+
+
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="evaluation"):
     """How the served model did on leads whose outcome is final, scored in [since, until).
 
@@ -53,7 +65,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     `figures` and `benchmark` go by `service.lifecycle.evaluation.quality.NAMES`; `complete` is None where the service's
     own count of records could not be asked; `changes` are sentences. `business` holds contacts, revenue, cost, profit
     and roi of the decisions, and those of as many contacts at random (`random_...`) and of contacting everyone
-    (`all_...`). `versions` are all that were served in the window, newest first.
+    (`all_...`). `versions` are all that were served in the window, newest first. `comparison` is the last one of this
+    version, None in entries of older releases.
     """
 
     time: datetime
@@ -72,6 +85,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     mlflow_run_id: str
     versions: tuple[VersionOutcome, ...] = ()
     taken_as_lost: int = 0
+    comparison: FoundChanges | None = None
 
 
 class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):

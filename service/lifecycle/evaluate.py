@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service import history, tracking
-from service.history import Evaluation, VersionOutcome
+from service.history import Evaluation, FoundChanges, VersionOutcome
 from service.lifecycle.evaluation import regressions
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.quality import NAMES
@@ -20,7 +20,6 @@ from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.relations import engines
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
-from service.lifecycle.training.selection import HELD_OUT
 from service.model import bundle
 from service.model.bundle import Manifest, Pointer
 
@@ -30,7 +29,7 @@ EXAMPLES = """  python -m service.lifecycle.evaluate --source crm.toml --models 
   ... --days 7 --now 2026-03-01                   another window, another day
 """
 REMEMBERED = 60
-"""Earlier evaluations that are looked at."""
+"""Earlier evaluations that are read."""
 
 
 def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
@@ -55,6 +54,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     headline, notes = _headline(every, pointer)
     others = [each for each in every if each is not headline]
     earlier = [e for e in history.latest(loop.models, Evaluation, REMEMBERED) if e.time < loop.now]
+    compared_last = _comparison(loop, headline, (since, until), earlier)
     with tracking.tracked_run(loop.tracking, loop.source.name, _tags(loop, headline)) as mlflow:
         entry = Evaluation(
             time=loop.now,
@@ -69,10 +69,11 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             benchmark=headline.manifest.benchmark,
             bands=headline.band_outcomes(),
             business=headline.business,
-            changes=(*notes, *_changes(headline, since, earlier)),
+            changes=(*notes, *_said(compared_last, until)),
             mlflow_run_id=mlflow.id,
             versions=tuple(_outcome(each) for each in (headline, *others)),
             taken_as_lost=labels["lost"],
+            comparison=compared_last,
         )
         loop.tell(f"recording the run at {loop.tracking}")
         mlflow.log(_parameters(entry, options), _metrics(entry, headline))
@@ -106,15 +107,31 @@ def _headline(every: Sequence[VersionQuality], pointer: Pointer) -> tuple[Versio
     raise JobFailed(f"nothing to evaluate: {reasons}. Wait for outcomes, or look further back with --days")
 
 
-def _changes(headline: VersionQuality, since: datetime, earlier: Sequence[Evaluation]) -> list[str]:
-    figures, manifest = headline.whole.figures, headline.manifest
-    held_out = max(1, round(HELD_OUT * manifest.provenance.rows))
-    changes = regressions.against_benchmark(figures, manifest.benchmark, headline.whole.leads, held_out)
-    # Of overlapping windows most leads are the same: their difference says little.
-    if apart := [e for e in earlier if e.until <= since]:
+def _comparison(
+    loop: Loop, headline: VersionQuality, window: tuple[datetime, datetime], earlier: Sequence[Evaluation]
+) -> FoundChanges:
+    """Compare with training and with the last evaluation of other leads; or the comparison that had leads of these.
+
+    Leads are compared once: the same ones would be taken for new evidence every day.
+    """
+    manifest, figures, leads = headline.manifest, headline.whole.figures, headline.whole.leads
+    last = next((e.comparison for e in reversed(earlier) if e.model_version == manifest.version), None)
+    if last and window[0] < last.until:
+        return last
+    held_out = 1 if manifest.judged_on else bundle.read_reference(loop.models, manifest.version).leads
+    others = [regressions.at_training(manifest.benchmark, manifest.judged_on, figures, leads, held_out)]
+    if apart := [e for e in earlier if e.until <= window[0]]:
         when = f"with {apart[-1].model_version} until {apart[-1].until:%Y-%m-%d}"
-        changes += regressions.against_earlier(figures, apart[-1].figures, when)
-    return changes
+        others.append(regressions.at_evaluation(apart[-1].figures, when))
+    look = last.look + 1 if last else 1
+    found = tuple(regressions.changes(figures, others, look))
+    return FoundChanges(look=look, since=window[0], until=window[1], changes=found)
+
+
+def _said(compared: FoundChanges, until: datetime) -> list[str]:
+    """The changes, with the leads that they were found on where those are not the evaluation's own."""
+    found_on = "" if compared.until == until else f" (leads scored until {compared.until:%Y-%m-%d})"
+    return [f"{change}{found_on}" for change in compared.changes]
 
 
 def _outcome(judged: VersionQuality) -> VersionOutcome:

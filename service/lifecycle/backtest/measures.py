@@ -10,7 +10,8 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from service.lifecycle.backtest.strategies import Event, Kept
 from service.lifecycle.backtest.world import History
-from service.lifecycle.evaluation.quality import Mask, Scores, Target, calibration_error, profit
+from service.lifecycle.evaluation.calibration import calibration_error
+from service.lifecycle.evaluation.quality import Mask, Scores, Target, profit
 from service.lifecycle.promotion import challenger
 from service.model.bundle import Bundle, Economics
 from service.model.decide import contacts_made

@@ -111,7 +111,7 @@ def build(source: Source, folder: Path, first: int, size: int) -> History:
     table = labels.table
     cells = _with_outcome(source, table.cells, labels.target)
     if source.time_column:
-        times = read_column(table, source.time_column).times(source.time_format)
+        times = read_column(table, source.time_column).times(source.time_format, source.zone)
         cells = cells.take(np.argsort(times, kind="stable"))
     count = (len(cells) - first) // size
     if count < 3:

@@ -77,10 +77,16 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
     table = _with_named_columns(source, read_raw(source), schema)
     labels = label(source, table)
     table, target = labels.table, labels.target
-    times = read_column(table, source.time_column).times(source.time_format) if source.time_column else None
+    timed = read_column(table, source.time_column) if source.time_column else None
+    times = timed.times(source.time_format, source.zone) if timed else None
     served = {feature.name: feature for feature in schema.features} if schema else {}
     columns = _columns(source, table, list(served) or _inputs(source, table), served)
     kinds, notes = (schema_kinds(schema), []) if schema else _infer(source, table, columns, len(target))
+    if timed and timed.zoneless(source.time_format):
+        notes = [
+            *notes,
+            f"{timed.name}: times that name no zone are read as {source.timezone}; timezone states another",
+        ]
     notes = [*table.notes, *labels.notes, *notes, *_doubt_of_times(source, times, table)]
     other = [name for name in (*source.leaks, *source.leave_out, *_inputs(source, table)) if name not in kinds]
     left_out = {name: (columns.get(name) or _column(source, table, name)).as_found() for name in other}
@@ -258,7 +264,7 @@ def _doubt_of_times(source: Source, times: pd.DatetimeIndex | None, table: Table
     swapped = source.time_format.translate(str.maketrans("dm", "md"))
     column = read_column(table, source.time_column)
     try:
-        other = column.times(swapped)
+        other = column.times(swapped, source.zone)
     except SourceError:
         return
     if swapped != source.time_format and other.is_monotonic_increasing:

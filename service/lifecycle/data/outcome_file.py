@@ -180,7 +180,7 @@ def _texts(cells: pa.Array) -> pa.Array:
 def _times(source: Source, table: Table) -> pd.DatetimeIndex | None:
     if source.outcomes is None or source.outcomes.time_column is None:
         return None
-    return read_column(table, source.outcomes.time_column).times(source.outcomes.time_format)
+    return read_column(table, source.outcomes.time_column).times(source.outcomes.time_format, source.zone)
 
 
 def _unknown(column: Column, values: OutcomeValues, unknown: Sequence[int]) -> str:

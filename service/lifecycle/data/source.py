@@ -11,6 +11,7 @@ import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
@@ -78,7 +79,7 @@ class Source(BaseModel):
     """A lead source as written. A source with a `sample` generates its leads.
 
     An outcome is final `maturity_days` after the lead was scored. With `absent_after_days` a lead of that age without a
-    conversion is lost, and a younger one says nothing."""
+    conversion is lost, and a younger one says nothing. Times in files that name no zone are of the `timezone`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -93,6 +94,7 @@ class Source(BaseModel):
     id_column: Text | None = None
     time_column: Text | None = None
     time_format: Text | None = None
+    timezone: Text = "UTC"
     rows_in_time_order: bool = False
     target_column: Text
     positive: Values
@@ -130,6 +132,11 @@ class Source(BaseModel):
         return self
 
     @property
+    def zone(self) -> ZoneInfo:
+        """The zone of times that name none."""
+        return ZoneInfo(self.timezone)
+
+    @property
     def lead_id(self) -> str:
         """The column with a lead's id in files that must have one: outcomes, and leads to score."""
         return self.id_column or ID_COLUMN
@@ -163,6 +170,9 @@ class Source(BaseModel):
             "recipe.half_life_leads: needs a time order; give time_column, or say rows_in_time_order = true"
             if self.recipe.half_life_leads and not self.in_time_order
             else None,
+            None
+            if self.timezone in available_timezones()
+            else f"timezone: {self.timezone!r} is none of the IANA names, such as Europe/Berlin",
             "time_format: needs a time_column" if self.time_format and not self.time_column else None,
             *self._outcome_problems(),
             f"economics.contact_cost: {cost:g} must be less than conversion_value ({value:g}), or no contact pays"

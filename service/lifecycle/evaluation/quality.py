@@ -12,6 +12,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from service.lifecycle.evaluation.calibration import calibration_error
 from service.model.bundle import Band, Economics
 from service.model.decide import contacts_made
 
@@ -60,22 +61,11 @@ def profit(target: Target, made: Mask, economics: Economics) -> float:
     return 1000 * float(earned) / len(target)
 
 
-def calibration_bins(target: Target | Scores, scores: Scores, bins: int = 10) -> tuple[Scores, Scores, Scores]:
+def calibration_bins(target: Target, scores: Scores, bins: int = 10) -> tuple[Scores, Scores, Scores]:
     """Mean score, conversion rate and number of leads of each of these equal-count bins, lowest scores first."""
     order = np.array_split(np.argsort(scores, kind="stable"), min(bins, len(scores)))
     mean, rate = ([float(values[rows].mean()) for rows in order] for values in (scores, target))
     return np.array(mean), np.array(rate), np.array([float(len(rows)) for rows in order])
-
-
-def calibration_error(target: Target, scores: Scores) -> float:
-    """Mean distance of score and conversion rate over ten equal-count bins, weighted by their leads.
-
-    Leads of equal scores count with their common rate, so that the order of the rows changes nothing.
-    """
-    _, tie = np.unique(scores, return_inverse=True)
-    shared = np.bincount(tie, target) / np.bincount(tie)
-    mean, rate, count = calibration_bins(shared[tie], scores)
-    return float(np.average(np.abs(mean - rate), weights=count))
 
 
 def lift(target: Target, scores: Scores, share: float = 0.1) -> float:

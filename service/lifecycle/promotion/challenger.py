@@ -16,6 +16,7 @@ from service.lifecycle.evaluation.quality import Scores, Target, figures
 from service.lifecycle.evaluation.segments import segments
 from service.lifecycle.promotion import gate
 from service.lifecycle.promotion.gate import Contender, Rules, Verdict
+from service.lifecycle.promotion.optimism import optimism
 from service.lifecycle.training.candidates import candidates
 from service.lifecycle.training.golden import as_received
 from service.lifecycle.training.selection import Rows, Selection, Split, choices, fit, split
@@ -59,21 +60,30 @@ def challenge(
     rows = window(leads.target, unseen, rules)
     if rows is None:
         return Challenge(Verdict(None, str(gate.too_small(leads.target[unseen], rules)), {}), None)
-    before = np.arange(rows[0])
-    fitted = (recipe or by_recipe(source))(select(leads, before))
-    frame, target = leads.frame.iloc[rows], leads.target[rows]
-    scores: Scores = fitted.pipeline.predict_proba(frame)[:, 1]
-    threshold = source.economics.threshold
+    chosen = trained(leads, rows, source, recipe)
+    frame = leads.frame.iloc[rows]
+    served = Contender(score(champion, frame), champion.manifest.threshold)
+    challenger = Contender(chosen.scores, chosen.threshold)
     verdict = gate.decide(
-        target,
-        Contender(score(champion, frame), champion.manifest.threshold),
-        Contender(scores, threshold),
+        chosen.target,
+        served,
+        challenger,
         source.metric,
         source.economics,
-        segments(leads.schema, frame, target, rules.large, rules.segment_outcomes),
+        segments(leads.schema, frame, chosen.target, rules.large, rules.segment_outcomes),
         rules,
     )
-    chosen = Selection(
+    lucky = optimism(chosen.target, served, challenger, verdict, source.metric, source.economics, rules)
+    return Challenge(verdict, replace(chosen, optimism=lucky))
+
+
+def trained(leads: Leads, rows: Rows, source: Source, recipe: Fit | None = None) -> Selection:
+    """A challenger that has learned from the leads before these rows, and what it shows on these."""
+    before = np.arange(rows[0])
+    fitted = (recipe or by_recipe(source))(select(leads, before))
+    target, threshold = leads.target[rows], source.economics.threshold
+    scores: Scores = fitted.pipeline.predict_proba(leads.frame.iloc[rows])[:, 1]
+    return Selection(
         fitted.candidate,
         fitted.pipeline,
         Split(before, rows, f"the most recent {len(rows):,} that the champion had not seen"),
@@ -84,7 +94,6 @@ def challenge(
         {},
         tuple(choices(target, scores, source.economics)),
     )
-    return Challenge(verdict, chosen)
 
 
 def to_judge_by(matured: LabelledLeads, champion: Bundle) -> Rows:
@@ -137,9 +146,12 @@ def by_recipe(source: Source) -> Fit:
 
 
 def refit(matured: LabelledLeads, chosen: Selection, source: Source) -> Selection:
-    """The same candidate, fitted on all leads, the window too; the figures stay those of the challenger."""
+    """The same candidate, fitted on all leads, the window too.
+
+    The figures and scores stay those of the challenger, which had not seen the window: scores of leads that a model was
+    fitted on are too sure, and would promise too much.
+    """
     leads = matured.leads
     pipeline = candidates(leads.schema, leads.frame)[chosen.candidate]
-    held_out = leads.frame.iloc[chosen.split.held_out]
-    scores = fit(pipeline, leads.frame, leads.target, held_out, source.recipe, leads.weights)
-    return replace(chosen, pipeline=pipeline, refitted=scores)
+    fit(pipeline, leads.frame, leads.target, leads.frame.iloc[:1], source.recipe, leads.weights)
+    return replace(chosen, pipeline=pipeline, refitted=True)

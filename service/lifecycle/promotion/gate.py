@@ -20,12 +20,11 @@ import numpy as np
 
 from service.history import Estimate
 from service.lifecycle.data.source import Metric
-from service.lifecycle.evaluation.bootstrap import CHUNK, Weights, figure, resamples
-from service.lifecycle.evaluation.quality import Mask, Scores, Target, calibration_error
+from service.lifecycle.evaluation.bootstrap import Weights, figure, resamples
+from service.lifecycle.evaluation.calibration import grouped
+from service.lifecycle.evaluation.quality import Mask, Scores, Target
 from service.model.bundle import Economics
 from service.model.decide import contacts_made
-
-BINS = 10
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def decide(
     everyone = np.ones(len(target), dtype=bool)
     both = _Both(target, (champion, challenger), economics, rules.draws, seed)
     pair, brier_pair = both.pairs({metric: (metric, everyone), "brier": ("brier", everyone)}).values()
-    gain, brier, unit = pair.gain(), brier_pair.gain(-1), _unit(metric, target, economics)
+    gain, brier, unit = pair.gain(), brier_pair.gain(-1), metric_unit(metric, target, economics)
     figures = {
         **{f"{who}.{metric}": pair.each(i) for i, who in enumerate(("champion", "challenger"))},
         **{f"{who}.brier": brier_pair.each(i) for i, who in enumerate(("champion", "challenger"))},
@@ -140,7 +139,8 @@ def miscalibration(target: Target, scores: Scores, rules: Rules | None = None, s
         return (
             f"mean score is {scores.mean():.4f} where {target.mean():.4f} converted, {abs(off):.1f} standard errors off"
         )
-    error, limit = calibration_error(target, scores), _calibration_limit(scores, rules, seed)
+    groups, rare = grouped(target, scores), 2 * (1 - NormalDist().cdf(rules.failed))
+    error, limit = float(groups.error()), float(np.quantile(groups.by_chance(rules.draws, seed), 1 - rare))
     return f"calibration error is {error:.4f}, chance explains {limit:.4f}" if error > limit else None
 
 
@@ -196,30 +196,16 @@ def _worse(both: _Both, metric: Metric, segments: Mapping[str, Mask], rules: Rul
     for name, pair in both.pairs({name: (metric, mask) for name, mask in segments.items()}).items():
         loss = pair.drawn[0] - pair.drawn[1]
         least = float(np.quantile(loss, 0.05 / len(segments)))
-        allowed = rules.segment_loss * _unit(metric, both.target[segments[name]], both.economics)
+        allowed = rules.segment_loss * metric_unit(metric, both.target[segments[name]], both.economics)
         if least > allowed:
             yield f"{name}: {metric} loses at least {least:.4g}, {allowed:.4g} is allowed"
 
 
-def _unit(metric: Metric, target: Target, economics: Economics) -> float:
+def metric_unit(metric: Metric, target: Target, economics: Economics) -> float:
     """1 for shares; for profit what contacting exactly those who convert would earn per 1,000 leads."""
     if metric != "profit":
         return 1.0
     return 1000 * float(target.mean()) * (economics.conversion_value - economics.contact_cost)
-
-
-def _calibration_limit(scores: Scores, rules: Rules, seed: int) -> float:
-    """The calibration error that as few draws exceed as a mean is off by `failed` standard errors by chance."""
-    ranked, draw = np.sort(scores), np.random.default_rng(seed)
-    bins = np.array_split(np.arange(len(scores)), min(BINS, len(scores)))
-    starts, sizes = [int(rows[0]) for rows in bins], [len(rows) for rows in bins]
-    errors = []
-    for done in range(0, rules.draws, CHUNK):
-        outcomes = draw.random((min(CHUNK, rules.draws - done), len(scores))) < ranked
-        off = np.add.reduceat(outcomes - ranked, starts, axis=1) / sizes
-        errors.append(np.average(np.abs(off), axis=1, weights=sizes))
-    rare = 2 * (1 - NormalDist().cdf(rules.failed))
-    return float(np.quantile(np.concatenate(errors), 1 - rare))
 
 
 def _said(gain: Estimate) -> str:

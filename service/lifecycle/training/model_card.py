@@ -81,7 +81,7 @@ def _trained_on(leads: Leads, selection: Selection, rows: int) -> str:
     return (
         f"{len(parts.train):,} of {rows:,} leads, of which {_converted(leads, parts.train):.1%} converted; judged "
         f"on {len(parts.held_out):,} held-out ones, {parts.how}, of which {selection.target.mean():.1%} converted. "
-        + (NOT_REFITTED if selection.refitted is None else REFITTED)
+        + (REFITTED if selection.refitted else NOT_REFITTED)
     )
 
 

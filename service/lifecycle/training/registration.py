@@ -10,18 +10,33 @@ from service.history import Estimate
 from service.lifecycle.data.leads import Leads
 from service.lifecycle.data.source import Source
 from service.lifecycle.evaluation.cells import ScoreCells
+from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.labelled import Seen
 from service.lifecycle.evaluation.plots import plots
-from service.lifecycle.evaluation.quality import bands
+from service.lifecycle.evaluation.quality import Scores, Target, bands
+from service.lifecycle.evaluation.regressions import standard_error
 from service.lifecycle.training import onnx_export, reference_profile
 from service.lifecycle.training.golden import golden
 from service.lifecycle.training.model_card import model_card
 from service.lifecycle.training.selection import Selection
 from service.model import bundle
-from service.model.bundle import Golden, LeakReport, Manifest, Provenance, Skill, TrainingSample
+from service.model.bundle import (
+    Economics,
+    Golden,
+    JudgedOn,
+    LeakReport,
+    Manifest,
+    Provenance,
+    Skill,
+    TrainingSample,
+)
+from service.model.decide import contacts_made
 from service.model.reference import Reference
 from service.storage import Storage
 from service.tracking import Run
+
+ERROR_DRAWS = 500
+"""Resamples that a benchmark's standard errors come from: 500 know them to about 3 %."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +77,11 @@ def prepare(
         id_column=source.id_column,
         encoding=exported.encoding,
         threshold=chosen.threshold,
-        bands=bands(chosen.served),
+        bands=bands(chosen.scores),
         metric=source.metric,
         agreement=source.agreement,
         benchmark=chosen.held_out[chosen.candidate],
+        judged_on=judged_on(chosen.target, chosen.scores, chosen.threshold, source.economics, chosen.optimism),
         economics=source.economics,
         provenance=Provenance(
             source=source.name,
@@ -87,7 +103,7 @@ def prepare(
     invented = golden(chosen.pipeline, leads.schema, held_out)
     card = model_card(source, leads, chosen, manifest)
     looked = reference_profile.describe(
-        leads.schema, leads.frame, held_out, chosen.served, chosen.target, chosen.threshold
+        leads.schema, leads.frame, held_out, chosen.scores, chosen.target, chosen.threshold
     )
     return Release(manifest, exported.onnx, invented, card, looked)
 
@@ -98,6 +114,16 @@ def record(release: Release, source: Source, leads: Leads, chosen: Selection, ru
     cells = ScoreCells.of(chosen.target, chosen.scores, chosen.scores >= chosen.threshold, chosen.threshold)
     run.attach({bundle.CARD: release.card}, plots(cells, chosen.threshold, source.economics))
     return run.register(source.name, chosen.pipeline, leads.frame)
+
+
+def judged_on(
+    target: Target, scores: Scores, threshold: float, economics: Economics, optimism: dict[str, float]
+) -> JudgedOn:
+    """What a benchmark of these held-out leads rests on."""
+    made = contacts_made(scores, scores >= threshold, economics)
+    found = estimates(ScoreCells.of(target, scores, made, threshold), threshold, economics, ERROR_DRAWS)
+    errors = {name: standard_error(figure) for name, figure in found.items()}
+    return JudgedOn(leads=len(target), converted=int(target.sum()), errors=errors, optimism=optimism)
 
 
 def publish(models: Storage, release: Release) -> str:

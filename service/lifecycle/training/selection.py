@@ -80,8 +80,9 @@ class Choice:
 class Selection:
     """The chosen model, fitted on the training leads alone, and what it and the others showed.
 
-    One that was then refitted on all leads showed what it did before; `refitted` are its own scores. `held_out` and
-    `cross_validated` hold figures by candidate; `scores` are the chosen one's, of the held-out leads.
+    One that was then `refitted` on all leads showed before what it did: its own scores of leads that it knows would be
+    too good. `held_out` and `cross_validated` hold figures by candidate; `scores` are the chosen one's, of the held-out
+    leads. `optimism` is as in `JudgedOn`.
     """
 
     candidate: str
@@ -93,13 +94,9 @@ class Selection:
     held_out: dict[str, dict[str, float]]
     cross_validated: dict[str, dict[str, float]]
     choices: tuple[Choice, ...]
-    refitted: Scores | None = None
+    refitted: bool = False
     out_of_fold: Scores = field(default_factory=lambda: np.empty(0))
-
-    @property
-    def served(self) -> Scores:
-        """Scores of the held-out leads by the model as it is served."""
-        return self.scores if self.refitted is None else self.refitted
+    optimism: dict[str, float] = field(default_factory=dict)
 
 
 def split(leads: Leads, share: float = HELD_OUT, seed: int = 0) -> Split:

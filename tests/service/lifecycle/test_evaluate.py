@@ -237,6 +237,24 @@ def test_windows_apart_are_compared(tmp_path: Path, mlflow_url: str) -> None:
 
 
 @pytest.mark.slow
+def test_leads_are_compared_once_and_what_was_found_stays(tmp_path: Path, mlflow_url: str) -> None:
+    world = World(tmp_path, "once")
+    pointer = forge.release(world.models)
+    first = world.score(pointer, RIPE - days(5), RIPE, 800, seed=1)
+    later = world.score(pointer, RIPE + days(5), RIPE + days(9), 800, seed=2)
+    world.tell(shifted(first, 0.4) | later)
+    for after in (0, 1, 10):
+        assert main(world.options(mlflow_url, NOON + days(after), "--days", "7")) == 0
+    one, same, two = (entry.comparison for entry in evaluated(world))
+    assert one
+    assert two
+    assert (one.look, one.until, two.look) == (1, evaluated(world)[0].until, 2)
+    assert one.changes
+    assert same == one
+    states(evaluated(world)[1].changes, one.changes[0], f"leads scored until {one.until:%Y-%m-%d}")
+
+
+@pytest.mark.slow
 def test_missing_records_mark_the_evaluation_as_incomplete(
     tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

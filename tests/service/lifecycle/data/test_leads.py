@@ -223,6 +223,43 @@ def test_a_stated_order_of_day_and_month_that_the_rows_contradict_is_doubted(loa
     assert not any("CHECK" in note for note in leads.notes)
 
 
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [
+        ("2024-07-01 12:00:00", None),
+        ("1.7.2024 12:00", None),
+        ("01/07/24 12h", "%d/%m/%y %Hh"),
+        ("45474.5", None),
+    ],
+)
+def test_times_without_a_zone_are_of_the_stated_one(loads: Loads, written: str, form: str | None) -> None:
+    columns = {"created at": [written] * N, "x": cycle(1, 2)}
+    by_zone = {
+        zone: loads(columns, time_column="created at", time_format=form, timezone=zone)
+        for zone in ("UTC", "America/New_York")
+    }
+    for zone, hour in (("UTC", 12), ("America/New_York", 16)):
+        times = by_zone[zone].times
+        assert times is not None
+        assert times[0] == pd.Timestamp(2024, 7, 1, hour, tz="UTC")
+        states(by_zone[zone].notes, "created at", "no zone", zone)
+
+
+@pytest.mark.parametrize("written", ["2024-07-01T12:00:00Z", "2024-07-01 14:00+0200", "1719835200"])
+def test_times_with_a_zone_keep_it(loads: Loads, written: str) -> None:
+    leads = loads({"created_at": [written] * N, "x": cycle(1, 2)}, time_column="created_at", timezone="Asia/Tokyo")
+    assert leads.times is not None
+    assert leads.times[0] == pd.Timestamp("2024-07-01 12:00", tz="UTC")
+    assert not any("no zone" in note for note in leads.notes)
+
+
+@pytest.mark.parametrize("written", ["2024-03-31 02:30:00", "31.3.2024 02:30"])
+def test_an_hour_that_a_clock_leaves_out_is_the_next_one(loads: Loads, written: str) -> None:
+    leads = loads({"at": [written] * N, "x": cycle(1, 2)}, time_column="at", timezone="Europe/Berlin")
+    assert leads.times is not None
+    assert leads.times[0] == pd.Timestamp("2024-03-31 01:30", tz="UTC")
+
+
 def test_a_lead_without_time_is_named(loads: Loads) -> None:
     with pytest.raises(SourceError, match=stating("row 4", "'at'", "no time")):
         loads({"at": cycle("2025-01-01", "2025-01-02", None), "x": cycle(1, 2)}, time_column="at")

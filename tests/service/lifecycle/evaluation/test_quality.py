@@ -10,8 +10,6 @@ from service.lifecycle.evaluation.quality import (
     Scores,
     Target,
     bands,
-    calibration_bins,
-    calibration_error,
     figures,
     lift,
     profit,
@@ -64,21 +62,6 @@ def test_a_perfect_and_an_even_ranking_have_the_lifts_of_the_book() -> None:
     target = np.repeat([1, 0], [10, 90]).astype(np.int8)
     assert lift(target, np.linspace(1, 0, 100)) == pytest.approx(10)
     assert lift(target, np.full(100, 0.3)) == pytest.approx(1)
-
-
-def test_calibration_error_is_the_mean_gap_over_ten_bins_of_equally_many() -> None:
-    scores = np.repeat(np.arange(10) / 10, 10)
-    target = np.tile([1, 0], 50).astype(np.int8)
-    mean, rate, count = calibration_bins(target, scores)
-    assert mean == pytest.approx(np.arange(10) / 10)
-    assert (rate.tolist(), count.tolist()) == ([0.5] * 10, [10.0] * 10)
-    assert calibration_error(target, scores) == pytest.approx(0.25)
-
-
-@given(scored=SCORED)
-def test_calibration_error_is_between_overall_bias_and_one(scored: list[tuple[bool, float]]) -> None:
-    target, scores = arrays(scored)
-    assert abs(target.mean() - scores.mean()) - 1e-9 <= calibration_error(target, scores) <= 1
 
 
 def test_one_kind_of_outcome_is_no_ground_for_figures() -> None:

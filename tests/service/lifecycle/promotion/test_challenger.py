@@ -10,9 +10,8 @@ from service.lifecycle.data.leads import load
 from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import TrainingRecipe, load_source
 from service.lifecycle.evaluation.labelled import LabelledLeads, sample
-from service.lifecycle.promotion.challenger import ENOUGH, MOST, refit, to_judge_by, window
+from service.lifecycle.promotion.challenger import ENOUGH, MOST, refit, to_judge_by, trained, window
 from service.lifecycle.promotion.gate import Rules
-from service.lifecycle.training.selection import Selection, Split
 from service.model import bundle
 from service.storage import open_storage
 from tests.service import forge
@@ -48,17 +47,20 @@ def test_with_too_few_leads_or_conversions_there_is_no_window(unseen: int, every
     assert window(target, np.arange(unseen), Rules()) is None
 
 
-def test_a_model_that_is_fitted_again_keeps_its_figures_and_the_threshold_but_not_its_scores() -> None:
+def test_a_model_that_is_fitted_again_keeps_what_it_showed_on_leads_that_it_had_not_seen() -> None:
     recipe = TrainingRecipe(candidate="logistic_regression")
     source = load_source(SOURCE).model_copy(update={"sample": Sample(rows=1_000), "recipe": recipe})
     leads, rows = load(source), np.arange(700, 1_000)
-    judged = np.full(300, 0.9)
-    chosen = Selection(recipe.candidate, None, Split(rows, rows, ""), leads.target[rows], judged, 0.95, {}, {}, ())
+    chosen = trained(leads, rows, source)
     again = refit(LabelledLeads.whole(leads), chosen, source)
     own = again.pipeline.predict_proba(leads.frame.iloc[rows])[:, 1]
-    assert np.array_equal(again.served, own)
-    assert (again.scores.tolist(), again.threshold) == (judged.tolist(), 0.95)
-    assert chosen.served is chosen.scores
+    assert (again.refitted, chosen.refitted) == (True, False)
+    assert not np.allclose(again.scores, own)
+    assert (again.scores.tolist(), again.threshold, again.held_out) == (
+        chosen.scores.tolist(),
+        chosen.threshold,
+        chosen.held_out,
+    )
 
 
 def test_models_are_compared_on_leads_that_stand_for_themselves_alone(tmp_path: Path) -> None:
