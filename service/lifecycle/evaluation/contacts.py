@@ -1,12 +1,13 @@
 """Reads whom sales contacted, from the CRM's files below `contacts/` of the leads' storage."""
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from service.lifecycle.data.contact_file import contact_rows
 from service.lifecycle.data.outcome_file import form_of_outcomes
 from service.lifecycle.data.quarantine import Rejected
 from service.lifecycle.data.source import Source, SourceError
-from service.lifecycle.data.table import parse_table
+from service.lifecycle.data.table import Table, parse_table
 from service.lifecycle.relations.contacts import CONTACT_ROWS, CONTACTS
 from service.lifecycle.relations.relation import RelationEngine
 from service.storage import Storage
@@ -36,7 +37,7 @@ def write_contacts(engine: RelationEngine, source: Source, leads: Storage) -> Wr
                 continue
             origin = f"{leads.url}/{key}"
             try:
-                found = contact_rows(source, parse_table(origin, stored.data, form_of_outcomes(source)), files)
+                found = contact_rows(source, _table(source, origin, stored.data), files)
             except SourceError as error:
                 rejected.append(Rejected(file=origin, row=0, column="", reason=str(error).removeprefix(f"{origin}: ")))
                 continue
@@ -45,3 +46,16 @@ def write_contacts(engine: RelationEngine, source: Source, leads: Storage) -> Wr
             write(found.rows)
     engine.define([CONTACTS])
     return WrittenContacts(files, tuple(rejected))
+
+
+def _table(source: Source, origin: str, data: bytes) -> Table:
+    """The file's cells. A file of ids alone has no delimiter, which none can be told from."""
+    form = form_of_outcomes(source)
+    try:
+        return parse_table(origin, data, form)
+    except SourceError:
+        if form.delimiter is None:
+            with suppress(SourceError):
+                if (table := parse_table(origin, data, replace(form, delimiter=","))).cells.num_columns == 1:
+                    return table
+        raise

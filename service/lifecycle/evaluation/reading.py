@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from service.history import Selection
 from service.lifecycle.data.leads import outcome_values
 from service.lifecycle.data.quarantine import Rejected, set_aside
 from service.lifecycle.evaluation import completeness, published
@@ -18,10 +19,12 @@ from service.lifecycle.evaluation.completeness import Completeness, Counted
 from service.lifecycle.evaluation.labels import write_labels
 from service.lifecycle.evaluation.outcomes import RESULTS, OutcomeFiles
 from service.lifecycle.evaluation.scored import broken_records
+from service.lifecycle.evaluation.selection import selection
 from service.lifecycle.evaluation.version_quality import CELL_RESULTS, VersionCells, version_cells, write_cells
 from service.lifecycle.relations import engines
 from service.lifecycle.relations.cells import segment_columns
 from service.lifecycle.relations.first_scores import first_scores
+from service.lifecycle.relations.outcomes import SELECTION_COUNTS
 from service.lifecycle.relations.relation import Relation
 from service.lifecycle.runtime.runner import JobFailed, Loop
 from service.model import bundle
@@ -49,6 +52,7 @@ class ReadWindow:
 
     labels: Mapping[str, int]
     versions: Sequence[tuple[Manifest, VersionCells]]
+    selection: Selection
     compared: Completeness | None
 
 
@@ -63,7 +67,9 @@ def read_window(loop: Loop, window: EvaluatedWindow, champion: str) -> ReadWindo
         written = write_labels(engine, loop.source, values, loop.leads, [*COLUMNS, *wanted], loop.now)
         engine.define([VERSIONS])
         write_cells(engine, manifests)
-        found = engine.results(["record_counts", *RESULTS, VERSIONS.name, "label_counts", *CELL_RESULTS])
+        found = engine.results(
+            ["record_counts", *RESULTS, VERSIONS.name, "label_counts", SELECTION_COUNTS.name, *CELL_RESULTS]
+        )
         broken = broken_records(engine.broken, loop.predictions)
     files, rejected, keys = written.set_aside(found, loop.leads)
     _tell_rejected(loop, [*broken, *rejected], [*set_aside(loop.leads, "predictions", broken), *keys])
@@ -77,7 +83,8 @@ def read_window(loop: Loop, window: EvaluatedWindow, champion: str) -> ReadWindo
         f"{files.converted - labels['known']:,} outcomes are of leads that were not scored in this time, "
         f"{files.open:,} say that a lead is open{absent}"
     )
-    return ReadWindow(labels, _versions(loop, manifests, found, champion), compared)
+    selected = selection(found[SELECTION_COUNTS.name], written.rules)
+    return ReadWindow(labels, _versions(loop, manifests, found, champion), selected, compared)
 
 
 def _versions(
