@@ -10,7 +10,7 @@ from service.lifecycle.data.column_names import with_columns
 from service.lifecycle.data.columns import read_column
 from service.lifecycle.data.outcome_file import id_texts, microsecond_times
 from service.lifecycle.data.quarantine import Rejected
-from service.lifecycle.data.source import Source
+from service.lifecycle.data.source import ContactFiles, Source
 from service.lifecycle.data.table import Table
 from service.lifecycle.relations.contacts import CONTACT_ROWS
 from service.lifecycle.relations.lead_keys import as_ids, lead_keys
@@ -30,11 +30,10 @@ def contact_rows(source: Source, table: Table, file_number: int = 0) -> ContactR
     table = with_columns(table, [(key, [column]) for key, column in (named | _id(source)).items()])
     texts = id_texts(table, source.contact_id)
     ids, count = as_ids(texts), len(texts)
-    times = None if form.time_column is None else read_column(table, form.time_column).times(form.time_format)
     rows = pa.table(
         [
             lead_keys(ids),
-            microsecond_times(times, count),
+            _times(table, form),
             _words(table, form.channel_column),
             _words(table, form.owner_column),
             pa.array(np.full(count, file_number, dtype=np.int32)),
@@ -52,6 +51,17 @@ def contact_rows(source: Source, table: Table, file_number: int = 0) -> ContactR
 
 def _id(source: Source) -> dict[str, str | None]:
     return {"contacts.id_column": source.contact_id}
+
+
+def _times(table: Table, form: ContactFiles) -> pa.Array:
+    """When the contacts were, null where a row or the file does not say."""
+    if form.time_column is None:
+        return microsecond_times(None, len(table.rows))
+    timed = read_column(table, form.time_column).codes >= 0
+    if not timed.any():
+        return microsecond_times(None, len(table.rows))
+    times = microsecond_times(read_column(table.only(timed), form.time_column).times(form.time_format), 0)
+    return times.take(pa.array(np.cumsum(timed) - 1, mask=~timed))
 
 
 def _words(table: Table, name: str | None) -> pa.Array:

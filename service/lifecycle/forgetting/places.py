@@ -68,7 +68,7 @@ class Target:
 
 
 def targets(storages: Mapping[str, Storage], outcome_ids: tuple[str, ...] = ()) -> list[Target]:
-    """PLACES in these storages, each once where both are one. `outcome_ids` are those of ids in outcomes and contacts."""
+    """PLACES in these storages, each once where both are one. `outcome_ids`: columns of ids in outcomes, contacts."""
     found = [
         Target(
             storages[p.storage], p.prefix, p.holds, id_columns=outcome_ids if p.prefix in (OUTCOMES, CONTACTS) else ()
