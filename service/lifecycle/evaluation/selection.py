@@ -66,7 +66,7 @@ def _tenths(bins: npt.NDArray[np.int64], leads: Counts, known: Counts) -> tuple[
     in_bin, with_outcome = (np.bincount(place, counted, len(values)) for counted in (leads, known))
     middle = np.cumsum(in_bin) - in_bin / 2
     tenth = np.minimum((middle / max(leads.sum(), 1) * DECILES).astype(np.int64), DECILES - 1)
-    sums = [np.bincount(tenth, counted, DECILES) for counted in (with_outcome, in_bin)]
+    sums = [np.bincount(tenth, counted, DECILES).astype(np.float64) for counted in (with_outcome, in_bin)]
     there = sums[1] > 0
     return sums[0][there], sums[1][there]
 

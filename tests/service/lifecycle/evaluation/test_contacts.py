@@ -69,7 +69,12 @@ def test_time_channel_and_owner_are_read_where_the_source_names_them(tmp_path: P
 
 
 def test_what_names_no_lead_and_what_cannot_be_read_is_rejected(tmp_path: Path) -> None:
-    files = {"a": "lead_id,x\n1,\n ,x\n", "b": "id\n1\n", "c": b"\x1f\x8b broken", "d": "lead_id\n1.23E+15\n"}
+    files: dict[str, Any] = {
+        "a": "lead_id,x\n1,\n ,x\n",
+        "b": "id\n1\n",
+        "c": b"\x1f\x8b broken",
+        "d": "lead_id\n1.23E+15\n",
+    }
     written, rows = read(tmp_path, **files)
     assert [row["lead_key"] for row in rows] == ["1"]
     assert [(bad.file.rpartition("/")[2], bad.row) for bad in written.rejected] == [
