@@ -56,7 +56,7 @@ def test_the_champion_is_judged_recorded_and_exported(
     assert entry.complete is None
     assert entry.selection is not None
     assert (entry.selection.leads, entry.selection.with_outcome) == (800, 600)
-    assert not (entry.selection.depends_on_decision or entry.selection.depends_on_score)
+    assert (entry.selection.depends_on_decision, entry.selection.depends_on_score) == (False, False)
     told = list(outcomes)[:600]
     stored = read_scored(world.predictions, NOON - days(90), NOON).table.set_index("lead_id").loc[told]
     manifest = bundle.read_manifest(world.models, entry.model_version)
