@@ -58,6 +58,23 @@ class FoundChanges(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[str, ...]
 
 
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of the scored leads have an outcome: all alike, or some more than others; `about` says it in a sentence.
+
+    Counted are leads of an age at which outcomes are final. The shares `with_outcome` go by decision, and by tenths of
+    the leads by score, the lowest first. `explored` leads were contacted at random and have an outcome.
+    """
+
+    leads: int
+    with_outcome: int
+    explored: int
+    with_outcome_by_decision: dict[str, float]
+    with_outcome_by_tenth: tuple[float, ...]
+    depends_on_decision: bool
+    depends_on_score: bool
+    about: str
+
+
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="evaluation"):
     """How the served model did on leads whose outcome is final, scored in [since, until).
 
@@ -66,7 +83,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     own count of records could not be asked; `changes` are sentences. `business` holds contacts, revenue, cost, profit
     and roi of the decisions, and those of as many contacts at random (`random_...`) and of contacting everyone
     (`all_...`). `versions` are all that were served in the window, newest first. `comparison` is the last one of this
-    version, None in entries of older releases.
+    version; `selection` says of whom the figures hold. Both are None in entries of older releases.
     """
 
     time: datetime
@@ -86,6 +103,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     versions: tuple[VersionOutcome, ...] = ()
     taken_as_lost: int = 0
     comparison: FoundChanges | None = None
+    selection: Selection | None = None
 
 
 class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service import history, tracking
-from service.history import Evaluation, FoundChanges, VersionOutcome
+from service.history import Evaluation, FoundChanges, Selection, VersionOutcome
 from service.lifecycle.evaluation import regressions
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.quality import NAMES
@@ -74,6 +74,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             versions=tuple(_outcome(each) for each in (headline, *others)),
             taken_as_lost=labels["lost"],
             comparison=compared_last,
+            selection=found.selection,
         )
         loop.tell(f"recording the run at {loop.tracking}")
         mlflow.log(_parameters(entry, options), _metrics(entry, headline))
@@ -183,6 +184,7 @@ def _gauges(entry: Evaluation, headline: VersionQuality, pointer: Pointer) -> li
         *named("benchmark", {name: entry.benchmark[name] for name in NAMES if name in entry.benchmark}),
         Gauge("leadscoring_evaluation_leads", entry.leads),
         *([] if entry.complete is None else [_missing(entry)]),
+        *(_selection(entry.selection) if entry.selection else []),
         Gauge("leadscoring_evaluation_mean_score", headline.whole.mean_score),
         Gauge("leadscoring_evaluation_near_threshold_ratio", headline.near_threshold),
         *(
@@ -193,6 +195,18 @@ def _gauges(entry: Evaluation, headline: VersionQuality, pointer: Pointer) -> li
         *(Gauge(f"leadscoring_business_{name}", value) for name, value in business.items()),
         Gauge("leadscoring_business_roi_ratio", entry.business["roi"]),
         Gauge("leadscoring_champion_promoted_timestamp_seconds", pointer.moved_at.timestamp()),
+    ]
+
+
+def _selection(selection: Selection) -> list[Gauge]:
+    depends = {"decision": selection.depends_on_decision, "score": selection.depends_on_score}
+    return [
+        *(Gauge("leadscoring_evaluation_outcomes_selected", float(on), {"by": by}) for by, on in depends.items()),
+        *(
+            Gauge("leadscoring_evaluation_with_outcome_ratio", share, {"decision": decision})
+            for decision, share in selection.with_outcome_by_decision.items()
+        ),
+        Gauge("leadscoring_evaluation_explored_leads", selection.explored),
     ]
 
 
@@ -209,6 +223,8 @@ def _show(entry: Evaluation) -> None:
         interval = f"{number(name, e.low)} to {number(name, e.high)}"
         table.add_row(spoken(name), number(name, e.value), interval, "" if then is None else number(name, then))
     out = Console(highlight=False)
+    if entry.selection:
+        out.print(entry.selection.about, markup=False, soft_wrap=True)
     out.print(f"{entry.model_version} on {entry.leads:,} leads, {entry.since:%Y-%m-%d} to {entry.until:%Y-%m-%d}")
     out.print(table)
     worth = entry.business

@@ -75,11 +75,35 @@ class OutcomesFile(BaseModel):
     time_format: Text | None = None
 
 
+class ContactFiles(BaseModel):
+    """The columns of the files below `contacts/` of the leads bucket: who was contacted, when, how and by whom.
+
+    The id's column has the name that it has in files of outcomes unless given. A time is of the contact.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id_column: Text | None = None
+    time_column: Text | None = None
+    time_format: Text | None = None
+    channel_column: Text | None = None
+    owner_column: Text | None = None
+
+
+class Exploration(BaseModel):
+    """`share` of the contacts that the team can make go to leads below the line, chosen at random."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    share: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+
+
 class Source(BaseModel):
     """A lead source as written. A source with a `sample` generates its leads.
 
     An outcome is final `maturity_days` after the lead was scored. With `absent_after_days` a lead of that age without a
-    conversion is lost, and a younger one says nothing. Times in files that name no zone are of the `timezone`."""
+    conversion is lost, and a younger one says nothing. With `outcomes_of` "contacted" an outcome says nothing of a lead
+    that nobody contacted. Times in files that name no zone are of the `timezone`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -100,7 +124,9 @@ class Source(BaseModel):
     positive: Values
     negative: Values = ()
     absent_after_days: Annotated[float, Field(gt=0, le=3650)] | None = None
+    outcomes_of: Literal["all", "contacted"] = "all"
     outcomes: OutcomesFile | None = None
+    contacts: ContactFiles = ContactFiles()
     leaks: tuple[Text, ...] = ()
     leave_out: tuple[Text, ...] = ()
     missing: tuple[Marker, ...] = ()
@@ -116,6 +142,7 @@ class Source(BaseModel):
     agreed_by: Text | None = None
     agreed_on: date | None = None
     economics: Economics
+    exploration: Exploration = Exploration()
     recipe: TrainingRecipe = TrainingRecipe()
 
     _folder: Path = PrivateAttr(default=Path())
@@ -145,6 +172,11 @@ class Source(BaseModel):
     def outcome_id(self) -> str:
         """The column with the lead's id in files of outcomes."""
         return (self.outcomes and self.outcomes.id_column) or self.lead_id
+
+    @property
+    def contact_id(self) -> str:
+        """The column with the lead's id in files of contacts."""
+        return self.contacts.id_column or self.outcome_id
 
     @property
     def outcome_column(self) -> str:
@@ -195,7 +227,21 @@ class Source(BaseModel):
             "outcomes.time_format: needs outcomes.time_column"
             if file and file.time_format and not file.time_column
             else None,
+            "contacts.time_format: needs contacts.time_column"
+            if self.contacts.time_format and not self.contacts.time_column
+            else None,
+            *self._contact_columns(),
         ]
+
+    def _contact_columns(self) -> list[str]:
+        named = [
+            self.contact_id,
+            self.contacts.time_column,
+            self.contacts.channel_column,
+            self.contacts.owner_column,
+        ]
+        given = [column for column in named if column is not None]
+        return [f"contacts: {c!r} is named for two things" for c in sorted({*given}) if given.count(c) > 1]
 
     @property
     def agreement(self) -> Agreement | None:
@@ -279,7 +325,9 @@ def _explain(error: dict[str, Any]) -> str:
             *parents, name = error["loc"]
             tables: dict[tuple[object, ...], type[BaseModel]] = {
                 (): Source,
+                ("contacts",): ContactFiles,
                 ("economics",): Economics,
+                ("exploration",): Exploration,
                 ("outcomes",): OutcomesFile,
                 ("recipe",): TrainingRecipe,
                 ("sample",): Sample,

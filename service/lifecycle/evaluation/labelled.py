@@ -15,12 +15,12 @@ from service import records
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.quarantine import set_aside
 from service.lifecycle.data.source import Source
-from service.lifecycle.evaluation.outcomes import RESULTS, write_outcomes
+from service.lifecycle.evaluation.labels import write_labels
+from service.lifecycle.evaluation.outcomes import RESULTS
 from service.lifecycle.evaluation.scored import broken_records
 from service.lifecycle.relations.engines import opened
 from service.lifecycle.relations.first_scores import first_scores
 from service.lifecycle.relations.lead_keys import lead_keys
-from service.lifecycle.relations.outcomes import labelled
 from service.lifecycle.relations.prepared import input_columns, prepared
 from service.lifecycle.relations.record_files import MANIFESTS
 from service.lifecycle.relations.sample_plan import HOUR, NEWEST, NOT_KEPT, KnownLeads, drawn, places_of, plan
@@ -105,10 +105,9 @@ def matured(
         return sample(own, source.recipe.rows, seed=seed)
     with opened(engine, predictions, since, now, "retrain", tell) as records_engine:
         records_engine.define(first_scores(since))
-        written = write_outcomes(records_engine, source, own.outcomes, leads)
         wanted = [name for name in input_columns(schema) if name in records_engine.columns]
         columns = ["lead_key", "lead_id", "time", *wanted]
-        records_engine.define(labelled(columns, ripe, written.complete_until(now)))
+        written = write_labels(records_engine, source, own.outcomes, leads, columns, now)
         with records_engine.writing("own_leads", OWN_LEADS) as write:
             if own.ids is not None:
                 write(pa.table([_keys(own.ids)], schema=OWN_LEADS))
@@ -116,7 +115,7 @@ def matured(
         every = sample(own, source.recipe.rows, scored, seed)
         broken = broken_records(records_engine.broken, predictions)
     set_aside(leads, "predictions", broken)
-    set_aside(leads, "outcomes", written.read(found).rejected)
+    written.set_aside(found, leads)
     return every
 
 

@@ -1,11 +1,12 @@
 """The report of an evaluation: one HTML file that needs no network and holds no lead."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from service.history import Estimate, Evaluation
+from service.history import Estimate, Evaluation, Selection
 from service.lifecycle.evaluation.confidence import share
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.page import bullets, images, page, plot_style, table
@@ -25,6 +26,7 @@ def report(
     whole, manifest = judged.whole, judged.manifest
     worth = judged.business
     sections = [
+        _selection(entry.selection),
         f"<p class=about>{whole.leads:,} leads scored from {entry.since:{MINUTE}} to {entry.until:{MINUTE}} UTC whose "
         f"outcome is final; {whole.converted:,} converted ({whole.converted / whole.leads:.1%}). "
         f"{entry.without_outcome:,} leads of that time have no outcome; "
@@ -78,6 +80,13 @@ def _answering(latency_ms: Mapping[int, float]) -> list[str]:
         ),
         "<p class=about>The server's share of the time, from the records.</p>",
     ]
+
+
+def _selection(selection: Selection | None) -> str:
+    if selection is None:
+        return ""
+    bad = selection.depends_on_decision or selection.depends_on_score
+    return f'<p class="{"bad" if bad else "about"}">{escape(selection.about)}</p>'
 
 
 def _completeness(entry: Evaluation) -> str:

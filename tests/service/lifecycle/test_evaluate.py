@@ -42,7 +42,9 @@ def runs(mlflow_url: str, name: str) -> list[str]:
     return [run.info.run_id for run in client.search_runs([found.experiment_id])] if found else []
 
 
-def test_the_champion_is_judged_recorded_and_exported(tmp_path: Path, mlflow_url: str) -> None:
+def test_the_champion_is_judged_recorded_and_exported(
+    tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     world, outcomes = scored_world(tmp_path, "judged")
     world.tell(outcomes, share=0.75)
     metrics = tmp_path / "figures"
@@ -52,6 +54,9 @@ def test_the_champion_is_judged_recorded_and_exported(tmp_path: Path, mlflow_url
     assert (entry.leads, entry.without_outcome) == (600, 200)
     assert (entry.since, entry.until) == (NOON - days(58), NOON - days(30))
     assert entry.complete is None
+    assert entry.selection is not None
+    assert (entry.selection.leads, entry.selection.with_outcome) == (800, 600)
+    assert (entry.selection.depends_on_decision, entry.selection.depends_on_score) == (False, False)
     told = list(outcomes)[:600]
     stored = read_scored(world.predictions, NOON - days(90), NOON).table.set_index("lead_id").loc[told]
     manifest = bundle.read_manifest(world.models, entry.model_version)
@@ -78,6 +83,22 @@ def test_the_champion_is_judged_recorded_and_exported(tmp_path: Path, mlflow_url
     )
     assert 'leadscoring_evaluation_leads{job="evaluate"} 600' in text
     assert "records_missing" not in text
+    assert 'leadscoring_evaluation_outcomes_selected{by="decision",job="evaluate"} 0' in text
+    assert capsys.readouterr().out.startswith(entry.selection.about)
+
+
+def test_where_only_leads_to_contact_have_outcomes_the_first_line_says_of_whom_the_figures_hold(
+    tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, outcomes = scored_world(tmp_path, "selected", 1_600)
+    decided = read_scored(world.predictions, NOON - days(90), NOON).table.set_index("lead_id")["decision"]
+    world.tell({lead: won for lead, won in outcomes.items() if decided[lead] == "contact"})
+    assert main(world.options(mlflow_url, NOON)) == 0
+    (entry,) = evaluated(world)
+    assert entry.selection is not None
+    assert entry.selection.depends_on_decision
+    assert entry.selection.with_outcome_by_decision == {"contact": 1, "skip": 0}
+    assert capsys.readouterr().out.startswith(entry.selection.about)
 
 
 def test_a_lead_without_an_outcome_counts_as_lost_where_the_source_says_so(tmp_path: Path, mlflow_url: str) -> None:

@@ -180,6 +180,12 @@ def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
             "outcomes.id_colum",
             ["'id_column'"],
         ),
+        ('positive = "yes"', 'positive = "yes"\noutcomes_of = "some"', "outcomes_of", ["'contacted'"]),
+        ("[economics]", "[exploration]\nshare = 0.6\n[economics]", "exploration.share", ["0.5"]),
+        ("[economics]", "[exploration]\nshares = 0.1\n[economics]", "exploration.shares", ["'share'"]),
+        ("[economics]", "[contacts]\ntime_colum = 'a'\n[economics]", "contacts.time_colum", ["'time_column'"]),
+        ("[economics]", "[contacts]\ntime_format = '%d'\n[economics]", "contacts.time_format", ["time_column"]),
+        ("[economics]", "[contacts]\ntime_column = 'lead_id'\n[economics]", "contacts", ["'lead_id'", "two"]),
         ('name = "crm"', 'name = "My CRM"', "name", ["pattern"]),
         ('name = "crm"', "name = ", "crm.toml", ["TOML"]),
     ],
@@ -202,6 +208,21 @@ def test_the_outcome_may_be_one_value_or_several_and_a_lead_is_final_once_it_cou
     assert (source.positive, source.negative, source.maturity_days) == (("won", 1), (False,), 90)
     source = load_source(written(tmp_path, COMPLETE))
     assert (source.positive, source.negative, source.maturity_days) == (("yes",), (), 30)
+
+
+def test_contacts_have_the_ids_of_outcomes_unless_the_source_names_their_column(tmp_path: Path) -> None:
+    source = load_source(written(tmp_path, COMPLETE))
+    assert (source.outcomes_of, source.contact_id, source.exploration.share) == ("all", "lead_id", 0)
+    more = """outcomes_of = "contacted"
+        outcomes = {path = "won.csv", id_column = "deal"}
+        contacts = {time_column = "at"}
+        exploration = {share = 0.05}
+        id_column = "id"
+        leaks"""
+    source = load_source(written(tmp_path, COMPLETE.replace("leaks", more)))
+    assert (source.outcomes_of, source.contact_id, source.exploration.share) == ("contacted", "deal", 0.05)
+    more = 'contacts = {id_column = "caller"}\nleaks'
+    assert load_source(written(tmp_path, COMPLETE.replace("leaks", more))).contact_id == "caller"
 
 
 def test_the_files_of_a_source_are_its_leads_and_its_outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,24 @@ import pyarrow as pa
 from service.lifecycle.evaluation.scored import prepare
 from service.lifecycle.relations.bins import LATENCY_LOWEST, LATENCY_OCTAVES, LATENCY_STEPS, bin_of
 from service.lifecycle.relations.cells import MADE, NEAR
-from service.lifecycle.relations.outcomes import CONTRADICTED, CONVERTED, LOST, OPEN
+from service.lifecycle.relations.outcomes import CLIP, CONTRADICTED, CONVERTED, LOST, OPEN, LabelRules
 from service.lifecycle.relations.sample_plan import DIGITS, NEWEST, KnownLeads, place_of, places_of, plan
 from service.model.choices import parted
 from service.model.schema import LeadSchema
 from service.reading.ids import join_key
 from service.records import TRIALS
 from tests.service import forge
-from tests.service.lifecycle.relations.agreement import BEGINS, LINES, REFERENCE, SCHEMAS, SEED, SINCE
+from tests.service.lifecycle.relations.agreement import (
+    BEGINS,
+    LABEL_COLUMNS,
+    LINES,
+    REFERENCE,
+    RULES,
+    SCHEMAS,
+    SEED,
+    SINCE,
+    contact_rows,
+)
 
 Row = dict[str, Any]
 Rows = dict[tuple[Any, ...], tuple[Any, ...]]
@@ -32,16 +42,21 @@ def everything(records: pa.Table, seen: pa.Table, said: pa.Table, own: set[str])
     first = _first_scores(
         records.to_pylist(), dict(zip(seen["lead_key"].to_pylist(), seen["time"].to_pylist(), strict=True))
     )
-    states, contradictions = _outcomes(said.to_pylist())
-    labelled = _labelled(first, states)
+    states, times, contradictions = outcomes_of(said.to_pylist())
+    contacted = contacts(contact_rows(said).to_pylist(), first)
+    scored = scored_outcomes(first, states, times, contacted, RULES)
+    labelled = _weighted(row for row in scored if row["is_labelled"])
     found = {
         "first_scores": {(r["lead_key"],): (r["request_id"], r["time"], r["score"]) for r in first},
         "record_counts": _record_counts(records.to_pylist()),
-        "outcomes": {(lead,): (state,) for lead, state in states.items()},
+        "outcomes": {(lead,): (state, times[lead]) for lead, state in states.items()},
+        "contacts": {(lead,): (at,) for lead, at in contacted.items()},
+        "scored_outcomes": {(r["lead_key"],): tuple(r[name] for name in LABEL_COLUMNS) for r in scored},
         "outcome_counts": {(state,): (leads,) for state, leads in Counter(states.values()).items()},
         "contradictions": {(row["row"],): (row["lead_key"],) for row in contradictions},
         "labelled": {(r["lead_key"],): (r["target"], r["weight"]) for r in labelled},
-        "label_counts": _label_counts(first, labelled, states),
+        "label_counts": label_counts(scored),
+        "selection_counts": selection_counts(scored),
         "latencies": _latencies(labelled),
     }
     return (
@@ -67,36 +82,120 @@ def _record_counts(rows: Sequence[Row]) -> Rows:
     return {(channel,): (count, leads[channel]) for channel, count in every.items()}
 
 
-def _outcomes(rows: Sequence[Row]) -> tuple[dict[str, int], list[Row]]:
+def outcomes_of(rows: Sequence[Row]) -> tuple[dict[str, int], dict[str, datetime | None], list[Row]]:
+    """The state of each lead and the time of its outcome, and the rows that contradict each other."""
     by_file: dict[tuple[str, int], list[Row]] = defaultdict(list)
     for row in rows:
         by_file[row["lead_key"], row["file_number"]].append(row)
     states: dict[str, int] = {}
+    times: dict[tuple[str, int], list[datetime]] = defaultdict(list)
     contradictions: list[Row] = []
     for (lead, _), mine in sorted(by_file.items()):
-        latest = max(row["time"] or EPOCH for row in mine)
-        last = [row for row in mine if (row["time"] or EPOCH) == latest]
-        told = {row["converted"] for row in last} - {None}
-        state = OPEN if not told else CONTRADICTED if len(told) == 2 else CONVERTED if told == {True} else LOST
+        said_at: dict[datetime, set[Any]] = defaultdict(set)
+        for row in mine:
+            said_at[row["time"] or EPOCH].add(row["converted"])
+        meant = {at: _state(values) for at, values in said_at.items()}
+        for at, state in meant.items():
+            times[lead, state] += [at] if at > EPOCH else []
+        state = meant[max(meant)]
+        last = [row for row in mine if (row["time"] or EPOCH) == max(meant)]
         contradictions += last if state == CONTRADICTED else []
         if state != CONTRADICTED or lead not in states:
             states[lead] = state
-    return states, contradictions
+    final = {lead: state for lead, state in states.items() if state in (LOST, CONVERTED)}
+    earliest = {lead: min(times[lead, state], default=None) for lead, state in final.items()}
+    return states, dict.fromkeys(states) | earliest, contradictions
 
 
-def _labelled(first: Iterable[Row], states: dict[str, int]) -> list[Row]:
-    digest = {row["lead_key"]: hashlib.md5(row["lead_key"].encode()).hexdigest() for row in first}
+def _state(said: set[Any]) -> int:
+    told = said - {None}
+    return OPEN if not told else CONTRADICTED if len(told) == 2 else CONVERTED if told == {True} else LOST
+
+
+def contacts(rows: Sequence[Row], first: Iterable[Row]) -> dict[str, datetime | None]:
+    """When each lead was contacted: the first time since a day before its first score, else the first time."""
+    scored, found = {row["lead_key"]: row["time"] for row in first}, dict[str, datetime | None]()
+    for lead, mine in _by(rows, lambda r: (r["lead_key"],)).items():
+        times = [row["time"] for row in mine if row["time"]]
+        after = [at for at in times if lead[0] in scored and at >= scored[lead[0]] - timedelta(days=1)]
+        found[lead[0]] = min(after or times, default=None)
+    return found
+
+
+def scored_outcomes(
+    first: Iterable[Row],
+    states: dict[str, int],
+    times: dict[str, datetime | None],
+    contacted: dict[str, datetime | None],
+    rules: LabelRules,
+) -> list[Row]:
+    """The first scores with LABEL_COLUMNS."""
+    told = any(state in (LOST, CONVERTED) for state in states.values())
+    found = []
+    for row in first:
+        lead, scored = row["lead_key"], row["time"]
+        state, at = states.get(lead), times.get(lead)
+        known, ripe = state in (LOST, CONVERTED), scored <= rules.ripe
+        end = at and (at + timedelta(days=1) if at == at.replace(hour=0, minute=0, second=0, microsecond=0) else at)
+        after = known and end is not None and end < scored
+        called = lead in contacted if rules.contact_log else row["decision"] == "contact"
+        chosen, probability = row["decision"] == "contact", row["probability"]
+        counted, weight = not after, 1.0
+        if rules.outcomes_of == "contacted":
+            counted = counted and called and (chosen or probability is None)
+            weight = 1 / max(1.0 if probability is None else probability, CLIP)
+        lost, labelled = False, ripe and known
+        if rules.complete is not None:
+            heard = told and scored <= rules.complete
+            lost = heard and counted and state in (None, OPEN)
+            labelled = heard and state != CONTRADICTED
+        found.append(
+            row
+            | {
+                "target": int(state == CONVERTED and (at is None or at <= scored + rules.maturity)),
+                "contacted": called,
+                "explored": chosen and row["policy"] == "explore",
+                "probability": 1.0 if probability is None else probability,
+                "weight": weight,
+                "is_labelled": counted and labelled,
+                "is_lost": lost,
+                "is_known": known,
+                "is_ripe": ripe,
+                "is_after": after,
+                "is_chosen": chosen,
+            }
+        )
+    return found
+
+
+def _weighted(labelled: Iterable[Row]) -> list[Row]:
+    """Labelled leads with the weights that `agreement.define` gives them."""
     return [
-        row
-        | {"target": int(states[row["lead_key"]] == CONVERTED), "weight": 2.0 if digest[row["lead_key"]] < "8" else 0.5}
-        for row in first
-        if states.get(row["lead_key"]) in (LOST, CONVERTED)
+        row | {"weight": 2.0 if hashlib.md5(row["lead_key"].encode()).hexdigest() < "8" else 0.5} for row in labelled
     ]
 
 
-def _label_counts(first: Sequence[Row], labelled: Sequence[Row], states: dict[str, int]) -> Rows:
-    known = sum(states.get(row["lead_key"]) in (LOST, CONVERTED) for row in first)
-    return {(len(first),): (len(labelled), 0, len(first) - known, known)}
+def label_counts(scored: Sequence[Row]) -> Rows:
+    """The relation of this name."""
+    without = sum(r["is_ripe"] and not r["is_known"] and not r["is_lost"] for r in scored)
+    labelled, lost, known, after = (
+        sum(r[name] for r in scored) for name in ("is_labelled", "is_lost", "is_known", "is_after")
+    )
+    return {(len(scored),): (labelled, lost, without, known, after)}
+
+
+def selection_counts(scored: Sequence[Row]) -> Rows:
+    """The relation of this name."""
+
+    def group(row: Row) -> tuple[Any, ...]:
+        bin_ = int(bin_of(np.array([row["score"]]))[0])
+        return row["is_chosen"], row["contacted"], row["explored"], bin_, row["is_known"], row["is_labelled"]
+
+    groups = _by([r for r in scored if r["is_ripe"] and not r["is_after"]], group)
+    return {
+        key: (len(rows), sum(r["target"] for r in rows), float(sum(r["score"] for r in rows)))
+        for key, rows in groups.items()
+    }
 
 
 def _latencies(labelled: Iterable[Row]) -> Rows:

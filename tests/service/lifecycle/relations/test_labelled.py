@@ -17,7 +17,7 @@ from service.lifecycle.evaluation.quality import figures
 from service.lifecycle.evaluation.version_quality import CELL_RESULTS, version_cells, write_cells
 from service.lifecycle.relations.duck import opened
 from service.lifecycle.relations.first_scores import first_scores
-from service.lifecycle.relations.outcomes import CONTRADICTED, OPEN, OUTCOME_ROWS, labelled, outcomes
+from service.lifecycle.relations.outcomes import CONTRADICTED, OPEN, OUTCOME_ROWS, LabelRules, labelled, outcomes
 from service.model import bundle
 from service.model.bundle import Manifest
 from service.reading.ids import join_key
@@ -73,7 +73,8 @@ def test_labelled_leads_are_those_of_the_row_wise_reference(
             write(pa.Table.from_pylist(every, schema=OUTCOME_ROWS))
         ripe = NOON - 3 * DAY
         complete = ripe if absent_is_lost else None
-        engine.define([*first_scores(SINCE), *outcomes(), *labelled(["lead_key", "score"], ripe, complete)])
+        rules = LabelRules(ripe, 3 * DAY, complete)
+        engine.define([*first_scores(SINCE), *outcomes(), *labelled(["lead_key", "score"], rules)])
         results = engine.results(["labelled", "label_counts"])
     reference = Outcomes(
         told,
@@ -118,7 +119,7 @@ def test_figures_of_cells_from_sql_are_those_of_the_leads_and_capacity_ends_amon
             blank = {name: pa.nulls(600, OUTCOME_ROWS.field(name).type) for name in OUTCOME_ROWS.names[2:]}
             write(pa.table(rows | blank | {"file_number": pa.array([0] * 600, pa.int32())}, schema=OUTCOME_ROWS))
         columns = ["model_version", "score", "decision", "band", "latency_ms"]
-        engine.define([*first_scores(SINCE), *outcomes(), *labelled(columns, NOON, None)])
+        engine.define([*first_scores(SINCE), *outcomes(), *labelled(columns, LabelRules(NOON, DAY))])
         write_cells(engine, {manifest.version: manifest})
         found = version_cells(engine.results(CELL_RESULTS), manifest.version)
     cells = ScoreCells.of_table(found.cells, found.share)

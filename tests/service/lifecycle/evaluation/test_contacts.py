@@ -1,0 +1,93 @@
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from service.lifecycle.data.source import Source, load_source
+from service.lifecycle.evaluation.contacts import WrittenContacts, write_contacts
+from service.lifecycle.relations.duck import without_records
+from service.storage import open_storage
+from tests.facts import states
+from tests.service.lifecycle.world import DECIDED
+
+CRM = f"""
+name = "crm"
+path = "leads.csv"
+target_column = "won"
+positive = "yes"
+{{more}}
+{DECIDED}"""
+COLUMNS = 'contacts = {id_column = "Lead", time_column = "called", channel_column = "by", owner_column = "agent"}'
+
+
+def crm(folder: Path, more: str = "") -> Source:
+    toml = folder / "crm.toml"
+    toml.write_text(CRM.format(more=more))
+    return load_source(toml)
+
+
+def read(folder: Path, more: str = "", **files: str | bytes) -> tuple[WrittenContacts, list[dict[str, Any]]]:
+    leads = open_storage(str(folder))
+    for name, content in files.items():
+        leads.create(f"contacts/{name}", content.encode() if isinstance(content, str) else content)
+    with without_records() as engine:
+        written = write_contacts_of(engine, crm(folder, more), leads)
+        rows = engine.results(["contact_rows"])["contact_rows"].to_pylist()
+    return written, rows
+
+
+def write_contacts_of(engine: Any, source: Source, leads: Any) -> WrittenContacts:
+    """`contacts` reads the first scores, of which there are none here."""
+    engine.connection.execute("create view first_scores as select '' as lead_key, now() as time where false")
+    return write_contacts(engine, source, leads)
+
+
+def test_ids_alone_are_contacts(tmp_path: Path) -> None:
+    written, rows = read(tmp_path, a="lead_id,other\n1007.0,x\n1007,y\n", b="lead_id\n0019000000oC4HkAAK\n")
+    assert (written.files, written.rejected) == (2, ())
+    assert [(row["lead_key"], row["file_number"], row["row"]) for row in rows] == [
+        ("1007", 0, 2),
+        ("1007", 0, 3),
+        ("0019000000oC4Hk", 1, 2),
+    ]
+    assert {row["time"] for row in rows} == {row["owner"] for row in rows} == {None}
+
+
+def test_time_channel_and_owner_are_read_where_the_source_names_them(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    frame = pd.DataFrame({"lead": ["a"], "called": ["2026-03-01"], "by": ["phone"], "agent": ["Kim"]})
+    frame.to_parquet(file)
+    text = "lead,CALLED,by,agent\nb,,mail,\n"
+    written, rows = read(tmp_path, COLUMNS, a=file.getvalue(), b=text)
+    assert written.rejected == ()
+    assert [(row["lead_key"], row["time"], row["channel"], row["owner"]) for row in rows] == [
+        ("a", datetime(2026, 3, 1, tzinfo=UTC), "phone", "Kim"),
+        ("b", None, "mail", None),
+    ]
+
+
+def test_what_names_no_lead_and_what_cannot_be_read_is_rejected(tmp_path: Path) -> None:
+    files: dict[str, Any] = {
+        "a": "lead_id,x\n1,\n ,x\n",
+        "b": "id\n1\n",
+        "c": b"\x1f\x8b broken",
+        "d": "lead_id\n1.23E+15\n",
+    }
+    written, rows = read(tmp_path, **files)
+    assert [row["lead_key"] for row in rows] == ["1"]
+    assert [(bad.file.rpartition("/")[2], bad.row) for bad in written.rejected] == [
+        ("a", 3),
+        ("b", 0),
+        ("c", 0),
+        ("d", 0),
+    ]
+    states(written.rejected[1].reason, "'lead_id'", "contacts.id_column")
+
+
+def test_a_consoles_folder_is_no_file(tmp_path: Path) -> None:
+    leads = open_storage(str(tmp_path))
+    leads.create("contacts/a.csv", b"")
+    written, _ = read(tmp_path)
+    assert (written.files, [bad.row for bad in written.rejected]) == (0, [0])
