@@ -1,13 +1,13 @@
 """The contact rule: the line from which a lead is contacted, and the share of the leads below it that are explored.
 
 Below the line a lead is drawn by a hash of a fixed salt, the lead source and the lead's key. The draw needs no state,
-so a retry, a re-scoring and another model version draw the same. NumPy, plain Python and SQL draw alike: the first
+so a retry, a re-scoring and another model version draw the same. Python and SQL draw alike: the first
 DIGITS hexadecimal digits of an MD5 are compared as text, which orders them as it orders the numbers.
 """
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Literal
@@ -59,15 +59,6 @@ class ContactRule(BaseModel):
         prefix, limit, md5 = f"{SALT}:{source}:", self.limit, hashlib.md5
         # More digits than the limit's can only make a draw greater than a limit that its first digits equal.
         return [md5((prefix + key).encode(), usedforsecurity=False).hexdigest() < limit for key in lead_keys]
-
-    def explored(
-        self, source: str, scores: npt.NDArray[np.float64], keys_at: Callable[[npt.NDArray[np.intp]], Iterable[str]]
-    ) -> npt.NDArray[np.bool_]:
-        """Which of these leads are below the line and explored. `keys_at` gives the keys at these places."""
-        explored = np.zeros(len(scores), dtype=bool)
-        if self.explores and len(below := np.flatnonzero(scores < self.line)):
-            explored[below] = self.drawn(source, keys_at(below))
-        return explored
 
     def drawn_in_sql(self, source: str, lead_key: str) -> str:
         """The condition of `drawn` over this column of text, for DuckDB and Spark."""

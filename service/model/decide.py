@@ -1,8 +1,8 @@
 """What a score means for the lead: whether to contact it, and its band."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,6 @@ from service.model.contact_rule import ContactRule
 
 Decision = Literal["contact", "skip"]
 DECISIONS: tuple[Decision, Decision] = ("skip", "contact")
-Places = npt.NDArray[np.intp]
 Chosen = npt.NDArray[np.bool_]
 
 
@@ -42,11 +41,9 @@ class Decider:
         steps = np.searchsorted(self._steps, scores, side="right")
         return self._decision_places[steps], self._band_places[steps]
 
-    def explored(
-        self, scores: Sequence[float] | npt.NDArray[np.float64], keys_at: Callable[[Places], Iterable[str]]
-    ) -> Chosen:
-        """Which of these leads are contacted although they are below the line. `keys_at` gives the keys at places."""
-        return self.rule.explored(self._source, np.asarray(scores, dtype=np.float64), keys_at)
+    def drawn(self, lead_keys: Iterable[str]) -> Chosen:
+        """For each of these leads whether it is explored where it is below the line."""
+        return np.array(self.rule.drawn(self._source, lead_keys), dtype=bool)
 
     def decision(self, score: float) -> Decision:
         """Whether the lead is contacted for its score."""
@@ -58,6 +55,33 @@ class Decider:
             if score >= least:
                 return name
         return self._bands[-1][1]
+
+
+class ContactList(NamedTuple):
+    """Which leads of a list are contacted: for their rank, and the explored ones. Explored is no lead of a rank."""
+
+    ranked: Chosen
+    explored: Chosen
+
+
+def contact_list(scores: npt.NDArray[np.float64], drawn: Chosen, threshold: float, economics: Economics) -> ContactList:
+    """The contacts of a list of leads: the best that fit beside the explored ones, then these.
+
+    Explored are all that are `drawn` and not among the best: a lead that is not has its probability, however many
+    others are drawn. With them the team is never asked for more contacts than it can make, unless more are drawn than
+    that. Without a limit there are as many contacts as leads that pay. Of equal scores the first counts as the better.
+    """
+    count, pays = len(scores), int((scores >= threshold).sum())
+    capacity = economics.contacts_per_1000_leads
+    most = int(capacity * count / 1000) if capacity < 1000 else pays
+    order = np.argsort(-scores, kind="stable")
+    drawn_outside = int(drawn.sum()) - np.concatenate(([0], np.cumsum(drawn[order])))
+    numbers = np.arange(min(most, pays) + 1)
+    # One lead more by rank is at most one explored less: the sum never falls.
+    best = int(numbers[numbers + drawn_outside[numbers] <= most].max(initial=0))
+    ranked = np.zeros(count, dtype=bool)
+    ranked[order[:best]] = True
+    return ContactList(ranked, drawn & ~ranked)
 
 
 def contacts_made(scores: npt.NDArray[np.float64], decided: Chosen, economics: Economics) -> Chosen:

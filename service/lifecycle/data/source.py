@@ -74,6 +74,17 @@ class OutcomesFile(BaseModel):
     time_format: Text | None = None
 
 
+class Exploration(BaseModel):
+    """Leads below the line that are contacted all the same, so that outcomes tell what the model does not know.
+
+    `share` is the part of the contacts that goes to them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    share: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+
+
 class Source(BaseModel):
     """A lead source as written. A source with a `sample` generates its leads.
 
@@ -114,6 +125,7 @@ class Source(BaseModel):
     agreed_by: Text | None = None
     agreed_on: date | None = None
     economics: Economics
+    exploration: Exploration = Exploration()
     recipe: TrainingRecipe = TrainingRecipe()
 
     _folder: Path = PrivateAttr(default=Path())
@@ -270,6 +282,7 @@ def _explain(error: dict[str, Any]) -> str:
             tables: dict[tuple[object, ...], type[BaseModel]] = {
                 (): Source,
                 ("economics",): Economics,
+                ("exploration",): Exploration,
                 ("outcomes",): OutcomesFile,
                 ("recipe",): TrainingRecipe,
                 ("sample",): Sample,
