@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import repeat
@@ -62,16 +63,22 @@ class Decided(NamedTuple):
 class Scorer:
     """Everything that a request needs, made from one bundle: what it scores is scored by one version."""
 
-    def __init__(self, bundle: Bundle, max_leads: int, rule: ContactRule | None = None) -> None:
+    def __init__(self, bundle: Bundle, max_leads: int) -> None:
         self.bundle, self.loaded_at = bundle, datetime.now(UTC)
         self._max_leads = max_leads
         self._decode = contract.decoder(bundle.engine.features, max_leads).decode
-        self._decider = Decider(bundle.manifest, rule)
+        self._decider = Decider(bundle.manifest)
 
     @property
     def rule(self) -> ContactRule:
         """The contact rule that it decides by."""
         return self._decider.rule
+
+    def ruled_by(self, rule: ContactRule) -> "Scorer":
+        """The same bundle under another contact rule."""
+        other = copy(self)
+        other._decider = Decider(self.bundle.manifest, rule)
+        return other
 
     @cached_property
     def request_model(self) -> type[BaseModel]:
@@ -170,8 +177,9 @@ class Scorer:
         now, version = datetime.now(UTC), self.bundle.version
         # Column by column: a walk from lead to lead takes twice as long.
         columns = (request_ids, ids, repeat(now), repeat(version), features, scores, decisions, bands, latencies_ms)
-        said = (*self._said_of_all(ids), policies, probabilities)
-        lines = to_lines(list(map(PredictionRecord, *columns, *said)))
+        said = self._said_of_all(ids)
+        by_rule = (policies, probabilities) if self.rule.explores else ()  # two columns more take a while
+        lines = to_lines(list(map(PredictionRecord, *columns, *said, *by_rule)))
         return Decided(decisions, bands, policies, probabilities, lines)
 
     def _exploring(

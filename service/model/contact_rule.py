@@ -22,6 +22,7 @@ DIGITS = 13
 """Hexadecimal digits of a draw: 52 bits, which a double holds without rounding."""
 
 Policy = Literal["line", "explore"]
+POLICIES: tuple[Policy, Policy] = ("line", "explore")
 _Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 
 

@@ -63,6 +63,10 @@ class ContactList(NamedTuple):
     ranked: Chosen
     explored: Chosen
 
+    def part(self, start: int, count: int) -> "ContactList":
+        """What it says of so many leads from this one on."""
+        return ContactList(self.ranked[start : start + count], self.explored[start : start + count])
+
 
 def contact_list(scores: npt.NDArray[np.float64], drawn: Chosen, threshold: float, economics: Economics) -> ContactList:
     """The contacts of a list of leads: the best that fit beside the explored ones, then these.

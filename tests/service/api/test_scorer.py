@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def asked(count: int = 60, prefix: str = "lead-") -> ScoreRequest:
     return ScoreRequest(json.dumps({"leads": leads}).encode(), "r", 0.0)
 
 
-def scored(scorer: Scorer, request: ScoreRequest, explain: bool = False) -> tuple[dict, list[dict]]:
+def scored(scorer: Scorer, request: ScoreRequest, explain: bool = False) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     result = scorer.score([request], explain)
     (answer,) = result.answers
     assert isinstance(answer, bytes)
@@ -44,7 +45,7 @@ def test_without_exploration_an_answer_names_the_line_and_no_policy(bundle: Bund
 
 @pytest.mark.parametrize("explain", [False, True])
 def test_with_exploration_answer_and_record_say_why_a_lead_is_contacted(bundle: Bundle, explain: bool) -> None:
-    scorer = Scorer(bundle, 100, RULE)
+    scorer = Scorer(bundle, 100).ruled_by(RULE)
     answer, records = scored(scorer, asked(), explain)
     drawn = RULE.drawn("forge", [f"lead-{i}" for i in range(60)])
     assert answer["line"] == 0.5
@@ -65,7 +66,7 @@ def test_with_exploration_answer_and_record_say_why_a_lead_is_contacted(bundle: 
 def test_the_cells_of_a_lead_are_decided_as_the_lead_and_one_lead_is_drawn_under_all_spellings_of_its_id(
     bundle: Bundle,
 ) -> None:
-    scorer = Scorer(bundle, 100, RULE)
+    scorer = Scorer(bundle, 100).ruled_by(RULE)
     answer, _ = scored(scorer, asked(prefix=""))
     rows = [[f"{i}.0", i % 12] for i in range(60)]
     body = json.dumps({"columns": ["lead_id", "visits"], "rows": rows}).encode()
@@ -81,7 +82,7 @@ def test_the_cells_of_a_lead_are_decided_as_the_lead_and_one_lead_is_drawn_under
 
 
 def test_a_trial_is_never_explored(bundle: Bundle) -> None:
-    answer, _ = scored(Scorer(bundle, 100, RULE), asked(prefix="page-"))
+    answer, _ = scored(Scorer(bundle, 100).ruled_by(RULE), asked(prefix="page-"))
     assert {(s["policy"], s["probability"]) for s in answer["scores"]} == {("line", 1.0), ("line", 0.0)}
 
 
