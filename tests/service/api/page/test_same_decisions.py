@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from playwright.sync_api import Browser
+from pyarrow import parquet
 
 from service.lifecycle import batch, score
 from service.model.bundle import Economics
-from service.model.contact_rule import rule_of
+from service.model.contact_rule import ContactRule, rule_of
 from service.model.decide import contact_list
 from service.storage import Folder
 from tests.service import forge
@@ -33,6 +34,7 @@ class World(NamedTuple):
     models: Folder
     money: Economics
     file: Path
+    rule: ContactRule
 
 
 def world(root: Path, capacity: float, share: float) -> World:
@@ -49,7 +51,7 @@ def world(root: Path, capacity: float, share: float) -> World:
     forge.release(models, threshold=THRESHOLD, economics=money, exploration=share, contact_rule=rule, version="ruled")
     file = root / "leads.csv"
     file.write_text("\n".join(",".join(row) for row in [COLUMNS, *ROWS]))
-    return World(Server(root), models, money, file)
+    return World(Server(root), models, money, file, rule)
 
 
 def by_api(world: World) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -76,6 +78,13 @@ def by_command(world: World, root: Path) -> Decided:
     arguments = [str(world.file), "--out", str(root / "scores.csv"), "--models", world.models.url, "--no-reasons"]
     assert score.main([*arguments, "--records", str(root / "of_command")]) == 0
     return decided((root / "scores.csv").read_text("utf-8-sig"))
+
+
+def recorded(folder: Path) -> dict[str, tuple[str, str, float, float]]:
+    """What the prediction records say of each lead."""
+    (file,) = folder.rglob("*.parquet")
+    names = ("decision", "policy", "probability", "line")
+    return {row["lead_key"]: tuple(row[name] for name in names) for row in parquet.read_table(file).to_pylist()}
 
 
 def by_batch(world: World, root: Path, *options: str) -> Decided:
@@ -110,6 +119,10 @@ def test_all_ways_contact_the_same_leads_by_rank_and_explore_the_same(
     if capacity < 1000:
         assert len(policies) - policies.count("") == int(capacity * LEADS / 1000)
     assert by_command(made, tmp_path) == expected
+    assert recorded(tmp_path / "of_command") == {
+        lead: (decision, policy or "line", 1.0 if policy == "line" else made.rule.explore_probability, made.rule.line)
+        for lead, (decision, policy) in expected.items()
+    }
     assert by_batch(made, tmp_path, "--for-people") == expected
     assert page == expected
     # One lead at a time, without a list: by the line, which these leads and the capacity imply.
