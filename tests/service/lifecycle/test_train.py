@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from service.lifecycle.data.sample import Sample, generate
-from service.lifecycle.data.source import Source, SourceError, load_source
+from service.lifecycle.data.source import Exploration, Source, SourceError, load_source
 from service.lifecycle.train import main, train
 from service.lifecycle.training import selection
 from service.lifecycle.training.candidates import candidates
