@@ -24,8 +24,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return load(models, pointed[0])
 
 
-def asked(count: int = 60, prefix: str = "lead-") -> ScoreRequest:
-    leads = [{"lead_id": f"{prefix}{i}", "features": {"visits": i % 12}} for i in range(count)]
+def asked(count: int = 60, prefix: str = "lead-", suffix: str | None = None) -> ScoreRequest:
+    ids = [f"{prefix}{i}" if suffix is None else f"{i}{suffix}" for i in range(count)]
+    leads = [{"lead_id": ids[i], "features": {"visits": i % 12}} for i in range(count)]
     return ScoreRequest(json.dumps({"leads": leads}).encode(), "r", 0.0)
 
 
@@ -63,9 +64,14 @@ def test_with_exploration_answer_and_record_say_why_a_lead_is_contacted(bundle: 
     assert scored(scorer, asked(), explain)[0]["scores"] == answer["scores"]  # a retry draws the same
 
 
-def test_the_cells_of_a_lead_are_decided_as_the_lead_and_one_lead_is_drawn_under_all_spellings_of_its_id(
-    bundle: Bundle,
-) -> None:
+def test_a_lead_is_drawn_alike_under_all_spellings_of_its_id(bundle: Bundle) -> None:
+    scorer = Scorer(bundle, 100).ruled_by(RULE)
+    names = ("decision", "policy", "probability")
+    plain, decimal = (scored(scorer, asked(suffix=suffix))[0]["scores"] for suffix in ("", ".0"))
+    assert [[each[name] for name in names] for each in plain] == [[each[name] for name in names] for each in decimal]
+
+
+def test_the_cells_of_a_lead_are_decided_as_the_lead(bundle: Bundle) -> None:
     scorer = Scorer(bundle, 100).ruled_by(RULE)
     answer, _ = scored(scorer, asked(prefix=""))
     rows = [[f"{i}.0", i % 12] for i in range(60)]
