@@ -26,6 +26,7 @@ CREATE = "roles/storage.objectCreator"  # new objects only: it can neither repla
 CHANGE = "roles/storage.objectUser"
 
 POINTER = "champion.json"  # names the model that serves; service.model.bundle moves it
+RULES = "contact_rules/"  # from which score leads are contacted; service.model.stored_rule
 LEASES = "leases/"  # which job is at work; service.lifecycle.promotion.lease takes and renews them
 RAW = "predictions/"  # records as the service and batch wrote them; service.records
 COMPACTED = "records/"  # the same as tables, with their manifests; service.lifecycle.compaction
@@ -90,8 +91,8 @@ class StorageStack(TerraformStack):
             self._grant("predictions_spark_read", predictions, f"serviceAccount:{spark}", READ)
 
     def _grant_jobs(self, models: str, leads: str, predictions: str, jobs: str) -> None:
-        # A published model or an audit record can be added, never altered; only the pointer moves, and leases change
-        # hands.
+        # A published model or an audit record can be added, never altered; only the pointer moves, contact rules are
+        # refreshed, and leases change hands.
         pointer = BucketIamCondition(
             title="pointer_only",
             expression=f'resource.name == "projects/_/buckets/{models}/objects/{POINTER}"',
@@ -99,6 +100,7 @@ class StorageStack(TerraformStack):
         self._grant("models_jobs_read", models, jobs, READ)
         self._grant("models_jobs_create", models, jobs, CREATE)
         self._grant("models_jobs_point", models, jobs, CHANGE, pointer)
+        self._grant("models_jobs_rule", models, jobs, CHANGE, _below(RULES, models, "contact_rules_only"))
         leases = _below(LEASES, models, "leases_only")
         self._grant("models_jobs_lease", models, jobs, CHANGE, leases)
         # Of what runs on schedule, `compact` alone may delete records, and nothing may delete leads. To have a lead

@@ -6,7 +6,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 from rich.console import Console
@@ -36,6 +36,9 @@ from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.model import bundle
 from service.model.bundle import Bundle
+from service.model.contact_rule import rule_of
+from service.model.stored_rule import read_rule, replace_rule
+from service.storage import Conflict
 
 EXAMPLES = """  python -m service.lifecycle.drift --source crm.toml --models models --predictions predictions \\
       --leads leads --tracking http://127.0.0.1:5000
@@ -44,6 +47,9 @@ EXAMPLES = """  python -m service.lifecycle.drift --source crm.toml --models mod
 """
 FEWEST = 100
 """Leads below which a comparison says nothing."""
+
+ENOUGH = 500
+"""Leads from which a contact rule is computed."""
 
 SHOWN = 15
 """Features in the terminal's table, those first whose difference moves scores the most."""
@@ -92,9 +98,30 @@ def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             "report.html": page,
         }
         mlflow.attach(texts, {})
+    _refresh_rule(loop, served, scores, window.since)
     history.append(loop.models, entry)
     _show(entry)
     return _gauges(entry)
+
+
+def _refresh_rule(loop: Loop, served: Bundle, scores: Scores, since: datetime) -> None:
+    """Let the served model contact as many of leads like these as fit, and explore the share that the source states.
+
+    A bundle older than contact rules keeps its own, which is its threshold.
+    """
+    manifest = served.manifest
+    if manifest.contact_rule is None or len(scores) < ENOUGH:
+        return
+    old, generation = read_rule(loop.models, served.version)
+    capacity, share = manifest.economics.contacts_per_1000_leads, loop.source.exploration.share
+    rule = rule_of(scores, manifest.threshold, capacity, share, "recent", since, loop.now)
+    try:
+        replace_rule(loop.models, served.version, rule, generation)
+    except Conflict:
+        loop.note("another run has refreshed the contact rule meanwhile; that one stays")
+        return
+    before = (old or manifest.rule).line
+    loop.note(f"a lead that comes alone is contacted from score {rule.line:.4f} on; it was {before:.4f}")
 
 
 def _check(

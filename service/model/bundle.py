@@ -25,6 +25,7 @@ from pydantic import (
 
 from service.history import Move, Trigger
 from service.model.agreement import Agreement
+from service.model.contact_rule import ContactRule
 from service.model.engine import Encoding, Engine
 from service.model.reference import Reference
 from service.model.schema import LeadSchema, Value
@@ -213,7 +214,8 @@ class Manifest(_Document):
     `skill` is None for a model that was promoted for being better than the one before, and `leaks` for one that was
     published before there was a search for them. `id_column` names the leads in files, as in the training's.
     `agreement` is None where none is needed (the sample's invented leads) and in bundles older than the field, whose
-    sources were refused without.
+    sources were refused without. `exploration` is the share of the contacts that explores; `contact_rule` follows from
+    it and the held-out scores, None in bundles older than it.
     """
 
     format: Literal[1] = 1
@@ -231,6 +233,13 @@ class Manifest(_Document):
     provenance: Provenance
     skill: Skill | None = None
     leaks: LeakReport | None = None
+    exploration: Share = 0.0
+    contact_rule: ContactRule | None = None
+
+    @property
+    def rule(self) -> ContactRule:
+        """The bundle's contact rule; of one older than rules, to contact from the threshold on."""
+        return self.contact_rule or ContactRule(line=self.threshold)
 
 
 class Golden(_Document):

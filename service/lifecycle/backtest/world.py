@@ -75,7 +75,7 @@ class History:
                     latency_ms=0.0,
                     source=self.source.name,
                     channel="api",
-                    line=bundle.manifest.threshold,
+                    line=decider.rule.line,
                     role="champion",
                 )
                 for place, (row, lead, score) in enumerate(zip(rows, leads, scores, strict=True))

@@ -33,7 +33,7 @@ def contact_rows(source: Source, table: Table, file_number: int = 0) -> ContactR
     rows = pa.table(
         [
             lead_keys(ids),
-            _times(table, form),
+            _times(table, form, source.zone),
             _words(table, form.channel_column),
             _words(table, form.owner_column),
             pa.array(np.full(count, file_number, dtype=np.int32)),
@@ -53,14 +53,14 @@ def _id(source: Source) -> dict[str, str | None]:
     return {"contacts.id_column": source.contact_id}
 
 
-def _times(table: Table, form: ContactFiles) -> pa.Array:
+def _times(table: Table, form: ContactFiles, zone: ZoneInfo) -> pa.Array:
     """When the contacts were, null where a row or the file does not say."""
     if form.time_column is None:
         return microsecond_times(None, len(table.rows))
     timed = read_column(table, form.time_column).codes >= 0
     if not timed.any():
         return microsecond_times(None, len(table.rows))
-    times = microsecond_times(read_column(table.only(timed), form.time_column).times(form.time_format), 0)
+    times = microsecond_times(read_column(table.only(timed), form.time_column).times(form.time_format, zone), 0)
     return times.take(pa.array(np.cumsum(timed) - 1, mask=~timed))
 
 

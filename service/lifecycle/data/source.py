@@ -91,7 +91,10 @@ class ContactFiles(BaseModel):
 
 
 class Exploration(BaseModel):
-    """`share` of the contacts that the team can make go to leads below the line, chosen at random."""
+    """Leads below the line that are contacted all the same, so that outcomes tell what the model does not know.
+
+    `share` is the part of the contacts that goes to them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

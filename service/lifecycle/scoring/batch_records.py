@@ -25,6 +25,8 @@ from service.lifecycle.relations.record_files import CLAIMS, read_manifest
 from service.lifecycle.scoring.cells import is_blank
 from service.lifecycle.scoring.encoder import Encoded, Encoder
 from service.model.bundle import Bundle
+from service.model.contact_rule import POLICIES, ContactRule
+from service.model.decide import DECISIONS, Chosen, ContactList
 from service.model.schema import Kind
 from service.model.trees import Matrix
 from service.reading.cells import as_text
@@ -77,6 +79,21 @@ def rows_of(
     return pa.RecordBatch.from_pydict(columns)
 
 
+def ruled(records: pa.RecordBatch, contacts: ContactList, rule: ContactRule) -> pa.RecordBatch:
+    """The records with these decisions, and where leads are explored with policy and probability."""
+    explored = contacts.explored
+    columns = {"decision": _named(contacts.ranked | explored, DECISIONS)}
+    if rule.explores:
+        columns["policy"] = _named(explored, POLICIES)
+        columns["probability"] = pa.array(np.where(contacts.ranked, 1.0, rule.explore_probability))
+    others = {name: records.column(name) for name in records.schema.names if name not in columns}
+    return pa.RecordBatch.from_pydict(others | columns)
+
+
+def _named(second: Chosen, names: tuple[str, str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(second.astype(np.int8)), pa.array(names))
+
+
 def _inputs(encoder: Encoder, cells: pa.RecordBatch, encoded: Encoded, name: str, kind: Kind) -> pa.Array:
     """A column of inputs, null where they are missing. Of a column that the model does not use, what can be read."""
     if kind == "category":
@@ -104,7 +121,9 @@ def _texts(cells: pa.Array) -> pa.DictionaryArray:
 
 
 @contextmanager
-def recording(storage: Storage | None, piece: str, bundle: Bundle, id_column: str) -> Iterator[Record | None]:
+def recording(
+    storage: Storage | None, piece: str, bundle: Bundle, id_column: str, rule: ContactRule
+) -> Iterator[Record | None]:
     """Takes the rows of a piece's records; the object appears whole when the block ends without an error.
 
     None where there is no storage, or where the records are there from an earlier start. A piece without a lead has
@@ -119,7 +138,7 @@ def recording(storage: Storage | None, piece: str, bundle: Bundle, id_column: st
     if known and _is_there(storage, f"{time:%Y-%m-%d}", key):
         yield None
         return
-    writing = _RecordObject(storage, key, _constants(bundle, name, time))
+    writing = _RecordObject(storage, key, _constants(bundle, name, time, rule))
     try:
         yield writing.take
     except BaseException as error:
@@ -150,7 +169,7 @@ def _is_there(storage: Storage, day: str, key: str) -> bool:
     return any(each.key == key for each in read_manifest(storage, day)[0].inputs)
 
 
-def _constants(bundle: Bundle, name: str, time: datetime) -> dict[str, Any]:
+def _constants(bundle: Bundle, name: str, time: datetime, rule: ContactRule) -> dict[str, Any]:
     """What is the same in all records of a piece. No request was answered, so that there is no latency."""
     manifest = bundle.manifest
     return {
@@ -159,7 +178,7 @@ def _constants(bundle: Bundle, name: str, time: datetime) -> dict[str, Any]:
         "model_version": bundle.version,
         "source": manifest.provenance.source,
         "channel": "batch",
-        "line": manifest.threshold,
+        "line": rule.line,
         "role": "champion",
     }
 

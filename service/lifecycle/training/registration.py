@@ -30,6 +30,7 @@ from service.model.bundle import (
     Skill,
     TrainingSample,
 )
+from service.model.contact_rule import rule_of
 from service.model.decide import contacts_made
 from service.model.reference import Reference
 from service.storage import Storage
@@ -99,6 +100,11 @@ def prepare(
         ),
         skill=skill,
         leaks=leaks,
+        exploration=source.exploration.share,
+        # Of a model that was refitted on the held-out leads too, the scores before: those of leads not learned from.
+        contact_rule=rule_of(
+            chosen.scores, chosen.threshold, source.economics.contacts_per_1000_leads, source.exploration.share
+        ),
     )
     invented = golden(chosen.pipeline, leads.schema, held_out)
     card = model_card(source, leads, chosen, manifest)
@@ -141,11 +147,13 @@ def _parameters(source: Source, chosen: Selection, manifest: Manifest) -> dict[s
         **stated,
         **outcome,
         **source.economics.model_dump(),
+        "exploration.share": source.exploration.share,
         **{f"recipe.{name}": value for name, value in source.recipe},
         **{f"model.{name}": value for name, value in model.items() if not hasattr(value, "get_params")},
         "candidate": chosen.candidate,
         "split": chosen.split.how,
         "threshold": manifest.threshold,
+        "line": manifest.rule.line,
         "features": ", ".join(f"{f.name}: {f.kind}" for f in manifest.lead_schema.features),
         "bundle_version": manifest.version,
         "rows": manifest.provenance.rows,

@@ -19,7 +19,7 @@ from service import records
 from service.lifecycle.data import quarantine
 from service.lifecycle.promotion import lease
 from service.lifecycle.runtime import job_gauges
-from service.model import bundle
+from service.model import bundle, stored_rule
 from tests.infra.conftest import Plans, Stacks, planned
 
 BUCKETS = {"models", "leads", "predictions", "artifacts", "access_logs"}
@@ -137,6 +137,7 @@ def test_of_the_published_models_jobs_can_alter_only_the_pointer(plans: Plans) -
 def test_jobs_change_and_add_objects_below_their_prefixes_alone(plans: Plans) -> None:
     found = planned(plans("prod")["storage"], "google_storage_bucket_iam_member")
     for grant, bucket, prefix in (
+        ("models_jobs_rule", "models", stored_rule.RULES),
         ("models_jobs_lease", "models", lease.FOLDER),
         ("leads_jobs_set_aside", "leads", quarantine.PREFIX),
         ("leads_compact_set_aside", "leads", quarantine.PREFIX),

@@ -8,7 +8,10 @@ from mlflow.tracking import MlflowClient
 from service import history
 from service.history import DriftCheck
 from service.lifecycle.drift import main
+from service.model.bundle import Economics
+from service.model.contact_rule import ContactRule
 from service.model.schema import Feature, LeadSchema
+from service.model.stored_rule import read_rule
 from tests.conftest import free_port
 from tests.facts import states
 from tests.service import forge
@@ -31,7 +34,8 @@ def blinded(world: World, version: str, count: int = 600) -> None:
 
 def test_a_quiet_week_is_recorded_and_nothing_is_found(tmp_path: Path, mlflow_url: str) -> None:
     world = World(tmp_path, "quiet-week")
-    pointer = forge.release(world.models)
+    money = Economics(conversion_value=100, contact_cost=10, contacts_per_1000_leads=200)
+    pointer = forge.release(world.models, economics=money, contact_rule=ContactRule(line=0.4))
     world.score(pointer, NOON - days(7), NOON, 700, seed=5)
     world.score(pointer, NOON - days(30), NOON - days(20), 300, seed=6)
     assert main(world.options(mlflow_url, NOON, "--metrics", str(tmp_path / "figures"))) == 0
@@ -56,9 +60,17 @@ def test_a_quiet_week_is_recorded_and_nothing_is_found(tmp_path: Path, mlflow_ur
     assert 'leadscoring_expected_figure{figure="roc_auc",job="drift"}' in figures
     assert 'leadscoring_feature_unseen_ratio{feature="region",job="drift"} 0.0' in figures
 
+    # The contact rule follows the leads: a fifth of them fits.
+    rule, generation = read_rule(world.models, pointer.version)
+    assert rule is not None
+    assert (rule.basis, rule.leads, rule.since, rule.until) == ("recent", 700, NOON - days(7), NOON)
+    assert rule.line > 0.4
+    assert rule.share_above == pytest.approx(0.2, abs=0.01)
+
     # The same check again changes nothing.
     assert main(world.options(mlflow_url, NOON)) == 0
     assert checks(world) == [entry]
+    assert read_rule(world.models, pointer.version).generation == generation
 
 
 def test_leads_that_differ_are_found_which_is_no_failure(
@@ -70,6 +82,7 @@ def test_leads_that_differ_are_found_which_is_no_failure(
     assert main(world.options(mlflow_url, NOON, "--metrics", str(tmp_path / "figures"))) == 0
     (entry,) = checks(world)
     assert entry.found
+    assert read_rule(world.models, pointer.version).rule is None  # of a bundle older than rules
     by_name = {f.feature: f for f in entry.features}
     assert by_name["visits"].missing == by_name["region"].unseen == 1
     assert entry.scores.drifted

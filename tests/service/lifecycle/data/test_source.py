@@ -90,6 +90,9 @@ def test_a_complete_source_is_read_as_written(tmp_path: Path) -> None:
     assert source.location == str(tmp_path / "leads.csv")
     assert not source.in_time_order
     assert source.recipe == TrainingRecipe(candidate="best", half_life_leads=None)
+    assert source.exploration.share == 0
+    exploring = load_source(written(tmp_path, COMPLETE + "\n[exploration]\nshare = 0.05\n"))
+    assert exploring.exploration.share == 0.05
 
 
 def test_a_source_that_nobody_agreed_on_is_read_compared_by_profit_and_names_what_it_lacks(tmp_path: Path) -> None:
@@ -150,6 +153,12 @@ def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
             "[recipe]\ncandidat = 'best'\n[economics]",
             "recipe.candidat",
             ["unknown", "'candidate'"],
+        ),
+        (
+            "[economics]",
+            "[exploration]\nshare = 0.6\n[economics]",
+            "exploration.share",
+            ["0.5"],
         ),
         ("[economics]", "[recipe]\ncandidate = 'svm'\n[economics]", "recipe.candidate", ["'logistic_regression'"]),
         (
