@@ -128,7 +128,7 @@ def _knots(cells: pd.Series, most: int) -> list[float]:
     known = shared_numbers(cells.to_numpy())
     known = known[~np.isnan(known)]
     at = np.unique(np.quantile(known, np.linspace(0, 1, most), method="nearest")) if len(known) else np.zeros(1)
-    return at.tolist() if len(at) > 1 else [at[0] - 1, at[0] + 1]  # type: ignore[no-any-return]
+    return at.tolist() if len(at) > 1 else [at[0] - 1, at[0] + 1]
 
 
 def _pipeline(schema: LeadSchema, frame: pd.DataFrame, numbers: list[str], scaling: Any, model: Any) -> Pipeline:

@@ -32,7 +32,7 @@ def signs(schema: LeadSchema, monotone: Mapping[str, Direction]) -> dict[str, in
     return {name: SIGN[direction] for name, direction in monotone.items()}
 
 
-class MonotoneLogisticRegression(LogisticRegression):
+class MonotoneLogisticRegression(LogisticRegression):  # type: ignore[misc]  # scikit-learn states no types
     """Logistic regression in which coefficients of some blocks of columns are bound.
 
     A block is (first column, column behind the last, sign). Where blocks are `chained`, each coefficient is at least
