@@ -199,8 +199,8 @@ def _replace(at: Moment, reason: str) -> Event:
 
 
 def _fits(source: Source) -> int:
-    """Models that the recipe fits to make one: where the metric decides, each candidate and then the better again."""
-    return 3 if source.recipe.candidate == "best" else 1
+    """Models that the recipe fits to make one: where the metric decides, each candidate and then the best again."""
+    return 4 if source.recipe.candidate == "best" else 1
 
 
 def _champion(models: Storage) -> Bundle:

@@ -1,6 +1,7 @@
 """A file of contacts: which leads sales contacted, when, how and by whom."""
 
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa

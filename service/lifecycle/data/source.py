@@ -28,6 +28,8 @@ UNCONFIRMED = "#CONFIRM "
 """Before a line of a lead source that a person has to confirm; `scripts/check` writes it."""
 
 Metric = Literal["precision", "recall", "f1", "roc_auc", "accuracy", "profit"]
+Direction = Literal["increasing", "decreasing"]
+"""How a score may change with a number."""
 Text = Annotated[str, Field(min_length=1)]
 Marker = Annotated[str | float, Field(union_mode="left_to_right")]
 Values = Annotated[
@@ -49,14 +51,17 @@ class TrainingRecipe(BaseModel):
 
     `candidate` "best" is the best by the source's metric on the held-out leads. With `half_life_leads` a lead counts
     half as much as one that is so many leads younger; without it all count alike. Of more than `rows` leads a weighted
-    sample of about that size is taken.
+    sample of about that size is taken. With `search_seconds` other settings than the usual are tried for so long. A
+    score may only rise with the numbers that `monotone` calls increasing, and only fall with those called decreasing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    candidate: Literal["best", "logistic_regression", "gradient_boosting"] = "best"
+    candidate: Literal["best", "logistic_regression", "spline_regression", "gradient_boosting"] = "best"
     half_life_leads: Annotated[float, Field(ge=100, le=1e9)] | None = None
     rows: Annotated[int, Field(ge=MIN_ROWS, le=MAX_ROWS)] = 1_000_000
+    search_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0
+    monotone: dict[str, Direction] = {}
 
 
 class OutcomesFile(BaseModel):
@@ -190,13 +195,16 @@ class Source(BaseModel):
         roles = {"target_column": self.target_column, "id_column": self.id_column, "time_column": self.time_column}
         named = [(role, column) for role, column in roles.items() if column is not None]
         dropped = {*self.leaks, *self.leave_out}
-        typed = {*self.missing_in, *self.kinds, *self.separators}
+        bound = self.recipe.monotone
+        typed = {*self.missing_in, *self.kinds, *self.separators, *bound}
         parted = {name: self.kinds[name] for name, mark in self.separators.items() if mark and name in self.kinds}
         cost, value = self.economics.contact_cost, self.economics.conversion_value
         return [
             None if (self.path is None) != (self.sample is None) else "path: give either path or [sample]",
             *(f"{role}: {c!r} is also listed under leaks or leave_out" for role, c in named if c in dropped),
             *(f"{role}: {c!r} is no input; take it out of the tables of columns" for role, c in named if c in typed),
+            *(f"recipe.monotone: {c!r} is listed under leaks or leave_out" for c in bound if c in dropped),
+            *(f"recipe.monotone: {c!r} is a category under kinds" for c in bound if self.kinds.get(c) == "category"),
             *(f"separators: {c!r} is a {kind} under kinds" for c, kind in parted.items() if kind != "category"),
             *(f"{b}: {c!r} is already the {a}" for i, (a, c) in enumerate(named) for b, d in named[i + 1 :] if c == d),
             "time_column: give it or rows_in_time_order, not both"

@@ -17,8 +17,9 @@ from service.lifecycle.evaluation.segments import segments
 from service.lifecycle.promotion import gate
 from service.lifecycle.promotion.gate import Contender, Rules, Verdict
 from service.lifecycle.promotion.optimism import optimism
-from service.lifecycle.training.candidates import candidates
+from service.lifecycle.training.candidates import DEFAULT, Settings, candidates
 from service.lifecycle.training.golden import as_received
+from service.lifecycle.training.search import search
 from service.lifecycle.training.selection import Rows, Selection, Split, choices, fit, split
 from service.model.bundle import Bundle
 
@@ -32,10 +33,11 @@ contacts (scripts/replay) any number from 75 to 250 serves as well; with up to M
 
 
 class Fitted(NamedTuple):
-    """A candidate's name, and its pipeline, fitted."""
+    """A candidate's name, its pipeline, fitted, and the settings that it was made with."""
 
     candidate: str
     pipeline: Pipeline
+    settings: Settings = DEFAULT
 
 
 Fit = Callable[[Leads], Fitted]
@@ -93,6 +95,7 @@ def trained(leads: Leads, rows: Rows, source: Source, recipe: Fit | None = None)
         {fitted.candidate: figures(target, scores, threshold, source.economics)},
         {},
         tuple(choices(target, scores, source.economics)),
+        settings=fitted.settings,
     )
 
 
@@ -126,32 +129,37 @@ def score(champion: Bundle, frame: pd.DataFrame) -> Scores:
 def by_recipe(source: Source) -> Fit:
     """The source's recipe. "best" is the better candidate on the most recent of the leads, then fitted on all."""
 
+    recipe = source.recipe
+
     def fit_by(leads: Leads) -> Fitted:
-        name = str(source.recipe.candidate)
-        if name == "best":
+        name = str(recipe.candidate)
+        if name != "best":
+            found = search(leads, recipe)
+        else:
             parts = split(leads)
             train, rest = select(leads, parts.train), select(leads, parts.held_out)
+            found = search(train, recipe)
             reached = {}
-            for each, pipeline in candidates(train.schema, train.frame).items():
-                scores = fit(pipeline, train.frame, train.target, rest.frame, source.recipe, train.weights)
+            for each, pipeline in candidates(train.schema, train.frame, 0, recipe.monotone, found).items():
+                scores = fit(pipeline, train.frame, train.target, rest.frame, recipe, train.weights)
                 reached[each] = figures(rest.target, scores, source.economics.threshold, source.economics)[
                     source.metric
                 ]
             name = max(reached, key=lambda each: reached[each])
-        chosen = candidates(leads.schema, leads.frame)[name]
-        fit(chosen, leads.frame, leads.target, leads.frame.iloc[:1], source.recipe, leads.weights)
-        return Fitted(name, chosen)
+        chosen = candidates(leads.schema, leads.frame, 0, recipe.monotone, found)[name]
+        fit(chosen, leads.frame, leads.target, leads.frame.iloc[:1], recipe, leads.weights)
+        return Fitted(name, chosen, found.get(name, DEFAULT))
 
     return fit_by
 
 
 def refit(matured: LabelledLeads, chosen: Selection, source: Source) -> Selection:
-    """The same candidate, fitted on all leads, the window too.
+    """The same candidate and settings, fitted on all leads, the window too.
 
     The figures and scores stay those of the challenger, which had not seen the window: scores of leads that a model was
     fitted on are too sure, and would promise too much.
     """
-    leads = matured.leads
-    pipeline = candidates(leads.schema, leads.frame)[chosen.candidate]
+    leads, settings = matured.leads, {chosen.candidate: chosen.settings}
+    pipeline = candidates(leads.schema, leads.frame, 0, source.recipe.monotone, settings)[chosen.candidate]
     fit(pipeline, leads.frame, leads.target, leads.frame.iloc[:1], source.recipe, leads.weights)
     return replace(chosen, pipeline=pipeline, refitted=True)

@@ -136,9 +136,14 @@ def _agreed(source: Source) -> str:
 
 def _recipe(recipe: TrainingRecipe) -> str:
     named = f" The recipe names {spoken(recipe.candidate)}." if recipe.candidate != "best" else ""
-    if recipe.half_life_leads is None:
-        return named
-    return f"{named} A lead counted half as much as one that is {recipe.half_life_leads:,.0f} leads younger."
+    if recipe.half_life_leads is not None:
+        named += f" A lead counted half as much as one that is {recipe.half_life_leads:,.0f} leads younger."
+    if recipe.monotone:
+        bound = ", ".join(f"{name} ({direction})" for name, direction in recipe.monotone.items())
+        named += f" With these numbers the score moves one way only: {bound}."
+    if recipe.search_seconds:
+        named += f" Settings were searched for {recipe.search_seconds:,.0f} s."
+    return named
 
 
 def skill_lines(skill: Skill) -> list[str]:

@@ -18,6 +18,7 @@ from service.lifecycle.evaluation.regressions import standard_error
 from service.lifecycle.training import onnx_export, reference_profile
 from service.lifecycle.training.golden import golden
 from service.lifecycle.training.model_card import model_card
+from service.lifecycle.training.monotone import plain
 from service.lifecycle.training.selection import Selection
 from service.model import bundle
 from service.model.bundle import (
@@ -71,6 +72,7 @@ def prepare(
     held_out = leads.frame.iloc[chosen.split.held_out]
     exported = onnx_export.to_onnx(chosen.pipeline)
     onnx_export.check_parity(chosen.pipeline, exported, leads.schema, held_out)
+    onnx_export.check_monotone(exported, leads.schema, held_out, source.recipe.monotone)
     manifest = Manifest(
         # With the run: a training that is repeated after it was stopped halfway makes a bundle of its own.
         version=bundle.new_version(exported.onnx + run_id.encode(), now),
@@ -119,7 +121,7 @@ def record(release: Release, source: Source, leads: Leads, chosen: Selection, ru
     run.log(_parameters(source, chosen, release.manifest), _metrics(chosen))
     cells = ScoreCells.of(chosen.target, chosen.scores, chosen.scores >= chosen.threshold, chosen.threshold)
     run.attach({bundle.CARD: release.card}, plots(cells, chosen.threshold, source.economics))
-    return run.register(source.name, chosen.pipeline, leads.frame)
+    return run.register(source.name, plain(chosen.pipeline), leads.frame)
 
 
 def judged_on(
@@ -150,6 +152,7 @@ def _parameters(source: Source, chosen: Selection, manifest: Manifest) -> dict[s
         "exploration.share": source.exploration.share,
         **{f"recipe.{name}": value for name, value in source.recipe},
         **{f"model.{name}": value for name, value in model.items() if not hasattr(value, "get_params")},
+        **{f"settings.{name}": value for name, value in chosen.settings._asdict().items()},
         "candidate": chosen.candidate,
         "split": chosen.split.how,
         "threshold": manifest.threshold,

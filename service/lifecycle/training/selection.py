@@ -1,6 +1,6 @@
 """Which candidate is served: the recipe's, or the best by the source's metric on leads that none of them has seen."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,9 +12,9 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from service.lifecycle.data.leads import Leads
-from service.lifecycle.data.source import Metric, TrainingRecipe
+from service.lifecycle.data.source import Direction, Metric, TrainingRecipe
 from service.lifecycle.evaluation.quality import Scores, Target, figures
-from service.lifecycle.training.candidates import candidates
+from service.lifecycle.training.candidates import DEFAULT, Settings, candidates
 from service.lifecycle.training.shared_values import shared_frame
 from service.model.bundle import Economics
 
@@ -82,7 +82,7 @@ class Selection:
 
     One that was then `refitted` on all leads showed before what it did: its own scores of leads that it knows would be
     too good. `held_out` and `cross_validated` hold figures by candidate; `scores` are the chosen one's, of the held-out
-    leads. `optimism` is as in `JudgedOn`.
+    leads. `settings` are those that it was made with; `optimism` is as in `JudgedOn`.
     """
 
     candidate: str
@@ -95,6 +95,7 @@ class Selection:
     cross_validated: dict[str, dict[str, float]]
     choices: tuple[Choice, ...]
     refitted: bool = False
+    settings: Settings = DEFAULT
     out_of_fold: Scores = field(default_factory=lambda: np.empty(0))
     optimism: dict[str, float] = field(default_factory=dict)
 
@@ -134,14 +135,15 @@ def select(
     recipe: TrainingRecipe,
     seed: int = 0,
     tell: Progress = lambda _: None,
+    settings: Mapping[str, Settings] | None = None,
 ) -> Selection:
     """Fit every candidate on the training leads; the recipe names one, or the metric decides on the held-out leads.
 
     The chosen model is not fitted again, so that the held-out figures are those of the very model that is served.
     """
-    compared = compare(leads, economics, recipe, seed, tell)
+    compared = compare(leads, economics, recipe, seed, tell, settings)
     chosen = compared.best(metric, recipe)
-    means, unseen_scores = cross_validate(leads, economics, seed, tell)
+    means, unseen_scores = cross_validate(leads, economics, seed, tell, recipe.monotone, settings)
     return Selection(
         chosen,
         compared.pipelines[chosen],
@@ -152,16 +154,25 @@ def select(
         compared.figures,
         means,
         tuple(choices(compared.target, compared.scores[chosen], economics)),
+        settings=(settings or {}).get(chosen, DEFAULT),
         out_of_fold=unseen_scores[chosen],
     )
 
 
 def compare(
-    leads: Leads, economics: Economics, recipe: TrainingRecipe, seed: int = 0, tell: Progress = lambda _: None
+    leads: Leads,
+    economics: Economics,
+    recipe: TrainingRecipe,
+    seed: int = 0,
+    tell: Progress = lambda _: None,
+    settings: Mapping[str, Settings] | None = None,
 ) -> Compared:
-    """Fit every candidate on the training leads, and judge it on the held-out ones. Raises TooFewOutcomes."""
+    """Fit every candidate on the training leads, and judge it on the held-out ones.
+
+    Raises TooFewOutcomes, and SourceError where the recipe binds a column that is no number.
+    """
     parts = split(leads, seed=seed)
-    fitted = candidates(leads.schema, leads.frame.iloc[parts.train], seed)
+    fitted = candidates(leads.schema, leads.frame.iloc[parts.train], seed, recipe.monotone, settings)
     target, unseen = leads.target[parts.held_out], leads.frame.iloc[parts.held_out]
     scores = {}
     for name, pipeline in fitted.items():
@@ -175,7 +186,12 @@ def compare(
 
 
 def cross_validate(
-    leads: Leads, economics: Economics, seed: int = 0, tell: Progress = lambda _: None
+    leads: Leads,
+    economics: Economics,
+    seed: int = 0,
+    tell: Progress = lambda _: None,
+    monotone: Mapping[str, Direction] | None = None,
+    settings: Mapping[str, Settings] | None = None,
 ) -> tuple[dict[str, dict[str, float]], dict[str, Scores]]:
     """Each candidate's figures, the mean of five stratified, shuffled folds, and its score of each lead while held out.
 
@@ -188,7 +204,7 @@ def cross_validate(
     for number, (train, rest) in enumerate(folds, 1):
         rest = rest[leads.whole[rest]]
         known, unseen = leads.frame.iloc[train], leads.frame.iloc[rest]
-        for name, pipeline in candidates(leads.schema, known, seed).items():
+        for name, pipeline in candidates(leads.schema, known, seed, monotone, settings).items():
             tell(f"cross-validating {name}, fold {number} of {FOLDS}")
             scores = fit(pipeline, known, leads.target[train], unseen, weights=weights_of(leads, train))
             out_of_fold.setdefault(name, np.empty(len(leads.target)))[rest] = scores

@@ -80,7 +80,12 @@ def test_the_template_with_every_optional_key_uncommented_is_valid_but_for_the_s
     source = load_source(written(tmp_path, full.replace("rows_in_time_order = true", "")))
     assert source.kinds == {"postal_code": "category"}
     assert source.economics.contacts_per_1000_leads == 250
-    assert source.recipe == TrainingRecipe(candidate="logistic_regression", half_life_leads=20_000)
+    assert source.recipe == TrainingRecipe(
+        candidate="logistic_regression",
+        half_life_leads=20_000,
+        search_seconds=60,
+        monotone={"days_since_last_contact": "decreasing"},
+    )
 
 
 def test_a_complete_source_is_read_as_written(tmp_path: Path) -> None:
@@ -161,6 +166,7 @@ def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
             ["0.5"],
         ),
         ("[economics]", "[recipe]\ncandidate = 'svm'\n[economics]", "recipe.candidate", ["'logistic_regression'"]),
+        ("[economics]", "[recipe.monotone]\na = 'up'\n[economics]", "recipe.monotone.a", ["'increasing'"]),
         (
             "[economics]",
             "[recipe]\nhalf_life_leads = 9\n[economics]",
