@@ -1,0 +1,121 @@
+"""The worlds can be solved, and a benchmark's exit status is 1 where one of its inputs is lowered."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from tests.benchmarks.loop import __main__ as loop
+from tests.benchmarks.loop import gate_years, late, quiet, replays, rescoring, segment
+from tests.benchmarks.loop.estimators import PRODUCT, REFERENCE, weighted_figures
+from tests.benchmarks.loop.policy import Rule, rule_of
+from tests.benchmarks.loop.replays import LOOP, OTHERS, Result
+
+SILENT = {"tell": lambda _: None}
+
+
+def missed(found: Mapping[str, float], limits: Mapping[str, tuple[float, float]]) -> set[str]:
+    """The names of the limits that the figures miss."""
+    return {name for name, (least, most) in limits.items() if not least <= found[name] <= most}
+
+
+def test_the_same_lead_is_drawn_again_whatever_it_scores() -> None:
+    keys = [f"lead-{row}" for row in range(20_000)]
+    rule = Rule(line=0.5, explore=0.1)
+    low, lower = (rule.contacts(keys, np.full(len(keys), score)) for score in (0.2, 0.1))
+    assert (low == lower).all()
+    assert low.mean() == pytest.approx(0.1, abs=0.01)
+    assert rule.contacts(keys, np.full(len(keys), 0.5)).all()
+
+
+def test_the_line_leaves_exploring_its_share_of_the_capacity() -> None:
+    scores = np.linspace(0.001, 1, 1_000)
+    rule = rule_of(scores, quiet.MONEY, 0.1)
+    assert (scores >= rule.line).sum() == pytest.approx(360, abs=1)
+    assert rule.explore * (scores < rule.line).sum() == pytest.approx(40)
+
+
+def test_a_weighted_profit_is_right_in_the_quiet_world_and_a_plain_one_is_not() -> None:
+    limits = {f"bias of {name}": (-0.05, 0.05) for name in ("roc_auc", "profit", "profit at half the line")}
+    assert not missed(quiet.measure(12, REFERENCE, **SILENT), limits)
+    plain = quiet.measure(2, PRODUCT._replace(weights=REFERENCE.weights), **SILENT)
+    assert missed(plain, limits) == set(limits)
+    assert plain["bias of profit"] > 1
+    assert plain["without exploration: warned"] == 0
+    assert plain["without exploration: figures given"] == 1
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0005])
+def test_too_little_exploration_misses_the_quiet_worlds_limits(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quiet, "SHARE", share)
+    assert "coverage of roc_auc" in missed(quiet.measure(4, REFERENCE, **SILENT), quiet.LIMITS)
+
+
+def test_wrong_probabilities_miss_the_quiet_worlds_limits() -> None:
+    wrong = REFERENCE._replace(
+        evaluate=lambda seen, line, money: weighted_figures(
+            type(seen)(seen.target, seen.scores, seen.contacted, np.minimum(1, 2 * seen.probability), seen.leads),
+            line,
+            money,
+        )
+    )
+    found = missed(quiet.measure(8, wrong, **SILENT), quiet.LIMITS)
+    assert {"bias of brier", "bias of profit at half the line"} <= found
+
+
+def test_exploring_costs_what_is_allowed_and_twice_the_share_costs_more() -> None:
+    found = segment.costs(REFERENCE)
+    limits = {name: limit for name, limit in segment.LIMITS.items() if name in found}
+    assert not missed(found, limits)
+    twice = REFERENCE._replace(rule=lambda scores, money, share: rule_of(scores, money, 2 * share))
+    assert len(missed(segment.costs(twice), limits)) == 2
+    assert "leads explored at 10 %, per 1,000" in missed(segment.costs(PRODUCT), limits)
+
+
+def test_a_score_after_the_outcome_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rescoring, "LEADS", 25)
+    raw, compacted = rescoring.errors(1)
+    assert raw > 0.05
+    assert compacted < raw
+
+
+def test_late_conversions_are_seen_by_the_labels_that_the_loop_reads() -> None:
+    came, scores = np.zeros(2), np.full(2, 0.1)
+    target, _ = late.labels(scores, came, np.array([late.MATURITY - 1.0, np.inf]), late.MATURITY + 30.0)
+    assert target.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(("passes", "name"), [(True, "equal"), (False, "better")])
+def test_a_gate_that_is_always_open_or_shut_is_found_out(passes: bool, name: str) -> None:
+    found = gate_years.measure(2, PRODUCT._replace(passes=lambda *_: passes), **SILENT)
+    assert missed(found, gate_years.LIMITS) == {each for each in gate_years.LIMITS if each.startswith(name)}
+
+
+def test_the_loop_is_held_against_the_best_of_the_others() -> None:
+    result = Result(
+        "world",
+        dict(zip((LOOP, *OTHERS), (97.0, 90.0, 80.0, 100.0), strict=True)),
+        {LOOP: 0.1} | dict.fromkeys(OTHERS, 0.09),
+    )
+    assert (result.of_best, result.above) == (pytest.approx(0.97), pytest.approx(0.01))
+
+
+@pytest.mark.parametrize(("profit", "status"), [(1.0, 0), (0.9, 1)])
+def test_a_replay_that_loses_is_the_exit_status(profit: float, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = dict.fromkeys(OTHERS, 1.0)
+    monkeypatch.setattr(
+        replays, "replayed", lambda number, histories: Result("", {LOOP: profit} | others, {LOOP: 1.0} | others)
+    )
+    assert loop.main(["--quick", "--only", "g"]) == status
+
+
+def test_a_part_that_is_not_there_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(loop.PARTS, "d", loop._module("nothing"))
+    assert loop.main(["--quick", "--only", "d"]) == 1
+    with pytest.raises(SystemExit, match="2"):
+        loop.main(["--only", "z"])
+
+
+def test_the_product_of_today_misses_the_quiet_worlds_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quiet, "QUICK", 2)
+    assert loop.main(["--quick", "--only", "a"]) == 1
