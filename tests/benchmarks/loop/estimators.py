@@ -19,7 +19,9 @@ from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import by_rank, estimates, rank
 from service.lifecycle.evaluation.quality import Mask, Scores, Target
 from service.lifecycle.promotion import gate
+from service.lifecycle.promotion.challenger import window
 from service.lifecycle.promotion.gate import Contender, Rules
+from service.lifecycle.training.selection import Rows
 from service.model.bundle import Economics
 from service.model.decide import contacts_made
 from tests.benchmarks.loop.policy import Rule, rule_of
@@ -51,12 +53,13 @@ class Evaluated(NamedTuple):
 
 
 class Estimators(NamedTuple):
-    """How the loop makes a contact rule, evaluates, weighs labelled leads and passes a challenger."""
+    """How the loop makes a contact rule, evaluates, weighs labelled leads, and judges a challenger on which of them."""
 
     name: str
     rule: Callable[[Scores, Economics, float], Rule]
     evaluate: Callable[[ScoredLeads, float, Economics], Evaluated]
     weights: Callable[[Scores], Scores | None]
+    window: Callable[[Target, Rows, Rules], Rows | None]
     passes: Callable[[Target, Scores | None, Contender, Contender, Metric, Economics], bool]
 
 
@@ -145,6 +148,16 @@ def _made(contender: Contender, weights: Scores, economics: Economics) -> Mask:
     return contender.scores >= max(line, contender.threshold)
 
 
+def wide_window(target: Target, unseen: Rows, rules: Rules) -> Rows | None:
+    """The reference: the newer half of the unseen leads; None where it is too small."""
+    rows = unseen[len(unseen) // 2 :]
+    return None if gate.too_small(target[rows], rules) else rows
+
+
+def _none(probability: Scores) -> None:
+    """The product weighs every labelled lead alike."""
+
+
 def _inverse(probability: Scores) -> Scores:
     return 1 / np.maximum(probability, CLIP)
 
@@ -155,5 +168,5 @@ def _interval(values: Scores) -> Estimate:
     return Estimate(float(values[0]), float(low), float(high))
 
 
-PRODUCT = Estimators("the product", plain_rule, plain_figures, lambda probability: None, plain_gate)
-REFERENCE = Estimators("the reference", rule_of, weighted_figures, _inverse, weighted_gate)
+PRODUCT = Estimators("the product", plain_rule, plain_figures, _none, window, plain_gate)
+REFERENCE = Estimators("the reference", rule_of, weighted_figures, _inverse, wide_window, weighted_gate)

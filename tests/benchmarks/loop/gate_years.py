@@ -15,7 +15,6 @@ from scipy.special import expit
 
 from service.lifecycle.data.source import Metric
 from service.lifecycle.evaluation.quality import Scores
-from service.lifecycle.promotion.challenger import window
 from service.lifecycle.promotion.gate import Contender, Rules
 from service.model.bundle import Economics
 from tests.benchmarks.loop.estimators import PRODUCT, Estimators
@@ -25,7 +24,7 @@ from tests.benchmarks.loop.trials import run_trials
 YEARS, QUICK = 200, 4
 WEEKS, LEADS = 52, 1_800
 MEAN, DEVIATION, SHARED, SAME = -2.75, 1.46, 0.7, 0.8
-ERROR, BETTER, GAP = 1.05, 0.75, 0.03
+ERROR, BETTER, GAP = 1.05, 0.67, 0.03
 SOON: dict[Metric, int] = {"roc_auc": 8, "profit": 12}
 """The week by which a better model is to be promoted."""
 MONEY = Economics(conversion_value=600, contact_cost=60, contacts_per_1000_leads=400)
@@ -59,7 +58,7 @@ def promoted_in(seed: int, metric: Metric, error: float, weeks: int, by: Estimat
     kept = draw.normal(size=total)
     for week in range(1, weeks + 1):
         count = week * leads
-        rows = window(target[:count], np.arange(count), Rules())
+        rows = by.window(target[:count], np.arange(count), Rules())
         if rows is None:
             continue
         weekly = np.sqrt(SAME) * kept[rows] + np.sqrt(1 - SAME) * draw.normal(size=len(rows))

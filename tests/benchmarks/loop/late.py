@@ -24,7 +24,7 @@ from tests.benchmarks.loop.limits import Progress
 from tests.benchmarks.loop.trials import run_trials
 
 YEARS, QUICK = 100, 4
-WEEKS, WEEKS_KEPT, LEADS, MATURITY, LATE, LATER = 52, 6, 1_800, 28, 0.3, 20.0
+WEEKS, WEEKS_KEPT, LEADS, MATURITY, LATE, LATER = 52, 8, 500, 28, 0.3, 20.0
 MEAN, DEVIATION = -2.75, 1.2
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 SCORED = pa.schema([("lead_key", pa.string()), ("time", pa.timestamp("us", "UTC")), ("score", pa.float64())])

@@ -1,9 +1,10 @@
 """b. A segment that is never called becomes good: does the loop find it, and what does exploring cost?
 
 The leads are the sample's. Of lead source SEGMENT, SEGMENT_SHARE of all leads, 2.8 % convert, and 5 % score at or above
-the line; from block ONSET on CONVERSION of them converts. The first model learns from FIRST leads whose outcomes are all known.
-Then blocks of BLOCK leads come, and the outcomes of a block are known two blocks later; a challenger is tried at every
-block. One loop sees the outcomes of all leads, the other those of the leads that its contact rule contacts.
+the line; from block ONSET on CONVERSION of them converts. The first model learns from FIRST leads whose outcomes are
+all known. Then blocks of BLOCK leads come, and the outcomes of a block are known two blocks later; a challenger is
+tried at every block. One loop sees the outcomes of all leads, the other those of the leads that its contact rule
+contacts.
 """
 
 from collections.abc import Mapping
@@ -17,10 +18,9 @@ from sklearn.pipeline import Pipeline
 
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.sample import Sample, generate
-from service.lifecycle.data.source import Source, load_source
+from service.lifecycle.data.source import Source, TrainingRecipe, load_source
 from service.lifecycle.evaluation.labelled import select
 from service.lifecycle.evaluation.quality import Mask, Scores
-from service.lifecycle.promotion.challenger import window
 from service.lifecycle.promotion.gate import Contender, Rules
 from service.lifecycle.training.candidates import candidates
 from service.lifecycle.training.selection import Rows, fit
@@ -31,11 +31,11 @@ from tests.benchmarks.loop.policy import Rule
 from tests.benchmarks.loop.trials import run_trials
 
 SEEDS, QUICK = 20, 1
-FIRST, BLOCK, BLOCKS, LAST = 6_000, 4_000, 10, 3
+FIRST, BLOCK, BLOCKS, LAST = 6_000, 4_000, 14, 3
 SEGMENT, SEGMENT_SHARE, ONSET, CONVERSION = "outbound_list", 0.18, 2, 0.3
 SHARE = 0.1
 """Of the capacity, for exploring."""
-CANDIDATE = "logistic_regression"
+RECIPE = TrainingRecipe(candidate="logistic_regression", half_life_leads=8_000)
 COSTS = {0.05: 0.03, 0.1: 0.06}
 """The largest share of the profit that exploring may cost, by the share of the capacity that it gets."""
 COST_LEADS = 50_000
@@ -74,7 +74,7 @@ class Model:
 def world(seed: int) -> World:
     """A world of its own for each seed."""
     sample = Sample(rows=FIRST + BLOCKS * BLOCK, seed=seed)
-    source = load_source(SOURCE).model_copy(update={"sample": sample})
+    source = load_source(SOURCE).model_copy(update={"sample": sample, "recipe": RECIPE})
     leads, generated = load(source), generate(sample)
     good = (leads.frame["lead_source"] == SEGMENT).to_numpy() & (np.arange(sample.rows) >= FIRST + ONSET * BLOCK)
     chances = np.where(good, CONVERSION, generated.score)
@@ -86,7 +86,7 @@ def world(seed: int) -> World:
 def trained(world: World, rows: Rows, weights: Scores | None, seen: int) -> Model:
     """A model of these leads."""
     part = select(world.leads, rows)
-    pipeline = candidates(part.schema, part.frame)[CANDIDATE]
+    pipeline = candidates(part.schema, part.frame)[RECIPE.candidate]
     fit(pipeline, part.frame, part.target, part.frame.iloc[:1], world.source.recipe, weights)
     return Model(pipeline, seen)
 
@@ -94,7 +94,7 @@ def trained(world: World, rows: Rows, weights: Scores | None, seen: int) -> Mode
 def retrained(world: World, champion: Model, rows: Rows, probability: Scores, by: Estimators) -> Model:
     """The challenger of these labelled leads, oldest first, if it passes; otherwise the champion."""
     unseen = np.flatnonzero(rows >= champion.seen)
-    judged = window(world.leads.target[rows], unseen, Rules())
+    judged = by.window(world.leads.target[rows], unseen, Rules())
     if judged is None:
         return champion
     weights, economics = by.weights(probability), world.source.economics
@@ -109,7 +109,7 @@ def retrained(world: World, champion: Model, rows: Rows, probability: Scores, by
 
 
 def followed(world: World, share: float | None, by: Estimators) -> npt.NDArray[np.float64]:
-    """Expected profit per 1,000 leads of each block. Without a share the loop sees all outcomes and explores nothing."""
+    """Expected profit per 1,000 leads of each block. Without a share the loop sees all outcomes and never explores."""
     economics, total = world.source.economics, len(world.leads.target)
     known, probability = np.zeros(total, dtype=bool), np.ones(total)
     known[:FIRST] = True
@@ -146,7 +146,7 @@ def share_of_profit(seed: int, by: Estimators) -> float:
 def costs(by: Estimators) -> dict[str, float]:
     """What exploring costs on the sample, whose conversions stay as they are, at its own capacity."""
     sample = Sample(rows=FIRST + COST_LEADS, seed=1)
-    source = load_source(SOURCE).model_copy(update={"sample": sample})
+    source = load_source(SOURCE).model_copy(update={"sample": sample, "recipe": RECIPE})
     made = World(source, load(source), generate(sample).score)
     model, rows = trained(made, np.arange(FIRST), None, FIRST), np.arange(FIRST, FIRST + COST_LEADS)
     scores, chances = model.score(made.leads, rows), made.chances[rows]

@@ -73,10 +73,11 @@ def test_exploring_costs_what_is_allowed_and_twice_the_share_costs_more() -> Non
 
 
 def test_a_score_after_the_outcome_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rescoring, "LEADS", 25)
-    raw, compacted = rescoring.errors(1)
-    assert raw > 0.05
-    assert compacted < raw
+    monkeypatch.setattr(rescoring, "LEADS", 30)
+    assert rescoring.error(1, compacted=False) > 0.05
+    monkeypatch.setattr(rescoring, "RESCORED", 0)
+    monkeypatch.setattr(rescoring, "IMPORTED", 0.0)
+    assert abs(rescoring.error(1, compacted=False)) < 0.05
 
 
 def test_late_conversions_are_seen_by_the_labels_that_the_loop_reads() -> None:
