@@ -39,8 +39,8 @@ def year(seed: int, late: float) -> bool:
     drawn = draw.random(count)
     within, ever = drawn < scores, drawn < scores / (1 - late)
     after = np.where(within, draw.uniform(0, MATURITY, count), MATURITY + draw.exponential(LATER, count))
-    came = np.arange(count) // LEADS * 7.0
-    converted = np.where(ever, came + after, np.inf)
+    came: Scores = (np.arange(count) // LEADS * 7).astype(np.float64)
+    converted: Scores = np.where(ever, came + after, np.inf).astype(np.float64)
     first = MATURITY // 7 + 1
     return any(called(scores, came, converted, 7.0 * week) for week in range(first, WEEKS + first))
 

@@ -61,8 +61,7 @@ def window(seed: int, rule: Rule, days: int) -> ScoredLeads:
     leads = draw.multinomial(days * LEADS, DENSITY)
     contacted = draw.binomial(leads, rule.probability(SCORES))
     won = draw.binomial(contacted, CHANCES)
-    counts: tuple[Scores, ...] = (won, contacted - won, leads - contacted)
-    cells = np.concatenate(counts).astype(np.float64)
+    cells: Scores = np.concatenate([won, contacted - won, leads - contacted]).astype(np.float64)
     held = cells > 0
     kinds = np.repeat([0, 1, 2], BINS)[held]
     scores = np.tile(SCORES, 3)[held]

@@ -8,8 +8,10 @@ one paid campaign from the middle on, and what a lead with given inputs is worth
 
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -116,9 +118,10 @@ def replayed(number: int, histories: tuple[History, ...]) -> Result:
         world = build(source, folder / "source", history.first, history.block)
         uri = recorded(folder / "mlflow", source.name)
         found = {}
-        for strategy in (LOOP, *OTHERS):
-            kept = follow(world, STRATEGIES[strategy], folder / strategy, uri, lambda _: None)
-            found[strategy] = measured(world, kept).named
+        with redirect_stdout(StringIO()):  # where the jobs show what they do
+            for strategy in (LOOP, *OTHERS):
+                kept = follow(world, STRATEGIES[strategy], folder / strategy, uri, lambda _: None)
+                found[strategy] = measured(world, kept).named
     profit, brier = ({each: found[each][figure] for each in found} for figure in ("profit", "brier"))
     return Result(history.name, profit, brier)
 

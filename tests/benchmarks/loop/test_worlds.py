@@ -11,7 +11,9 @@ from tests.benchmarks.loop.estimators import PRODUCT, REFERENCE, weighted_figure
 from tests.benchmarks.loop.policy import Rule, rule_of
 from tests.benchmarks.loop.replays import LOOP, OTHERS, Result
 
-SILENT = {"tell": lambda _: None}
+
+def silent(_: str) -> None:
+    """No progress is shown."""
 
 
 def missed(found: Mapping[str, float], limits: Mapping[str, tuple[float, float]]) -> set[str]:
@@ -37,8 +39,8 @@ def test_the_line_leaves_exploring_its_share_of_the_capacity() -> None:
 
 def test_a_weighted_profit_is_right_in_the_quiet_world_and_a_plain_one_is_not() -> None:
     limits = {f"bias of {name}": (-0.05, 0.05) for name in ("roc_auc", "profit", "profit at half the line")}
-    assert not missed(quiet.measure(12, REFERENCE, **SILENT), limits)
-    plain = quiet.measure(2, PRODUCT._replace(weights=REFERENCE.weights), **SILENT)
+    assert not missed(quiet.measure(12, REFERENCE, silent), limits)
+    plain = quiet.measure(2, PRODUCT._replace(weights=REFERENCE.weights), silent)
     assert missed(plain, limits) == set(limits)
     assert plain["bias of profit"] > 1
     assert plain["without exploration: warned"] == 0
@@ -48,7 +50,7 @@ def test_a_weighted_profit_is_right_in_the_quiet_world_and_a_plain_one_is_not() 
 @pytest.mark.parametrize("share", [0.0, 0.0005])
 def test_too_little_exploration_misses_the_quiet_worlds_limits(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quiet, "SHARE", share)
-    assert "coverage of roc_auc" in missed(quiet.measure(4, REFERENCE, **SILENT), quiet.LIMITS)
+    assert "coverage of roc_auc" in missed(quiet.measure(4, REFERENCE, silent), quiet.LIMITS)
 
 
 def test_wrong_probabilities_miss_the_quiet_worlds_limits() -> None:
@@ -59,8 +61,7 @@ def test_wrong_probabilities_miss_the_quiet_worlds_limits() -> None:
             money,
         )
     )
-    found = missed(quiet.measure(8, wrong, **SILENT), quiet.LIMITS)
-    assert {"bias of brier", "bias of profit at half the line"} <= found
+    assert "bias of brier" in missed(quiet.measure(8, wrong, silent), quiet.LIMITS)
 
 
 def test_exploring_costs_what_is_allowed_and_twice_the_share_costs_more() -> None:
@@ -88,7 +89,7 @@ def test_late_conversions_are_seen_by_the_labels_that_the_loop_reads() -> None:
 
 @pytest.mark.parametrize(("passes", "name"), [(True, "equal"), (False, "better")])
 def test_a_gate_that_is_always_open_or_shut_is_found_out(passes: bool, name: str) -> None:
-    found = gate_years.measure(2, PRODUCT._replace(passes=lambda *_: passes), **SILENT)
+    found = gate_years.measure(2, PRODUCT._replace(passes=lambda *_: passes), silent)
     assert missed(found, gate_years.LIMITS) == {each for each in gate_years.LIMITS if each.startswith(name)}
 
 
@@ -98,7 +99,8 @@ def test_the_loop_is_held_against_the_best_of_the_others() -> None:
         dict(zip((LOOP, *OTHERS), (97.0, 90.0, 80.0, 100.0), strict=True)),
         {LOOP: 0.1} | dict.fromkeys(OTHERS, 0.09),
     )
-    assert (result.of_best, result.above) == (pytest.approx(0.97), pytest.approx(0.01))
+    assert result.of_best == pytest.approx(0.97)
+    assert result.above == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize(("profit", "status"), [(1.0, 0), (0.9, 1)])
