@@ -5,9 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from service.lifecycle.evaluation.quality import Scores, Target
+from service.lifecycle.relations.relation import Relation
 from tests.benchmarks.loop import __main__ as loop
 from tests.benchmarks.loop import gate_years, late, quiet, replays, rescoring, segment
-from tests.benchmarks.loop.estimators import PRODUCT, REFERENCE, weighted_figures
+from tests.benchmarks.loop.estimators import PRODUCT, REFERENCE, plain_figures, plain_rule, weighted_figures
 from tests.benchmarks.loop.policy import Rule, rule_of
 from tests.benchmarks.loop.replays import LOOP, OTHERS, Result
 
@@ -40,7 +42,7 @@ def test_the_line_leaves_exploring_its_share_of_the_capacity() -> None:
 def test_a_weighted_profit_is_right_in_the_quiet_world_and_a_plain_one_is_not() -> None:
     limits = {f"bias of {name}": (-0.05, 0.05) for name in ("roc_auc", "profit", "profit at half the line")}
     assert not missed(quiet.measure(12, REFERENCE, silent), limits)
-    plain = quiet.measure(2, PRODUCT._replace(weights=REFERENCE.weights), silent)
+    plain = quiet.measure(2, PRODUCT._replace(evaluate=plain_figures), silent)
     assert missed(plain, limits) == set(limits)
     assert plain["bias of profit"] > 1
     assert plain["without exploration: warned"] == 0
@@ -70,21 +72,45 @@ def test_exploring_costs_what_is_allowed_and_twice_the_share_costs_more() -> Non
     assert not missed(found, limits)
     twice = REFERENCE._replace(rule=lambda scores, money, share: rule_of(scores, money, 2 * share))
     assert len(missed(segment.costs(twice), limits)) == 2
-    assert "leads explored at 10 %, per 1,000" in missed(segment.costs(PRODUCT), limits)
+    assert "leads explored at 10 %, per 1,000" in missed(segment.costs(PRODUCT._replace(rule=plain_rule)), limits)
 
 
-def test_a_score_after_the_outcome_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rescoring, "LEADS", 30)
-    assert rescoring.error(1, compacted=False) > 0.05
-    monkeypatch.setattr(rescoring, "RESCORED", 0)
+def test_a_lead_s_last_score_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    last = "select * from records qualify row_number() over (partition by lead_key order by time desc) = 1"
+    monkeypatch.setattr(rescoring, "LEADS", 40)
     monkeypatch.setattr(rescoring, "IMPORTED", 0.0)
+    with monkeypatch.context() as context:
+        context.setattr(rescoring, "first_scores", lambda since: [Relation("first_scores", last)])
+        assert rescoring.error(1, compacted=False) > 0.05
+    monkeypatch.setattr(rescoring, "RESCORED", 0)
     assert abs(rescoring.error(1, compacted=False)) < 0.05
 
 
-def test_late_conversions_are_seen_by_the_labels_that_the_loop_reads() -> None:
-    came, scores = np.zeros(2), np.full(2, 0.1)
-    target, _ = late.labels(scores, came, np.array([late.MATURITY - 1.0, np.inf]), late.MATURITY + 30.0)
+def test_labels_are_of_leads_whose_outcome_is_final() -> None:
+    came, scores = np.array([0.0, 0.0, 20.0]), np.full(3, 0.1)
+    target, _ = late.labels(scores, came, np.array([late.MATURITY - 1.0, np.inf, 25.0]), late.MATURITY + 10.0)
     assert target.tolist() == [1, 0]
+
+
+def test_labels_of_conversions_until_now_call_a_calibrated_champion_miscalibrated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def labelled_by(days: float) -> list[bool]:
+        def labels(scores: Scores, came: Scores, converted: Scores, now: float) -> tuple[Target, Scores]:
+            return (converted <= np.minimum(came + days, now)).astype(np.int8), scores
+
+        monkeypatch.setattr(late, "labels", labels)
+        return [late.year(seed, late.LATE) for seed in range(4)]
+
+    assert sum(labelled_by(np.inf)) >= 3
+    assert sum(labelled_by(late.MATURITY)) <= 1
+
+
+@pytest.mark.slow
+def test_a_loop_that_never_explores_does_not_find_the_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = segment.share_of_profit(1, REFERENCE)
+    monkeypatch.setattr(segment, "SHARE", 0.0)
+    assert segment.share_of_profit(1, REFERENCE) < 0.8 < found
 
 
 @pytest.mark.parametrize(("passes", "name"), [(True, "equal"), (False, "better")])
@@ -119,6 +145,7 @@ def test_a_part_that_is_not_there_is_missed(monkeypatch: pytest.MonkeyPatch) -> 
         loop.main(["--only", "z"])
 
 
-def test_the_product_of_today_misses_the_quiet_worlds_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_window_that_nobody_explored_is_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quiet, "QUICK", 2)
-    assert loop.main(["--quick", "--only", "a"]) == 1
+    monkeypatch.setattr(quiet, "SHARE", 0.0)
+    assert loop.main(["--quick", "--only", "a", "--estimators", "reference"]) == 1
