@@ -109,6 +109,7 @@ RUN_ELSEWHERE = {
     "::test_a_wrong_allowance_for_luck_is_found_out",
     ".venv/bin/python -m tests.benchmarks.loop.label_free": "benchmarks/loop/test_loop.py"
     "::test_a_reference_from_leads_that_the_model_was_fitted_on_is_found_out",
+    "scripts/bench loop": "benchmarks/loop/test_worlds.py::test_a_window_that_nobody_explored_is_the_exit_status",
     "scripts/bench gate": "benchmarks/test_gate.py::test_the_bar_is_missed_on_too_few_leads",
     "scripts/bench serve": "benchmarks/serving/test_serve.py::test_a_small_run_asks_ours_another_commit_and_the_floors",
     "scripts/bench overload": "benchmarks/serving/test_overload.py::test_a_small_run_answers_or_refuses_every_request",
