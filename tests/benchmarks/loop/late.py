@@ -19,7 +19,7 @@ from service.lifecycle.promotion import gate
 from service.lifecycle.promotion.challenger import window
 from service.lifecycle.promotion.gate import Rules
 from service.lifecycle.relations.duck import without_records
-from service.lifecycle.relations.outcomes import OUTCOME_ROWS, labelled, outcomes
+from service.lifecycle.relations.outcomes import OUTCOME_ROWS, LabelRules, labelled, outcomes
 from tests.benchmarks.loop.limits import Progress
 from tests.benchmarks.loop.trials import run_trials
 
@@ -27,7 +27,16 @@ YEARS, QUICK = 100, 4
 WEEKS, WEEKS_KEPT, LEADS, MATURITY, LATE, LATER = 52, 8, 500, 28, 0.3, 20.0
 MEAN, DEVIATION = -2.75, 1.2
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-SCORED = pa.schema([("lead_key", pa.string()), ("time", pa.timestamp("us", "UTC")), ("score", pa.float64())])
+SCORED = pa.schema(
+    [
+        ("lead_key", pa.string()),
+        ("time", pa.timestamp("us", "UTC")),
+        ("score", pa.float64()),
+        ("decision", pa.string()),
+        ("policy", pa.string()),
+        ("probability", pa.float64()),
+    ]
+)
 FALSE = "share of years in which the calibrated champion is called miscalibrated"
 LIMITS: dict[str, tuple[float, float]] = {FALSE: (0.0, 0.05)}
 
@@ -74,11 +83,14 @@ def labels(scores: Scores, came: Scores, converted: Scores, now: float) -> tuple
     }
     with without_records() as engine:
         with engine.writing("first_scores", SCORED) as write:
-            write(pa.table([keys, _times(came), scores], schema=SCORED))
+            nulls = [pa.nulls(len(keys), SCORED.field(name).type) for name in SCORED.names[3:]]
+            write(pa.table([keys, _times(came), scores, *nulls], schema=SCORED))
         with engine.writing("outcome_rows", OUTCOME_ROWS) as write:
             write(pa.table({name: rows[name] for name in OUTCOME_ROWS.names}, schema=OUTCOME_ROWS))
         ends = BEGIN + timedelta(days=now - MATURITY)
-        engine.define([*outcomes(), *labelled(["lead_key", "score", "time"], ends, None)])
+        engine.define(
+            [*outcomes(), *labelled(["lead_key", "score", "time"], LabelRules(ends, timedelta(days=MATURITY)))]
+        )
         table = engine.results(["labelled"])["labelled"].sort_by([("time", "ascending"), ("lead_key", "ascending")])
     return table["target"].to_numpy().astype(np.int8), table["score"].to_numpy()
 

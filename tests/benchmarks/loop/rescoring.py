@@ -28,7 +28,7 @@ from service.lifecycle.evaluation.outcomes import PREFIX, write_outcomes
 from service.lifecycle.evaluation.quality import Scores, Target
 from service.lifecycle.relations.engines import opened
 from service.lifecycle.relations.first_scores import first_scores
-from service.lifecycle.relations.outcomes import labelled
+from service.lifecycle.relations.outcomes import LabelRules, labelled
 from service.model.bundle import Economics
 from service.records import PredictionRecord, object_key, to_lines, to_object
 from service.storage import Folder
@@ -137,7 +137,7 @@ def reported(predictions: Folder, leads: Folder) -> float:
         engine.define(first_scores(since))
         values = OutcomeValues(("won",), ("lost",))
         written = write_outcomes(engine, SOURCE, values, leads)
-        engine.define(labelled(["score"], ripe, written.complete_until(NOW)))
+        engine.define(labelled(["score"], LabelRules(ripe, timedelta(days=MATURITY), written.complete_until(NOW))))
         table = engine.results(["labelled"])["labelled"]
     return float(roc_auc_score(table["target"].to_numpy(), table["score"].to_numpy()))
 

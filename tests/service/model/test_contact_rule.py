@@ -71,6 +71,7 @@ def test_the_line_leaves_room_for_the_explored_ones() -> None:
     assert rule.line == pytest.approx(0.731)
     assert rule.share_above == pytest.approx(0.27, abs=0.001)
     assert rule.explore_probability == pytest.approx(0.03 / 0.73, abs=1e-4)
+    assert rule.share_above is not None
     contacts = rule.share_above + (1 - rule.share_above) * rule.explore_probability
     assert contacts == pytest.approx(0.3, abs=0.001)
 

@@ -196,7 +196,6 @@ def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
             ["'id_column'"],
         ),
         ('positive = "yes"', 'positive = "yes"\noutcomes_of = "some"', "outcomes_of", ["'contacted'"]),
-        ("[economics]", "[exploration]\nshare = 0.6\n[economics]", "exploration.share", ["0.5"]),
         ("[economics]", "[exploration]\nshares = 0.1\n[economics]", "exploration.shares", ["'share'"]),
         ("[economics]", "[contacts]\ntime_colum = 'a'\n[economics]", "contacts.time_colum", ["'time_column'"]),
         ("[economics]", "[contacts]\ntime_format = '%d'\n[economics]", "contacts.time_format", ["time_column"]),
