@@ -10,8 +10,16 @@ from hypothesis import strategies as st
 
 from service.lifecycle.evaluation.scored import prepare
 from service.lifecycle.relations.columns import input_column, record_table
-from service.lifecycle.relations.prepared import clean_in_sql, input_columns, joined_in_sql, parted_in_sql, prepared
+from service.lifecycle.relations.prepared import (
+    cell_in_sql,
+    clean_in_sql,
+    input_columns,
+    joined_in_sql,
+    parted_in_sql,
+    prepared,
+)
 from service.model.choices import SEPARATORS, joined, parted
+from service.model.numbers import as_written
 from service.model.schema import Feature, LeadSchema, Value
 from service.model.spelling import clean
 from tests.service.lifecycle.records import record
@@ -64,6 +72,23 @@ def test_a_boolean_that_was_sent_as_a_number_counts() -> None:
     table = pa.table({"number:trial": [1.0, None], "boolean:trial": [None, False]})
     assert prepared(SCHEMA, table)["trial"].tolist() == [1.0, 0.0]
     assert {"number:trial", "boolean:trial", "text:region"} <= set(input_columns(SCHEMA))
+
+
+@given(st.lists(st.floats(-1e6, 1e6) | st.floats(-1e5, 1e5, width=32) | st.sampled_from([1e300, 0.1, 0.7, 2.5, -7.0])))
+@settings(max_examples=50, deadline=None)
+def test_numbers_of_single_precision_are_read_as_at_training_and_in_service(numbers: list[float]) -> None:
+    feature = Feature(name="rate", kind="number", missing=(-0.1,))
+    cells = np.array([*numbers, np.float32(0.7), np.float32(-0.1)], dtype=np.float64)
+    table = pa.table({"number:rate": cells})
+    with duckdb.connect() as connection:
+        connection.register("leads", table)
+        query = f"select {cell_in_sql(feature, {'number:rate'})} as cell from leads"
+        in_sql = connection.sql(query).to_arrow_table()["cell"].to_pylist()
+    frame = prepared(LeadSchema(features=(feature,)), table)
+    assert frame["rate"].tolist()[:-1] == [np.nan if n == -0.1 else n for n in as_written(cells).tolist()[:-1]]
+    assert np.isnan(frame["rate"].iloc[-1]), "a mark is known in either precision"
+    assert in_sql[-2:] == [0.7, None]
+    assert np.array(in_sql, dtype=np.float64) == pytest.approx(frame["rate"], rel=1e-7, nan_ok=True)
 
 
 @given(st.lists(st.dictionaries(st.just("interests"), CELLS | st.sampled_from([7.0, True])), max_size=20))
