@@ -52,6 +52,7 @@ def write_labels(
         complete=outcomes.complete_until(now),
         outcomes_of=source.outcomes_of,
         contact_log=contacts.files > 0,
+        zone=source.timezone,
     )
     engine.define(labelled(columns, rules))
     return WrittenLabels(rules, outcomes, contacts)

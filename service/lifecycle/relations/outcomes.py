@@ -99,7 +99,7 @@ class LabelRules(NamedTuple):
     known: such a lead that no file says converted is lost, and no other lead is labelled.
 
     With `outcomes_of` "contacted" the outcomes of contacted leads alone are labels. With `contact_log` the leads of
-    `contacts` were contacted, without it those whose record says so.
+    `contacts` were contacted, without it those whose record says so. A time at midnight of the `zone` is a date.
     """
 
     ripe: datetime
@@ -107,14 +107,21 @@ class LabelRules(NamedTuple):
     complete: datetime | None = None
     outcomes_of: Literal["all", "contacted"] = "all"
     contact_log: bool = False
+    zone: str = "UTC"
+
+    @property
+    def is_after(self) -> str:
+        """Whether the lead was scored when its outcome was there already: its inputs may tell the outcome.
+
+        One with a date may have come at any time of that day.
+        """
+        local = "outcomes.time" if self.zone == "UTC" else f"(outcomes.time at time zone {literal(self.zone)})"
+        is_date, at = f"{local} = date_trunc('day', {local})", "outcomes.time"
+        end = f"case when {is_date} then {at} + interval 1 day else {at} end"
+        return f"coalesce({_FINAL} and first_scores.time > {end}, false)"
 
 
 _FINAL = f"outcomes.state in ({LOST}, {CONVERTED})"
-_END = """case when outcomes.time = date_trunc('day', outcomes.time) then outcomes.time + interval 1 day
-    else outcomes.time end"""
-"""A time at midnight is a date: the outcome may have come on any time of that day."""
-_AFTER = f"coalesce({_FINAL} and first_scores.time > {_END}, false)"
-"""Whether the lead was scored when its outcome was there already: its inputs may tell the outcome."""
 
 
 def labelled(columns: Iterable[str], rules: LabelRules) -> list[Relation]:
@@ -152,7 +159,7 @@ def labelled(columns: Iterable[str], rules: LabelRules) -> list[Relation]:
                 first_scores.time as time_of_score,
                 first_scores.time <= {literal(rules.ripe)} as is_ripe,
                 coalesce({_FINAL}, false) as is_known,
-                {_AFTER} as is_after,
+                {rules.is_after} as is_after,
                 case when outcomes.state = {CONVERTED} and coalesce(
                     outcomes.time <= first_scores.time + interval {round(rules.maturity.total_seconds())} second, true
                 ) then 1 else 0 end as target,

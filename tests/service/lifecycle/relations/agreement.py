@@ -67,7 +67,9 @@ LABEL_COLUMNS = (
     *("target", "contacted", "explored", "probability", "weight"),
     *("is_labelled", "is_lost", "is_known", "is_ripe", "is_after", "is_chosen"),
 )
-RULES = outcomes.LabelRules(UNTIL, timedelta(hours=24), outcomes_of="contacted", contact_log=True)
+RULES = outcomes.LabelRules(
+    UNTIL, timedelta(hours=24), outcomes_of="contacted", contact_log=True, zone="America/New_York"
+)
 OF_LEADS = ("first_scores", "outcomes", "contacts", "labelled", "scored_outcomes")
 """Relations with a row for each lead."""
 RESULTS = (

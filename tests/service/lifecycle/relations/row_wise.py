@@ -4,7 +4,9 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from datetime import time as clock
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -136,7 +138,8 @@ def scored_outcomes(
         lead, scored = row["lead_key"], row["time"]
         state, at = states.get(lead), times.get(lead)
         known, ripe = state in (LOST, CONVERTED), scored <= rules.ripe
-        end = at and (at + timedelta(days=1) if at == at.replace(hour=0, minute=0, second=0, microsecond=0) else at)
+        is_date = at and at.astimezone(ZoneInfo(rules.zone)).time() == clock()
+        end = at and (at + timedelta(days=1) if is_date else at)
         after = known and end is not None and end < scored
         called = lead in contacted if rules.contact_log else row["decision"] == "contact"
         chosen, probability = row["decision"] == "contact", row["probability"]

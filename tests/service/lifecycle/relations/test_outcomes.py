@@ -89,7 +89,8 @@ def label(said: list[Row], called: list[Row] | None = None, rules: dict[str, Any
     st.lists(outcome(), max_size=8),
     st.lists(contact(), max_size=4),
     st.tuples(
-        TIMES, st.sampled_from([0, 1, 2]), TIMES | st.none(), st.sampled_from(["all", "contacted"]), st.booleans()
+        *(TIMES, st.sampled_from([0, 1, 2]), TIMES | st.none(), st.sampled_from(["all", "contacted"]), st.booleans()),
+        st.sampled_from(["UTC", "Asia/Dubai"]),
     ),
 )
 @settings(max_examples=60, deadline=None)
@@ -135,6 +136,13 @@ def test_a_lead_that_was_scored_after_its_outcome_is_not_labelled() -> None:
     assert not label([{"converted": True, "time": SCORED - timedelta(hours=1)}])["is_labelled"]
     assert not label([{"converted": False, "time": DAWN - DAY}])["is_labelled"]
     assert label([{"converted": True, "time": DAWN}])["is_labelled"]  # a date: the outcome may be of the evening
+
+
+def test_a_date_is_that_of_the_sources_zone() -> None:
+    berlins_day = {"converted": True, "time": DAWN - timedelta(hours=1)}
+    assert label([berlins_day], None, {"zone": "Europe/Berlin"})["is_labelled"]
+    assert not label([berlins_day])["is_labelled"]
+    assert not label([{"converted": True, "time": DAWN}], None, {"zone": "Europe/Berlin"})["is_labelled"]
 
 
 def test_where_outcomes_are_those_of_contacted_leads_a_rare_contact_stands_for_many() -> None:
