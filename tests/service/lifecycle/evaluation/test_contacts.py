@@ -68,6 +68,19 @@ def test_time_channel_and_owner_are_read_where_the_source_names_them(tmp_path: P
     ]
 
 
+def test_times_that_name_no_zone_are_of_the_sources(tmp_path: Path) -> None:
+    naive, parquet = "lead,called,by,agent\na,2026-03-01 09:30,,\nb,2026-03-01T09:30:00Z,,\n", io.BytesIO()
+    pd.DataFrame({"lead": ["c"], "called": [datetime(2026, 7, 1, 9, 30)], "by": [""], "agent": [""]}).to_parquet(
+        parquet
+    )
+    _, rows = read(tmp_path, f'timezone = "Europe/Berlin"\n{COLUMNS}', a=naive, b=parquet.getvalue())
+    assert {row["lead_key"]: row["time"] for row in rows} == {
+        "a": datetime(2026, 3, 1, 8, 30, tzinfo=UTC),
+        "b": datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
+        "c": datetime(2026, 7, 1, 7, 30, tzinfo=UTC),
+    }
+
+
 def test_what_names_no_lead_and_what_cannot_be_read_is_rejected(tmp_path: Path) -> None:
     files: dict[str, Any] = {
         "a": "lead_id,x\n1,\n ,x\n",
