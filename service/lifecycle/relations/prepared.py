@@ -60,10 +60,12 @@ def as_written_in_sql(number: str) -> str:
 
     Of several decimals that single precision does not tell apart an engine may take one with a digit more.
     """
-    single = f"cast(try_cast({number} as float) as double) = {number} and {number} <> floor({number})"
-    long = f"abs({number}) > 1e-13 and (abs({number}) >= 1000 or {number} * 1000 <> floor({number} * 1000))"
+    # From 2^23 on all numbers of single precision are whole. Spark's floor is no double.
+    part = f"abs({number}) > 1e-13 and abs({number}) < 8388608 and {number} <> floor({number})"
+    long = f"(abs({number}) >= 1000 or {number} * 1000 <> floor({number} * 1000))"
+    single = f"cast(try_cast({number} as float) as double) = {number}"
     shortest = f"cast(cast(cast({number} as float) as varchar) as double)"
-    return f"case when {single} and {long} then {shortest} else {number} end"
+    return f"case when {part} and {long} and {single} then {shortest} else {number} end"
 
 
 def joined_in_sql(cell: str, separator: str) -> str:
