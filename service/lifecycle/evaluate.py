@@ -11,6 +11,7 @@ from rich.table import Table
 from service import history, tracking
 from service.history import Evaluation, FoundChanges, Selection, VersionOutcome
 from service.lifecycle.evaluation import regressions
+from service.lifecycle.evaluation.earned import contacts
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.quality import NAMES
 from service.lifecycle.evaluation.reading import EvaluatedWindow, read_window
@@ -75,6 +76,8 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             taken_as_lost=labels["lost"],
             comparison=compared_last,
             selection=found.selection,
+            contacts=contacts(found.choices, found.rules, headline.manifest.economics, found.selection),
+            set_aside=dict(found.set_aside),
         )
         loop.tell(f"recording the run at {loop.tracking}")
         mlflow.log(_parameters(entry, options), _metrics(entry, headline))
