@@ -11,7 +11,6 @@ from rich.table import Table
 from service import history, tracking
 from service.history import Evaluation, FoundChanges, Selection, VersionOutcome
 from service.lifecycle.evaluation import regressions
-from service.lifecycle.evaluation.earned import contacts
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.quality import NAMES
 from service.lifecycle.evaluation.reading import EvaluatedWindow, read_window
@@ -19,6 +18,7 @@ from service.lifecycle.evaluation.report import report
 from service.lifecycle.evaluation.version_quality import VersionCells, VersionQuality, judge_version
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.relations import engines
+from service.lifecycle.reporting.earned import contacts
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.model import bundle

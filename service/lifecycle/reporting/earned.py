@@ -27,14 +27,15 @@ def contacts(counts: pa.Table, rules: LabelRules, economics: Economics, selected
     found = _Counts.of(counts)
     groups = {"line": found.by_line, "exploration": found.explored, "sales": found.unchosen}
     model = found.by_line | found.explored
+    known = model & found.contacted & found.labelled
     why = _no_estimate(found, rules, selected)
     return Contacts(
         from_files=rules.contact_log,
         leads=round(found.sum("leads")),
         groups={name: found.group(found.contacted & mask) for name, mask in groups.items()},
         not_reached=round(found.sum("leads", model & ~found.contacted)),
-        revenue=economics.conversion_value * found.sum("converted", model & found.contacted),
-        cost=economics.contact_cost * found.sum("leads", model & found.contacted),
+        revenue=economics.conversion_value * found.sum("converted", known),
+        cost=economics.contact_cost * found.sum("leads", known),
         earned=None if why else _earned(found, economics.conversion_value),
         no_estimate=why,
     )

@@ -5,10 +5,10 @@ import pyarrow as pa
 import pytest
 
 from service.history import Contacts, Estimate
-from service.lifecycle.evaluation.earned import contacts
 from service.lifecycle.evaluation.selection import selection
 from service.lifecycle.relations.bins import bin_of
 from service.lifecycle.relations.outcomes import LabelRules
+from service.lifecycle.reporting.earned import contacts
 from service.model.bundle import Economics
 from tests.facts import states
 from tests.service.lifecycle.evaluation.test_selection import ALL, CONTACTED
