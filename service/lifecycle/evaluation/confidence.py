@@ -101,8 +101,11 @@ def _groups(cells: ScoreCells) -> calibration.Groups:
     return calibration.grouped(cells.target[known], cells.scores[known], mass, mass**2 / cells.leads[known])
 
 
-def share(converted: int, leads: int) -> Estimate:
-    """A share of few leads with its Wilson interval (E. B. Wilson, JASA 22, 1927), which is never empty."""
+def share(converted: float, leads: float) -> Estimate:
+    """A share of few leads with its Wilson interval (E. B. Wilson, JASA 22, 1927), which is never empty.
+
+    Of weighted leads both are effective numbers.
+    """
     if not leads:
         return Estimate(0.0, 0.0, 1.0)
     z2, rate = 1.96**2, converted / leads

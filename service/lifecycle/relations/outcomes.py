@@ -209,7 +209,8 @@ SELECTION_COUNTS = Relation(
     "selection_counts",
     """
     select is_chosen, contacted, explored, score_bin, is_known, is_labelled, count(*) as leads,
-        sum(target) as converted, sum(first_score) as score_sum
+        sum(target) as converted, sum(first_score) as score_sum,
+        sum(weight) as weight_sum, sum(weight * weight) as square_sum, sum(weight * target) as weighted_converted
     from scored_outcomes where is_ripe and not is_after
     group by is_chosen, contacted, explored, score_bin, is_known, is_labelled
     """,
@@ -217,4 +218,5 @@ SELECTION_COUNTS = Relation(
 """Leads of an age at which outcomes are final, by what may decide whether they have one.
 
 `is_chosen`: the record says that they are to be contacted. `is_known`: an outcome came. `score_bin` is by `bins`.
+The last three are sums over all of them, of which those that are not `is_labelled` have no meaning.
 """

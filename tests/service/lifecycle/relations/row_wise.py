@@ -196,7 +196,14 @@ def selection_counts(scored: Sequence[Row]) -> Rows:
 
     groups = _by([r for r in scored if r["is_ripe"] and not r["is_after"]], group)
     return {
-        key: (len(rows), sum(r["target"] for r in rows), float(sum(r["score"] for r in rows)))
+        key: (
+            len(rows),
+            sum(r["target"] for r in rows),
+            float(sum(r["score"] for r in rows)),
+            sum(r["weight"] for r in rows),
+            sum(r["weight"] * r["weight"] for r in rows),
+            sum(r["weight"] * r["target"] for r in rows),
+        )
         for key, rows in groups.items()
     }
 

@@ -40,7 +40,7 @@ COLUMNS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "label_counts": (["scored"], ["labelled", "lost", "without_outcome", "known", "scored_after"]),
     "selection_counts": (
         ["is_chosen", "contacted", "explored", "score_bin", "is_known", "is_labelled"],
-        ["leads", "converted", "score_sum"],
+        ["leads", "converted", "score_sum", "weight_sum", "square_sum", "weighted_converted"],
     ),
     "latencies": (["model_version", "step"], ["leads", "milliseconds", "most"]),
     "cells": (["model_version", "band", *_CELL], _SUMS),
