@@ -18,6 +18,7 @@ from service.lifecycle.evaluation.report import report
 from service.lifecycle.evaluation.version_quality import VersionCells, VersionQuality, judge_version
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.relations import engines
+from service.lifecycle.reporting.earned import contacts
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.model import bundle
@@ -75,6 +76,8 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             taken_as_lost=labels["lost"],
             comparison=compared_last,
             selection=found.selection,
+            contacts=contacts(found.choices, found.rules, headline.manifest.economics, found.selection),
+            set_aside=dict(found.set_aside),
         )
         loop.tell(f"recording the run at {loop.tracking}")
         mlflow.log(_parameters(entry, options), _metrics(entry, headline))

@@ -15,13 +15,16 @@ import numpy as np
 from service.history import Estimate
 from service.lifecycle.data.source import Metric
 from service.lifecycle.evaluation.bootstrap import figure, poisson, resamples
+from service.lifecycle.evaluation.calibration import calibration_error
 from service.lifecycle.evaluation.cells import ScoreCells
-from service.lifecycle.evaluation.confidence import by_rank, estimates, rank
+from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.quality import Mask, Scores, Target
+from service.lifecycle.evaluation.weighting import Weighting
 from service.lifecycle.promotion import gate
 from service.lifecycle.promotion.challenger import window
 from service.lifecycle.promotion.gate import Contender, Rules, Verdict
 from service.lifecycle.promotion.power import Look
+from service.lifecycle.relations import outcomes
 from service.lifecycle.training.selection import Rows
 from service.model.bundle import Economics
 from service.model.decide import contacts_made
@@ -70,8 +73,24 @@ def plain_rule(scores: Scores, economics: Economics, share: float) -> Rule:
     return Rule(economics.threshold)
 
 
+def product_figures(seen: ScoredLeads, line: float, economics: Economics) -> Evaluated:
+    """The product's: of all leads, where enough were explored."""
+    weights = np.where(seen.contacted, 1 / np.maximum(seen.probability, outcomes.CLIP), 0.0)
+    found: dict[str, Estimate] = {}
+    about = "" if seen.contacted.all() else "outcomes are those of contacted leads alone"
+    for at, names in ((line, FIGURES[:4]), (line / 2, FIGURES[3:4])):
+        below = seen.probability < 1
+        cells = ScoreCells.of(seen.target, seen.scores, seen.scores >= at, at, seen.leads, weights, below)
+        weighting = Weighting.of(cells)
+        if weighting and not weighting.enough:
+            return Evaluated({}, about)
+        shown = estimates(cells, at, economics, DRAWS, names=names)
+        found |= shown if at == line else {FIGURES[4]: shown["profit"]}
+    return Evaluated(found, about)
+
+
 def plain_figures(seen: ScoredLeads, line: float, economics: Economics) -> Evaluated:
-    """The product's: of all leads that have an outcome, each as one."""
+    """Those of all leads that have an outcome, each as one."""
     known = seen.contacted
     found: dict[str, Estimate] = {}
     for at, names in ((line, FIGURES[:4]), (line / 2, FIGURES[3:4])):
@@ -113,8 +132,7 @@ def weighted_figures(seen: ScoredLeads, line: float, economics: Economics) -> Ev
     drawn = np.concatenate([np.ones((1, len(seen.leads))) * seen.leads, *poisson(seen.leads, DRAWS, 0)])
     weighted = drawn[:, known] * weights[known]
     values = {name: figure(name, target, scores, line, economics)(weighted) for name in ("roc_auc", "brier")}
-    ranked = rank(target, scores, seen.leads[known] * weights[known])
-    values["calibration_error"] = by_rank(ranked, weighted)["calibration_error"]
+    values["calibration_error"] = np.array([calibration_error(target, scores, each) for each in weighted])
     for name, at in ((FIGURES[3], line), (FIGURES[4], line / 2)):
         values[name] = 1000 * (drawn @ earned(seen, at, economics)) / drawn.sum(axis=1)
     return Evaluated({name: _interval(value) for name, value in values.items()}, about or "all leads")
@@ -185,5 +203,5 @@ def _interval(values: Scores) -> Estimate:
     return Estimate(float(values[0]), float(low), float(high))
 
 
-PRODUCT = Estimators("the product", plain_rule, plain_figures, _none, window, plain_gate, plain_look)
+PRODUCT = Estimators("the product", plain_rule, product_figures, _none, window, plain_gate, plain_look)
 REFERENCE = Estimators("the reference", rule_of, weighted_figures, _inverse, wide_window, weighted_gate, weighted_look)
