@@ -23,6 +23,7 @@ from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.model import bundle
 from service.model.bundle import Manifest, Pointer
+from service.rhythm import LOOP
 
 EXAMPLES = """  python -m service.lifecycle.evaluate --source crm.toml --models models --predictions predictions \\
       --leads leads --tracking http://127.0.0.1:5000
@@ -250,8 +251,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument(
         "--days",
         type=days(3650),
-        default=28.0,
-        help="days of scored leads, up to those whose outcome is final (default: 28)",
+        default=LOOP.evaluated_days,
+        help="days of scored leads, up to those whose outcome is final (default: %(default)g)",
     )
     options.add_argument(
         "--counter",

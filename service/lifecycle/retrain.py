@@ -32,10 +32,11 @@ from service.lifecycle.training.registration import Release
 from service.lifecycle.training.selection import TooFewOutcomes
 from service.model import bundle
 from service.model.bundle import Bundle, Pointer
+from service.rhythm import LOOP
 from service.tracking import Run
 
 AUTHOR = "service.lifecycle.retrain"
-COOL_DOWN = timedelta(days=3)
+COOL_DOWN = timedelta(days=LOOP.cool_down_days)
 LOOK_BACK = 50
 """Decisions read to find the last retraining."""
 
@@ -48,7 +49,7 @@ EXAMPLES = """  python -m service.lifecycle.retrain --source crm.toml --models g
 
 def retrain(
     loop: Loop,
-    trigger: Trigger = "schedule",
+    trigger: Trigger = LOOP.trigger,
     force: bool = False,
     cool_down: timedelta = COOL_DOWN,
     rules: Rules | None = None,
@@ -253,7 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--trigger",
         choices=get_args(Trigger),
-        default="schedule",
+        default=LOOP.trigger,
         help="why; drift and calibration retrain only where they were found (default: %(default)s)",
     )
     parser.add_argument(
