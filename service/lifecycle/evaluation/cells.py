@@ -19,7 +19,6 @@ import pyarrow as pa
 from service.lifecycle.evaluation.bootstrap import Weights, ratio
 from service.lifecycle.evaluation.quality import Mask, Scores, Target
 from service.lifecycle.relations.bins import bin_of
-from service.lifecycle.relations.cells import MADE
 
 
 @dataclass(frozen=True)
@@ -73,10 +72,10 @@ class ScoreCells:
         return cls(target[first], mean, decided[first], count, *chosen)
 
     @classmethod
-    def of_table(cls, table: pa.Table, share: float) -> Self:
+    def of_table(cls, table: pa.Table) -> Self:
         """The cells of `relations.cells`, `decided` being whom the team contacts.
 
-        `share` is how much of the last score that it reaches the team contacts: such cells are cut in two.
+        Cells of which the team contacts some are cut in two.
         """
         column = {name: table[name].to_numpy() for name in table.column_names if name in _COLUMNS}
         place = column["bin"] * 2 + column["above"]
@@ -87,9 +86,9 @@ class ScoreCells:
         np.minimum.at(lowest, tie, column["least"])
         np.maximum.at(highest, tie, column["most"])
         scores = np.clip(means, lowest, highest)[tie]
-        made = np.select([column["made"] == MADE["all"], column["made"] == MADE["some"]], [1.0, share], 0.0)
-        both = np.concatenate([np.full(len(made), True), np.full(len(made), False)])
-        leads = np.concatenate([made * column["leads"], (1 - made) * column["leads"]])
+        both = np.repeat([True, False], len(table))
+        made = np.minimum(column["contacts"], column["leads"])
+        leads = np.concatenate([made, column["leads"] - made])
         held = leads > 0
         target, weights = column["target"].astype(np.int8), column["weight"]
         cells = cls(np.tile(target, 2)[held], np.tile(scores, 2)[held], both[held], leads[held])
@@ -130,4 +129,4 @@ class ScoreCells:
         return found
 
 
-_COLUMNS = ("bin", "above", "made", "target", "leads", "score_sum", "least", "most", "weight", "decided")
+_COLUMNS = ("bin", "above", "contacts", "target", "leads", "score_sum", "least", "most", "weight", "decided")

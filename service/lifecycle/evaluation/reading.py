@@ -30,7 +30,7 @@ from service.lifecycle.runtime.runner import JobFailed, Loop
 from service.model import bundle
 from service.model.bundle import Manifest
 
-COLUMNS = ("model_version", "score", "decision", "band", "latency_ms")
+COLUMNS = ("model_version", "time", "score", "decision", "band", "latency_ms")
 """Of each scored lead, besides the columns of segments."""
 
 VERSIONS = Relation("versions", "select distinct model_version from scored_outcomes")

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
@@ -70,8 +71,9 @@ def challenge(
         return Challenge(Verdict(None, str(gate.too_small(leads.target[unseen], rules)), {}), None)
     chosen = trained(leads, rows, source, recipe)
     frame = leads.frame.iloc[rows]
-    served = Contender(score(champion, frame), champion.manifest.threshold)
-    challenger = Contender(chosen.scores, chosen.threshold)
+    days = None if leads.times is None else days_of(leads.times[rows])
+    served = Contender(score(champion, frame), champion.manifest.threshold, days)
+    challenger = Contender(chosen.scores, chosen.threshold, days)
     verdict = gate.decide(
         chosen.target,
         served,
@@ -125,6 +127,11 @@ def window(target: Target, unseen: Rows, rules: Rules, wanted: int | None = None
         return None
     size = max(min(len(unseen) // 2, max(min(MOST, ample), wanted or 0)), rules.leads, least)
     return unseen[-size:]
+
+
+def days_of(times: pd.DatetimeIndex) -> npt.NDArray[np.int64]:
+    """The day of each time, in UTC; all that are unknown are of one."""
+    return times.to_numpy("datetime64[D]").astype(np.int64)
 
 
 def score(champion: Bundle, frame: pd.DataFrame) -> Scores:

@@ -18,6 +18,7 @@ from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from service.history import Estimate, Power
 from service.lifecycle.data.source import Metric
@@ -58,16 +59,17 @@ class Rules:
 class Contender:
     """A model before the gate: its score of each lead, and from which score on it has a lead contacted.
 
-    `made` are the contacts that the team makes of them, by default the best of all that it can.
+    With the leads' `days` the team contacts the best of each day, as many as it can. Recorded decisions are not asked,
+    for a challenger has none.
     """
 
     scores: Scores
     threshold: float
-    made: Mask | None = None
+    days: npt.NDArray[np.int64] | None = None
 
     def contacts(self, economics: Economics) -> Mask:
         """Whom the team contacts."""
-        return contacts_made(self.scores, self.decided, economics) if self.made is None else self.made
+        return contacts_made(self.scores, self.decided, economics, self.days)
 
     @property
     def decided(self) -> Mask:

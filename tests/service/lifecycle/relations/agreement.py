@@ -82,7 +82,10 @@ SMALL = 10_000
 IN_SHORT = 2_000_000
 """Records above which the command compares digests of what has a row for each lead: all of them are much memory."""
 SUMMED = frozenset(
-    {"leads", "score_sum", "near", "milliseconds", "share", "weight_sum", "square_sum", "weighted_converted"}
+    {
+        *("leads", "score_sum", "near", "contacts", "milliseconds", "share"),
+        *("weight_sum", "square_sum", "weighted_converted"),
+    }
 )
 """Columns of sums: their last bits depend on the order of the terms. All other columns are equal to the last bit."""
 TOLERANCE = 1e-12

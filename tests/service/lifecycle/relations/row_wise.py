@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from service.lifecycle.evaluation.scored import prepare
 from service.lifecycle.relations.bins import LATENCY_LOWEST, LATENCY_OCTAVES, LATENCY_STEPS, bin_of
-from service.lifecycle.relations.cells import MADE, NEAR
+from service.lifecycle.relations.cells import NEAR
 from service.lifecycle.relations.outcomes import CLIP, CONTRADICTED, CONVERTED, LOST, OPEN, LabelRules
 from service.lifecycle.relations.sample_plan import DIGITS, NEWEST, KnownLeads, place_of, places_of, plan
 from service.model.choices import parted
@@ -238,15 +238,19 @@ def _cells(judged: Sequence[Row]) -> dict[str, Rows]:
             for row in judged
             if row["model_version"] == version
         ]
-        cut, share = _cut([row for row in mine if row["decided"]], capacity * len(mine) // 1000)
-        if cut is not None:
-            cuts[version,] = (cut, share)
-        for row in mine:
-            decided, score = row["decided"], row["score"]
-            made = MADE["all" if cut is None or score > cut else "some" if score == cut else "none"] if decided else 0
-            cell = (int(bin_of(np.array([score]))[0]), score >= threshold, decided, made)
-            cell = (*cell, row["explored"], row["target"], row["weight"])
-            placed.append(row | {"cell": cell, "near": abs(score - threshold) <= NEAR * threshold})
+        seen = 0
+        for (day,), of_day in sorted(_by(mine, lambda r: (_day(r["time"]),)).items()):
+            most = capacity * (seen + len(of_day)) // 1000 - capacity * seen // 1000
+            seen += len(of_day)
+            cut, share = _cut([row for row in of_day if row["decided"]], most)
+            if cut is not None:
+                cuts[version, day] = (cut, share)
+            for row in of_day:
+                decided, score = row["decided"], row["score"]
+                made = float(decided) if cut is None or score > cut else share if decided and score == cut else 0.0
+                cell = (int(bin_of(np.array([score]))[0]), score >= threshold, decided)
+                cell = (*cell, row["explored"], row["target"], row["weight"])
+                placed.append(row | {"cell": cell, "made": made, "near": abs(score - threshold) <= NEAR * threshold})
     segments, large = Rows(), Rows()
     for version, schema in SCHEMAS.items():
         mine = [row for row in placed if row["model_version"] == version]
@@ -304,7 +308,12 @@ def _sums(rows: Sequence[Row]) -> tuple[Any, ...]:
         min(scores),
         max(scores),
         float(sum(r["near"] for r in rows)),
+        sum(r["made"] for r in rows),
     )
+
+
+def _day(time: datetime) -> datetime:
+    return time.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _cut(decided: Iterable[Row], most: float) -> tuple[float | None, float]:

@@ -90,7 +90,7 @@ def computed(leads: list[Lead], capacity: float, share: float, outcomes: int) ->
     lines = {"model_version": list(SCHEMAS), "threshold": [0.2] * 3, "capacity": [capacity] * 3}
     engine = Tables(judged_leads=judged_leads(leads), lines=pa.table(lines, schema=LINES))
     engine.define([*cells(), *segments(SCHEMAS, engine.columns, share, outcomes)])
-    found = engine.results(["placed", "segment_cells", "cells", "cuts"])
+    found = engine.results(["placed", "segment_cells", "cells"])
     return {name: table.to_pandas() for name, table in found.items()}
 
 
@@ -103,6 +103,7 @@ def summed(leads: pd.DataFrame) -> dict[tuple[Any, ...], tuple[float, ...]]:
             each["score"].min(),
             each["score"].max(),
             float(each["near"].sum()),
+            each["made"].sum(),
         )
         for cell, each in leads.groupby(CELL_NAMES)
     }
@@ -135,7 +136,7 @@ def test_segments_are_those_of_the_leads_row_by_row(leads: list[Lead], share: fl
             for name, mask in masks.items()
             if min((target[mask & known] == kind).sum() for kind in (0, 1)) >= outcomes
         }
-        sums = ["leads", "score_sum", "least", "most", "near"]
+        sums = ["leads", "score_sum", "least", "most", "near", "contacts"]
         given = {
             name_of(schema, str(feature), str(value)): {
                 tuple(cell): tuple(each)

@@ -26,7 +26,7 @@ from tests.service.lifecycle.relations.agreement import (
     write_world,
 )
 
-_CELL, _SUMS = CELL.split(", "), ["leads", "score_sum", "least", "most", "near"]
+_CELL, _SUMS = CELL.split(", "), ["leads", "score_sum", "least", "most", "near", "contacts"]
 COLUMNS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "first_scores": (["lead_key"], ["request_id", "time", "score"]),
     "record_counts": (["channel"], ["records", "leads"]),
@@ -44,7 +44,7 @@ COLUMNS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     ),
     "latencies": (["model_version", "step"], ["leads", "milliseconds", "most"]),
     "cells": (["model_version", "band", *_CELL], _SUMS),
-    "cuts": (["model_version"], ["cut", "share"]),
+    "cuts": (["model_version", "day"], ["cut", "share"]),
     "segment_choices": (["schema_number", "feature", "cell", "choice"], []),
     "large_segments": (["model_version", "feature", "value"], []),
     "segment_cells": (["model_version", "feature", "value", *_CELL], _SUMS),
