@@ -18,10 +18,12 @@ from service.lifecycle.evaluation.report import report
 from service.lifecycle.evaluation.version_quality import VersionCells, VersionQuality, judge_version
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.relations import engines
+from service.lifecycle.reporting.earned import contacts
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.model import bundle
 from service.model.bundle import Manifest, Pointer
+from service.rhythm import LOOP
 
 EXAMPLES = """  python -m service.lifecycle.evaluate --source crm.toml --models models --predictions predictions \\
       --leads leads --tracking http://127.0.0.1:5000
@@ -75,6 +77,8 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             taken_as_lost=labels["lost"],
             comparison=compared_last,
             selection=found.selection,
+            contacts=contacts(found.choices, found.rules, headline.manifest.economics, found.selection),
+            set_aside=dict(found.set_aside),
         )
         loop.tell(f"recording the run at {loop.tracking}")
         mlflow.log(_parameters(entry, options), _metrics(entry, headline))
@@ -247,8 +251,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument(
         "--days",
         type=days(3650),
-        default=28.0,
-        help="days of scored leads, up to those whose outcome is final (default: 28)",
+        default=LOOP.evaluated_days,
+        help="days of scored leads, up to those whose outcome is final (default: %(default)g)",
     )
     options.add_argument(
         "--counter",

@@ -35,6 +35,10 @@ class WrittenLabels:
         keys = [*set_aside(leads, "outcomes", files.rejected), *set_aside(leads, "contacts", self.contacts.rejected)]
         return files, [*files.rejected, *self.contacts.rejected], keys
 
+    def counts(self, files: OutcomeFiles) -> dict[str, int]:
+        """Rejected rows by kind of file."""
+        return {"outcomes": len(files.rejected), "contacts": len(self.contacts.rejected)}
+
 
 def write_labels(
     engine: RelationEngine, source: Source, values: OutcomeValues, leads: Storage, columns: Iterable[str], now: datetime

@@ -24,13 +24,13 @@ from service.lifecycle.evaluation.version_quality import CELL_RESULTS, VersionCe
 from service.lifecycle.relations import engines
 from service.lifecycle.relations.cells import segment_columns
 from service.lifecycle.relations.first_scores import first_scores
-from service.lifecycle.relations.outcomes import SELECTION_COUNTS
+from service.lifecycle.relations.outcomes import SELECTION_COUNTS, LabelRules
 from service.lifecycle.relations.relation import Relation
 from service.lifecycle.runtime.runner import JobFailed, Loop
 from service.model import bundle
 from service.model.bundle import Manifest
 
-COLUMNS = ("model_version", "score", "decision", "band", "latency_ms")
+COLUMNS = ("model_version", "time", "score", "decision", "band", "latency_ms")
 """Of each scored lead, besides the columns of segments."""
 
 VERSIONS = Relation("versions", "select distinct model_version from scored_outcomes")
@@ -48,12 +48,18 @@ class EvaluatedWindow:
 
 @dataclass(frozen=True)
 class ReadWindow:
-    """Counts of labelled leads; the cells of the champion and of all versions of the window, the newest first."""
+    """Counts of labelled leads; the cells of the champion and of all versions of the window, the newest first.
+
+    `choices` are the rows of `selection_counts`, by these `rules`; `set_aside` counts rejected rows by kind of file.
+    """
 
     labels: Mapping[str, int]
     versions: Sequence[tuple[Manifest, VersionCells]]
     selection: Selection
     compared: Completeness | None
+    choices: pa.Table
+    rules: LabelRules
+    set_aside: Mapping[str, int]
 
 
 def read_window(loop: Loop, window: EvaluatedWindow, champion: str) -> ReadWindow:
@@ -83,8 +89,11 @@ def read_window(loop: Loop, window: EvaluatedWindow, champion: str) -> ReadWindo
         f"{files.converted - labels['known']:,} outcomes are of leads that were not scored in this time, "
         f"{files.open:,} say that a lead is open{absent}"
     )
-    selected = selection(found[SELECTION_COUNTS.name], written.rules)
-    return ReadWindow(labels, _versions(loop, manifests, found, champion), selected, compared)
+    choices = found[SELECTION_COUNTS.name]
+    selected = selection(choices, written.rules)
+    by_kind = {"predictions": len(broken), **written.counts(files)}
+    versions = _versions(loop, manifests, found, champion)
+    return ReadWindow(labels, versions, selected, compared, choices, written.rules, by_kind)
 
 
 def _versions(

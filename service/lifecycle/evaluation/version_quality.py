@@ -73,16 +73,15 @@ class VersionQuality:
 
 @dataclass(frozen=True)
 class VersionCells:
-    """The rows of one version in `relations.cells`: its cells, those of its large segments, latencies, and the cut."""
+    """The rows of one version in `relations.cells`: its cells, those of its large segments, and latencies."""
 
     cells: pa.Table
     segments: pa.Table
     latencies: pa.Table
-    share: float
 
 
-CELL_RESULTS = ("cells", "segment_cells", "latencies", "cuts")
-SORTED = frozenset({"band", "feature", "value", "bin", "above", "decided", "made", "target", "step", "cut"})
+CELL_RESULTS = ("cells", "segment_cells", "latencies")
+SORTED = frozenset({"band", "feature", "value", "bin", "above", "decided", "target", "step"})
 
 
 def write_cells(engine: RelationEngine, manifests: Mapping[str, Manifest]) -> None:
@@ -107,26 +106,25 @@ def version_cells(found: Mapping[str, pa.Table], version: str) -> VersionCells:
         # Engines have no order, and what is drawn at random for an interval goes by it.
         return rows.sort_by([(key, "ascending") for key in rows.column_names if key in SORTED])
 
-    shares = of("cuts")["share"].to_pylist()
-    return VersionCells(of("cells"), of("segment_cells"), of("latencies"), shares[0] if shares else 0.0)
+    return VersionCells(of("cells"), of("segment_cells"), of("latencies"))
 
 
 def judge_version(manifest: Manifest, found: VersionCells) -> VersionQuality:
     """All figures of these leads, which the version scored. Bands and decisions are those that were answered.
 
-    The team made the contacts that were decided on, as far as it could, best scores first. The figures are those of
-    the leads themselves as far as `confidence.estimates` states; counts, means and money are exact.
+    The team made the contacts that were decided on, each day as far as it could, best scores first. The figures are
+    those of the leads themselves as far as `confidence.estimates` states; counts, means and money are exact.
     """
-    whole = ScoreCells.of_table(found.cells, found.share)
+    whole = ScoreCells.of_table(found.cells)
     leads = float(whole.leads.sum())
 
     def part(name: str, table: pa.Table) -> Part:
-        return _part(manifest, name, table, found.share, PART_DRAWS, PART_FIGURES)
+        return _part(manifest, name, table, PART_DRAWS, PART_FIGURES)
 
     return VersionQuality(
         manifest,
         whole,
-        _part(manifest, "all", found.cells, found.share, DRAWS, NAMES),
+        _part(manifest, "all", found.cells, DRAWS, NAMES),
         tuple(part(band.name, found.cells.filter(pc.equal(found.cells["band"], band.name))) for band in manifest.bands),
         tuple(part(name, table) for name, table in _segments(manifest, found.segments)),
         float(pc.sum(found.cells["near"]).as_py() or 0.0) / leads if leads else 0.0,
@@ -135,8 +133,8 @@ def judge_version(manifest: Manifest, found: VersionCells) -> VersionQuality:
     )
 
 
-def _part(manifest: Manifest, name: str, table: pa.Table, share: float, draws: int, figures: Sequence[str]) -> Part:
-    cells = ScoreCells.of_table(table, share)
+def _part(manifest: Manifest, name: str, table: pa.Table, draws: int, figures: Sequence[str]) -> Part:
+    cells = ScoreCells.of_table(table)
     leads, converted = float(cells.leads.sum()), float(cells.leads[cells.target == 1].sum())
     enough = leads >= MIN_LEADS and min(converted, leads - converted) >= MIN_OUTCOMES
     return Part(

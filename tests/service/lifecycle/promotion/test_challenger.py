@@ -41,6 +41,19 @@ def test_the_window_holds_enough_of_each_outcome_and_leaves_the_rest_to_the_chal
         assert rows[-1] == 5_000 + unseen - 1
 
 
+@pytest.mark.parametrize(
+    ("unseen", "wanted", "size"), [(20_000, 7_000, 7_000), (20_000, 1_500, 2_000), (6_000, 7_000, 3_000)]
+)
+def test_the_window_grows_to_what_an_earlier_look_found_necessary_as_far_as_the_leads_go(
+    unseen: int, wanted: int, size: int
+) -> None:
+    target = (np.arange(5_000 + unseen) % 10 == 0).astype(np.int8)
+    rows = window(target, np.arange(5_000, 5_000 + unseen), Rules(), wanted)
+    assert rows is not None
+    assert len(rows) == pytest.approx(size, abs=10)
+    assert rows[0] >= 5_000 + unseen // 2  # half is left to learn from, and none that the champion has seen is there
+
+
 @pytest.mark.parametrize(("unseen", "every"), [(999, 2), (3_000, 80)])
 def test_with_too_few_leads_or_conversions_there_is_no_window(unseen: int, every: int) -> None:
     target = (np.arange(unseen) % every == 0).astype(np.int8)
