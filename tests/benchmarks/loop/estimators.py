@@ -19,7 +19,7 @@ from service.lifecycle.evaluation.calibration import calibration_error
 from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.quality import Mask, Scores, Target
-from service.lifecycle.evaluation.weighting import Weighting
+from service.lifecycle.evaluation.weighting import weighting
 from service.lifecycle.promotion import gate
 from service.lifecycle.promotion.challenger import window
 from service.lifecycle.promotion.gate import Contender, Rules
@@ -79,8 +79,8 @@ def product_figures(seen: ScoredLeads, line: float, economics: Economics) -> Eva
     for at, names in ((line, FIGURES[:4]), (line / 2, FIGURES[3:4])):
         below = seen.probability < 1
         cells = ScoreCells.of(seen.target, seen.scores, seen.scores >= at, at, seen.leads, weights, below)
-        weighting = Weighting.of(cells)
-        if weighting and not weighting.enough:
+        rests_on = weighting(cells)
+        if rests_on and not rests_on.enough:
             return Evaluated({}, about)
         shown = estimates(cells, at, economics, DRAWS, names=names)
         found |= shown if at == line else {FIGURES[4]: shown["profit"]}
