@@ -216,8 +216,34 @@ class DriftCheck(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     scored_again: int = 0
 
 
+class Power(msgspec.Struct, frozen=True, kw_only=True):
+    """How small a gain the leads of a window could show, in the metric's own unit (profit: money per 1,000 leads).
+
+    A true gain of `detectable` passes the gate in 80 % of such windows, of which `leads_needed` leads would do for the
+    source's least `interesting` one. `error` is the standard error of the gain; `look` counts the comparisons with one
+    champion, from 1 on.
+    """
+
+    metric: str
+    leads: int
+    converted: int
+    look: int
+    error: float
+    detectable: float
+    interesting: float
+    leads_needed: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether the least interesting gain would have been found."""
+        return self.detectable <= self.interesting
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="decision"):
-    """What was decided, by whom and why. `version` is the model decided on, `before` the one served until then."""
+    """What was decided, by whom and why. `version` is the model decided on, `before` the one served until then.
+
+    `power` is that of the comparison, None where there was none and in entries of older releases.
+    """
 
     time: datetime
     action: Move | Literal["refused", "kept"]
@@ -228,6 +254,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
     reason: str
     figures: dict[str, Estimate] = {}
     mlflow_run_id: str | None = None
+    power: Power | None = None
 
 
 Entry = Evaluation | DriftCheck | Decision

@@ -22,7 +22,8 @@ from service.lifecycle.evaluation.quality import Mask, Scores, Target
 from service.lifecycle.evaluation.weighting import weighting
 from service.lifecycle.promotion import gate
 from service.lifecycle.promotion.challenger import window
-from service.lifecycle.promotion.gate import Contender, Rules
+from service.lifecycle.promotion.gate import Contender, Rules, Verdict
+from service.lifecycle.promotion.power import Look
 from service.lifecycle.relations import outcomes
 from service.lifecycle.training.selection import Rows
 from service.model.bundle import Economics
@@ -62,8 +63,9 @@ class Estimators(NamedTuple):
     rule: Callable[[Scores, Economics, float], Rule]
     evaluate: Callable[[ScoredLeads, float, Economics], Evaluated]
     weights: Callable[[Scores], Scores | None]
-    window: Callable[[Target, Rows, Rules], Rows | None]
+    window: Callable[..., Rows | None]
     passes: Callable[[Target, Scores | None, Contender, Contender, Metric, Economics], bool]
+    looks: Callable[[Target, Contender, Contender, Metric, Economics, Look], Verdict]
 
 
 def plain_rule(scores: Scores, economics: Economics, share: float) -> Rule:
@@ -109,6 +111,13 @@ def plain_gate(
 ) -> bool:
     """The product's."""
     return gate.decide(target, champion, challenger, metric, economics).promote
+
+
+def plain_look(
+    target: Target, champion: Contender, challenger: Contender, metric: Metric, economics: Economics, look: Look
+) -> Verdict:
+    """The product's, one of many."""
+    return gate.decide(target, champion, challenger, metric, economics, look=look)
 
 
 def weighted_figures(seen: ScoredLeads, line: float, economics: Economics) -> Evaluated:
@@ -159,6 +168,14 @@ def weighted_gate(
     return bool(np.quantile(values[1] - values[0], 0.025) > rules.gain * unit)
 
 
+def weighted_look(
+    target: Target, champion: Contender, challenger: Contender, metric: Metric, economics: Economics, look: Look
+) -> Verdict:
+    """The reference: as if it were the only one."""
+    passed = weighted_gate(target, None, champion, challenger, metric, economics)
+    return Verdict("gain" if passed else None, "", {})
+
+
 def _made(contender: Contender, weights: Scores, economics: Economics) -> Mask:
     if np.ptp(weights) == 0:
         return contacts_made(contender.scores, contender.scores >= contender.threshold, economics)
@@ -166,7 +183,7 @@ def _made(contender: Contender, weights: Scores, economics: Economics) -> Mask:
     return contender.scores >= max(line, contender.threshold)
 
 
-def wide_window(target: Target, unseen: Rows, rules: Rules) -> Rows | None:
+def wide_window(target: Target, unseen: Rows, rules: Rules, wanted: int | None = None) -> Rows | None:
     """The reference: the newer half of the unseen leads; None where it is too small."""
     rows = unseen[len(unseen) // 2 :]
     return None if gate.too_small(target[rows], rules) else rows
@@ -186,5 +203,5 @@ def _interval(values: Scores) -> Estimate:
     return Estimate(float(values[0]), float(low), float(high))
 
 
-PRODUCT = Estimators("the product", plain_rule, product_figures, _none, window, plain_gate)
-REFERENCE = Estimators("the reference", rule_of, weighted_figures, _inverse, wide_window, weighted_gate)
+PRODUCT = Estimators("the product", plain_rule, product_figures, _none, window, plain_gate, plain_look)
+REFERENCE = Estimators("the reference", rule_of, weighted_figures, _inverse, wide_window, weighted_gate, weighted_look)
