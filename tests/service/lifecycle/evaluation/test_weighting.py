@@ -46,7 +46,7 @@ def test_figures_of_contacted_leads_estimate_those_of_all(said: float) -> None:
         assert found[name].value == pytest.approx(wanted[name], rel=0.03), name
         assert found[name].low <= wanted[name] <= found[name].high, name
     known = contacted(target, scores).known
-    plain = replace(contacted(target, scores), weights=known * 1.0, below=np.full(len(known), False))
+    plain = replace(contacted(target, scores), weights=known.astype(np.float64), below=np.full(len(known), False))
     assert abs(estimates(plain, LINE, ECONOMICS, draws=1)["roc_auc"].value - wanted["roc_auc"]) > 0.05
 
 

@@ -244,8 +244,8 @@ def _cells(judged: Sequence[Row]) -> dict[str, Rows]:
         for row in mine:
             decided, score = row["decided"], row["score"]
             made = MADE["all" if cut is None or score > cut else "some" if score == cut else "none"] if decided else 0
-            cell = (int(bin_of(np.array([score]))[0]), score >= threshold, decided, made)
-            cell = (*cell, row["explored"], row["target"], row["weight"])
+            place = (int(bin_of(np.array([score]))[0]), score >= threshold)
+            cell = (*place, decided, made, row["explored"], row["target"], row["weight"])
             placed.append(row | {"cell": cell, "near": abs(score - threshold) <= NEAR * threshold})
     segments, large = Rows(), Rows()
     for version, schema in SCHEMAS.items():
