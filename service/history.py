@@ -75,6 +75,39 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     about: str
 
 
+class Weighting(msgspec.Struct, frozen=True, kw_only=True):
+    """What figures of all leads rest on where only contacted leads have outcomes.
+
+    `below` is the share of the leads that are below the line; `explored` are those of them that were contacted at
+    random and have an outcome. No probability of a contact counts as less than `clip`: `clipped` leads have the weight
+    of that. `effective` is Kish's effective sample size. Without `enough` of them there are no figures.
+    """
+
+    below: float
+    explored: int
+    clip: float
+    clipped: int
+    effective: float
+    enough: bool
+
+
+class Exploration(msgspec.Struct, frozen=True, kw_only=True):
+    """What exploring cost and brought, of explored leads with an outcome: money in the currency of the economics.
+
+    The intervals are of what as many such leads bring. `next_best` is the profit of as many contacts of the best leads
+    that are below the line, by their scores; `lost` is that less `profit`.
+    """
+
+    contacts: int
+    converted: int
+    conversions: Estimate
+    revenue: Estimate
+    cost: float
+    profit: Estimate
+    next_best: Estimate
+    lost: Estimate
+
+
 class ContactGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Leads that were contacted; `converted` are of those `with_outcome`."""
 
@@ -129,6 +162,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     (`all_...`). `versions` are all that were served in the window, newest first. `comparison` is the last one of this
     version; `selection` says of whom the figures hold. `set_aside` counts rows that could not be used, by kind of file;
     `groups` are the lead source's, the largest values first.
+    Where only contacted leads have outcomes, `weighting` says what the figures rest on; with too few explored leads
+    there are no figures, and `business` is of the contacts alone. `exploration` is None where no lead was explored.
     What came later than the first release is None or empty in older entries.
     """
 
@@ -151,6 +186,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     comparison: FoundChanges | None = None
     selection: Selection | None = None
     contacts: Contacts | None = None
+    weighting: Weighting | None = None
+    exploration: Exploration | None = None
     set_aside: dict[str, int] = {}
     groups: tuple[GroupOutcome, ...] = ()
 
@@ -198,8 +235,34 @@ class DriftCheck(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     scored_again: int = 0
 
 
+class Power(msgspec.Struct, frozen=True, kw_only=True):
+    """How small a gain the leads of a window could show, in the metric's own unit (profit: money per 1,000 leads).
+
+    A true gain of `detectable` passes the gate in 80 % of such windows, of which `leads_needed` leads would do for the
+    source's least `interesting` one. `error` is the standard error of the gain; `look` counts the comparisons with one
+    champion, from 1 on.
+    """
+
+    metric: str
+    leads: int
+    converted: int
+    look: int
+    error: float
+    detectable: float
+    interesting: float
+    leads_needed: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether the least interesting gain would have been found."""
+        return self.detectable <= self.interesting
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="decision"):
-    """What was decided, by whom and why. `version` is the model decided on, `before` the one served until then."""
+    """What was decided, by whom and why. `version` is the model decided on, `before` the one served until then.
+
+    `power` is that of the comparison, None where there was none and in entries of older releases.
+    """
 
     time: datetime
     action: Move | Literal["refused", "kept"]
@@ -210,6 +273,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
     reason: str
     figures: dict[str, Estimate] = {}
     mlflow_run_id: str | None = None
+    power: Power | None = None
 
 
 Entry = Evaluation | DriftCheck | Decision

@@ -38,7 +38,8 @@ class Leads:
     `frame` has the schema's columns: numbers and booleans as float64 (NaN: missing), categories as text ("":
     missing). `target` is 1 where the lead converted. `sha256` is of the file's bytes as stored. `notes` say, a line
     each, what was left out. `left_out` are the cells of columns that are no inputs, as `Column.as_found` gives them.
-    `drawn` is of a sample; without it every lead stands for itself.
+    `drawn` is of a sample; without it every lead stands for itself. Where only contacted leads have outcomes,
+    `contact_weights` are by their probabilities of a contact: see `relations.outcomes.labelled`.
     """
 
     schema: LeadSchema
@@ -52,15 +53,18 @@ class Leads:
     outcomes: OutcomeValues
     left_out: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     drawn: Drawn | None = None
+    contact_weights: npt.NDArray[np.float64] | None = None
 
     @property
     def weights(self) -> npt.NDArray[np.float64] | None:
         """How many leads each stands for; None: itself."""
-        return self.drawn.weights if self.drawn else None
+        if self.drawn is None or self.contact_weights is None:
+            return self.drawn.weights if self.drawn else self.contact_weights
+        return self.drawn.weights * self.contact_weights
 
     @property
     def whole(self) -> npt.NDArray[np.bool_]:
-        """Those that models may be judged on without weights: all, and of a sample the newest, which come last."""
+        """Those that models may be judged on without a sample's weights: all, or its newest leads, which come last."""
         return self.drawn.whole if self.drawn else np.ones(len(self.target), dtype=bool)
 
     @property

@@ -43,6 +43,7 @@ MIN_ROWS, MAX_ROWS = 20_000, 50_000_000
 """Leads that a training can be told to sample at most: a quarter of them, the newest, are what models are judged on."""
 
 MATURITY_DAYS = 30
+INTERESTING_GAIN = 0.03
 """Unless the source says otherwise."""
 
 
@@ -112,7 +113,9 @@ class Source(BaseModel):
     An outcome is final `maturity_days` after the lead was scored. With `absent_after_days` a lead of that age without a
     conversion is lost, and a younger one says nothing. With `outcomes_of` "contacted" an outcome says nothing of a lead
     that nobody contacted. `groups` are columns of files below `groups/` of the leads bucket: evaluations go by them, no
-    model learns from them. Times in files that name no zone are of the `timezone`."""
+    model learns from them. Times in files that name no zone are of the `timezone`. A retraining judges on as many leads
+    as show a gain of `interesting_gain`: of the metric itself, or of what contacting exactly those who convert would
+    earn where that is profit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -149,6 +152,7 @@ class Source(BaseModel):
     )
     metric: Metric = "profit"
     metric_reason: Text | None = None
+    interesting_gain: Annotated[float, Field(ge=0.01, le=1)] = INTERESTING_GAIN
     agreed_by: Text | None = None
     agreed_on: date | None = None
     economics: Economics

@@ -1,7 +1,7 @@
-"""Labelled leads in cells: all that the figures of a version, its bands and its segments are computed from.
+"""Judged leads in cells: all that the figures of a version, its bands and its segments are computed from.
 
-The relations read `labelled`, and `lines`, which has a row for each version: its `threshold`, and as `capacity` how
-many of 1,000 leads the team can contact. All are additive over leads: `leads` sums their weights.
+The relations read `judged_leads`, and `lines`, which has a row for each version: its `threshold`, and as `capacity` how
+many of 1,000 leads the team can contact. All are additive over leads.
 """
 
 # ruff: noqa: S608 - names and values in the texts are quoted by `relation`
@@ -20,15 +20,16 @@ LINES = pa.schema([("model_version", pa.string()), ("threshold", pa.float64()), 
 NEAR = 0.1
 """A score is near the threshold within this share of it: a little more or less, and the decision is the other."""
 
-CELL = "bin, above, decided, made, target"
-"""What leads of one cell have in common besides version, band and segment. `made` is by MADE."""
+CELL = "bin, above, decided, made, explored, target, weight"
+"""What leads of one cell have in common besides version, band and segment. `decided` are leads to contact for their
+score, not those that were `explored`; `made` is by MADE. Leads without a label have a `weight` of 0."""
 
 MADE = {"none": 0, "some": 1, "all": 2}
 """Whether the team contacts the leads: best scores first, and of the last score that it reaches a share."""
 
 _SUMS = """
-    sum(weight) as leads, sum(weight * score) as score_sum, min(score) as least, max(score) as most,
-    sum(case when near then weight else 0 end) as near
+    sum(1e0) as leads, sum(score) as score_sum, min(score) as least, max(score) as most,
+    sum(case when near then 1e0 else 0e0 end) as near
 """
 
 
@@ -42,18 +43,20 @@ def cells() -> list[Relation]:
 
 
 def _cuts() -> list[Relation]:
-    decided = "case when decision = 'contact' then weight else 0 end"
     running = "rows between unbounded preceding and current row"
     return [
         Relation(
             "binned",
-            f"select labelled.*, {bin_in_sql('score')} as bin, decision = 'contact' as decided from labelled",
+            f"""
+            select judged_leads.*, {bin_in_sql("score")} as bin, decision = 'contact' and not explored as decided
+            from judged_leads
+            """,
             kept=True,
         ),
         Relation(
             "capacities",
             """
-            select lines.model_version, floor(max(capacity) * sum(weight) / 1000) as most
+            select lines.model_version, floor(max(capacity) * sum(1e0) / 1000) as most
             from binned join lines on binned.model_version = lines.model_version group by lines.model_version
             """,
         ),
@@ -62,7 +65,10 @@ def _cuts() -> list[Relation]:
             f"""
             select model_version, bin, wanted,
                 sum(wanted) over (partition by model_version order by bin desc {running}) as reached
-            from (select model_version, bin, sum({decided}) as wanted from binned group by model_version, bin) as sums
+            from (
+                select model_version, bin, sum(case when decided then 1e0 else 0e0 end) as wanted
+                from binned group by model_version, bin
+            ) as sums
             """,
         ),
         Relation(
@@ -79,7 +85,7 @@ def _cuts() -> list[Relation]:
             select model_version, score, wanted, most,
                 before + sum(wanted) over (partition by model_version order by score desc {running}) as reached
             from (
-                select binned.model_version, score, sum(weight) as wanted, max(most) as most, max(before) as before
+                select binned.model_version, score, sum(1e0) as wanted, max(most) as most, max(before) as before
                 from binned join cut_bins
                 on binned.model_version = cut_bins.model_version and binned.bin = cut_bins.bin
                 where decided group by binned.model_version, score
@@ -116,8 +122,8 @@ def _cells() -> list[Relation]:
         Relation(
             "latencies",
             f"""
-            select model_version, {latency_bin_in_sql("latency_ms")} as step, sum(weight) as leads,
-                sum(weight * latency_ms) as milliseconds, max(latency_ms) as most
+            select model_version, {latency_bin_in_sql("latency_ms")} as step, sum(1e0) as leads,
+                sum(latency_ms) as milliseconds, max(latency_ms) as most
             from labelled where latency_ms is not null
             group by model_version, {latency_bin_in_sql("latency_ms")}
             """,
@@ -147,7 +153,7 @@ def segments(
         for feature in schema.features
         if feature.kind != "number"
     ]
-    none = f"select model_version, '' as feature, '' as value, {CELL}, near, score, weight from placed where false"
+    none = f"select model_version, '' as feature, '' as value, {CELL}, near, score from placed where false"
     no_choice = "select 0 as schema_number, '' as feature, '' as cell, '' as choice from placed where false"
     choices = [each.choices(each.feature.separator) for each in found if each.feature.separator]
     return [
@@ -157,13 +163,14 @@ def segments(
             "large_segments",
             f"""
             select counts.model_version, feature, value from (
-                select model_version, feature, value, sum(weight) as leads, sum(weight * target) as converted
+                select model_version, feature, value, sum(1e0) as leads, sum(target) as converted,
+                    sum(case when weight > 0 then 1 - target else 0 end) as others
                 from segment_leads group by model_version, feature, value
             ) as counts
-            join (select model_version, sum(weight) as leads from binned group by model_version) as totals
+            join (select model_version, sum(1e0) as leads from binned group by model_version) as totals
             on counts.model_version = totals.model_version
             where counts.leads / totals.leads >= {literal(min_share)}
-            and least(converted, counts.leads - converted) >= {min_outcomes}
+            and least(converted, others) >= {min_outcomes}
             """,
             kept=True,
         ),
@@ -210,7 +217,7 @@ class _Segmented(NamedTuple):
             joins = f"""left join segment_choices on segment_choices.schema_number = {self.number}
                 and segment_choices.feature = {literal(self.feature.name)} and segment_choices.cell = {self.cell}"""
         return f"""select placed.model_version, {literal(self.feature.name)} as feature, {values} as value,
-            {CELL}, near, score, weight from placed {joins} {self._where}"""
+            {CELL}, near, score from placed {joins} {self._where}"""
 
     def choices(self, separator: str) -> str:
         """The choices in the cells of the versions' leads; equal cells are parted once."""
