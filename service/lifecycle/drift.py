@@ -38,6 +38,7 @@ from service.model import bundle
 from service.model.bundle import Bundle
 from service.model.contact_rule import rule_of
 from service.model.stored_rule import read_rule, replace_rule
+from service.rhythm import LOOP
 from service.storage import Conflict
 
 EXAMPLES = """  python -m service.lifecycle.drift --source crm.toml --models models --predictions predictions \\
@@ -204,12 +205,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         EXAMPLES,
     )
     options.add_argument(
-        "--days", type=days(BACK.days), default=7.0, help="days of scored leads up to now (default: 7)"
+        "--days",
+        type=days(BACK.days),
+        default=LOOP.drift_days,
+        help="days of scored leads up to now (default: %(default)g)",
     )
     options.add_argument(
         "--leads-at-least",
         type=_leads,
-        default=500,
+        default=LOOP.drift_leads,
         metavar="N",
         help=f"look further back, {BACK.days} days at most, until there are so many (default: %(default)s)",
     )

@@ -25,15 +25,20 @@ from service.lifecycle.data.source import SourceError, load_source
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.job_gauges import Families
 from service.local.simulated_leads import Player
+from service.rhythm import LOOP
 from service.storage import open_storage
 
-SCHEDULE = {"compact": "20 * * * *", "evaluate": "0 5 * * *", "drift": "0 6 * * *", "retrain": "0 7 * * 1"}
+SCHEDULE = {job: LOOP.crons[job] for job in ("compact", "evaluate", "drift", "retrain")}
 """Cron line by job, as the cloud's environments have them; in UTC."""
 
 BY_THE_REAL_CLOCK = frozenset({"compact"})
 """Jobs that are not sped up: the service names its records after the hours of the real clock."""
 
-WINDOWS = {"evaluate": ("--days", 28.0), "drift": ("--days", 7.0), "retrain": ("--cool-down", 3.0)}
+WINDOWS = {
+    "evaluate": ("--days", LOOP.evaluated_days),
+    "drift": ("--days", LOOP.drift_days),
+    "retrain": ("--cool-down", LOOP.cool_down_days),
+}
 """What the jobs count in days, with their own defaults: shrunk with the days."""
 
 TICK_S = 0.2

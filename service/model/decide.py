@@ -88,9 +88,23 @@ def contact_list(scores: npt.NDArray[np.float64], drawn: Chosen, threshold: floa
     return ContactList(ranked, drawn & ~ranked)
 
 
-def contacts_made(scores: npt.NDArray[np.float64], decided: Chosen, economics: Economics) -> Chosen:
-    """The contacts that the team makes: the best of those decided on, as many as it can; equal scores as they came."""
-    most = int(economics.contacts_per_1000_leads * len(scores) / 1000)
-    made = np.zeros(len(scores), dtype=bool)
-    made[np.argsort(np.where(decided, -scores, np.inf), kind="stable")[: min(most, int(decided.sum()))]] = True
-    return made
+def contacts_made(
+    scores: npt.NDArray[np.float64],
+    decided: Chosen,
+    economics: Economics,
+    days: npt.NDArray[np.int64] | None = None,
+) -> Chosen:
+    """The contacts that the team makes: the best of those decided on, as many as it can; equal scores as they came.
+
+    As many as it can of each day's leads, where the `days` are given: what a day's capacity has beyond whole contacts,
+    the next day has. Without them all leads count as of one day.
+    """
+    count = len(scores)
+    day = np.zeros(count, dtype=np.int64) if days is None else np.unique(days, return_inverse=True)[1]
+    leads = np.bincount(day)
+    reached = np.cumsum(leads)
+    most = np.diff((economics.contacts_per_1000_leads * reached / 1000).astype(np.int64), prepend=0)
+    order = np.lexsort((np.where(decided, -scores, np.inf), day))
+    places = np.empty(count, dtype=np.int64)
+    places[order] = np.arange(count) - np.repeat(reached - leads, leads)
+    return decided & (places < most[day])

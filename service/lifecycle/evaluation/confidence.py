@@ -37,17 +37,19 @@ def estimates(
     pairs of leads that share a bin. A resample draws each lead as often as a Poisson variable of mean 1 says, so that
     one draw does for a cell. An interval is that of the resamples' 2.5 % and 97.5 % quantiles, less the bias that they
     show against the leads themselves (B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, ch. 10).
+    Where the cells have weights, the figures are those of all leads, estimated from the leads with an outcome, and the
+    profit is doubly robust.
     """
     drawn = [name for name in names if name != "calibration_error"]
     values = _values(cells, threshold, economics, cells.leads[None], drawn)
-    wide = ScoreCells.of(cells.target, cells.scores, cells.decided, threshold, cells.leads, WIDER)
-    chunks = [_values(wide, threshold, economics, weights, drawn) for weights in poisson(wide.leads, draws, seed)]
+    wide = cells.wider(threshold, WIDER)
+    chunks = [_values(wide, threshold, economics, counts, drawn) for counts in poisson(wide.leads, draws, seed)]
     found = {
         name: _bounded(name, float(values[name][0]), np.concatenate([chunk[name] for chunk in chunks]))
         for name in drawn
     }
     if len(drawn) < len(names):
-        found["calibration_error"] = calibration.interval(calibration.grouped(cells.target, cells.scores, cells.leads))
+        found["calibration_error"] = calibration.interval(_groups(cells))
     return {name: found[name] for name in names}
 
 
@@ -63,18 +65,48 @@ def together(
 
 
 def _values(
-    cells: ScoreCells, threshold: float, economics: Economics, weights: Weights, names: Sequence[str]
+    cells: ScoreCells, threshold: float, economics: Economics, counts: Weights, names: Sequence[str]
 ) -> dict[str, Scores]:
-    """Each figure under each row of weights."""
-    target, scores, made = cells.target, cells.scores, cells.decided
-    found = {
-        name: figure(name, target, scores, threshold, economics, made)(weights) for name in SIMPLE if name in names
+    """Each figure under each row of counts."""
+    known, mass = cells.known, cells.standing_for(counts)
+    found = {"profit": _doubly_robust(cells, economics, counts, mass)} if cells.below is not None else {}
+    if not known.all():
+        mass = mass[:, known]
+    target, scores, made = cells.target[known], cells.scores[known], cells.decided[known]
+    found |= {
+        name: figure(name, target, scores, threshold, economics, made)(mass)
+        for name in SIMPLE
+        if name in names and name not in found
     }
-    return found if found.keys() >= set(names) else found | by_rank(rank(target, scores, cells.leads), weights)
+    return found if found.keys() >= set(names) else found | by_rank(rank(target, scores, cells.mass[known]), mass)
 
 
-def share(converted: int, leads: int) -> Estimate:
-    """A share of few leads with its Wilson interval (E. B. Wilson, JASA 22, 1927), which is never empty."""
+def _doubly_robust(cells: ScoreCells, economics: Economics, counts: Weights, mass: Weights) -> Scores:
+    """Profit per 1,000 leads: what the scores of all leads promise, and by how much they are wrong where it is known.
+
+    Right on average if the weights are, or the scores (M. Dudik and others, Doubly Robust Policy Evaluation and
+    Learning, ICML 2011). Of cells without weights it is the profit itself.
+    """
+    value, made = economics.conversion_value, cells.decided
+    promised = made * (value * cells.scores - economics.contact_cost)
+    missed = made * value * (cells.target - cells.scores)
+    earned: Scores = 1000 * (counts @ promised + mass @ missed) / counts.sum(axis=1)
+    return earned
+
+
+def _groups(cells: ScoreCells) -> calibration.Groups:
+    if cells.weights is None:
+        return calibration.grouped(cells.target, cells.scores, cells.leads)
+    known = cells.known
+    mass = cells.mass[known]
+    return calibration.grouped(cells.target[known], cells.scores[known], mass, mass**2 / cells.leads[known])
+
+
+def share(converted: float, leads: float) -> Estimate:
+    """A share of few leads with its Wilson interval (E. B. Wilson, JASA 22, 1927), which is never empty.
+
+    Of weighted leads both are effective numbers.
+    """
     if not leads:
         return Estimate(0.0, 0.0, 1.0)
     z2, rate = 1.96**2, converted / leads
@@ -99,7 +131,7 @@ class Ranked:
 
 def rank(target: Target, scores: Scores, weights: Scores | None = None) -> Ranked:
     """The leads ranked, each as many as its weight says."""
-    count = len(scores) if weights is None else round(float(weights.sum()))
+    count = len(scores) if weights is None else max(1, round(float(weights.sum())))
     order = np.argsort(scores, kind="stable")[::-1]
     last = np.flatnonzero(np.diff(scores[order], append=-np.inf))
     return Ranked(order, target[order].astype(np.float64), last, count)
@@ -122,7 +154,7 @@ def by_rank(leads: Ranked, weights: Weights) -> dict[str, Scores]:
     over = (taken[row, at] - places) / more[row, at]
     best = hits[row, at] - over * won[row, at]
     return {
-        "pr_auc": ratio(np.einsum("ij,ij->i", won, hits / np.maximum(taken, 1)), converted),
+        "pr_auc": ratio(np.einsum("ij,ij->i", won, ratio(hits, taken)), converted),
         "lift": ratio(best / places * count, converted),
     }
 

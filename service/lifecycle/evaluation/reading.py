@@ -24,13 +24,13 @@ from service.lifecycle.evaluation.version_quality import CELL_RESULTS, VersionCe
 from service.lifecycle.relations import engines
 from service.lifecycle.relations.cells import segment_columns
 from service.lifecycle.relations.first_scores import first_scores
-from service.lifecycle.relations.outcomes import SELECTION_COUNTS
+from service.lifecycle.relations.outcomes import SELECTION_COUNTS, LabelRules
 from service.lifecycle.relations.relation import Relation
 from service.lifecycle.runtime.runner import JobFailed, Loop
 from service.model import bundle
 from service.model.bundle import Manifest
 
-COLUMNS = ("model_version", "score", "decision", "band", "latency_ms")
+COLUMNS = ("model_version", "time", "score", "decision", "band", "latency_ms")
 """Of each scored lead, besides the columns of segments."""
 
 VERSIONS = Relation("versions", "select distinct model_version from scored_outcomes")
@@ -48,12 +48,20 @@ class EvaluatedWindow:
 
 @dataclass(frozen=True)
 class ReadWindow:
-    """Counts of labelled leads; the cells of the champion and of all versions of the window, the newest first."""
+    """Counts of labelled leads; the cells of the champion and of all versions of the window, the newest first.
+
+    `choices` are the rows of `selection_counts`, by these `rules`; `set_aside` counts rejected rows by kind of file;
+    `groups` are the rows of `group_counts`, None where the source names no group.
+    """
 
     labels: Mapping[str, int]
     versions: Sequence[tuple[Manifest, VersionCells]]
     selection: Selection
     compared: Completeness | None
+    choices: pa.Table
+    rules: LabelRules
+    set_aside: Mapping[str, int]
+    groups: pa.Table | None
 
 
 def read_window(loop: Loop, window: EvaluatedWindow, champion: str) -> ReadWindow:
@@ -64,12 +72,12 @@ def read_window(loop: Loop, window: EvaluatedWindow, champion: str) -> ReadWindo
         engine.define(first_scores(window.since))
         wanted = segment_columns((manifest.lead_schema for manifest in manifests.values()), engine.columns)
         values = outcome_values(loop.source)
-        written = write_labels(engine, loop.source, values, loop.leads, [*COLUMNS, *wanted], loop.now)
+        columns = [*COLUMNS, *wanted]
+        written = write_labels(engine, loop.source, values, loop.leads, columns, loop.now, by_group=True)
         engine.define([VERSIONS])
         write_cells(engine, manifests)
-        found = engine.results(
-            ["record_counts", *RESULTS, VERSIONS.name, "label_counts", SELECTION_COUNTS.name, *CELL_RESULTS]
-        )
+        counted_by = ["label_counts", SELECTION_COUNTS.name, *(["group_counts"] if loop.source.groups else [])]
+        found = engine.results(["record_counts", *RESULTS, VERSIONS.name, *counted_by, *CELL_RESULTS])
         broken = broken_records(engine.broken, loop.predictions)
     files, rejected, keys = written.set_aside(found, loop.leads)
     _tell_rejected(loop, [*broken, *rejected], [*set_aside(loop.leads, "predictions", broken), *keys])
@@ -83,8 +91,11 @@ def read_window(loop: Loop, window: EvaluatedWindow, champion: str) -> ReadWindo
         f"{files.converted - labels['known']:,} outcomes are of leads that were not scored in this time, "
         f"{files.open:,} say that a lead is open{absent}"
     )
-    selected = selection(found[SELECTION_COUNTS.name], written.rules)
-    return ReadWindow(labels, _versions(loop, manifests, found, champion), selected, compared)
+    choices = found[SELECTION_COUNTS.name]
+    selected = selection(choices, written.rules)
+    by_kind = {"predictions": len(broken), **written.counts(files)}
+    versions = _versions(loop, manifests, found, champion)
+    return ReadWindow(labels, versions, selected, compared, choices, written.rules, by_kind, found.get("group_counts"))
 
 
 def _versions(

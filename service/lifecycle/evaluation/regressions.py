@@ -64,10 +64,15 @@ def changes(figures: Mapping[str, Estimate], others: Sequence[Then], look: int =
         for name, figure in figures.items()
         if name in then.expected and name in then.error
     }
-    changed = beyond_noise(differences, ALPHA / (look * (look + 1)))
+    changed = beyond_noise(differences, level(look))
     return [
         _sentence(name, figures[name].value, others[place]) for place, name in differences if (place, name) in changed
     ]
+
+
+def level(look: int) -> float:
+    """What may go wrong by chance at this look; over all looks it sums to ALPHA."""
+    return ALPHA / (look * (look + 1))
 
 
 def beyond_noise(differences: Mapping[Key, tuple[float, float]], alpha: float = ALPHA) -> set[Key]:

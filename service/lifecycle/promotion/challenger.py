@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
@@ -17,6 +18,7 @@ from service.lifecycle.evaluation.segments import segments
 from service.lifecycle.promotion import gate
 from service.lifecycle.promotion.gate import Contender, Rules, Verdict
 from service.lifecycle.promotion.optimism import optimism
+from service.lifecycle.promotion.power import Look
 from service.lifecycle.training.candidates import DEFAULT, Settings, candidates
 from service.lifecycle.training.golden import as_received
 from service.lifecycle.training.search import search
@@ -24,12 +26,12 @@ from service.lifecycle.training.selection import Rows, Selection, Split, choices
 from service.model.bundle import Bundle
 
 MOST = 4_000
-"""Leads to judge by, at most: more would be taken from those that the challenger learns what is new from."""
+"""Leads of a first look, at most: more would be taken from those that the challenger learns what is new from."""
 
 ENOUGH = 200
-"""Conversions, and leads without one, that are enough to judge by. It is they that a comparison rests on, not leads:
-where many convert, a shorter window tells as much, and the challenger has seen more of what is new. On the bank's
-contacts (scripts/replay) any number from 75 to 250 serves as well; with up to MOST, challengers come too late."""
+"""Conversions, and leads without one, that are enough for a first look. A comparison rests on them, not on leads: where
+many convert, a shorter window tells as much, and the challenger has seen more of what is new. On the bank's contacts
+(scripts/replay) any number from 75 to 250 serves as well; with up to MOST, challengers come too late."""
 
 
 class Fitted(NamedTuple):
@@ -53,19 +55,25 @@ class Challenge:
 
 
 def challenge(
-    matured: LabelledLeads, champion: Bundle, source: Source, recipe: Fit | None = None, rules: Rules | None = None
+    matured: LabelledLeads,
+    champion: Bundle,
+    source: Source,
+    recipe: Fit | None = None,
+    rules: Rules | None = None,
+    look: Look | None = None,
 ) -> Challenge:
     """Train a challenger on the leads before the window, and compare both models on the window."""
-    rules = rules or Rules()
+    rules, look = rules or Rules(), look or Look(interesting=source.interesting_gain)
     leads = matured.leads
     unseen = to_judge_by(matured, champion)
-    rows = window(leads.target, unseen, rules)
+    rows = window(leads.target, unseen, rules, look.leads)
     if rows is None:
         return Challenge(Verdict(None, str(gate.too_small(leads.target[unseen], rules)), {}), None)
     chosen = trained(leads, rows, source, recipe)
     frame = leads.frame.iloc[rows]
-    served = Contender(score(champion, frame), champion.manifest.threshold)
-    challenger = Contender(chosen.scores, chosen.threshold)
+    days = None if leads.times is None else days_of(leads.times[rows])
+    served = Contender(score(champion, frame), champion.manifest.threshold, days)
+    challenger = Contender(chosen.scores, chosen.threshold, days)
     verdict = gate.decide(
         chosen.target,
         served,
@@ -74,8 +82,12 @@ def challenge(
         source.economics,
         segments(leads.schema, frame, chosen.target, rules.large, rules.segment_outcomes),
         rules,
+        look=look,
+        weights=chosen.weights,
     )
-    lucky = optimism(chosen.target, served, challenger, verdict, source.metric, source.economics, rules)
+    lucky = optimism(
+        chosen.target, served, challenger, verdict, source.metric, source.economics, rules, weights=chosen.weights
+    )
     return Challenge(verdict, replace(chosen, optimism=lucky))
 
 
@@ -85,6 +97,7 @@ def trained(leads: Leads, rows: Rows, source: Source, recipe: Fit | None = None)
     fitted = (recipe or by_recipe(source))(select(leads, before))
     target, threshold = leads.target[rows], source.economics.threshold
     scores: Scores = fitted.pipeline.predict_proba(leads.frame.iloc[rows])[:, 1]
+    weights = None if leads.contact_weights is None else leads.contact_weights[rows]
     return Selection(
         fitted.candidate,
         fitted.pipeline,
@@ -92,10 +105,11 @@ def trained(leads: Leads, rows: Rows, source: Source, recipe: Fit | None = None)
         target,
         scores,
         threshold,
-        {fitted.candidate: figures(target, scores, threshold, source.economics)},
+        {fitted.candidate: figures(target, scores, threshold, source.economics, weights=weights)},
         {},
-        tuple(choices(target, scores, source.economics)),
+        tuple(choices(target, scores, source.economics, weights)),
         settings=fitted.settings,
+        weights=weights,
     )
 
 
@@ -104,19 +118,25 @@ def to_judge_by(matured: LabelledLeads, champion: Bundle) -> Rows:
     return np.flatnonzero(matured.unseen(champion.manifest.provenance) & matured.leads.whole)
 
 
-def window(target: Target, unseen: Rows, rules: Rules) -> Rows | None:
+def window(target: Target, unseen: Rows, rules: Rules, wanted: int | None = None) -> Rows | None:
     """The most recent of the leads that the champion has not seen: from the rest the challenger learns.
 
-    As many as hold ENOUGH of each outcome, at most half of them and MOST; and no fewer leads, and of each outcome, than
-    the rules ask for: None where there are not that many.
+    As many as hold ENOUGH of each outcome, at most MOST, or as `wanted` where an earlier look found more necessary: so
+    it grows with the weeks. Never more than half of them; and no fewer leads, and of each outcome, than the rules ask
+    for: None where there are not that many.
     """
     converted = np.cumsum(target[unseen][::-1])
     rarer = np.minimum(converted, np.arange(1, len(unseen) + 1) - converted)
     least, ample = (int(np.searchsorted(np.maximum.accumulate(rarer), n)) + 1 for n in (rules.outcomes, ENOUGH))
     if least > len(unseen) or len(unseen) < rules.leads:
         return None
-    size = max(min(len(unseen) // 2, MOST, ample), rules.leads, least)
+    size = max(min(len(unseen) // 2, max(min(MOST, ample), wanted or 0)), rules.leads, least)
     return unseen[-size:]
+
+
+def days_of(times: pd.DatetimeIndex) -> npt.NDArray[np.int64]:
+    """The day of each time, in UTC; all that are unknown are of one."""
+    return times.to_numpy("datetime64[D]").astype(np.int64)
 
 
 def score(champion: Bundle, frame: pd.DataFrame) -> Scores:
@@ -142,9 +162,9 @@ def by_recipe(source: Source) -> Fit:
             reached = {}
             for each, pipeline in candidates(train.schema, train.frame, 0, recipe.monotone, found).items():
                 scores = fit(pipeline, train.frame, train.target, rest.frame, recipe, train.weights)
-                reached[each] = figures(rest.target, scores, source.economics.threshold, source.economics)[
-                    source.metric
-                ]
+                economics, weights = source.economics, rest.contact_weights
+                of = figures(rest.target, scores, economics.threshold, economics, weights=weights)
+                reached[each] = of[source.metric]
             name = max(reached, key=lambda each: reached[each])
         chosen = candidates(leads.schema, leads.frame, 0, recipe.monotone, found)[name]
         fit(chosen, leads.frame, leads.target, leads.frame.iloc[:1], recipe, leads.weights)

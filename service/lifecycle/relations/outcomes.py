@@ -133,19 +133,23 @@ def labelled(columns: Iterable[str], rules: LabelRules) -> list[Relation]:
     being chosen is not labelled where a policy drew, for its probability is not known. Leads that were scored after
     their outcome are not labelled. As long as no outcome is known at all none is.
 
+    `judged_leads` are those that figures are of: the labelled ones, and where outcomes are those of contacted leads the
+    others of that age too, with a `weight` and a `target` of 0. `judged_leads` has of the above `explored` alone.
+
     `label_counts` has one row: leads `scored`, `labelled`, `lost` for want of an outcome, `without_outcome` of that
     age, those that outcomes are `known` of, and those that were `scored_after` it. See `selection_counts`.
     """
     chosen = "".join(f"first_scores.{quoted(name)}, " for name in columns)
     said = f"select count(*) from outcomes where state in ({LOST}, {CONVERTED})"
-    lost, kept = "false", "is_ripe and is_known"
+    due, lost, kept = "is_ripe", "false", "is_ripe and is_known"
     if rules.complete is not None:
         within = f"(time_of_score <= {literal(rules.complete)} and ({said}) > 0)"
-        lost = f"{within} and is_counted and coalesce(state, {OPEN}) = {OPEN}"
+        due, lost = within, f"{within} and is_counted and coalesce(state, {OPEN}) = {OPEN}"
         kept = f"{within} and coalesce(state, {OPEN}) <> {CONTRADICTED}"
     contacted = "contacts.lead_key is not null" if rules.contact_log else "first_scores.decision = 'contact'"
-    counted, weight = "not is_after", "cast(1 as double)"
+    counted, weight, judged = "not is_after", "cast(1 as double)", "false"
     if rules.outcomes_of == "contacted":
+        judged = f"{due} and not is_after"
         counted += " and contacted and (is_chosen or not has_policy)"
         weight = f"1 / greatest(probability, {literal(CLIP)})"
     names = "".join(f"{quoted(name)}, " for name in columns)
@@ -178,12 +182,20 @@ def labelled(columns: Iterable[str], rules: LabelRules) -> list[Relation]:
             "scored_outcomes",
             f"""
             select {names}{flags}, is_chosen, score_bin, first_score, {weight} as weight,
-                is_counted and {kept} as is_labelled, {lost} as is_lost
+                is_counted and {kept} as is_labelled, {lost} as is_lost, {judged} as is_judged
             from (select first_outcomes.*, {counted} as is_counted from first_outcomes) as counted_outcomes
             """,
             kept=True,
         ),
         Relation("labelled", "select * from scored_outcomes where is_labelled"),
+        Relation(
+            "judged_leads",
+            f"""
+            select {names}explored, case when is_labelled then target else 0 end as target,
+                case when is_labelled then weight else cast(0 as double) end as weight
+            from scored_outcomes where is_labelled or is_judged
+            """,
+        ),
         Relation(
             "label_counts",
             """
@@ -204,7 +216,8 @@ SELECTION_COUNTS = Relation(
     "selection_counts",
     """
     select is_chosen, contacted, explored, score_bin, is_known, is_labelled, count(*) as leads,
-        sum(target) as converted, sum(first_score) as score_sum
+        sum(target) as converted, sum(first_score) as score_sum,
+        sum(weight) as weight_sum, sum(weight * weight) as square_sum, sum(weight * target) as weighted_converted
     from scored_outcomes where is_ripe and not is_after
     group by is_chosen, contacted, explored, score_bin, is_known, is_labelled
     """,
@@ -212,4 +225,5 @@ SELECTION_COUNTS = Relation(
 """Leads of an age at which outcomes are final, by what may decide whether they have one.
 
 `is_chosen`: the record says that they are to be contacted. `is_known`: an outcome came. `score_bin` is by `bins`.
+The last three are sums over all of them, of which those that are not `is_labelled` have no meaning.
 """

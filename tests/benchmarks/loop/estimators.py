@@ -15,13 +15,18 @@ import numpy as np
 from service.history import Estimate
 from service.lifecycle.data.source import Metric
 from service.lifecycle.evaluation.bootstrap import figure, poisson, resamples
+from service.lifecycle.evaluation.calibration import calibration_error
 from service.lifecycle.evaluation.cells import ScoreCells
-from service.lifecycle.evaluation.confidence import by_rank, estimates, rank
+from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.quality import Mask, Scores, Target
+from service.lifecycle.evaluation.weighting import weighting
 from service.lifecycle.promotion import gate
 from service.lifecycle.promotion.challenger import window
-from service.lifecycle.promotion.gate import Contender, Rules
+from service.lifecycle.promotion.gate import Contender, Rules, Verdict
+from service.lifecycle.promotion.power import Look
+from service.lifecycle.relations import outcomes
 from service.lifecycle.training.selection import Rows
+from service.model import contact_rule
 from service.model.bundle import Economics
 from service.model.decide import contacts_made
 from tests.benchmarks.loop.policy import Rule, rule_of
@@ -59,17 +64,40 @@ class Estimators(NamedTuple):
     rule: Callable[[Scores, Economics, float], Rule]
     evaluate: Callable[[ScoredLeads, float, Economics], Evaluated]
     weights: Callable[[Scores], Scores | None]
-    window: Callable[[Target, Rows, Rules], Rows | None]
+    window: Callable[..., Rows | None]
     passes: Callable[[Target, Scores | None, Contender, Contender, Metric, Economics], bool]
+    looks: Callable[[Target, Contender, Contender, Metric, Economics, Look], Verdict]
 
 
 def plain_rule(scores: Scores, economics: Economics, share: float) -> Rule:
-    """The product's: whom it pays to contact; it knows no exploration."""
+    """Whom it pays to contact: nothing is explored."""
     return Rule(economics.threshold)
 
 
+def product_rule(scores: Scores, economics: Economics, share: float) -> Rule:
+    """The product's."""
+    made = contact_rule.rule_of(scores, economics.threshold, economics.contacts_per_1000_leads, share)
+    return Rule(made.line, made.explore_probability)
+
+
+def product_figures(seen: ScoredLeads, line: float, economics: Economics) -> Evaluated:
+    """The product's: of all leads, where enough were explored."""
+    weights = np.where(seen.contacted, product_weights(seen.probability), 0.0)
+    found: dict[str, Estimate] = {}
+    about = "" if seen.contacted.all() else "outcomes are those of contacted leads alone"
+    for at, names in ((line, FIGURES[:4]), (line / 2, FIGURES[3:4])):
+        below = seen.probability < 1
+        cells = ScoreCells.of(seen.target, seen.scores, seen.scores >= at, at, seen.leads, weights, below)
+        rests_on = weighting(cells)
+        if rests_on and not rests_on.enough:
+            return Evaluated({}, about)
+        shown = estimates(cells, at, economics, DRAWS, names=names)
+        found |= shown if at == line else {FIGURES[4]: shown["profit"]}
+    return Evaluated(found, about)
+
+
 def plain_figures(seen: ScoredLeads, line: float, economics: Economics) -> Evaluated:
-    """The product's: of all leads that have an outcome, each as one."""
+    """Those of all leads that have an outcome, each as one."""
     known = seen.contacted
     found: dict[str, Estimate] = {}
     for at, names in ((line, FIGURES[:4]), (line / 2, FIGURES[3:4])):
@@ -89,7 +117,14 @@ def plain_gate(
     economics: Economics,
 ) -> bool:
     """The product's."""
-    return gate.decide(target, champion, challenger, metric, economics).promote
+    return gate.decide(target, champion, challenger, metric, economics, weights=weights).promote
+
+
+def plain_look(
+    target: Target, champion: Contender, challenger: Contender, metric: Metric, economics: Economics, look: Look
+) -> Verdict:
+    """The product's, one of many."""
+    return gate.decide(target, champion, challenger, metric, economics, look=look)
 
 
 def weighted_figures(seen: ScoredLeads, line: float, economics: Economics) -> Evaluated:
@@ -104,8 +139,7 @@ def weighted_figures(seen: ScoredLeads, line: float, economics: Economics) -> Ev
     drawn = np.concatenate([np.ones((1, len(seen.leads))) * seen.leads, *poisson(seen.leads, DRAWS, 0)])
     weighted = drawn[:, known] * weights[known]
     values = {name: figure(name, target, scores, line, economics)(weighted) for name in ("roc_auc", "brier")}
-    ranked = rank(target, scores, seen.leads[known] * weights[known])
-    values["calibration_error"] = by_rank(ranked, weighted)["calibration_error"]
+    values["calibration_error"] = np.array([calibration_error(target, scores, each) for each in weighted])
     for name, at in ((FIGURES[3], line), (FIGURES[4], line / 2)):
         values[name] = 1000 * (drawn @ earned(seen, at, economics)) / drawn.sum(axis=1)
     return Evaluated({name: _interval(value) for name, value in values.items()}, about or "all leads")
@@ -141,6 +175,14 @@ def weighted_gate(
     return bool(np.quantile(values[1] - values[0], 0.025) > rules.gain * unit)
 
 
+def weighted_look(
+    target: Target, champion: Contender, challenger: Contender, metric: Metric, economics: Economics, look: Look
+) -> Verdict:
+    """The reference: as if it were the only one."""
+    passed = weighted_gate(target, None, champion, challenger, metric, economics)
+    return Verdict("gain" if passed else None, "", {})
+
+
 def _made(contender: Contender, weights: Scores, economics: Economics) -> Mask:
     if np.ptp(weights) == 0:
         return contacts_made(contender.scores, contender.scores >= contender.threshold, economics)
@@ -148,14 +190,15 @@ def _made(contender: Contender, weights: Scores, economics: Economics) -> Mask:
     return contender.scores >= max(line, contender.threshold)
 
 
-def wide_window(target: Target, unseen: Rows, rules: Rules) -> Rows | None:
+def wide_window(target: Target, unseen: Rows, rules: Rules, wanted: int | None = None) -> Rows | None:
     """The reference: the newer half of the unseen leads; None where it is too small."""
     rows = unseen[len(unseen) // 2 :]
     return None if gate.too_small(target[rows], rules) else rows
 
 
-def _none(probability: Scores) -> None:
-    """The product weighs every labelled lead alike."""
+def product_weights(probability: Scores) -> Scores:
+    """Those of the relation `labelled`."""
+    return 1 / np.maximum(probability, outcomes.CLIP)
 
 
 def _inverse(probability: Scores) -> Scores:
@@ -168,5 +211,5 @@ def _interval(values: Scores) -> Estimate:
     return Estimate(float(values[0]), float(low), float(high))
 
 
-PRODUCT = Estimators("the product", plain_rule, plain_figures, _none, window, plain_gate)
-REFERENCE = Estimators("the reference", rule_of, weighted_figures, _inverse, wide_window, weighted_gate)
+PRODUCT = Estimators("the product", product_rule, product_figures, product_weights, window, plain_gate, plain_look)
+REFERENCE = Estimators("the reference", rule_of, weighted_figures, _inverse, wide_window, weighted_gate, weighted_look)

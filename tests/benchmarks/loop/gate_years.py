@@ -4,7 +4,8 @@ Simulated on scores. A lead's log-odds are normal (mean MEAN, deviation DEVIATIO
 error and scores the chance that follows. The errors of champion and challenger correlate (SHARED). Of what a
 challenger's error does not share with the champion's, SAME is that of all the year's challengers. The champion's error
 is ERROR; a better challenger's is BETTER, which is .03 ROC-AUC. Every week LEADS labelled leads come, and a new
-challenger is judged on those since the year began, as far as the product's window takes them.
+challenger is judged on those since the year began, as far as the product's window takes them: the look's number and the
+leads that the one before asked for are handed on as `retrain` does.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from scipy.special import expit
 from service.lifecycle.data.source import Metric
 from service.lifecycle.evaluation.quality import Scores
 from service.lifecycle.promotion.gate import Contender, Rules
+from service.lifecycle.promotion.power import Look
 from service.model.bundle import Economics
 from tests.benchmarks.loop.estimators import PRODUCT, Estimators
 from tests.benchmarks.loop.limits import Progress
@@ -28,6 +30,8 @@ ERROR, BETTER, GAP = 1.05, 0.67, 0.03
 SOON: dict[Metric, int] = {"roc_auc": 8, "profit": 12}
 """The week by which a better model is to be promoted."""
 MONEY = Economics(conversion_value=600, contact_cost=60, contacts_per_1000_leads=400)
+GRID = np.linspace(MEAN - 20, MEAN + 20, 8_001)
+"""Log-odds between which chances are interpolated."""
 LIMITS: dict[str, tuple[float, float]] = {
     "equal model promoted within a year, by roc_auc": (0.0, 0.05),
     "equal model promoted within a year, by profit": (0.0, 0.05),
@@ -41,9 +45,13 @@ def scores_of(odds: Scores, error: float, noise: Scores) -> Scores:
     """The chance that a model with this error gives, where it sees the log-odds with this noise of deviation 1."""
     trust = DEVIATION**2 / (DEVIATION**2 + error**2)
     likely = MEAN + trust * (odds + error * noise - MEAN)
+    return np.interp(likely, GRID, _mean_chance(GRID, DEVIATION * np.sqrt(1 - trust)))
+
+
+def _mean_chance(likely: Scores, spread: float) -> Scores:
+    """The chance where the log-odds are normal, by Gauss-Hermite quadrature."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(9)
-    spread = likely[:, None] + DEVIATION * np.sqrt(1 - trust) * nodes
-    chance: Scores = expit(spread) @ (weights / weights.sum())
+    chance: Scores = expit(likely[:, None] + spread * nodes) @ (weights / weights.sum())
     return chance
 
 
@@ -55,10 +63,10 @@ def promoted_in(seed: int, metric: Metric, error: float, weeks: int, by: Estimat
     odds = MEAN + DEVIATION * odds
     target = (draw.random(total) < expit(odds)).astype(np.int8)
     champion = scores_of(odds, ERROR, np.sqrt(SHARED) * common + np.sqrt(1 - SHARED) * own)
-    kept = draw.normal(size=total)
+    kept, look = draw.normal(size=total), Look()
     for week in range(1, weeks + 1):
         count = week * leads
-        rows = by.window(target[:count], np.arange(count), Rules())
+        rows = by.window(target[:count], np.arange(count), Rules(), look.leads)
         if rows is None:
             continue
         weekly = np.sqrt(SAME) * kept[rows] + np.sqrt(1 - SAME) * draw.normal(size=len(rows))
@@ -66,8 +74,10 @@ def promoted_in(seed: int, metric: Metric, error: float, weeks: int, by: Estimat
         mine, theirs = (
             Contender(scores, MONEY.threshold) for scores in (champion[rows], scores_of(odds[rows], error, noise))
         )
-        if by.passes(target[rows], None, mine, theirs, metric, MONEY):
+        verdict = by.looks(target[rows], mine, theirs, metric, MONEY, look)
+        if verdict.promote:
             return week
+        look = Look(look.number + 1, leads=verdict.power.leads_needed if verdict.power else None)
     return 0
 
 

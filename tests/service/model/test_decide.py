@@ -65,3 +65,19 @@ def test_a_list_without_exploration_holds_the_contacts_that_the_team_makes() -> 
     assert (ranked == contacts_made(SCORES, SCORES >= 0.4, money)).all()
     assert not explored.any()
     assert len(contact_list(np.empty(0), np.zeros(0, dtype=bool), 0.4, money).ranked) == 0
+
+
+def test_each_day_has_its_own_capacity_and_what_is_left_of_a_contact_is_the_next_days() -> None:
+    money = Economics(conversion_value=100, contact_cost=10, contacts_per_1000_leads=300)
+    days = np.repeat([5, 3, 9], 5)  # 1.5 contacts each
+    scores = np.tile([0.5, 0.9, 0.8, 0.7, 0.6], 3) + np.repeat([0.05, 0.0, 0.0], 5)
+    made = contacts_made(scores, scores >= 0.4, money, days)
+    assert {int(day): scores[made & (days == day)].tolist() for day in (3, 5, 9)} == {
+        3: [0.9],
+        5: pytest.approx([0.95, 0.85]),
+        9: [0.9],
+    }
+    assert contacts_made(scores, scores >= 0.4, money).sum() == 4
+    assert contacts_made(scores, scores >= 0.92, money, days).sum() == 1
+    nobody = contacts_made(np.array([]), np.array([], dtype=bool), money)
+    assert nobody.tolist() == []

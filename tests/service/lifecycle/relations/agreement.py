@@ -70,7 +70,7 @@ LABEL_COLUMNS = (
 RULES = outcomes.LabelRules(
     UNTIL, timedelta(hours=24), outcomes_of="contacted", contact_log=True, zone="America/New_York"
 )
-OF_LEADS = ("first_scores", "outcomes", "contacts", "labelled", "scored_outcomes")
+OF_LEADS = ("first_scores", "outcomes", "contacts", "labelled", "judged_leads", "scored_outcomes")
 """Relations with a row for each lead."""
 RESULTS = (
     *OF_LEADS,
@@ -83,7 +83,12 @@ SEED = 7
 SMALL = 10_000
 IN_SHORT = 2_000_000
 """Records above which the command compares digests of what has a row for each lead: all of them are much memory."""
-SUMMED = frozenset({"leads", "score_sum", "near", "milliseconds", "share"})
+SUMMED = frozenset(
+    {
+        *("leads", "score_sum", "near", "contacts", "milliseconds", "share"),
+        *("weight_sum", "square_sum", "weighted_converted"),
+    }
+)
 """Columns of sums: their last bits depend on the order of the terms. All other columns are equal to the last bit."""
 TOLERANCE = 1e-12
 
@@ -176,7 +181,7 @@ def contact_rows(said: pa.Table) -> pa.Table:
 
 
 def define(engine: RelationEngine, said: pa.Table, complete: datetime | None = None) -> None:
-    """Make all relations known, with weights that are powers of two."""
+    """Make all relations known."""
     with engine.writing("outcome_rows", said.schema) as write:
         write(said)
     with engine.writing("lines", cells.LINES) as write:
@@ -185,11 +190,6 @@ def define(engine: RelationEngine, said: pa.Table, complete: datetime | None = N
         write(contact_rows(said))
     rules = RULES._replace(complete=complete)
     engine.define([*first_scores(SINCE), *outcomes.outcomes(), CONTACTS, *outcomes.labelled(KEPT, rules)])
-    columns = ", ".join(f'"{name}"' for name in KEPT)
-    weight = "case when substr(md5(lead_key), 1, 1) < '8' then 2e0 else 5e-1 end"
-    engine.define(
-        [Relation("labelled", f"select {columns}, target, {weight} as weight from scored_outcomes where is_labelled")]
-    )
     engine.define(cells.cells())
     engine.define(cells.segments(SCHEMAS, engine.columns, 0.05, 5))
     with engine.writing("own_leads", sampling.OWN_LEADS) as write:
@@ -218,6 +218,7 @@ def everything(engine: RelationEngine, said: pa.Table, in_short: bool = False) -
         digest("outcomes", ["lead_key", "state", "time"]),
         digest("contacts", ["lead_key", "time"]),
         digest("labelled", [*KEPT, "target", "weight"]),
+        digest("judged_leads", [*KEPT, "explored", "target", "weight"]),
         digest("scored_outcomes", [*KEPT, *LABEL_COLUMNS]),
     ]
     engine.define(digests)

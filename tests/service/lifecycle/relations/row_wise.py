@@ -1,6 +1,5 @@
 """What the relations of `agreement.everything` hold, computed row by row in Python: the reference of both engines."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,7 @@ import pyarrow as pa
 
 from service.lifecycle.evaluation.scored import prepare
 from service.lifecycle.relations.bins import LATENCY_LOWEST, LATENCY_OCTAVES, LATENCY_STEPS, bin_of
-from service.lifecycle.relations.cells import MADE, NEAR
+from service.lifecycle.relations.cells import NEAR
 from service.lifecycle.relations.outcomes import CLIP, CONTRADICTED, CONVERTED, LOST, OPEN, LabelRules
 from service.lifecycle.relations.sample_plan import DIGITS, NEWEST, KnownLeads, place_of, places_of, plan
 from service.model.choices import parted
@@ -47,7 +46,8 @@ def everything(records: pa.Table, seen: pa.Table, said: pa.Table, own: set[str])
     states, times, contradictions = outcomes_of(said.to_pylist())
     contacted = contacts(contact_rows(said).to_pylist(), first)
     scored = scored_outcomes(first, states, times, contacted, RULES)
-    labelled = _weighted(row for row in scored if row["is_labelled"])
+    labelled = [row for row in scored if row["is_labelled"]]
+    judged = _judged(scored)
     found = {
         "first_scores": {(r["lead_key"],): (r["request_id"], r["time"], r["score"]) for r in first},
         "record_counts": _record_counts(records.to_pylist()),
@@ -57,12 +57,13 @@ def everything(records: pa.Table, seen: pa.Table, said: pa.Table, own: set[str])
         "outcome_counts": {(state,): (leads,) for state, leads in Counter(states.values()).items()},
         "contradictions": {(row["row"],): (row["lead_key"],) for row in contradictions},
         "labelled": {(r["lead_key"],): (r["target"], r["weight"]) for r in labelled},
+        "judged_leads": {(r["lead_key"],): (r["explored"], r["target"], r["weight"]) for r in judged},
         "label_counts": label_counts(scored),
         "selection_counts": selection_counts(scored),
         "latencies": _latencies(labelled),
     }
     return (
-        found | _cells(labelled) | _drift(first) | _sample([r for r in labelled if r["lead_key"] not in own], len(said))
+        found | _cells(judged) | _drift(first) | _sample([r for r in labelled if r["lead_key"] not in own], len(said))
     )
 
 
@@ -171,10 +172,12 @@ def scored_outcomes(
     return found
 
 
-def _weighted(labelled: Iterable[Row]) -> list[Row]:
-    """Labelled leads with the weights that `agreement.define` gives them."""
+def _judged(scored: Iterable[Row]) -> list[Row]:
+    """Labelled leads, and of the other ripe ones what is there without a label. RULES are of contacted leads."""
     return [
-        row | {"weight": 2.0 if hashlib.md5(row["lead_key"].encode()).hexdigest() < "8" else 0.5} for row in labelled
+        row if row["is_labelled"] else row | {"target": 0, "weight": 0.0}
+        for row in scored
+        if row["is_labelled"] or (row["is_ripe"] and not row["is_after"])
     ]
 
 
@@ -196,7 +199,14 @@ def selection_counts(scored: Sequence[Row]) -> Rows:
 
     groups = _by([r for r in scored if r["is_ripe"] and not r["is_after"]], group)
     return {
-        key: (len(rows), sum(r["target"] for r in rows), float(sum(r["score"] for r in rows)))
+        key: (
+            len(rows),
+            sum(r["target"] for r in rows),
+            float(sum(r["score"] for r in rows)),
+            sum(r["weight"] for r in rows),
+            sum(r["weight"] * r["weight"] for r in rows),
+            sum(r["weight"] * r["target"] for r in rows),
+        )
         for key, rows in groups.items()
     }
 
@@ -208,11 +218,8 @@ def _latencies(labelled: Iterable[Row]) -> Rows:
         return int(milliseconds * 2.0 ** (LATENCY_STEPS - LATENCY_LOWEST - octave)) + (octave << LATENCY_STEPS)
 
     def summed(rows: Sequence[Row]) -> tuple[Any, ...]:
-        leads, milliseconds = (
-            sum(r["weight"] * by for r, by in zip(rows, each, strict=True))
-            for each in ([1] * len(rows), [r["latency_ms"] for r in rows])
-        )
-        return leads, milliseconds, max(r["latency_ms"] for r in rows)
+        latencies = [r["latency_ms"] for r in rows]
+        return float(len(rows)), sum(latencies), max(latencies)
 
     return {
         key: summed(rows) for key, rows in _by(labelled, lambda r: (r["model_version"], step(r["latency_ms"]))).items()
@@ -226,27 +233,34 @@ def _by(rows: Iterable[Row], key: Any) -> dict[tuple[Any, ...], list[Row]]:
     return found
 
 
-def _cells(labelled: Sequence[Row]) -> dict[str, Rows]:
+def _cells(judged: Sequence[Row]) -> dict[str, Rows]:
     placed, cuts = list[Row](), Rows()
     for version, threshold, capacity in zip(*(LINES[name].to_pylist() for name in LINES.column_names), strict=True):
-        mine = [row for row in labelled if row["model_version"] == version]
-        cut, share = _cut(
-            [row for row in mine if row["decision"] == "contact"], capacity * sum(r["weight"] for r in mine) // 1000
-        )
-        if cut is not None:
-            cuts[version,] = (cut, share)
-        for row in mine:
-            decided, score = row["decision"] == "contact", row["score"]
-            made = MADE["all" if cut is None or score > cut else "some" if score == cut else "none"] if decided else 0
-            cell = (int(bin_of(np.array([score]))[0]), score >= threshold, decided, made, row["target"])
-            placed.append(row | {"cell": cell, "near": abs(score - threshold) <= NEAR * threshold})
+        mine = [
+            row | {"decided": row["decision"] == "contact" and not row["explored"]}
+            for row in judged
+            if row["model_version"] == version
+        ]
+        seen = 0
+        for (day,), of_day in sorted(_by(mine, lambda r: (_day(r["time"]),)).items()):
+            most = capacity * (seen + len(of_day)) // 1000 - capacity * seen // 1000
+            seen += len(of_day)
+            cut, share = _cut([row for row in of_day if row["decided"]], most)
+            if cut is not None:
+                cuts[version, day] = (cut, share)
+            for row in of_day:
+                decided, score = row["decided"], row["score"]
+                made = float(decided) if cut is None or score > cut else share if decided and score == cut else 0.0
+                place = (int(bin_of(np.array([score]))[0]), score >= threshold)
+                cell = (*place, decided, row["explored"], row["target"], row["weight"])
+                placed.append(row | {"cell": cell, "made": made, "near": abs(score - threshold) <= NEAR * threshold})
     segments, large = Rows(), Rows()
     for version, schema in SCHEMAS.items():
         mine = [row for row in placed if row["model_version"] == version]
         for name, by_value in _values(schema, mine).items():
             for value, rows in by_value.items():
-                leads, converted = _weight(rows), _weight(r for r in rows if r["target"])
-                if leads >= 0.05 * _weight(mine) and min(converted, leads - converted) >= 5:
+                outcomes = [row["target"] for row in rows if row["weight"]]
+                if len(rows) >= 0.05 * len(mine) and min(sum(outcomes), len(outcomes) - sum(outcomes)) >= 5:
                     large[version, name, value] = ()
                     segments |= {
                         (version, name, value, *cell): _sums(same)
@@ -289,27 +303,28 @@ def _values(schema: LeadSchema, rows: Sequence[Row]) -> dict[str, dict[str, list
     return found
 
 
-def _weight(rows: Iterable[Row]) -> float:
-    return float(sum(row["weight"] for row in rows))
-
-
 def _sums(rows: Sequence[Row]) -> tuple[Any, ...]:
     scores = [row["score"] for row in rows]
     return (
-        _weight(rows),
-        sum(r["weight"] * r["score"] for r in rows),
+        float(len(rows)),
+        sum(scores),
         min(scores),
         max(scores),
-        _weight(r for r in rows if r["near"]),
+        float(sum(r["near"] for r in rows)),
+        sum(r["made"] for r in rows),
     )
 
 
+def _day(time: datetime) -> datetime:
+    return time.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def _cut(decided: Iterable[Row], most: float) -> tuple[float | None, float]:
-    before = 0.0
+    before = 0
     for (score,), rows in sorted(_by(decided, lambda r: (r["score"],)).items(), reverse=True):
-        if before + _weight(rows) > most:
-            return score, (most - before) / _weight(rows)
-        before += _weight(rows)
+        if before + len(rows) > most:
+            return score, (most - before) / len(rows)
+        before += len(rows)
     return None, 1.0
 
 

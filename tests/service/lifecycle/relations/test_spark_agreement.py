@@ -26,7 +26,7 @@ from tests.service.lifecycle.relations.agreement import (
     write_world,
 )
 
-_CELL, _SUMS = CELL.split(", "), ["leads", "score_sum", "least", "most", "near"]
+_CELL, _SUMS = CELL.split(", "), ["leads", "score_sum", "least", "most", "near", "contacts"]
 COLUMNS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "first_scores": (["lead_key"], ["request_id", "time", "score"]),
     "record_counts": (["channel"], ["records", "leads"]),
@@ -36,14 +36,15 @@ COLUMNS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "outcome_counts": (["state"], ["leads"]),
     "contradictions": (["row"], ["lead_key"]),
     "labelled": (["lead_key"], ["target", "weight"]),
+    "judged_leads": (["lead_key"], ["explored", "target", "weight"]),
     "label_counts": (["scored"], ["labelled", "lost", "without_outcome", "known", "scored_after"]),
     "selection_counts": (
         ["is_chosen", "contacted", "explored", "score_bin", "is_known", "is_labelled"],
-        ["leads", "converted", "score_sum"],
+        ["leads", "converted", "score_sum", "weight_sum", "square_sum", "weighted_converted"],
     ),
     "latencies": (["model_version", "step"], ["leads", "milliseconds", "most"]),
     "cells": (["model_version", "band", *_CELL], _SUMS),
-    "cuts": (["model_version"], ["cut", "share"]),
+    "cuts": (["model_version", "day"], ["cut", "share"]),
     "segment_choices": (["schema_number", "feature", "cell", "choice"], []),
     "large_segments": (["model_version", "feature", "value"], []),
     "segment_cells": (["model_version", "feature", "value", *_CELL], _SUMS),
@@ -116,7 +117,7 @@ def _near(found: tuple[object, ...], wanted: tuple[object, ...]) -> bool:
 
 
 def test_duckdb_says_what_the_row_wise_reference_says(world: World, on_duckdb: dict[str, pa.Table]) -> None:
-    assert {*COLUMNS} == {*world.wanted} == {*on_duckdb} - {"segment_choices"}  # which segments are made of
+    assert {*COLUMNS} == {*world.wanted} == {*on_duckdb}
     assert unlike(on_duckdb, world.wanted) == []
 
 

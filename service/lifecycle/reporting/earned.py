@@ -1,0 +1,128 @@
+"""Whom sales contacted, and what that earned more than as many contacts at random would have.
+
+All is counted from the rows of `relations.outcomes.SELECTION_COUNTS`: leads of an age at which outcomes are final.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from service.history import ContactGroup, Contacts, Estimate, Selection
+from service.lifecycle.evaluation.confidence import share
+from service.lifecycle.evaluation.quality import Mask, Scores
+from service.lifecycle.relations.outcomes import LabelRules
+from service.model.bundle import Economics
+
+MIN_EXPLORED = 50
+"""Leads contacted at random with an outcome that an estimate for all leads needs."""
+MIN_CONTACTED = 50
+"""Leads contacted by the line with an outcome that it needs besides."""
+MIN_COVERED = 0.5
+"""Weights that stand for a smaller share of the leads are of a time in which no policy drew for most of them."""
+
+
+def contacts(counts: pa.Table, rules: LabelRules, economics: Economics, selected: Selection) -> Contacts:
+    """Contacts by who chose them, and what those that the model chose earned more than as many at random."""
+    found = _Counts.of(counts)
+    groups = {"line": found.by_line, "exploration": found.explored, "sales": found.unchosen}
+    model = found.by_line | found.explored
+    known = model & found.contacted & found.labelled
+    why = _no_estimate(found, rules, selected)
+    return Contacts(
+        from_files=rules.contact_log,
+        leads=round(found.sum("leads")),
+        groups={name: found.group(found.contacted & mask) for name, mask in groups.items()},
+        not_reached=round(found.sum("leads", model & ~found.contacted)),
+        revenue=economics.conversion_value * found.sum("converted", known),
+        cost=economics.contact_cost * found.sum("leads", known),
+        earned=None if why else _earned(found, economics.conversion_value),
+        no_estimate=why,
+    )
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """The columns of the relation's rows, and which rows are of which leads."""
+
+    columns: dict[str, Scores]
+    contacted: Mask
+    labelled: Mask
+    by_line: Mask
+    explored: Mask
+
+    @classmethod
+    def of(cls, counts: pa.Table) -> "_Counts":
+        columns = {name: counts[name].to_numpy(zero_copy_only=False) for name in counts.column_names}
+        flags = {name: columns[name].astype(bool) for name in ("contacted", "is_labelled", "is_chosen", "explored")}
+        sums = ("leads", "converted", "weight_sum", "square_sum", "weighted_converted")
+        return cls(
+            {name: columns[name].astype(np.float64) for name in sums},
+            flags["contacted"],
+            flags["is_labelled"],
+            flags["is_chosen"] & ~flags["explored"],
+            flags["explored"],
+        )
+
+    @property
+    def unchosen(self) -> Mask:
+        return ~(self.by_line | self.explored)
+
+    def sum(self, name: str, rows: Mask | None = None) -> float:
+        return float(self.columns[name].sum() if rows is None else self.columns[name][rows].sum())
+
+    def group(self, rows: Mask) -> ContactGroup:
+        return ContactGroup(
+            contacted=round(self.sum("leads", rows)),
+            with_outcome=round(self.sum("leads", rows & self.labelled)),
+            converted=round(self.sum("converted", rows & self.labelled)),
+        )
+
+
+def _no_estimate(found: _Counts, rules: LabelRules, selected: Selection) -> str:
+    """Why the contacts cannot be compared with contacts at random; "" where they can."""
+    known = found.labelled & found.contacted
+    by_line, explored = (found.sum("leads", known & rows) for rows in (found.by_line, found.explored))
+    if by_line < MIN_CONTACTED:
+        return f"only {by_line:,.0f} contacts have an outcome so far; {MIN_CONTACTED} are needed"
+    if rules.outcomes_of == "contacted":
+        if not explored:
+            return "nobody is contacted at random, so nobody knows how the leads convert that are not contacted"
+        if explored < MIN_EXPLORED:
+            return (
+                f"only {explored:,.0f} leads that were contacted at random have an outcome so far; "
+                f"{MIN_EXPLORED} are needed"
+            )
+        covered = found.sum("weight_sum", found.labelled) / found.sum("leads")
+        if covered < MIN_COVERED:
+            return f"contacts at random were possible for {covered:.0%} of the leads only"
+    elif selected.depends_on_decision:
+        return "leads that are not contacted have fewer outcomes than the others, so they cannot be compared"
+    return ""
+
+
+def _earned(found: _Counts, value: float) -> Estimate:
+    """What the model's contacts earned more than as many at random: value x (conversions - contacts x rate of all).
+
+    The leads are of three strata: contacted by the line, contacted by exploration, others. Each has a conversion rate
+    with Wilson's interval at Kish's effective number of its leads; the sum's interval is by MOVER, the method of
+    variance estimates recovery (G. Y. Zou and A. Donner, Statistics in Medicine 27, 2008). Unlike a bootstrap it is
+    not empty where none of a few explored leads converted.
+    """
+    chosen = found.labelled & found.contacted
+    strata = [chosen & found.by_line, chosen & found.explored]
+    contacts = [found.sum("leads", rows) for rows in strata]
+    strata.append(found.labelled & ~(strata[0] | strata[1]))
+    total = found.sum("weight_sum", found.labelled)
+    gain, below, above = 0.0, 0.0, 0.0
+    for made, rows in zip([*contacts, 0.0], strata, strict=True):
+        weights = found.sum("weight_sum", rows)
+        if not weights:
+            continue
+        effective = weights**2 / found.sum("square_sum", rows)
+        rate = found.sum("weighted_converted", rows) / weights
+        spread = share(rate * effective, effective)
+        factor = made - sum(contacts) * weights / total
+        ends = sorted((factor * (spread.low - rate), factor * (spread.high - rate)))
+        gain, below, above = gain + factor * rate, below + ends[0] ** 2, above + ends[1] ** 2
+    return Estimate(value * gain, value * (gain - below**0.5), value * (gain + above**0.5))

@@ -1,0 +1,73 @@
+"""What was decided about the model and why, in plain words: the history's own reasons are for those who train it."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from service.history import Decision, Estimate
+from service.lifecycle.reporting.words import amount, counted, day, more
+
+TRIGGERS = {
+    "schedule": "as planned",
+    "drift": "because the leads had changed",
+    "calibration": "because the old one's chances did not match what happened",
+    "hand": "by hand",
+}
+PROFIT, BRIER = "gain.profit", "gain.brier"
+
+
+def changes(decisions: Sequence[Decision], since: datetime) -> Iterator[str]:
+    """A sentence for each decision since then, oldest first; those that left all as it was together."""
+    recent = [decision for decision in decisions if decision.time >= since]
+    if not any(decision.action in ("promoted", "rolled_back") for decision in recent):
+        yield "The model did not change this week."
+    for decision in recent:
+        if decision.action != "kept":
+            yield _sentence(decision)
+    if kept := sum(decision.action == "kept" for decision in recent):
+        yield f"{counted(kept, 'check')} found no need to train a new one."
+
+
+def _sentence(decision: Decision) -> str:
+    start = f"On {day(decision.time)}"
+    if decision.action == "refused":
+        trained = f"{start} a new model was trained {TRIGGERS[decision.trigger]}"
+        return f"{trained} and not put in service: {_refusal(decision)}."
+    what = (
+        "a new model was put in service"
+        if decision.action == "promoted"
+        else "an earlier model was put in service again"
+    )
+    if decision.trigger == "hand":
+        return f"{start} {what} by {decision.author}, who says: {decision.reason.rstrip('.')[:200]}."
+    return f"{start} {what} {TRIGGERS[decision.trigger]}: {_gain(decision)}."
+
+
+def _gain(decision: Decision) -> str:
+    if (profit := decision.figures.get(PROFIT)) and profit.low > 0:
+        return (
+            "on the same leads it would have earned more than the one before, "
+            f"by {amount(profit.low)} to {amount(profit.high)} for 1,000 leads"
+        )
+    if any(gain.low > 0 for name, gain in _gains(decision) if name != BRIER):
+        return "on the same leads it told better than the one before who converts"
+    return "the chances that it gives are nearer to what happens"
+
+
+def _refusal(decision: Decision) -> str:
+    if not decision.figures:
+        few = decision.reason.startswith("too few")
+        return (
+            "too few leads have an outcome to compare the two" if few else "it failed a check before it could be used"
+        )
+    if any(gain.low > 0 for _, gain in _gains(decision)):
+        return "it may be better for all leads together, but not surely enough, or a large group would fare worse"
+    if profit := decision.figures.get(PROFIT):
+        return (
+            "it is not surely better than the present one, which stays: on the same leads it would have earned "
+            f"between {more(profit.low)} and {more(profit.high)} for 1,000 leads"
+        )
+    return "it is not surely better than the present one, which stays"
+
+
+def _gains(decision: Decision) -> list[tuple[str, Estimate]]:
+    return [(name, figure) for name, figure in decision.figures.items() if name.startswith("gain.")]

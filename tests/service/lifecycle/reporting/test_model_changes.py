@@ -1,0 +1,42 @@
+from typing import Any
+
+import pytest
+
+from service.history import Estimate
+from service.lifecycle.reporting.model_changes import changes
+from tests.facts import states
+from tests.service.lifecycle.reporting.entries import DAY, NOW, decision
+
+BETTER, UNSURE = {"gain.profit": Estimate(90.0, 40.0, 140.0)}, {"gain.profit": Estimate(10.0, -120.0, 140.0)}
+RANKS = {"gain.roc_auc": Estimate(0.03, 0.01, 0.05)}
+CLOSER = {"gain.profit": Estimate(10.0, -9.0, 20.0), "gain.brier": Estimate(0.01, 0.005, 0.02)}
+
+
+@pytest.mark.parametrize(
+    ("action", "trigger", "more", "facts"),
+    [
+        ("promoted", "schedule", {"figures": BETTER}, ["as planned", "earned more", "by 40 to 140 for 1,000 leads"]),
+        ("promoted", "drift", {"figures": RANKS}, ["the leads had changed", "told better"]),
+        ("promoted", "calibration", {"figures": CLOSER}, ["did not match what happened", "nearer to what happens"]),
+        ("promoted", "hand", {"author": "ann", "reason": "agreed in June."}, ["by ann", "agreed in June."]),
+        ("rolled_back", "hand", {"author": "ann", "reason": "too few calls"}, ["an earlier model", "too few calls"]),
+        ("refused", "schedule", {"figures": UNSURE}, ["not surely better", "between 120 less and 140 more"]),
+        ("refused", "schedule", {"figures": BETTER}, ["a large group would fare worse"]),
+        ("refused", "drift", {"reason": "too few leads that neither has seen: 9"}, ["too few leads have an outcome"]),
+        ("refused", "drift", {"reason": "row 3 differs"}, ["failed a check"]),
+    ],
+)
+def test_each_decision_is_one_plain_sentence_with_its_day(
+    action: str, trigger: str, more: dict[str, Any], facts: list[str]
+) -> None:
+    found = list(changes([decision(action, trigger, **more)], NOW - 7 * DAY))
+    states(found[-1], "On 28 February 2026", *facts)
+    assert ("The model did not change this week." in found) == (action == "refused")
+
+
+def test_older_decisions_are_left_out_and_checks_that_changed_nothing_are_counted() -> None:
+    made = [decision("promoted", days=8), *(decision("kept", days=day) for day in (6, 4, 2))]
+    assert list(changes(made, NOW - 7 * DAY)) == [
+        "The model did not change this week.",
+        "3 checks found no need to train a new one.",
+    ]
