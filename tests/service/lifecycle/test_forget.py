@@ -211,7 +211,7 @@ def test_a_place_that_cannot_be_listed_is_named_and_the_others_are_searched(
     removed, failed = swept({"leads": open_storage("gs://no-such-bucket"), "predictions": predictions}, GONE)
     assert len(removed) == 1
     assert [each.split(": ")[0] for each in failed] == [
-        f"gs://no-such-bucket/{prefix}" for prefix in ("outcomes/", "contacts/", "batch/", "quarantine/")
+        f"gs://no-such-bucket/{prefix}" for prefix in ("outcomes/", "contacts/", "groups/", "batch/", "quarantine/")
     ]
 
 
