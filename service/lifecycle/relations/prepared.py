@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from service.lifecycle.relations.columns import InputKind, input_column
 from service.lifecycle.relations.relation import literal, quoted
 from service.model.choices import joined, parted
+from service.model.numbers import as_written
 from service.model.schema import Feature, LeadSchema
 from service.model.spelling import BLANKS, UNSEEN
 
@@ -86,7 +87,7 @@ def _texts(feature: Feature, table: pa.Table) -> npt.NDArray[np.object_]:
 
 def _numbers(feature: Feature, table: pa.Table) -> npt.NDArray[np.float64]:
     found = [_column(table, kind, feature, pa.float64()) for kind in ("number", "boolean")]
-    cells: npt.NDArray[np.float64] = pc.coalesce(*found).fill_null(np.nan).to_numpy()
+    cells = as_written(pc.coalesce(*found).fill_null(np.nan).to_numpy())
     absent = [mark for mark in feature.missing if not isinstance(mark, str)]
     return np.where(np.isin(cells, absent), np.nan, cells)
 

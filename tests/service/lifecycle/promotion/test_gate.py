@@ -148,9 +148,9 @@ def test_a_refusal_says_how_small_a_gain_it_could_show_and_a_later_look_shows_le
 def test_a_gain_that_a_first_look_believes_is_not_believed_at_a_later_one() -> None:
     draw, some = np.random.default_rng(0), slice(0, 1_200)
     worse = np.clip(TRUE + draw.normal(0, 0.08, COUNT), 0.001, 1)
-    both = [Contender(scores[some], 0.1) for scores in (worse, TRUE)]
+    champion, challenger = (Contender(scores[some], 0.1) for scores in (worse, TRUE))
     ways = {
-        number: decide(TARGET[some], *both, "roc_auc", ECONOMICS, None, RULES, look=Look(number)).by
+        number: decide(TARGET[some], champion, challenger, "roc_auc", ECONOMICS, None, RULES, look=Look(number)).by
         for number in (1, 50)
     }
     assert ways == {1: "gain", 50: None}

@@ -248,8 +248,8 @@ def _cells(judged: Sequence[Row]) -> dict[str, Rows]:
             for row in of_day:
                 decided, score = row["decided"], row["score"]
                 made = float(decided) if cut is None or score > cut else share if decided and score == cut else 0.0
-                cell = (int(bin_of(np.array([score]))[0]), score >= threshold, decided)
-                cell = (*cell, row["explored"], row["target"], row["weight"])
+                place = (int(bin_of(np.array([score]))[0]), score >= threshold, decided)
+                cell = (*place, row["explored"], row["target"], row["weight"])
                 placed.append(row | {"cell": cell, "made": made, "near": abs(score - threshold) <= NEAR * threshold})
     segments, large = Rows(), Rows()
     for version, schema in SCHEMAS.items():
