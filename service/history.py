@@ -135,6 +135,23 @@ class Contacts(msgspec.Struct, frozen=True, kw_only=True):
     no_estimate: str
 
 
+class GroupOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The scored leads of one value of a group, of an age at which outcomes are final.
+
+    `value` is None where `pooled` values were too small to be shown alone, and "" where no file has one. `mean_score`
+    and `conversion` are of the leads with an outcome; they, and the `contact_rate`, are None where these are too few.
+    """
+
+    group: str
+    value: str | None
+    pooled: int
+    leads: int
+    with_outcome: int
+    contact_rate: Estimate | None
+    conversion: Estimate | None
+    mean_score: float | None
+
+
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="evaluation"):
     """How the served model did on leads whose outcome is final, scored in [since, until).
 
@@ -143,7 +160,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     own count of records could not be asked; `changes` are sentences. `business` holds contacts, revenue, cost, profit
     and roi of the decisions, and those of as many contacts at random (`random_...`) and of contacting everyone
     (`all_...`). `versions` are all that were served in the window, newest first. `comparison` is the last one of this
-    version; `selection` says of whom the figures hold. `set_aside` counts rows that could not be used, by kind of file.
+    version; `selection` says of whom the figures hold. `set_aside` counts rows that could not be used, by kind of file;
+    `groups` are the lead source's, the largest values first.
     Where only contacted leads have outcomes, `weighting` says what the figures rest on; with too few explored leads
     there are no figures, and `business` is of the contacts alone. `exploration` is None where no lead was explored.
     What came later than the first release is None or empty in older entries.
@@ -171,6 +189,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     weighting: Weighting | None = None
     exploration: Exploration | None = None
     set_aside: dict[str, int] = {}
+    groups: tuple[GroupOutcome, ...] = ()
 
 
 class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from service.lifecycle.evaluation.version_quality import VersionCells, VersionQu
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.relations import engines
 from service.lifecycle.reporting.earned import contacts
+from service.lifecycle.reporting.groups import group_outcomes
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.model import bundle
@@ -80,6 +81,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             exploration=headline.exploration,
             contacts=contacts(found.choices, found.rules, headline.manifest.economics, found.selection),
             set_aside=dict(found.set_aside),
+            groups=group_outcomes(loop.source.groups, found.groups) if found.groups else (),
         )
         loop.tell(f"recording the run at {loop.tracking}")
         mlflow.log(_parameters(entry, options), _metrics(entry, headline))

@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 from matplotlib.figure import Figure
 
-from service.history import Estimate, Evaluation, Exploration, Selection, Weighting
+from service.history import Estimate, Evaluation, Exploration, GroupOutcome, Selection, Weighting
 from service.lifecycle.evaluation.confidence import share
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.page import bullets, images, page, plot_style, table
@@ -17,6 +17,7 @@ from service.lifecycle.evaluation.weighting import basis
 from service.lifecycle.relations.cells import NEAR
 
 MINUTE = "%Y-%m-%d %H:%M"
+OFF = "off beyond noise"
 MONEY = ("contacts", "conversions", "revenue", "cost", "profit")
 
 
@@ -68,6 +69,7 @@ def report(
         _parts("segment", judged.segments)
         if judged.segments
         else "<p>None is large enough to be judged by itself.</p>",
+        *_groups(entry.groups),
         "<h2>Versions</h2>",
         _parts("version", [_named(j) for j in (judged, *others)]),
         "<h2>Answering</h2>",
@@ -140,6 +142,41 @@ def _parts(kind: str, parts: Iterable[Part]) -> str:
         counts = (f"{part.leads:,}", f"{part.converted:,}", f"{rate.value:.1%} ({rate.low:.1%} to {rate.high:.1%})")
         rows.append((part.name, *counts, f"{part.mean_score:.4f}", f"{part.contacted:,}", *figures))
     return table(header, rows)
+
+
+def _groups(groups: Sequence[GroupOutcome]) -> list[str]:
+    """Contact rate, conversion and calibration of the groups that the source names for this report alone."""
+    if not groups:
+        return []
+
+    def name(group: GroupOutcome) -> str:
+        return f"{group.pooled:,} smaller ones" if group.value is None else group.value or "not stated"
+
+    def interval(share: Estimate | None) -> str:
+        return f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%})" if share else "too few"
+
+    def calibrated(group: GroupOutcome) -> str:
+        if group.conversion is None or group.mean_score is None:
+            return ""
+        low, high = group.conversion.low, group.conversion.high
+        return "within noise" if low <= group.mean_score <= high else OFF
+
+    header = ["group", "value", "leads", "with outcome", "contacted, 95 % interval", "converted, 95 % interval"]
+    rows = [
+        (
+            *(group.group, name(group), f"{group.leads:,}", f"{group.with_outcome:,}"),
+            *(interval(group.contact_rate), interval(group.conversion)),
+            *("" if group.mean_score is None else f"{group.mean_score:.1%}", calibrated(group)),
+        )
+        for group in groups
+    ]
+    return [
+        "<h2>Groups</h2>",
+        "<p class=about>The lead source names them for this report alone: no model learns from them. Values of fewer "
+        "leads than are needed are counted together. Scores are beyond noise where their mean is outside of the "
+        "interval of conversions.</p>",
+        table([*header, "mean score", "scores"], rows, text=["value"], bad=OFF),
+    ]
 
 
 def _named(judged: VersionQuality) -> Part:

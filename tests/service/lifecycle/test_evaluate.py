@@ -49,6 +49,9 @@ def test_the_champion_is_judged_recorded_and_exported(
 ) -> None:
     world, outcomes = scored_world(tmp_path, "judged")
     world.tell(outcomes, share=0.75)
+    world.source.write_text(world.source.read_text().replace("maturity_days", 'groups = ["country"]\nmaturity_days'))
+    countries = [f"{lead},{'DE' if i < 500 else 'AT' if i < 790 else 'LI'}" for i, lead in enumerate(outcomes)]
+    world.leads.create("groups/crm.csv", "\n".join(["lead_id,country", *countries, ",DE"]).encode())
     metrics = tmp_path / "figures"
     assert main(world.options(mlflow_url, NOON, "--metrics", str(metrics))) == 0
 
@@ -67,10 +70,29 @@ def test_the_champion_is_judged_recorded_and_exported(
     wanted = figures(target, scores, manifest.threshold, manifest.economics)
     assert {n: e.value for n, e in entry.figures.items()} == pytest.approx({n: wanted[n] for n in NAMES}, abs=1e-4)
 
+    assert [(group.value, group.leads, group.with_outcome) for group in entry.groups] == [
+        ("DE", 500, 500),
+        ("AT", 290, 100),
+        (None, 10, 0),
+    ]
+    first = stored.loc[told[:500]]
+    assert entry.groups[0].conversion
+    assert entry.groups[0].conversion.value == pytest.approx(target[:500].mean())
+    assert entry.groups[0].mean_score == pytest.approx(first["score"].mean())
+    assert entry.groups[0].contact_rate
+    assert entry.groups[0].contact_rate.value == pytest.approx((first["decision"] == "contact").mean())
+    assert entry.set_aside == {"predictions": 0, "outcomes": 0, "contacts": 0, "groups": 1}
+
     contacts = [lead for lead, decision in stored["decision"].items() if decision == "contact"]
     won = sum(outcomes[str(lead)] for lead in contacts)
     assert entry.business["contacts"] == len(contacts)
     assert entry.business["profit"] == 100 * won - 10 * len(contacts)
+    made = entry.contacts
+    assert made
+    assert made.earned
+    assert (made.revenue, made.cost) == (100 * won, 10 * len(contacts))
+    assert made.earned.value == pytest.approx(100 * (won - len(contacts) * target.mean()))
+    assert made.earned.low < made.earned.value < made.earned.high
     assert entry.business["random_revenue"] == pytest.approx(100 * target.mean() * len(contacts))
     assert entry.business["all_roi"] == pytest.approx((100 * target.sum() - 6000) / 6000)
     assert sum(b.leads for b in entry.bands) == 600
