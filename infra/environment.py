@@ -122,6 +122,8 @@ class Environment(BaseModel):
     pages: bool  # False: what would page somebody writes a mail instead
     ticket_email: Email
     page_backup_email: Email | None = None  # is told of every page too, should PagerDuty not be reached
+    report_email: Email | None = None  # where the weekly report's address is mailed to; None: nowhere
+    report_readers: tuple[Group, ...] = ()  # who may open weekly reports; they may see nothing else
     runbooks_url: HttpsUrl  # the folder of monitoring/runbooks in your repository, as people open it
 
     # Days, in this order: leads and predictions live, lie overwritten or deleted but recoverable as a
@@ -165,6 +167,7 @@ class Environment(BaseModel):
     retrain_schedule: Cron = LOOP.crons["retrain"]
     batch_schedule: Cron = LOOP.crons["batch"]
     compact_schedule: Cron = LOOP.crons["compact"]
+    report_schedule: Cron = LOOP.crons["report"]
     batch_tasks: Annotated[int, Field(ge=1, le=10_000)] = 1  # https://cloud.google.com/run/quotas
     batch_parallelism: Annotated[int, Field(ge=1, le=10_000)] = 1  # tasks that run at once
     job_cpu_quota: Annotated[int, Field(ge=1)]  # CPUs that the project may use on Cloud Run in its region

@@ -75,6 +75,39 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     about: str
 
 
+class Weighting(msgspec.Struct, frozen=True, kw_only=True):
+    """What figures of all leads rest on where only contacted leads have outcomes.
+
+    `below` is the share of the leads that are below the line; `explored` are those of them that were contacted at
+    random and have an outcome. No probability of a contact counts as less than `clip`: `clipped` leads have the weight
+    of that. `effective` is Kish's effective sample size. Without `enough` of them there are no figures.
+    """
+
+    below: float
+    explored: int
+    clip: float
+    clipped: int
+    effective: float
+    enough: bool
+
+
+class Exploration(msgspec.Struct, frozen=True, kw_only=True):
+    """What exploring cost and brought, of explored leads with an outcome: money in the currency of the economics.
+
+    The intervals are of what as many such leads bring. `next_best` is the profit of as many contacts of the best leads
+    that are below the line, by their scores; `lost` is that less `profit`.
+    """
+
+    contacts: int
+    converted: int
+    conversions: Estimate
+    revenue: Estimate
+    cost: float
+    profit: Estimate
+    next_best: Estimate
+    lost: Estimate
+
+
 class ContactGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Leads that were contacted; `converted` are of those `with_outcome`."""
 
@@ -102,6 +135,23 @@ class Contacts(msgspec.Struct, frozen=True, kw_only=True):
     no_estimate: str
 
 
+class GroupOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The scored leads of one value of a group, of an age at which outcomes are final.
+
+    `value` is None where `pooled` values were too small to be shown alone, and "" where no file has one. `mean_score`
+    and `conversion` are of the leads with an outcome; they, and the `contact_rate`, are None where these are too few.
+    """
+
+    group: str
+    value: str | None
+    pooled: int
+    leads: int
+    with_outcome: int
+    contact_rate: Estimate | None
+    conversion: Estimate | None
+    mean_score: float | None
+
+
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="evaluation"):
     """How the served model did on leads whose outcome is final, scored in [since, until).
 
@@ -110,7 +160,10 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     own count of records could not be asked; `changes` are sentences. `business` holds contacts, revenue, cost, profit
     and roi of the decisions, and those of as many contacts at random (`random_...`) and of contacting everyone
     (`all_...`). `versions` are all that were served in the window, newest first. `comparison` is the last one of this
-    version; `selection` says of whom the figures hold. `set_aside` counts rows that could not be used, by kind of file.
+    version; `selection` says of whom the figures hold. `set_aside` counts rows that could not be used, by kind of file;
+    `groups` are the lead source's, the largest values first.
+    Where only contacted leads have outcomes, `weighting` says what the figures rest on; with too few explored leads
+    there are no figures, and `business` is of the contacts alone. `exploration` is None where no lead was explored.
     What came later than the first release is None or empty in older entries.
     """
 
@@ -133,7 +186,10 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     comparison: FoundChanges | None = None
     selection: Selection | None = None
     contacts: Contacts | None = None
+    weighting: Weighting | None = None
+    exploration: Exploration | None = None
     set_aside: dict[str, int] = {}
+    groups: tuple[GroupOutcome, ...] = ()
 
 
 class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from service import history, tracking
-from service.history import Evaluation, FoundChanges, Selection, VersionOutcome
-from service.lifecycle.evaluation import regressions
+from service.history import Evaluation, Exploration, FoundChanges, Selection, VersionOutcome
+from service.lifecycle.evaluation import regressions, weighting
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.quality import NAMES
 from service.lifecycle.evaluation.reading import EvaluatedWindow, read_window
@@ -19,6 +19,7 @@ from service.lifecycle.evaluation.version_quality import VersionCells, VersionQu
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.relations import engines
 from service.lifecycle.reporting.earned import contacts
+from service.lifecycle.reporting.groups import group_outcomes
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.model import bundle
@@ -56,7 +57,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     headline, notes = _headline(every, pointer)
     others = [each for each in every if each is not headline]
     earlier = [e for e in history.latest(loop.models, Evaluation, REMEMBERED) if e.time < loop.now]
-    compared_last = _comparison(loop, headline, (since, until), earlier)
+    compared_last = _comparison(loop, headline, (since, until), earlier) if headline.whole.figures else None
     with tracking.tracked_run(loop.tracking, loop.source.name, _tags(loop, headline)) as mlflow:
         entry = Evaluation(
             time=loop.now,
@@ -76,9 +77,12 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             versions=tuple(_outcome(each) for each in (headline, *others)),
             taken_as_lost=labels["lost"],
             comparison=compared_last,
-            selection=found.selection,
+            selection=weighting.about(found.selection, headline.weighting, options.days),
+            weighting=headline.weighting,
+            exploration=headline.exploration,
             contacts=contacts(found.choices, found.rules, headline.manifest.economics, found.selection),
             set_aside=dict(found.set_aside),
+            groups=group_outcomes(loop.source.groups, found.groups) if found.groups else (),
         )
         loop.tell(f"recording the run at {loop.tracking}")
         mlflow.log(_parameters(entry, options), _metrics(entry, headline))
@@ -120,12 +124,12 @@ def _comparison(
     Leads are compared once: the same ones would be taken for new evidence every day.
     """
     manifest, figures, leads = headline.manifest, headline.whole.figures, headline.whole.leads
-    last = next((e.comparison for e in reversed(earlier) if e.model_version == manifest.version), None)
+    last = next((e.comparison for e in reversed(earlier) if e.comparison and e.model_version == manifest.version), None)
     if last and window[0] < last.until:
         return last
     held_out = 1 if manifest.judged_on else bundle.read_reference(loop.models, manifest.version).leads
     others = [regressions.at_training(manifest.benchmark, manifest.judged_on, figures, leads, held_out)]
-    if apart := [e for e in earlier if e.until <= window[0]]:
+    if apart := [e for e in earlier if e.until <= window[0] and e.figures]:
         when = f"with {apart[-1].model_version} until {apart[-1].until:%Y-%m-%d}"
         others.append(regressions.at_evaluation(apart[-1].figures, when))
     look = last.look + 1 if last else 1
@@ -133,8 +137,10 @@ def _comparison(
     return FoundChanges(look=look, since=window[0], until=window[1], changes=found)
 
 
-def _said(compared: FoundChanges, until: datetime) -> list[str]:
+def _said(compared: FoundChanges | None, until: datetime) -> list[str]:
     """The changes, with the leads that they were found on where those are not the evaluation's own."""
+    if compared is None:
+        return []
     found_on = "" if compared.until == until else f" (leads scored until {compared.until:%Y-%m-%d})"
     return [f"{change}{found_on}" for change in compared.changes]
 
@@ -189,6 +195,8 @@ def _gauges(entry: Evaluation, headline: VersionQuality, pointer: Pointer) -> li
         Gauge("leadscoring_evaluation_leads", entry.leads),
         *([] if entry.complete is None else [_missing(entry)]),
         *(_selection(entry.selection) if entry.selection else []),
+        *([Gauge("leadscoring_evaluation_effective_leads", entry.weighting.effective)] if entry.weighting else []),
+        *(_exploration(entry.exploration) if entry.exploration else []),
         Gauge("leadscoring_evaluation_mean_score", headline.whole.mean_score),
         Gauge("leadscoring_evaluation_near_threshold_ratio", headline.near_threshold),
         *(
@@ -214,6 +222,11 @@ def _selection(selection: Selection) -> list[Gauge]:
     ]
 
 
+def _exploration(found: Exploration) -> list[Gauge]:
+    values = {"contacts": found.contacts, "revenue": found.revenue.value, "cost": found.cost}
+    return [Gauge(f"leadscoring_exploration_{name}", value) for name, value in values.items()]
+
+
 def _missing(entry: Evaluation) -> Gauge:
     return Gauge("leadscoring_evaluation_records_missing_ratio", entry.missing_records)
 
@@ -230,13 +243,25 @@ def _show(entry: Evaluation) -> None:
     if entry.selection:
         out.print(entry.selection.about, markup=False, soft_wrap=True)
     out.print(f"{entry.model_version} on {entry.leads:,} leads, {entry.since:%Y-%m-%d} to {entry.until:%Y-%m-%d}")
-    out.print(table)
+    if entry.figures:
+        out.print(table)
+    if entry.weighting:
+        out.print(weighting.basis(entry.weighting), markup=False, soft_wrap=True)
     worth = entry.business
-    out.print(
-        f"{worth['contacts']:,.0f} contacts brought {worth['profit']:,.0f} "
-        f"(as many at random {worth['random_profit']:,.0f}, everyone {worth['all_profit']:,.0f})"
+    others = (
+        f" (as many at random {worth['random_profit']:,.0f}, everyone {worth['all_profit']:,.0f})"
+        if "random_profit" in worth
+        else f": {worth['conversions']:,.0f} converted"
     )
-    for change in entry.changes or ("nothing changed beyond noise",):
+    out.print(f"{worth['contacts']:,.0f} contacts brought {worth['profit']:,.0f}{others}")
+    if found := entry.exploration:
+        out.print(
+            f"exploring: {found.contacts:,} contacts at random cost {found.cost:,.0f} and brought "
+            f"{found.revenue.value:,.0f}; the next best leads would have earned {found.lost.value:,.0f} more "
+            f"({found.lost.low:,.0f} to {found.lost.high:,.0f})",
+            soft_wrap=True,
+        )
+    for change in entry.changes or (("nothing changed beyond noise",) if entry.figures else ()):
         out.print(f"  {change}", markup=False, soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""A file of contacts: which leads sales contacted, when, how and by whom."""
+"""Files of contacts: which leads sales contacted, when, how and by whom. And files of the groups that leads are in."""
 
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -13,18 +13,19 @@ from service.lifecycle.data.outcome_file import id_texts, microsecond_times
 from service.lifecycle.data.quarantine import Rejected
 from service.lifecycle.data.source import ContactFiles, Source
 from service.lifecycle.data.table import Table
-from service.lifecycle.relations.contacts import CONTACT_ROWS
+from service.lifecycle.relations.contacts import CONTACT_ROWS, GROUP_ROWS
 from service.lifecycle.relations.lead_keys import as_ids, lead_keys
+from service.model.spelling import fold
 
 
-class ContactRows(NamedTuple):
-    """The rows of one file as `relations.contacts.CONTACT_ROWS`, and those that name no lead."""
+class FileRows(NamedTuple):
+    """The rows of one file as CONTACT_ROWS or GROUP_ROWS of `relations.contacts`, and those that name no lead."""
 
     rows: pa.Table
     rejected: tuple[Rejected, ...]
 
 
-def contact_rows(source: Source, table: Table, file_number: int = 0) -> ContactRows:
+def contact_rows(source: Source, table: Table, file_number: int = 0) -> FileRows:
     """Who was contacted. A lead may be in several rows. Raises SourceError for a file without a stated column."""
     form = source.contacts
     named = {f"contacts.{name}": column for name, column in form.model_dump(exclude={"time_format"}).items()}
@@ -43,11 +44,33 @@ def contact_rows(source: Source, table: Table, file_number: int = 0) -> ContactR
         schema=CONTACT_ROWS,
     )
     nameless = pc.equal(ids, "")
-    rejected = tuple(
-        Rejected(file=table.origin, row=row, column=source.contact_id, reason="no lead is named")
-        for row in rows["row"].filter(nameless).to_pylist()
-    )
-    return ContactRows(rows.filter(pc.invert(nameless)), rejected)
+    return FileRows(rows.filter(pc.invert(nameless)), _rejected(table, source.contact_id, nameless))
+
+
+def group_rows(source: Source, table: Table, file_number: int = 0) -> FileRows:
+    """The values of the source's groups that the file has a column of. Raises SourceError for a file without the id."""
+    present = set(map(fold, table.cells.column_names))
+    groups = [name for name in source.groups if fold(name) in present]
+    table = with_columns(table, [("id_column", [source.outcome_id]), ("groups", groups)])
+    ids = as_ids(id_texts(table, source.outcome_id))
+    nameless = pc.equal(ids, "")
+    parts = [GROUP_ROWS.empty_table()]
+    for name in groups:
+        columns = [
+            lead_keys(ids),
+            pa.array([name] * len(ids), pa.string()),
+            _words(table, name),
+            pa.array(np.full(len(ids), file_number, dtype=np.int32)),
+            pa.array(np.asarray(table.rows, dtype=np.int64)),
+        ]
+        rows = pa.table(columns, schema=GROUP_ROWS)
+        parts.append(rows.filter(pc.and_(pc.invert(nameless), pc.is_valid(rows["value"]))))
+    return FileRows(pa.concat_tables(parts), _rejected(table, source.outcome_id, nameless))
+
+
+def _rejected(table: Table, id_column: str, nameless: pa.Array) -> tuple[Rejected, ...]:
+    rows = np.asarray(table.rows)[np.asarray(nameless)]
+    return tuple(Rejected(file=table.origin, row=int(row), column=id_column, reason="no lead is named") for row in rows)
 
 
 def _id(source: Source) -> dict[str, str | None]:

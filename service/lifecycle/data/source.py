@@ -112,7 +112,8 @@ class Source(BaseModel):
 
     An outcome is final `maturity_days` after the lead was scored. With `absent_after_days` a lead of that age without a
     conversion is lost, and a younger one says nothing. With `outcomes_of` "contacted" an outcome says nothing of a lead
-    that nobody contacted. Times in files that name no zone are of the `timezone`. A retraining judges on as many leads
+    that nobody contacted. `groups` are columns of files below `groups/` of the leads bucket: evaluations go by them, no
+    model learns from them. Times in files that name no zone are of the `timezone`. A retraining judges on as many leads
     as show a gain of `interesting_gain`: of the metric itself, or of what contacting exactly those who convert would
     earn where that is profit."""
 
@@ -140,6 +141,7 @@ class Source(BaseModel):
     contacts: ContactFiles = ContactFiles()
     leaks: tuple[Text, ...] = ()
     leave_out: tuple[Text, ...] = ()
+    groups: tuple[Text, ...] = ()
     missing: tuple[Marker, ...] = ()
     missing_in: dict[str, tuple[Marker, ...]] = {}
     kinds: dict[str, Kind] = {}
@@ -198,16 +200,16 @@ class Source(BaseModel):
     def _problems(self) -> list[str | None]:
         roles = {"target_column": self.target_column, "id_column": self.id_column, "time_column": self.time_column}
         named = [(role, column) for role, column in roles.items() if column is not None]
-        dropped = {*self.leaks, *self.leave_out}
+        dropped = {*self.leaks, *self.leave_out, *self.groups}
         bound = self.recipe.monotone
         typed = {*self.missing_in, *self.kinds, *self.separators, *bound}
         parted = {name: self.kinds[name] for name, mark in self.separators.items() if mark and name in self.kinds}
         cost, value = self.economics.contact_cost, self.economics.conversion_value
         return [
             None if (self.path is None) != (self.sample is None) else "path: give either path or [sample]",
-            *(f"{role}: {c!r} is also listed under leaks or leave_out" for role, c in named if c in dropped),
+            *(f"{role}: {c!r} is also listed under leaks, leave_out or groups" for role, c in named if c in dropped),
             *(f"{role}: {c!r} is no input; take it out of the tables of columns" for role, c in named if c in typed),
-            *(f"recipe.monotone: {c!r} is listed under leaks or leave_out" for c in bound if c in dropped),
+            *(f"recipe.monotone: {c!r} is listed under leaks, leave_out or groups" for c in bound if c in dropped),
             *(f"recipe.monotone: {c!r} is a category under kinds" for c in bound if self.kinds.get(c) == "category"),
             *(f"separators: {c!r} is a {kind} under kinds" for c, kind in parted.items() if kind != "category"),
             *(f"{b}: {c!r} is already the {a}" for i, (a, c) in enumerate(named) for b, d in named[i + 1 :] if c == d),
@@ -221,6 +223,8 @@ class Source(BaseModel):
             if self.timezone in available_timezones()
             else f"timezone: {self.timezone!r} is none of the IANA names, such as Europe/Berlin",
             "time_format: needs a time_column" if self.time_format and not self.time_column else None,
+            *(f"groups: {c!r} is named twice" for c in sorted({*self.groups}) if self.groups.count(c) > 1),
+            *(f"groups: {c!r} is the id in files of groups" for c in self.groups if c == self.outcome_id),
             *self._outcome_problems(),
             f"economics.contact_cost: {cost:g} must be less than conversion_value ({value:g}), or no contact pays"
             if cost >= value

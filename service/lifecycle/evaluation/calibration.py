@@ -98,9 +98,11 @@ def grouped(
     return Groups(float(tied.sum()), off, variance, summed, squared, (np.cumsum(count) - count / 2) / tied.sum())
 
 
-def calibration_error(target: npt.ArrayLike, scores: Values, leads: Values | None = None) -> float:
-    """The calibration error of these leads or cells; 0 where chance shows less than none. See the module."""
-    return max(0.0, float(grouped(target, scores, leads).error()))
+def calibration_error(
+    target: npt.ArrayLike, scores: Values, leads: Values | None = None, squares: Values | None = None
+) -> float:
+    """The calibration error of these leads or cells; 0 where chance shows less than none. See `grouped`."""
+    return max(0.0, float(grouped(target, scores, leads, squares).error()))
 
 
 def interval(groups: Groups) -> Estimate:

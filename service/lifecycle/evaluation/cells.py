@@ -26,7 +26,8 @@ class ScoreCells:
     """One entry a cell: outcome, mean score, whether the leads are to be contacted, how many they are.
 
     `weights` are those of each lead of the cell, None where all have an outcome and weigh 1. `below` are leads below
-    the line, and there if `weights` are. No cell is on both sides of the threshold that the cells were made for.
+    the line; None where the cells hold no leads without an outcome, by whose number weights could be normalised. No
+    cell is on both sides of the threshold that the cells were made for.
     """
 
     target: Target
@@ -56,9 +57,10 @@ class ScoreCells:
         leads = np.ones(len(scores)) if leads is None else leads
         place = (bin_of(scores) >> coarser) * 2 + (scores >= threshold)
         key = (place * 2 + decided) * 2 + target
-        if weights is not None and below is not None:
-            values, weighs = np.unique(weights, return_inverse=True)
-            key = (key * 2 + below) * len(values) + weighs
+        for other in (weights, below):
+            if other is not None:
+                values, kind = np.unique(other, return_inverse=True)
+                key = key * len(values) + kind
         _, first, cell = np.unique(key, return_index=True, return_inverse=True)
         _, tie = np.unique(place, return_inverse=True)
         count, tied = (np.bincount(each, leads).astype(np.float64) for each in (cell, tie))
@@ -68,8 +70,14 @@ class ScoreCells:
         np.maximum.at(highest, tie, scores)
         # A sum's rounding must bring no mean over the threshold, nor make two of equal scores.
         mean = np.clip(means, lowest, highest)[tie[first]]
-        chosen = [None if each is None else each[first] for each in (weights, below)]
-        return cls(target[first], mean, decided[first], count, *chosen)
+        return cls(
+            target[first],
+            mean,
+            decided[first],
+            count,
+            None if weights is None else weights[first],
+            None if below is None else below[first],
+        )
 
     @classmethod
     def of_table(cls, table: pa.Table) -> Self:
@@ -109,7 +117,8 @@ class ScoreCells:
     @cached_property
     def mass(self) -> Scores:
         """How many of all leads each cell stands for: 0 where the outcome is not known."""
-        return self.standing_for(self.leads[None])[0]
+        mass: Scores = self.standing_for(self.leads[None])[0]
+        return mass
 
     @property
     def effective(self) -> float:
@@ -120,9 +129,11 @@ class ScoreCells:
 
     def standing_for(self, counts: Weights) -> Weights:
         """How many of all leads each cell stands for where it holds so many (resamples x cells)."""
-        if self.weights is None or self.below is None:
+        if self.weights is None:
             return counts
         found = counts * self.weights
+        if self.below is None:
+            return found
         for stratum in (self.below, ~self.below):
             every, weighted = (each[:, stratum].sum(axis=1) for each in (counts, found))
             found[:, stratum] *= ratio(every, weighted)[:, None]

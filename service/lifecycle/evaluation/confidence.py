@@ -69,7 +69,7 @@ def _values(
 ) -> dict[str, Scores]:
     """Each figure under each row of counts."""
     known, mass = cells.known, cells.standing_for(counts)
-    found = {"profit": _doubly_robust(cells, economics, counts, mass)} if cells.weights is not None else {}
+    found = {"profit": _doubly_robust(cells, economics, counts, mass)} if cells.below is not None else {}
     if not known.all():
         mass = mass[:, known]
     target, scores, made = cells.target[known], cells.scores[known], cells.decided[known]
@@ -90,7 +90,8 @@ def _doubly_robust(cells: ScoreCells, economics: Economics, counts: Weights, mas
     value, made = economics.conversion_value, cells.decided
     promised = made * (value * cells.scores - economics.contact_cost)
     missed = made * value * (cells.target - cells.scores)
-    return 1000 * (counts @ promised + mass @ missed) / counts.sum(axis=1)
+    earned: Scores = 1000 * (counts @ promised + mass @ missed) / counts.sum(axis=1)
+    return earned
 
 
 def _groups(cells: ScoreCells) -> calibration.Groups:

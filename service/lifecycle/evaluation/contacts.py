@@ -1,51 +1,78 @@
-"""Reads whom sales contacted, from the CRM's files below `contacts/` of the leads' storage."""
+"""Reads whom sales contacted and which groups leads are in, from files below `contacts/` and `groups/`."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from service.lifecycle.data.contact_file import contact_rows
+import pyarrow as pa
+
+from service.lifecycle.data.contact_file import FileRows, contact_rows, group_rows
 from service.lifecycle.data.outcome_file import form_of_outcomes
 from service.lifecycle.data.quarantine import Rejected
 from service.lifecycle.data.source import Source, SourceError
 from service.lifecycle.data.table import Table, parse_table
-from service.lifecycle.relations.contacts import CONTACT_ROWS, CONTACTS
+from service.lifecycle.relations.contacts import CONTACT_ROWS, CONTACTS, GROUP_ROWS, groups
 from service.lifecycle.relations.relation import RelationEngine
 from service.storage import Storage
 
-PREFIX = "contacts/"
+PREFIX, GROUPS = "contacts/", "groups/"
+Reader = Callable[[Source, Table, int], FileRows]
 
 
 @dataclass(frozen=True)
-class WrittenContacts:
-    """The rows of all files are in an engine's `contact_rows`. `files` were read; `rejected` rows name no lead."""
+class WrittenFiles:
+    """The rows of all files are in an engine's relation. `files` were read; `rejected` rows name no lead."""
 
     files: int
     rejected: tuple[Rejected, ...]
 
 
-def write_contacts(engine: RelationEngine, source: Source, leads: Storage) -> WrittenContacts:
+def write_contacts(engine: RelationEngine, source: Source, leads: Storage) -> WrittenFiles:
     """Write the rows of all files below `contacts/` to the engine, which has `first_scores`; define `contacts`.
 
     Files are CSV or Parquet, and have the columns that the source names under `contacts`. A file that cannot be read,
     and a row that names no lead, is rejected. Raises StorageError.
     """
+    written = _write(engine, "contact_rows", CONTACT_ROWS, source, leads, PREFIX, contact_rows)
+    engine.define([CONTACTS])
+    return written
+
+
+def write_groups(engine: RelationEngine, source: Source, leads: Storage) -> WrittenFiles:
+    """Write the rows of all files below `groups/` to the engine, which has `scored_outcomes`; define `group_counts`.
+
+    Files are as those of contacts, and have a column for each of the source's groups, or for some. Raises StorageError.
+    """
+    written = _write(engine, "group_rows", GROUP_ROWS, source, leads, GROUPS, group_rows)
+    engine.define(groups(source.groups))
+    return written
+
+
+def _write(
+    engine: RelationEngine,
+    relation: str,
+    schema: pa.Schema,
+    source: Source,
+    leads: Storage,
+    prefix: str,
+    rows_of: Reader,
+) -> WrittenFiles:
     rejected, files = list[Rejected](), 0
-    with engine.writing("contact_rows", CONTACT_ROWS) as write:
-        for key in leads.keys(PREFIX):
+    with engine.writing(relation, schema) as write:
+        for key in leads.keys(prefix):
             stored = None if key.endswith("/") else leads.read(key)  # a console's folder is an empty object
             if stored is None:
                 continue
             origin = f"{leads.url}/{key}"
             try:
-                found = contact_rows(source, _table(source, origin, stored.data), files)
+                found = rows_of(source, _table(source, origin, stored.data), files)
             except SourceError as error:
                 rejected.append(Rejected(file=origin, row=0, column="", reason=str(error).removeprefix(f"{origin}: ")))
                 continue
             files += 1
             rejected += found.rejected
             write(found.rows)
-    engine.define([CONTACTS])
-    return WrittenContacts(files, tuple(rejected))
+    return WrittenFiles(files, tuple(rejected))
 
 
 def _table(source: Source, origin: str, data: bytes) -> Table:

@@ -155,7 +155,17 @@ def _with_scored(own: Leads, table: pa.Table) -> Leads:
     digest = hashlib.sha256(own.sha256.encode())
     digest.update(pd.util.hash_pandas_object(frame.assign(target=target), index=False).to_numpy().tobytes())
     ids = np.concatenate([ids, table["lead_id"].to_numpy(zero_copy_only=False)])
-    return replace(own, frame=frame, target=target, ids=ids, times=times, sha256=digest.hexdigest(), left_out={})
+    weights = np.concatenate([np.ones(len(own.target)), table["weight"].to_numpy()])
+    return replace(
+        own,
+        frame=frame,
+        target=target,
+        ids=ids,
+        times=times,
+        sha256=digest.hexdigest(),
+        left_out={},
+        contact_weights=None if (weights == 1).all() else weights,
+    )
 
 
 def _moments(own: Leads) -> npt.NDArray[np.int64]:
@@ -179,6 +189,7 @@ def select(leads: Leads, rows: npt.NDArray[np.intp]) -> Leads:
         times=None if leads.times is None else leads.times[rows],
         left_out={name: cells[rows] for name, cells in leads.left_out.items()},
         drawn=leads.drawn and leads.drawn.select(rows),
+        contact_weights=None if leads.contact_weights is None else leads.contact_weights[rows],
     )
 
 

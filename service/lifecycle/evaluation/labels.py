@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 
 from service.lifecycle.data.outcome import OutcomeValues
-from service.lifecycle.data.quarantine import Rejected, set_aside
+from service.lifecycle.data.quarantine import Kind, Rejected, set_aside
 from service.lifecycle.data.source import Source
-from service.lifecycle.evaluation.contacts import WrittenContacts, write_contacts
+from service.lifecycle.evaluation.contacts import WrittenFiles, write_contacts, write_groups
 from service.lifecycle.evaluation.outcomes import OutcomeFiles, WrittenOutcomes, write_outcomes
 from service.lifecycle.relations.outcomes import LabelRules, labelled
 from service.lifecycle.relations.relation import RelationEngine
@@ -22,7 +22,8 @@ class WrittenLabels:
 
     rules: LabelRules
     outcomes: WrittenOutcomes
-    contacts: WrittenContacts
+    contacts: WrittenFiles
+    groups: WrittenFiles
 
     def set_aside(
         self, results: Mapping[str, pa.Table], leads: Storage
@@ -32,21 +33,34 @@ class WrittenLabels:
         Raises StorageError.
         """
         files = self.outcomes.read(results)
-        keys = [*set_aside(leads, "outcomes", files.rejected), *set_aside(leads, "contacts", self.contacts.rejected)]
-        return files, [*files.rejected, *self.contacts.rejected], keys
+        rejected = {"outcomes": files.rejected, **self._others}
+        keys = [key for kind, rows in rejected.items() for key in set_aside(leads, kind, rows)]
+        return files, [row for rows in rejected.values() for row in rows], keys
 
     def counts(self, files: OutcomeFiles) -> dict[str, int]:
         """Rejected rows by kind of file."""
-        return {"outcomes": len(files.rejected), "contacts": len(self.contacts.rejected)}
+        return {kind: len(rows) for kind, rows in {"outcomes": files.rejected, **self._others}.items()}
+
+    @property
+    def _others(self) -> dict[Kind, tuple[Rejected, ...]]:
+        return {"contacts": self.contacts.rejected, "groups": self.groups.rejected}
 
 
 def write_labels(
-    engine: RelationEngine, source: Source, values: OutcomeValues, leads: Storage, columns: Iterable[str], now: datetime
+    engine: RelationEngine,
+    source: Source,
+    values: OutcomeValues,
+    leads: Storage,
+    columns: Iterable[str],
+    now: datetime,
+    by_group: bool = False,
 ) -> WrittenLabels:
     """Have the engine, which has `first_scores`, label them as of now, with these columns. Raises StorageError.
 
-    See `relations.outcomes.labelled`.
+    See `relations.outcomes.labelled`. With `by_group` it also counts them by the source's groups, where there are any.
     """
+    by_group = by_group and bool(source.groups)
+    columns = [*(["lead_key"] if by_group else []), *columns]
     contacts = write_contacts(engine, source, leads)
     outcomes = write_outcomes(engine, source, values, leads)
     maturity = timedelta(days=source.maturity_days)
@@ -58,4 +72,5 @@ def write_labels(
         contact_log=contacts.files > 0,
     )
     engine.define(labelled(columns, rules))
-    return WrittenLabels(rules, outcomes, contacts)
+    groups = write_groups(engine, source, leads) if by_group else WrittenFiles(0, ())
+    return WrittenLabels(rules, outcomes, contacts, groups)

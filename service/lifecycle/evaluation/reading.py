@@ -50,7 +50,8 @@ class EvaluatedWindow:
 class ReadWindow:
     """Counts of labelled leads; the cells of the champion and of all versions of the window, the newest first.
 
-    `choices` are the rows of `selection_counts`, by these `rules`; `set_aside` counts rejected rows by kind of file.
+    `choices` are the rows of `selection_counts`, by these `rules`; `set_aside` counts rejected rows by kind of file;
+    `groups` are the rows of `group_counts`, None where the source names no group.
     """
 
     labels: Mapping[str, int]
@@ -60,6 +61,7 @@ class ReadWindow:
     choices: pa.Table
     rules: LabelRules
     set_aside: Mapping[str, int]
+    groups: pa.Table | None
 
 
 def read_window(loop: Loop, window: EvaluatedWindow, champion: str) -> ReadWindow:
@@ -70,12 +72,12 @@ def read_window(loop: Loop, window: EvaluatedWindow, champion: str) -> ReadWindo
         engine.define(first_scores(window.since))
         wanted = segment_columns((manifest.lead_schema for manifest in manifests.values()), engine.columns)
         values = outcome_values(loop.source)
-        written = write_labels(engine, loop.source, values, loop.leads, [*COLUMNS, *wanted], loop.now)
+        columns = [*COLUMNS, *wanted]
+        written = write_labels(engine, loop.source, values, loop.leads, columns, loop.now, by_group=True)
         engine.define([VERSIONS])
         write_cells(engine, manifests)
-        found = engine.results(
-            ["record_counts", *RESULTS, VERSIONS.name, "label_counts", SELECTION_COUNTS.name, *CELL_RESULTS]
-        )
+        counted_by = ["label_counts", SELECTION_COUNTS.name, *(["group_counts"] if loop.source.groups else [])]
+        found = engine.results(["record_counts", *RESULTS, VERSIONS.name, *counted_by, *CELL_RESULTS])
         broken = broken_records(engine.broken, loop.predictions)
     files, rejected, keys = written.set_aside(found, loop.leads)
     _tell_rejected(loop, [*broken, *rejected], [*set_aside(loop.leads, "predictions", broken), *keys])
@@ -93,7 +95,7 @@ def read_window(loop: Loop, window: EvaluatedWindow, champion: str) -> ReadWindo
     selected = selection(choices, written.rules)
     by_kind = {"predictions": len(broken), **written.counts(files)}
     versions = _versions(loop, manifests, found, champion)
-    return ReadWindow(labels, versions, selected, compared, choices, written.rules, by_kind)
+    return ReadWindow(labels, versions, selected, compared, choices, written.rules, by_kind, found.get("group_counts"))
 
 
 def _versions(

@@ -7,11 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.history import BandOutcome, Estimate
+from service.history import BandOutcome, Estimate, Exploration, Weighting
 from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import DRAWS, estimates
+from service.lifecycle.evaluation.exploration import exploration
 from service.lifecycle.evaluation.quality import NAMES
-from service.lifecycle.relations.cells import LINES, cells, segments
+from service.lifecycle.evaluation.weighting import weighting
+from service.lifecycle.relations.cells import CELL, LINES, cells, segments
 from service.lifecycle.relations.relation import RelationEngine
 from service.model.bundle import Economics, Manifest
 
@@ -29,20 +31,25 @@ PERCENTILES = (50, 95, 99, 100)
 
 @dataclass(frozen=True)
 class Part:
-    """The leads of one band or segment; `figures` are empty where they are too few or too one-sided."""
+    """The leads with an outcome of one band or segment; `figures` are empty where they are too few or too one-sided.
+
+    Of all leads, with or without an outcome, `converted_share` is an estimate, which rests on `effective` leads.
+    """
 
     name: str
     leads: int
     converted: int
     contacted: int
     mean_score: float
+    converted_share: float
+    effective: float
     figures: dict[str, Estimate]
 
 
 @dataclass(frozen=True)
 class VersionQuality:
     """One version's leads in figures. `near_threshold` is a share, `latency_ms` goes by PERCENTILES; it is empty
-    where all leads came in files."""
+    where all leads came in files. Where only contacted leads have outcomes, `weighting` is not None."""
 
     manifest: Manifest
     cells: ScoreCells
@@ -52,12 +59,14 @@ class VersionQuality:
     near_threshold: float
     latency_ms: dict[int, float]
     business: dict[str, float]
+    weighting: Weighting | None
+    exploration: Exploration | None
 
     @property
     def too_few(self) -> str | None:
         """Why there are no figures, or None."""
         whole = self.whole
-        if whole.figures:
+        if _enough(whole.leads, whole.converted):
             return None
         return (
             f"{self.manifest.version} has {whole.leads} leads with a final outcome, of which {whole.converted} "
@@ -81,11 +90,11 @@ class VersionCells:
 
 
 CELL_RESULTS = ("cells", "segment_cells", "latencies")
-SORTED = frozenset({"band", "feature", "value", "bin", "above", "decided", "target", "step"})
+SORTED = frozenset({"band", "feature", "value", *CELL.split(", "), "step"})
 
 
 def write_cells(engine: RelationEngine, manifests: Mapping[str, Manifest]) -> None:
-    """Have the engine know the cells of `labelled`, as CELL_RESULTS."""
+    """Have the engine know the cells of `judged_leads`, as CELL_RESULTS."""
     with engine.writing("lines", LINES) as write:
         each = manifests.values()
         lines = {
@@ -113,7 +122,9 @@ def judge_version(manifest: Manifest, found: VersionCells) -> VersionQuality:
     """All figures of these leads, which the version scored. Bands and decisions are those that were answered.
 
     The team made the contacts that were decided on, each day as far as it could, best scores first. The figures are
-    those of the leads themselves as far as `confidence.estimates` states; counts, means and money are exact.
+    those of the leads themselves as far as `confidence.estimates` states; counts, means and money are exact. Where only
+    contacted leads have outcomes, figures and money are estimates for all leads; with too few explored ones there are
+    no figures, and the money is that of the contacts made.
     """
     whole = ScoreCells.of_table(found.cells)
     leads = float(whole.leads.sum())
@@ -130,21 +141,31 @@ def judge_version(manifest: Manifest, found: VersionCells) -> VersionQuality:
         float(pc.sum(found.cells["near"]).as_py() or 0.0) / leads if leads else 0.0,
         _latency(found.latencies),
         business(whole, manifest.economics),
+        weighting(whole),
+        exploration(found.cells, manifest.economics),
     )
 
 
 def _part(manifest: Manifest, name: str, table: pa.Table, draws: int, figures: Sequence[str]) -> Part:
     cells = ScoreCells.of_table(table)
-    leads, converted = float(cells.leads.sum()), float(cells.leads[cells.target == 1].sum())
-    enough = leads >= MIN_LEADS and min(converted, leads - converted) >= MIN_OUTCOMES
+    labelled = np.where(cells.known, cells.leads, 0.0)
+    leads, converted = float(labelled.sum()), float(labelled @ cells.target)
+    every, weighted = float(cells.leads.sum()), weighting(cells)
+    enough = _enough(leads, converted) and (weighted is None or weighted.enough)
     return Part(
         name,
         round(leads),
         round(converted),
-        round(float(cells.leads[cells.decided].sum())),
-        float(pc.sum(table["score_sum"]).as_py()) / leads if leads else 0.0,
+        round(float(labelled[cells.decided].sum())),
+        float(pc.sum(table["score_sum"]).as_py()) / every if every else 0.0,
+        float(cells.mass @ cells.target / cells.mass.sum()) if leads else 0.0,
+        leads if weighted is None else weighted.effective,
         estimates(cells, manifest.threshold, manifest.economics, draws, names=figures) if enough else {},
     )
+
+
+def _enough(leads: float, converted: float) -> bool:
+    return leads >= MIN_LEADS and min(converted, leads - converted) >= MIN_OUTCOMES
 
 
 def _segments(manifest: Manifest, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
@@ -172,15 +193,20 @@ def _latency(table: pa.Table) -> dict[int, float]:
 
 
 def business(cells: ScoreCells, economics: Economics) -> dict[str, float]:
-    """What the contacts earned, beside as many at random and contacting everyone: totals, in the currency given."""
-    leads, converted = float(cells.leads.sum()), float(cells.leads @ cells.target)
-    made = np.where(cells.decided, cells.leads, 0.0)
+    """What the contacts earned, beside as many at random and contacting everyone: totals, in the currency given.
+
+    Contacts that explored are not among them. Where too few did to tell what all leads would have earned, only the
+    contacts are there, those with an outcome.
+    """
+    weighted = weighting(cells)
+    enough = weighted is None or weighted.enough
+    every = cells.mass if enough else np.where(cells.known, cells.leads, 0.0)
+    leads, converted = float(every.sum()), float(every @ cells.target)
+    made = np.where(cells.decided, every, 0.0)
     contacts, rate = float(made.sum()), converted / leads if leads else 0.0
-    ways = {
-        "": (contacts, float(made @ cells.target)),
-        "random_": (contacts, contacts * rate),
-        "all_": (leads, converted),
-    }
+    ways = {"": (contacts, float(made @ cells.target))}
+    if enough:
+        ways |= {"random_": (contacts, contacts * rate), "all_": (leads, converted)}
     found: dict[str, float] = {}
     for way, (count, conversions) in ways.items():
         revenue, cost = economics.conversion_value * conversions, economics.contact_cost * count

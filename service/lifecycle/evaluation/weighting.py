@@ -1,9 +1,10 @@
 """Whether leads that were contacted at random are enough to say something of those that nobody contacted."""
 
 import math
-from dataclasses import dataclass
-from typing import Self
 
+import msgspec
+
+from service.history import Selection, Weighting
 from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.relations.outcomes import CLIP
 
@@ -17,43 +18,54 @@ MAX_BELOW = 0.01
 """Of fewer leads below the line, as a share of all, nothing need be known."""
 
 
-@dataclass(frozen=True)
-class Weighting:
-    """What figures of all leads rest on where only contacted ones have outcomes.
+def weighting(cells: ScoreCells) -> Weighting | None:
+    """What figures of all leads rest on; None where the cells have no weights, for all leads have an outcome."""
+    if cells.weights is None or cells.below is None:
+        return None
+    below = float(cells.leads[cells.below].sum() / cells.leads.sum())
+    explored = round(float(cells.leads[cells.below & (cells.weights > 1)].sum()))
+    return Weighting(
+        below=below,
+        explored=explored,
+        clip=CLIP,
+        clipped=round(float(cells.leads[cells.weights * CLIP >= 1].sum())),
+        effective=cells.effective,
+        enough=below <= MAX_BELOW or (explored >= MIN_EXPLORED and cells.effective >= MIN_EFFECTIVE),
+    )
 
-    `below` is the share of the leads that are below the line; `explored` are those of them that were contacted at
-    random and have an outcome, `clipped` those of these whose weight is the greatest there is. `effective` is Kish's
-    effective sample size.
-    """
 
-    below: float
-    explored: int
-    clipped: int
-    effective: float
+def missing_days(found: Weighting, days: float) -> int | None:
+    """How many days more there will be enough in, where so many brought these; None where none was explored."""
+    if found.enough:
+        return 0
+    if not found.explored:
+        return None
+    factor = max(MIN_EXPLORED / found.explored, MIN_EFFECTIVE / found.effective)
+    return max(1, math.ceil(days * (factor - 1)))
 
-    @classmethod
-    def of(cls, cells: ScoreCells) -> Self | None:
-        """None where the cells have no weights: all of their leads have an outcome."""
-        if cells.weights is None or cells.below is None:
-            return None
-        explored = cells.below & (cells.weights > 1)
-        return cls(
-            float(cells.leads[cells.below].sum() / cells.leads.sum()),
-            round(float(cells.leads[explored].sum())),
-            round(float(cells.leads[cells.weights * CLIP >= 1].sum())),
-            cells.effective,
-        )
 
-    @property
-    def enough(self) -> bool:
-        """Whether figures of all leads can be given."""
-        return self.below <= MAX_BELOW or (self.explored >= MIN_EXPLORED and self.effective >= MIN_EFFECTIVE)
+def about(selection: Selection, found: Weighting | None, days: float) -> Selection:
+    """The same, saying that there are no figures of all leads where too few were explored in so many days."""
+    if found is None or found.enough:
+        return selection
+    missing = missing_days(found, days)
+    when = (
+        "None of these was contacted at random: state exploration.share in the lead source"
+        if missing is None
+        else f"{found.explored:,} of these were contacted at random, an effective sample of {found.effective:,.0f}; "
+        f"{MIN_EXPLORED} and {MIN_EFFECTIVE} are needed. At the present rate that takes {missing:,} more days"
+    )
+    said = (
+        f"Only contacted leads have outcomes, so there are no figures of all leads: {selection.with_outcome:,} of "
+        f"{selection.leads:,} leads have an outcome. What follows is of contacted leads alone. {when}."
+    )
+    return msgspec.structs.replace(selection, about=said)
 
-    def missing_days(self, days: float) -> int | None:
-        """How many days more there will be enough in, where so many brought these; None where none was explored."""
-        if self.enough:
-            return 0
-        if not self.explored:
-            return None
-        factor = max(MIN_EXPLORED / self.explored, MIN_EFFECTIVE / self.effective)
-        return max(1, math.ceil(days * (factor - 1)))
+
+def basis(found: Weighting) -> str:
+    """The weights in a sentence."""
+    return (
+        f"Contacted leads stand for all: one weighs 1 / its probability of a contact, at most {1 / found.clip:,.0f} "
+        f"({found.clipped:,} leads weigh that much). {found.explored:,} explored leads stand for the {found.below:.0%} "
+        f"below the line; the effective sample size is {found.effective:,.0f}."
+    )

@@ -17,10 +17,11 @@ class Place:
     holds: str
 
 
-OUTCOMES, CONTACTS = "outcomes/", "contacts/"
+OUTCOMES, CONTACTS, GROUPS = "outcomes/", "contacts/", "groups/"
 PLACES = (
     Place("leads", OUTCOMES, "outcomes, as the CRM delivers them"),
     Place("leads", CONTACTS, "whom sales contacted, as the CRM delivers it"),
+    Place("leads", GROUPS, "groups that evaluations go by, as the CRM delivers them"),
     Place("leads", "batch/", "files of leads to be scored"),
     Place("leads", "quarantine/", "rows that the jobs set aside"),
     Place("predictions", "predictions/", "prediction records, of which trials on the page are told by their content"),
@@ -68,10 +69,13 @@ class Target:
 
 
 def targets(storages: Mapping[str, Storage], outcome_ids: tuple[str, ...] = ()) -> list[Target]:
-    """PLACES in these storages, each once where both are one. `outcome_ids`: columns of ids in outcomes, contacts."""
+    """PLACES in these storages, each once where both are one. `outcome_ids`: columns of ids in the CRM's files."""
     found = [
         Target(
-            storages[p.storage], p.prefix, p.holds, id_columns=outcome_ids if p.prefix in (OUTCOMES, CONTACTS) else ()
+            storages[p.storage],
+            p.prefix,
+            p.holds,
+            id_columns=outcome_ids if p.prefix in (OUTCOMES, CONTACTS, GROUPS) else (),
         )
         for p in PLACES
     ]

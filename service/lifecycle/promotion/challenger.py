@@ -83,8 +83,11 @@ def challenge(
         segments(leads.schema, frame, chosen.target, rules.large, rules.segment_outcomes),
         rules,
         look=look,
+        weights=chosen.weights,
     )
-    lucky = optimism(chosen.target, served, challenger, verdict, source.metric, source.economics, rules)
+    lucky = optimism(
+        chosen.target, served, challenger, verdict, source.metric, source.economics, rules, weights=chosen.weights
+    )
     return Challenge(verdict, replace(chosen, optimism=lucky))
 
 
@@ -94,6 +97,7 @@ def trained(leads: Leads, rows: Rows, source: Source, recipe: Fit | None = None)
     fitted = (recipe or by_recipe(source))(select(leads, before))
     target, threshold = leads.target[rows], source.economics.threshold
     scores: Scores = fitted.pipeline.predict_proba(leads.frame.iloc[rows])[:, 1]
+    weights = None if leads.contact_weights is None else leads.contact_weights[rows]
     return Selection(
         fitted.candidate,
         fitted.pipeline,
@@ -101,10 +105,11 @@ def trained(leads: Leads, rows: Rows, source: Source, recipe: Fit | None = None)
         target,
         scores,
         threshold,
-        {fitted.candidate: figures(target, scores, threshold, source.economics)},
+        {fitted.candidate: figures(target, scores, threshold, source.economics, weights=weights)},
         {},
-        tuple(choices(target, scores, source.economics)),
+        tuple(choices(target, scores, source.economics, weights)),
         settings=fitted.settings,
+        weights=weights,
     )
 
 
@@ -157,9 +162,9 @@ def by_recipe(source: Source) -> Fit:
             reached = {}
             for each, pipeline in candidates(train.schema, train.frame, 0, recipe.monotone, found).items():
                 scores = fit(pipeline, train.frame, train.target, rest.frame, recipe, train.weights)
-                reached[each] = figures(rest.target, scores, source.economics.threshold, source.economics)[
-                    source.metric
-                ]
+                economics, weights = source.economics, rest.contact_weights
+                of = figures(rest.target, scores, economics.threshold, economics, weights=weights)
+                reached[each] = of[source.metric]
             name = max(reached, key=lambda each: reached[each])
         chosen = candidates(leads.schema, leads.frame, 0, recipe.monotone, found)[name]
         fit(chosen, leads.frame, leads.target, leads.frame.iloc[:1], recipe, leads.weights)

@@ -25,7 +25,7 @@ from service.lifecycle.data.source import Metric
 from service.lifecycle.evaluation import calibration
 from service.lifecycle.evaluation.calibration import grouped
 from service.lifecycle.evaluation.influence import Influence, influence
-from service.lifecycle.evaluation.quality import Mask, Scores, Target
+from service.lifecycle.evaluation.quality import Mask, Scores, Target, contacts_reached
 from service.lifecycle.promotion.power import Look, found_by, measured
 from service.model.bundle import Economics
 from service.model.decide import contacts_made
@@ -67,8 +67,10 @@ class Contender:
     threshold: float
     days: npt.NDArray[np.int64] | None = None
 
-    def contacts(self, economics: Economics) -> Mask:
-        """Whom the team contacts."""
+    def contacts(self, economics: Economics, weights: Scores | None = None) -> Mask:
+        """Whom the team contacts, where each lead stands for so many, 1 unless given: then all are of one day."""
+        if weights is not None:
+            return contacts_reached(self.scores, self.decided, economics, weights)
         return contacts_made(self.scores, self.decided, economics, self.days)
 
     @property
@@ -106,13 +108,16 @@ def decide(
 ) -> Verdict:
     """Compare both on the same leads, which neither has seen. All arrays have one entry a lead.
 
-    `weights` say how many leads each stands for; figures and their errors are then of weighted means.
+    `weights` say how many leads each stands for; figures and their errors are then of weighted means. Whether scores
+    fail as probabilities is tested without them: it is asked of outcomes given the score.
     """
     rules, look = rules or Rules(), look or Look()
     if small := too_small(target, rules):
         return Verdict(None, small, {})
     contenders = (champion, challenger)
-    both = _Both(target, contenders, tuple(each.contacts(economics) for each in contenders), economics, weights)
+    both = _Both(
+        target, contenders, tuple(each.contacts(economics, weights) for each in contenders), economics, weights
+    )
     compared, brier_compared = both.figure(metric), both.figure("brier")
     unit = metric_unit(metric, target, economics, weights)
     gain, brier = _gain(compared), _gain(brier_compared[::-1])

@@ -14,7 +14,7 @@ from service.history import Estimate
 from service.lifecycle.data.source import Metric
 from service.lifecycle.evaluation.bootstrap import SIMPLE, figure, resamples
 from service.lifecycle.evaluation.confidence import by_rank, rank
-from service.lifecycle.evaluation.quality import Target
+from service.lifecycle.evaluation.quality import Scores, Target
 from service.lifecycle.evaluation.regressions import standard_error
 from service.lifecycle.promotion.gate import Contender, Rules, Verdict, metric_unit
 from service.lifecycle.promotion.power import Look
@@ -32,31 +32,31 @@ def optimism(
     economics: Economics,
     rules: Rules,
     seed: int = 0,
+    weights: Scores | None = None,
 ) -> dict[str, float]:
     """What to expect each of the challenger's figures to lose on other leads; nothing for one that is refused."""
     if verdict.by is None:
         return {}
     chosen_by = metric if verdict.by == "gain" else "brier"
     gain = verdict.figures[f"gain.{chosen_by}"]
-    least = rules.gain * metric_unit(metric, target, economics) if verdict.by == "gain" else 0.0
+    least = rules.gain * metric_unit(metric, target, economics, weights) if verdict.by == "gain" else 0.0
     beyond = Look(verdict.power.look if verdict.power else 1).beyond
     if gain.value <= least + beyond * standard_error(gain):
         return {}  # its calibration opened the gate
     luck = gain.value - true_gain(gain, least, beyond)
     sign = 1 if verdict.by == "gain" else -1
     before, after = (
-        figure(chosen_by, target, c.scores, c.threshold, economics, c.contacts(economics))
+        figure(chosen_by, target, c.scores, c.threshold, economics, c.contacts(economics, weights))
         for c in (champion, challenger)
     )
-    own = {
-        name: figure(name, target, challenger.scores, challenger.threshold, economics, challenger.contacts(economics))
-        for name in SIMPLE
-    }
-    ranked = rank(target, challenger.scores)
+    made = challenger.contacts(economics, weights)
+    own = {name: figure(name, target, challenger.scores, challenger.threshold, economics, made) for name in SIMPLE}
+    ranked = rank(target, challenger.scores, weights)
     gains, figures = [], []
-    for weights in resamples(len(target), DRAWS, seed):
-        gains.append(sign * (after(weights) - before(weights)))
-        figures.append({name: each(weights) for name, each in own.items()} | by_rank(ranked, weights))
+    for counts in resamples(len(target), DRAWS, seed):
+        mass = counts if weights is None else counts * weights
+        gains.append(sign * (after(mass) - before(mass)))
+        figures.append({name: each(mass) for name, each in own.items()} | by_rank(ranked, mass))
     drawn = np.concatenate(gains)
     spread = float(drawn.var()) or 1.0
     return {

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.history import Contacts, Decision, DriftCheck, Evaluation
+from service.history import Contacts, Decision, DriftCheck, Evaluation, Selection
 from service.lifecycle.reporting.model_changes import changes
 from service.lifecycle.reporting.words import amount, counted, day, give_or_take
 
@@ -139,7 +139,7 @@ def _data(week: WeekHistory) -> Iterator[str]:
     if week.now - evaluation.time > OLD:
         yield f"These figures are old: the newest evaluation is of {day(evaluation.time)}."
     if evaluation.selection:
-        yield evaluation.selection.about
+        yield _whom(evaluation.selection)
     if evaluation.complete is None:
         yield "Whether all scores were recorded was not checked."
     elif evaluation.complete:
@@ -154,6 +154,18 @@ def _data(week: WeekHistory) -> Iterator[str]:
     lost = evaluation.taken_as_lost
     also = f"; {counted(lost, 'other')} without one count as lost" if lost else ""
     yield f"{counted(evaluation.without_outcome, 'lead')} of that time should have an outcome and have none{also}."
+
+
+def _whom(selection: Selection) -> str:
+    """Of whom the report holds; the history's own sentence names keys of the lead source."""
+    known = f"{selection.with_outcome:,} of {selection.leads:,} leads have an outcome"
+    if selection.explored:
+        return (
+            f"{known}, {selection.explored:,} of them as they were contacted at random; from these all are estimated."
+        )
+    if selection.depends_on_decision or selection.depends_on_score:
+        return f"{known}, and the others are not like them: what is said here holds for these leads alone."
+    return f"{known}, and the others are like them."
 
 
 def _most(sentences: Sequence[str]) -> tuple[str, ...]:

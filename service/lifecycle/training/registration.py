@@ -13,7 +13,7 @@ from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.labelled import Seen
 from service.lifecycle.evaluation.plots import plots
-from service.lifecycle.evaluation.quality import Scores, Target, bands
+from service.lifecycle.evaluation.quality import Scores, Target, bands, contacts_reached
 from service.lifecycle.evaluation.regressions import standard_error
 from service.lifecycle.training import onnx_export, reference_profile
 from service.lifecycle.training.golden import golden
@@ -32,7 +32,6 @@ from service.model.bundle import (
     TrainingSample,
 )
 from service.model.contact_rule import rule_of
-from service.model.decide import contacts_made
 from service.model.reference import Reference
 from service.storage import Storage
 from service.tracking import Run
@@ -80,11 +79,13 @@ def prepare(
         id_column=source.id_column,
         encoding=exported.encoding,
         threshold=chosen.threshold,
-        bands=bands(chosen.scores),
+        bands=bands(chosen.every_score),
         metric=source.metric,
         agreement=source.agreement,
         benchmark=chosen.held_out[chosen.candidate],
-        judged_on=judged_on(chosen.target, chosen.scores, chosen.threshold, source.economics, chosen.optimism),
+        judged_on=judged_on(
+            chosen.target, chosen.scores, chosen.threshold, source.economics, chosen.optimism, chosen.weights
+        ),
         economics=source.economics,
         provenance=Provenance(
             source=source.name,
@@ -105,7 +106,7 @@ def prepare(
         exploration=source.exploration.share,
         # Of a model that was refitted on the held-out leads too, the scores before: those of leads not learned from.
         contact_rule=rule_of(
-            chosen.scores, chosen.threshold, source.economics.contacts_per_1000_leads, source.exploration.share
+            chosen.every_score, chosen.threshold, source.economics.contacts_per_1000_leads, source.exploration.share
         ),
     )
     invented = golden(chosen.pipeline, leads.schema, held_out)
@@ -119,17 +120,24 @@ def prepare(
 def record(release: Release, source: Source, leads: Leads, chosen: Selection, run: Run) -> str:
     """Record it in MLflow; return its version in the registry. Raises MlflowException."""
     run.log(_parameters(source, chosen, release.manifest), _metrics(chosen))
-    cells = ScoreCells.of(chosen.target, chosen.scores, chosen.scores >= chosen.threshold, chosen.threshold)
+    decided = chosen.scores >= chosen.threshold
+    cells = ScoreCells.of(chosen.target, chosen.scores, decided, chosen.threshold, weights=chosen.weights)
     run.attach({bundle.CARD: release.card}, plots(cells, chosen.threshold, source.economics))
     return run.register(source.name, plain(chosen.pipeline), leads.frame)
 
 
 def judged_on(
-    target: Target, scores: Scores, threshold: float, economics: Economics, optimism: dict[str, float]
+    target: Target,
+    scores: Scores,
+    threshold: float,
+    economics: Economics,
+    optimism: dict[str, float],
+    weights: Scores | None = None,
 ) -> JudgedOn:
-    """What a benchmark of these held-out leads rests on."""
-    made = contacts_made(scores, scores >= threshold, economics)
-    found = estimates(ScoreCells.of(target, scores, made, threshold), threshold, economics, ERROR_DRAWS)
+    """What a benchmark of these held-out leads rests on; `weights` say how many leads each stands for."""
+    made = contacts_reached(scores, scores >= threshold, economics, weights)
+    cells = ScoreCells.of(target, scores, made, threshold, weights=weights)
+    found = estimates(cells, threshold, economics, ERROR_DRAWS)
     errors = {name: standard_error(figure) for name, figure in found.items()}
     return JudgedOn(leads=len(target), converted=int(target.sum()), errors=errors, optimism=optimism)
 

@@ -82,7 +82,8 @@ class Selection:
 
     One that was then `refitted` on all leads showed before what it did: its own scores of leads that it knows would be
     too good. `held_out` and `cross_validated` hold figures by candidate; `scores` are the chosen one's, of the held-out
-    leads. `settings` are those that it was made with; `optimism` is as in `JudgedOn`.
+    leads. `settings` are those that it was made with; `optimism` is as in `JudgedOn`. `weights` say how many leads each
+    held-out one stands for where only contacted ones have outcomes.
     """
 
     candidate: str
@@ -98,6 +99,12 @@ class Selection:
     settings: Settings = DEFAULT
     out_of_fold: Scores = field(default_factory=lambda: np.empty(0))
     optimism: dict[str, float] = field(default_factory=dict)
+    weights: Scores | None = None
+
+    @property
+    def every_score(self) -> Scores:
+        """The held-out scores as those of all leads: each as often as its lead stands for one."""
+        return self.scores if self.weights is None else np.repeat(self.scores, np.rint(self.weights).astype(np.int64))
 
 
 def split(leads: Leads, share: float = HELD_OUT, seed: int = 0) -> Split:
@@ -256,24 +263,26 @@ def recency(weights: Scores, half_life: float) -> Scores:
     return halved
 
 
-def choices(target: Target, scores: Scores, economics: Economics) -> Iterator[Choice]:
-    """For each metric the threshold that is best by it alone on these leads.
+def choices(target: Target, scores: Scores, economics: Economics, weights: Scores | None = None) -> Iterator[Choice]:
+    """For each metric the threshold that is best by it alone on these leads, of which each may stand for several.
 
     Where that asks for more contacts than the team can make, the profit is that of the best it can. ROC-AUC has no
     threshold; for it stands the point of the curve farthest above chance (Youden's J).
     """
-    chosen = figures(target, scores, economics.threshold, economics)["profit"]
-    false_rate, true_rate, cuts = roc_curve(target, scores, drop_intermediate=False)
-    converted, others = target.sum(), len(target) - target.sum()
+    chosen = figures(target, scores, economics.threshold, economics, weights=weights)["profit"]
+    false_rate, true_rate, cuts = roc_curve(target, scores, sample_weight=weights, drop_intermediate=False)
+    leads = len(target) if weights is None else float(weights.sum())
+    converted = target.sum() if weights is None else float(weights @ target)
+    others = leads - converted
     hits, contacts = true_rate * converted, true_rate * converted + false_rate * others
     by_metric: dict[Metric, Scores] = {
         "precision": hits / np.maximum(contacts, 1),
         "recall": true_rate,
         "f1": 2 * hits / (contacts + converted),
         "roc_auc": true_rate - false_rate,
-        "accuracy": (hits + others - (contacts - hits)) / len(target),
+        "accuracy": (hits + others - (contacts - hits)) / leads,
         "profit": np.where(
-            1000 * contacts <= economics.contacts_per_1000_leads * len(target),
+            1000 * contacts <= economics.contacts_per_1000_leads * leads,
             economics.conversion_value * hits - economics.contact_cost * contacts,
             -np.inf,
         ),
@@ -281,5 +290,6 @@ def choices(target: Target, scores: Scores, economics: Economics) -> Iterator[Ch
     for metric, values in by_metric.items():
         # The last point of recall contacts everyone; of equally good points the first contacts the fewest.
         cut = float(np.clip(cuts[int(np.argmax(values))], 0, 1))
-        at, asked = figures(target, scores, cut, economics), 1000 * float((scores >= cut).mean())
+        at = figures(target, scores, cut, economics, weights=weights)
+        asked = 1000 * float(np.average(scores >= cut, weights=weights))
         yield Choice(metric, cut, at[metric], asked, at["profit"], chosen - at["profit"])

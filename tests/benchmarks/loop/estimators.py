@@ -19,13 +19,14 @@ from service.lifecycle.evaluation.calibration import calibration_error
 from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.quality import Mask, Scores, Target
-from service.lifecycle.evaluation.weighting import Weighting
+from service.lifecycle.evaluation.weighting import weighting
 from service.lifecycle.promotion import gate
 from service.lifecycle.promotion.challenger import window
 from service.lifecycle.promotion.gate import Contender, Rules, Verdict
 from service.lifecycle.promotion.power import Look
 from service.lifecycle.relations import outcomes
 from service.lifecycle.training.selection import Rows
+from service.model import contact_rule
 from service.model.bundle import Economics
 from service.model.decide import contacts_made
 from tests.benchmarks.loop.policy import Rule, rule_of
@@ -69,20 +70,26 @@ class Estimators(NamedTuple):
 
 
 def plain_rule(scores: Scores, economics: Economics, share: float) -> Rule:
-    """The product's: whom it pays to contact; it knows no exploration."""
+    """Whom it pays to contact: nothing is explored."""
     return Rule(economics.threshold)
+
+
+def product_rule(scores: Scores, economics: Economics, share: float) -> Rule:
+    """The product's."""
+    made = contact_rule.rule_of(scores, economics.threshold, economics.contacts_per_1000_leads, share)
+    return Rule(made.line, made.explore_probability)
 
 
 def product_figures(seen: ScoredLeads, line: float, economics: Economics) -> Evaluated:
     """The product's: of all leads, where enough were explored."""
-    weights = np.where(seen.contacted, 1 / np.maximum(seen.probability, outcomes.CLIP), 0.0)
+    weights = np.where(seen.contacted, product_weights(seen.probability), 0.0)
     found: dict[str, Estimate] = {}
     about = "" if seen.contacted.all() else "outcomes are those of contacted leads alone"
     for at, names in ((line, FIGURES[:4]), (line / 2, FIGURES[3:4])):
         below = seen.probability < 1
         cells = ScoreCells.of(seen.target, seen.scores, seen.scores >= at, at, seen.leads, weights, below)
-        weighting = Weighting.of(cells)
-        if weighting and not weighting.enough:
+        rests_on = weighting(cells)
+        if rests_on and not rests_on.enough:
             return Evaluated({}, about)
         shown = estimates(cells, at, economics, DRAWS, names=names)
         found |= shown if at == line else {FIGURES[4]: shown["profit"]}
@@ -110,7 +117,7 @@ def plain_gate(
     economics: Economics,
 ) -> bool:
     """The product's."""
-    return gate.decide(target, champion, challenger, metric, economics).promote
+    return gate.decide(target, champion, challenger, metric, economics, weights=weights).promote
 
 
 def plain_look(
@@ -189,8 +196,9 @@ def wide_window(target: Target, unseen: Rows, rules: Rules, wanted: int | None =
     return None if gate.too_small(target[rows], rules) else rows
 
 
-def _none(probability: Scores) -> None:
-    """The product weighs every labelled lead alike."""
+def product_weights(probability: Scores) -> Scores:
+    """Those of the relation `labelled`."""
+    return 1 / np.maximum(probability, outcomes.CLIP)
 
 
 def _inverse(probability: Scores) -> Scores:
@@ -203,5 +211,5 @@ def _interval(values: Scores) -> Estimate:
     return Estimate(float(values[0]), float(low), float(high))
 
 
-PRODUCT = Estimators("the product", plain_rule, product_figures, _none, window, plain_gate, plain_look)
+PRODUCT = Estimators("the product", product_rule, product_figures, product_weights, window, plain_gate, plain_look)
 REFERENCE = Estimators("the reference", rule_of, weighted_figures, _inverse, wide_window, weighted_gate, weighted_look)

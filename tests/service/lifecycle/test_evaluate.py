@@ -12,6 +12,8 @@ from service.history import Evaluation
 from service.lifecycle.evaluate import main
 from service.lifecycle.evaluation.quality import NAMES, figures
 from service.lifecycle.evaluation.scored import read_scored
+from service.lifecycle.evaluation.weighting import missing_days
+from service.lifecycle.relations.outcomes import CLIP
 from service.model import bundle
 from tests.facts import states
 from tests.service import forge
@@ -47,6 +49,9 @@ def test_the_champion_is_judged_recorded_and_exported(
 ) -> None:
     world, outcomes = scored_world(tmp_path, "judged")
     world.tell(outcomes, share=0.75)
+    world.source.write_text(world.source.read_text().replace("maturity_days", 'groups = ["country"]\nmaturity_days'))
+    countries = [f"{lead},{'DE' if i < 500 else 'AT' if i < 790 else 'LI'}" for i, lead in enumerate(outcomes)]
+    world.leads.create("groups/crm.csv", "\n".join(["lead_id,country", *countries, ",DE"]).encode())
     metrics = tmp_path / "figures"
     assert main(world.options(mlflow_url, NOON, "--metrics", str(metrics))) == 0
 
@@ -65,10 +70,29 @@ def test_the_champion_is_judged_recorded_and_exported(
     wanted = figures(target, scores, manifest.threshold, manifest.economics)
     assert {n: e.value for n, e in entry.figures.items()} == pytest.approx({n: wanted[n] for n in NAMES}, abs=1e-4)
 
+    assert [(group.value, group.leads, group.with_outcome) for group in entry.groups] == [
+        ("DE", 500, 500),
+        ("AT", 290, 100),
+        (None, 10, 0),
+    ]
+    first = stored.loc[told[:500]]
+    assert entry.groups[0].conversion
+    assert entry.groups[0].conversion.value == pytest.approx(target[:500].mean())
+    assert entry.groups[0].mean_score == pytest.approx(first["score"].mean())
+    assert entry.groups[0].contact_rate
+    assert entry.groups[0].contact_rate.value == pytest.approx((first["decision"] == "contact").mean())
+    assert entry.set_aside == {"predictions": 0, "outcomes": 0, "contacts": 0, "groups": 1}
+
     contacts = [lead for lead, decision in stored["decision"].items() if decision == "contact"]
     won = sum(outcomes[str(lead)] for lead in contacts)
     assert entry.business["contacts"] == len(contacts)
     assert entry.business["profit"] == 100 * won - 10 * len(contacts)
+    made = entry.contacts
+    assert made
+    assert made.earned
+    assert (made.revenue, made.cost) == (100 * won, 10 * len(contacts))
+    assert made.earned.value == pytest.approx(100 * (won - len(contacts) * target.mean()))
+    assert made.earned.low < made.earned.value < made.earned.high
     assert entry.business["random_revenue"] == pytest.approx(100 * target.mean() * len(contacts))
     assert entry.business["all_roi"] == pytest.approx((100 * target.sum() - 6000) / 6000)
     assert sum(b.leads for b in entry.bands) == 600
@@ -99,6 +123,82 @@ def test_where_only_leads_to_contact_have_outcomes_the_first_line_says_of_whom_t
     assert entry.selection.depends_on_decision
     assert entry.selection.with_outcome_by_decision == {"contact": 1, "skip": 0}
     assert capsys.readouterr().out.startswith(entry.selection.about)
+
+
+def contacted_world(root: Path, name: str, explore: float) -> tuple[World, dict[str, bool]]:
+    """A world whose outcomes are those of contacted leads, and all outcomes."""
+    world = World(root, name)
+    world.contacted_only()
+    outcomes = world.score(forge.release(world.models), RIPE - days(5), RIPE, 2_400, explore=explore)
+    decided = read_scored(world.predictions, NOON - days(90), NOON).table.set_index("lead_id")["decision"]
+    world.tell({lead: won for lead, won in outcomes.items() if decided[lead] == "contact"})
+    return world, outcomes
+
+
+def test_explored_leads_make_figures_of_contacted_ones_those_of_all(
+    tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, outcomes = contacted_world(tmp_path, "explored", 0.3)
+    assert main(world.options(mlflow_url, NOON, "--metrics", str(tmp_path))) == 0
+    (entry,) = evaluated(world)
+    assert entry.weighting is not None
+    assert entry.exploration is not None
+    assert entry.weighting.enough
+    assert entry.weighting.clip == CLIP
+    assert entry.exploration.contacts == entry.weighting.explored > 50
+    assert entry.weighting.effective < entry.leads
+    table = read_scored(world.predictions, NOON - days(90), NOON).table.set_index("lead_id").loc[list(outcomes)]
+    manifest = bundle.read_manifest(world.models, entry.model_version)
+    target = np.array(list(outcomes.values()), dtype=np.int8)
+    wanted = figures(target, table["score"].to_numpy(np.float64), manifest.threshold, manifest.economics)
+    for name in ("roc_auc", "brier", "profit", "recall"):
+        found = entry.figures[name]
+        assert abs(found.value - wanted[name]) < found.high - found.low, name
+    out = capsys.readouterr().out
+    assert f"effective sample size is {entry.weighting.effective:,.0f}" in out
+    assert "exploring:" in out
+    file = MlflowClient(mlflow_url).download_artifacts(entry.mlflow_run_id, "report.html", str(tmp_path))
+    assert "What exploring cost and brought" in Path(file).read_text()
+    assert (
+        f'leadscoring_exploration_contacts{{job="evaluate"}} {entry.exploration.contacts}'
+        in (tmp_path / "evaluate.prom").read_text()
+    )
+
+
+def test_without_exploration_there_is_no_figure_of_all_leads_and_the_first_line_says_so(
+    tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, _ = contacted_world(tmp_path, "unexplored", 0.0)
+    for later in (0, 1):
+        assert main(world.options(mlflow_url, NOON + days(later))) == 0
+        entry = evaluated(world)[-1]
+        assert entry.figures == {}
+        assert entry.weighting is not None
+        assert not entry.weighting.enough
+        assert (entry.exploration, entry.comparison) == (None, None)
+        assert entry.business["contacts"] == entry.leads
+        assert not {name for name in entry.business if name.startswith(("random_", "all_"))}
+        assert entry.selection is not None
+        assert "no figures of all leads" in entry.selection.about
+        out = capsys.readouterr().out
+        assert out.startswith(entry.selection.about)
+        assert "ROC-AUC" not in out
+        assert "roc auc" not in out
+    file = MlflowClient(mlflow_url).download_artifacts(entry.mlflow_run_id, "report.html", str(tmp_path))
+    assert "no figures of all leads" in Path(file).read_text()
+
+
+def test_with_too_few_explored_leads_the_first_line_says_in_how_many_days_there_are_enough(
+    tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, _ = contacted_world(tmp_path, "few", 0.01)
+    assert main(world.options(mlflow_url, NOON)) == 0
+    (entry,) = evaluated(world)
+    assert entry.weighting is not None
+    assert 0 < entry.weighting.explored < 50
+    assert entry.figures == {}
+    missing = missing_days(entry.weighting, 28)
+    assert f"{missing} more days" in capsys.readouterr().out.splitlines()[0]
 
 
 def test_a_lead_without_an_outcome_counts_as_lost_where_the_source_says_so(tmp_path: Path, mlflow_url: str) -> None:

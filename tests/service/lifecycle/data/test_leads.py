@@ -165,6 +165,13 @@ def test_leaks_are_left_out_and_so_are_other_columns_but_their_cells_are_kept(lo
     assert ((found.left_out["note"] == "") == (np.arange(N) % 3 == 0)).all()
 
 
+def test_a_group_is_no_input_whether_the_file_has_it_or_not(loads: Loads) -> None:
+    found = loads({"Country": cycle("DE", "AT"), "job": cycle("a", "b", "c")}, groups=("country", "sector"))
+    assert kinds(found) == {"job": "category"}
+    states(found.notes, "country: left out", "groups")
+    assert list(found.left_out) == ["country"]
+
+
 def test_leads_stand_in_time_order_oldest_first_with_their_ids(loads: Loads) -> None:
     hours = [f"2025-01-{1 + (i * 7) % 28:02d}T{i % 24:02d}:00:00+02:00" for i in range(N)]
     leads = loads({"at": hours, "id": [f"L{i}" for i in range(N)], "x": cycle(1, 2)}, time_column="at", id_column="id")

@@ -127,6 +127,8 @@ def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
     ("old", "new", "key", "facts"),
     [
         ('metric = "profit"', 'metrc = "profit"', "metrc", ["unknown", "'metric'"]),
+        ('metric = "profit"', 'metric = "profit"\ngroups = ["a", "a"]', "groups", ["'a'", "twice"]),
+        ('metric = "profit"', 'metric = "profit"\ngroups = ["lead_id"]', "groups", ["'lead_id'", "id"]),
         ("contact_cost = 5", "contact_costs = 5", "economics.contact_costs", ["unknown", "'contact_cost'"]),
         ('metric = "profit"', 'metric = "gini"', "metric", ["'precision'", "'recall'", "'f1'"]),
         ("agreed_on = 2025-01-31", "agreed_on = 9999-01-01", "agreed_on", ["future"]),

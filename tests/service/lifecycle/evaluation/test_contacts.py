@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from service.lifecycle.data.source import Source, load_source
-from service.lifecycle.evaluation.contacts import WrittenContacts, write_contacts
+from service.lifecycle.evaluation.contacts import WrittenFiles, write_contacts, write_groups
 from service.lifecycle.relations.duck import without_records
 from service.storage import open_storage
 from tests.facts import states
@@ -28,7 +28,7 @@ def crm(folder: Path, more: str = "") -> Source:
     return load_source(toml)
 
 
-def read(folder: Path, more: str = "", **files: str | bytes) -> tuple[WrittenContacts, list[dict[str, Any]]]:
+def read(folder: Path, more: str = "", **files: str | bytes) -> tuple[WrittenFiles, list[dict[str, Any]]]:
     leads = open_storage(str(folder))
     for name, content in files.items():
         leads.create(f"contacts/{name}", content.encode() if isinstance(content, str) else content)
@@ -38,7 +38,7 @@ def read(folder: Path, more: str = "", **files: str | bytes) -> tuple[WrittenCon
     return written, rows
 
 
-def write_contacts_of(engine: Any, source: Source, leads: Any) -> WrittenContacts:
+def write_contacts_of(engine: Any, source: Source, leads: Any) -> WrittenFiles:
     """`contacts` reads the first scores, of which there are none here."""
     engine.connection.execute("create view first_scores as select '' as lead_key, now() as time where false")
     return write_contacts(engine, source, leads)
@@ -91,3 +91,25 @@ def test_a_consoles_folder_is_no_file(tmp_path: Path) -> None:
     leads.create("contacts/a.csv", b"")
     written, _ = read(tmp_path)
     assert (written.files, [bad.row for bad in written.rejected]) == (0, [0])
+
+
+def test_groups_are_read_from_files_that_have_some_of_their_columns(tmp_path: Path) -> None:
+    leads = open_storage(str(tmp_path))
+    leads.create("groups/a.csv", b"lead_id,Country,other\n1007.0,DE,x\n,AT,x\nL2,,x\n")
+    leads.create("groups/b.csv", b"lead_id,sector\nL2,retail\n")
+    leads.create("groups/c.csv", b"name,sector\nL2,retail\n")
+    with without_records() as engine:
+        engine.connection.execute(
+            "create view scored_outcomes as select '' as lead_key, true as is_ripe, false as is_after, "
+            "true as contacted, true as is_labelled, 1.0 as weight, 1 as target, 0.5 as first_score where false"
+        )
+        written = write_groups(engine, crm(tmp_path, 'groups = ["country", "sector"]'), leads)
+        found = engine.results(["group_rows", "group_counts"])
+    assert sorted((row["lead_key"], row["name"], row["value"]) for row in found["group_rows"].to_pylist()) == [
+        ("1007", "country", "DE"),
+        ("L2", "sector", "retail"),
+    ]
+    assert len(found["group_counts"]) == 0
+    assert written.files == 2
+    states([str(row) for row in written.rejected], "a.csv", "row 3", "no lead is named")
+    states([str(row) for row in written.rejected], "c.csv", "lead_id")

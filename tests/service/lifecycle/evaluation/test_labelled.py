@@ -81,6 +81,20 @@ def test_scored_leads_stand_among_the_own_by_time_and_one_that_is_there_already_
     assert every.seen() == (3, day(9))
 
 
+def test_contacted_leads_keep_the_weights_of_their_labels_and_the_source_s_own_weigh_one() -> None:
+    mine = own(["a", "b"], [1, 3])
+    times = [int(day(at).timestamp() * 1e6) for at in (2.0, 4.0)]
+    blank = pa.nulls(2, pa.string())
+    table = labelled_table(["x", "y"], times, [0, 0], weights=[20.0, 1.0], pages=[102.0, 104.0], region=blank)
+    every = sample(mine, 100, counted(Tables(labelled=table, own_leads=own_leads("a", "b")), 100)[0])
+    assert every.leads.weights is not None
+    assert every.leads.weights.tolist() == [1, 20, 1, 1]
+    part = select(every.leads, np.array([1, 2]))
+    assert part.weights is not None
+    assert part.weights.tolist() == [20, 1]
+    assert join(mine, {"x": 2}).leads.weights is None
+
+
 def test_own_leads_without_a_time_come_first() -> None:
     every = join(own(None, None), {"x": 2, "y": 1})
     assert every.leads.frame["pages"].tolist() == [0, 1, 2, 3, 101, 102]

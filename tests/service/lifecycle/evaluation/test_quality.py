@@ -10,6 +10,7 @@ from service.lifecycle.evaluation.quality import (
     Scores,
     Target,
     bands,
+    contacts_reached,
     figures,
     lift,
     profit,
@@ -47,6 +48,30 @@ def test_every_figure_is_what_counting_lead_by_lead_gives(scored: list[tuple[boo
     }
     got = figures(target, scores, threshold, MONEY)
     assert {name: got[name] for name in expected} == pytest.approx(expected)
+
+
+@given(scored=SCORED, seed=st.integers(0, 9))
+def test_a_lead_of_a_weight_counts_as_so_many(scored: list[tuple[bool, float]], seed: int) -> None:
+    target, scores = arrays(scored)
+    assume(0 < target.sum() < len(target))
+    weights = np.random.default_rng(seed).integers(1, 4, len(target))
+    every = np.repeat(np.arange(len(target)), weights)
+    got = figures(target, scores, 0.4, MONEY, weights=weights.astype(np.float64))
+    wanted = figures(target[every], scores[every], 0.4, MONEY)
+    # Of repeated leads the calibration error takes the chance in their outcomes for less than it is.
+    assert {n: v for n, v in got.items() if n != "calibration_error"} == pytest.approx(
+        {n: v for n, v in wanted.items() if n != "calibration_error"}
+    )
+
+
+def test_the_team_s_capacity_is_a_share_of_the_leads_that_weights_stand_for() -> None:
+    scores, weights = np.linspace(0.9, 0.1, 9), np.array([1.0] * 4 + [20.0] * 5)
+    few = Economics(conversion_value=100, contact_cost=10, contacts_per_1000_leads=40)
+    decided = scores >= 0.3
+    assert contacts_reached(scores, decided, few, weights).sum() == 4
+    more = few.model_copy(update={"contacts_per_1000_leads": 250})
+    assert contacts_reached(scores, decided, more, weights).tolist() == [True] * 5 + [False] * 4
+    assert contacts_reached(scores, decided, more, None).sum() == 2
 
 
 @given(scored=SCORED)

@@ -8,7 +8,7 @@ import pytest
 from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.quality import NAMES, Scores, Target, figures
-from service.lifecycle.evaluation.weighting import MIN_EXPLORED, Weighting
+from service.lifecycle.evaluation.weighting import MIN_EXPLORED, missing_days, weighting
 from service.lifecycle.relations.outcomes import CLIP
 from service.model.bundle import Economics
 
@@ -46,7 +46,7 @@ def test_figures_of_contacted_leads_estimate_those_of_all(said: float) -> None:
         assert found[name].value == pytest.approx(wanted[name], rel=0.03), name
         assert found[name].low <= wanted[name] <= found[name].high, name
     known = contacted(target, scores).known
-    plain = replace(contacted(target, scores), weights=known * 1.0, below=np.full(len(known), False))
+    plain = replace(contacted(target, scores), weights=known.astype(np.float64), below=np.full(len(known), False))
     assert abs(estimates(plain, LINE, ECONOMICS, draws=1)["roc_auc"].value - wanted["roc_auc"]) > 0.05
 
 
@@ -99,30 +99,30 @@ def test_the_effective_sample_size_is_kish_s() -> None:
         np.array([True, True, False]),
     )
     assert cells.effective == pytest.approx(120**2 / (10 * 100 + 20))
-    weighting = Weighting.of(cells)
-    assert weighting is not None
-    assert (weighting.explored, weighting.clipped) == (10, 0)
-    assert weighting.missing_days(7) == 43  # until the effective sample size is 100; 50 explored are there in 28
-    assert Weighting.of(replace(cells, weights=None)) is None
+    found = weighting(cells)
+    assert found is not None
+    assert (found.explored, found.clipped) == (10, 0)
+    assert missing_days(found, 7) == 43  # until the effective sample size is 100; 50 explored are there in 28
+    assert weighting(replace(cells, weights=None)) is None
 
 
 def test_too_few_explored_leads_are_not_enough_and_none_never_will_be() -> None:
     target, scores = world(3_000)
     below = scores < LINE
-    few = Weighting.of(contacted(target, scores, explored=0.8 * MIN_EXPLORED / below.sum()))
+    few = weighting(contacted(target, scores, explored=0.8 * MIN_EXPLORED / below.sum()))
     assert few is not None
     assert not few.enough
-    assert (few.missing_days(10) or 0) > 0
-    none = Weighting.of(contacted(target, scores, explored=0.0))
+    assert (missing_days(few, 10) or 0) > 0
+    none = weighting(contacted(target, scores, explored=0.0))
     assert none is not None
-    assert (none.enough, none.missing_days(10)) == (False, None)
-    enough = Weighting.of(contacted(target, scores))
+    assert (none.enough, missing_days(none, 10)) == (False, None)
+    enough = weighting(contacted(target, scores))
     assert enough is not None
-    assert enough.missing_days(10) == 0
+    assert missing_days(enough, 10) == 0
 
 
 def test_weights_at_the_clip_are_counted() -> None:
     target, scores = world(50_000)
-    found = Weighting.of(contacted(target, scores, explored=CLIP))
+    found = weighting(contacted(target, scores, explored=CLIP))
     assert found is not None
     assert found.clipped == found.explored > 0

@@ -10,8 +10,10 @@ from service.lifecycle.data.leads import load
 from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import TrainingRecipe, load_source
 from service.lifecycle.evaluation.labelled import LabelledLeads, sample
+from service.lifecycle.evaluation.quality import figures
 from service.lifecycle.promotion.challenger import ENOUGH, MOST, refit, to_judge_by, trained, window
 from service.lifecycle.promotion.gate import Rules
+from service.lifecycle.training.registration import judged_on
 from service.model import bundle
 from service.storage import open_storage
 from tests.service import forge
@@ -74,6 +76,26 @@ def test_a_model_that_is_fitted_again_keeps_what_it_showed_on_leads_that_it_had_
         chosen.threshold,
         chosen.held_out,
     )
+
+
+def test_a_challenger_of_contacted_leads_learns_and_is_judged_by_their_weights() -> None:
+    recipe = TrainingRecipe(candidate="logistic_regression")
+    source = load_source(SOURCE).model_copy(update={"sample": Sample(rows=1_000), "recipe": recipe})
+    leads, rows = load(source), np.arange(700, 1_000)
+    weights = np.random.default_rng(0).choice([1.0, 20.0], 1_000, p=[0.9, 0.1])
+    plain, weighted = (trained(each, rows, source) for each in (leads, replace(leads, contact_weights=weights)))
+    assert plain.weights is None
+    assert weighted.weights is not None
+    assert weighted.weights.tolist() == weights[rows].tolist()
+    assert not np.allclose(weighted.scores, plain.scores)
+    economics = source.economics
+    wanted = figures(weighted.target, weighted.scores, weighted.threshold, economics, weights=weights[rows])
+    assert weighted.held_out == {"logistic_regression": wanted}
+    assert len(weighted.every_score) == weights[rows].sum()
+    assert plain.every_score is plain.scores
+    threshold, scores = weighted.threshold, weighted.scores
+    errors = judged_on(weighted.target, scores, threshold, economics, {}, weighted.weights).errors
+    assert errors["roc_auc"] > judged_on(weighted.target, scores, threshold, economics, {}).errors["roc_auc"]
 
 
 def test_models_are_compared_on_leads_that_stand_for_themselves_alone(tmp_path: Path) -> None:

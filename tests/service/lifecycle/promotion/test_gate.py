@@ -85,6 +85,28 @@ def test_a_segment_that_gets_worse_keeps_the_gate_shut() -> None:
     assert "first half" not in verdict.reason
 
 
+@pytest.mark.parametrize("metric", ["roc_auc", "profit"])
+def test_contacted_leads_are_compared_as_the_leads_that_they_stand_for(metric: Metric) -> None:
+    explored = (TRUE < 0.1) & (np.arange(COUNT) % 10 == 0)
+    known = explored | (TRUE >= 0.1)
+    weights, target = np.where(explored, 10.0, 1.0)[known], TARGET[known]
+    economics = ECONOMICS.model_copy(update={"contacts_per_1000_leads": 300})
+    contenders = [Contender(scores[known], 0.1) for scores in (BLURRED, TRUE)]
+    verdict = decide(target, contenders[0], contenders[1], metric, economics, None, RULES, weights=weights)
+    for who, each in zip(("champion", "challenger"), contenders, strict=True):
+        wanted = figures(target, each.scores, 0.1, economics, weights=weights)[metric]
+        assert verdict.figures[f"{who}.{metric}"].value == pytest.approx(wanted)
+    every = figures(TARGET, TRUE, 0.1, economics)[metric]
+    found, plain = (
+        abs(
+            decide(target, *contenders, metric, economics, None, RULES, weights=w).figures[f"challenger.{metric}"].value
+            - every
+        )
+        for w in (weights, None)
+    )
+    assert found < plain / 2
+
+
 def test_too_few_leads_or_outcomes_are_refused_with_what_is_asked_for() -> None:
     few = decide(TARGET[:999], Contender(TRUE[:999], 0.1), Contender(TRUE[:999], 0.1), "roc_auc", ECONOMICS)
     assert few.by is None

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from service.history import ContactGroup, Decision, DriftCheck, Estimate, Evaluation
+from service.history import ContactGroup, Decision, DriftCheck, Estimate, Evaluation, Selection
 from service.lifecycle.reporting.sheet import SHOWN, Sheet, WeekHistory, headline, sheet
 from tests.facts import states
 from tests.service.lifecycle.reporting.entries import DAY, NOW, contacts, decision, drift, evaluation
@@ -89,6 +89,30 @@ def test_the_data_section_says_what_is_missing() -> None:
     states(found, "old", "21 February 2026")
     assert not any("of contacts" in sentence for sentence in found)
     states(report(evaluation(complete=None)).sections[3].sentences, "was not checked")
+
+
+@pytest.mark.parametrize(
+    ("more", "facts"),
+    [
+        ({"explored": 440, "depends_on_decision": True}, ["440", "contacted at random", "all are estimated"]),
+        ({"depends_on_decision": True}, ["holds for these leads alone"]),
+        ({"depends_on_score": True}, ["holds for these leads alone"]),
+        ({}, ["the others are like them"]),
+    ],
+)
+def test_the_data_section_says_of_whom_the_report_holds(more: dict[str, Any], facts: list[str]) -> None:
+    given: dict[str, Any] = {"explored": 0, "depends_on_decision": False, "depends_on_score": False} | more
+    selection = Selection(
+        leads=84_000,
+        with_outcome=9_350,
+        with_outcome_by_decision={},
+        with_outcome_by_tenth=(),
+        about='State outcomes_of = "contacted"',
+        **given,
+    )
+    data = report(evaluation(selection=selection)).sections[3].sentences
+    states(data, "9,350 of 84,000", *facts)
+    assert not any("outcomes_of" in sentence for sentence in data)
 
 
 def test_drift_is_said_in_plain_words() -> None:
