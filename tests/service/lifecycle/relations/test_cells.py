@@ -116,7 +116,7 @@ def name_of(schema: LeadSchema, feature: str, value: str) -> str:
     return f"{feature} {float(value) if feature in schema.named('boolean') else value!r}"
 
 
-@example([Lead("one", {"trial": -0.0}, 0.0, False, 0, 1)], 0.0, 0)
+@example([Lead("one", {"trial": -0.0}, 0.0, False, 0, False, 1.0)], 0.0, 0)
 @given(st.lists(LEADS, min_size=1, max_size=40), st.sampled_from([0.0, 0.05, 0.07, 0.5]), st.integers(0, 2))
 @settings(max_examples=20, deadline=None)
 def test_segments_are_those_of_the_leads_row_by_row(leads: list[Lead], share: float, outcomes: int) -> None:
