@@ -167,7 +167,7 @@ class Environment(BaseModel):
     retrain_schedule: Cron = LOOP.crons["retrain"]
     batch_schedule: Cron = LOOP.crons["batch"]
     compact_schedule: Cron = LOOP.crons["compact"]
-    report_schedule: Cron = "0 14 * * 1"  # once the week's retraining has ended
+    report_schedule: Cron = LOOP.crons["report"]
     batch_tasks: Annotated[int, Field(ge=1, le=10_000)] = 1  # https://cloud.google.com/run/quotas
     batch_parallelism: Annotated[int, Field(ge=1, le=10_000)] = 1  # tasks that run at once
     job_cpu_quota: Annotated[int, Field(ge=1)]  # CPUs that the project may use on Cloud Run in its region

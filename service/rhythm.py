@@ -24,6 +24,7 @@ class Rhythm:
             "evaluate": "0 5 * * *",
             "drift": "0 6 * * *",
             "retrain": "0 7 * * 1",
+            "report": "0 14 * * 1",  # once the week's retraining has ended
             "compact": "20 * * * *",
         }
     )

@@ -258,7 +258,8 @@ def _show(entry: Evaluation) -> None:
         out.print(
             f"exploring: {found.contacts:,} contacts at random cost {found.cost:,.0f} and brought "
             f"{found.revenue.value:,.0f}; the next best leads would have earned {found.lost.value:,.0f} more "
-            f"({found.lost.low:,.0f} to {found.lost.high:,.0f})"
+            f"({found.lost.low:,.0f} to {found.lost.high:,.0f})",
+            soft_wrap=True,
         )
     for change in entry.changes or (("nothing changed beyond noise",) if entry.figures else ()):
         out.print(f"  {change}", markup=False, soft_wrap=True)

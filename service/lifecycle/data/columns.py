@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from functools import cached_property, partial
 from typing import Any
 
@@ -161,7 +161,7 @@ class Column:
             if text != counted.most_common(1)[0][0]
         }
 
-    def times(self, form: str | None, zone: tzinfo = UTC) -> pd.DatetimeIndex:
+    def times(self, form: str | None, zone: tzinfo) -> pd.DatetimeIndex:
         """The cells as UTC times; those that name no zone are of the `zone`.
 
         Raises SourceError naming the first cell that is none, or that is missing.

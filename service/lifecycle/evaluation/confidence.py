@@ -17,7 +17,7 @@ from service.lifecycle.evaluation.quality import NAMES, Scores, Target
 from service.model.bundle import Economics
 
 DRAWS = 2_000
-WIDER = 4
+WIDER = 6
 """By how many powers of two wider the bins are of which resamples are drawn: they hold the spread, not the figure."""
 UNBOUNDED = ("profit", "lift")
 """The other figures are shares."""

@@ -28,5 +28,6 @@ def segments(
             mask = column.isin(cells).to_numpy(dtype=bool)
             converted = int(target[mask].sum())
             if mask.mean() >= min_share and min(converted, mask.sum() - converted) >= min_outcomes:
-                large[f"{name} {value!r}" if value != "" else f"{name} missing"] = mask
+                shown = value + 0.0 if isinstance(value, float) else value  # -0.0 is 0.0
+                large[f"{name} {shown!r}" if value != "" else f"{name} missing"] = mask
     return large

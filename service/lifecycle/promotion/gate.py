@@ -68,7 +68,7 @@ class Contender:
     days: npt.NDArray[np.int64] | None = None
 
     def contacts(self, economics: Economics, weights: Scores | None = None) -> Mask:
-        """Whom the team contacts; leads that stand for several are taken as of one day."""
+        """Whom the team contacts, where each lead stands for so many, 1 unless given: then all are of one day."""
         if weights is not None:
             return contacts_reached(self.scores, self.decided, economics, weights)
         return contacts_made(self.scores, self.decided, economics, self.days)

@@ -2,12 +2,12 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-from service.lifecycle.relations import duck, spark
+from service.lifecycle.relations import duck
 from service.lifecycle.relations.relation import RelationEngine
-from service.lifecycle.relations.spark_batch import Progress
 from service.storage import Storage
 
 VARIABLE = "LEADSCORING_RECORD_ENGINE"
@@ -27,11 +27,14 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 
 
 def opened(
-    engine: str, predictions: Storage, since: datetime, until: datetime, job: str, tell: Progress
+    engine: str, predictions: Storage, since: datetime, until: datetime, job: str, tell: Callable[[str], None]
 ) -> AbstractContextManager[RelationEngine]:
     """This engine over the records of [since, until), for the named job. Raises RelationsFailed, StorageError."""
     if engine == "duckdb":
         return duck.opened(predictions, since, until)
+    # Here, for Google's client takes most of a second to load.
+    from service.lifecycle.relations import spark
+
     return spark.opened(predictions, since, until, job, tell)
 
 

@@ -122,7 +122,9 @@ def _earned(found: _Counts, value: float) -> Estimate:
         effective = weights**2 / found.sum("square_sum", rows)
         rate = found.sum("weighted_converted", rows) / weights
         spread = share(rate * effective, effective)
-        factor = made - sum(contacts) * weights / total
+        random = sum(contacts) * weights / total  # of as many at random
+        factor = made - random
         ends = sorted((factor * (spread.low - rate), factor * (spread.high - rate)))
-        gain, below, above = gain + factor * rate, below + ends[0] ** 2, above + ends[1] ** 2
+        gain += (found.sum("converted", rows) if made else 0.0) - random * rate
+        below, above = below + ends[0] ** 2, above + ends[1] ** 2
     return Estimate(value * gain, value * (gain - below**0.5), value * (gain + above**0.5))

@@ -73,10 +73,10 @@ def report(figures: Figures, out: Console) -> bool:
         out.print(table)
     bars = list(figures.bars())
     missed = [bar for bar in bars if not bar.met]
-    for bar in (*(b for b in bars if "processor" in b.name), max(bars[-len(bars) :], key=lambda b: b.value / b.most)):
-        out.print(f"{bar.name}: {bar.value:,.1f}, at most {bar.most:,.1f}: {'met' if bar.met else 'MISSED'}")
-    for bar in missed:
-        out.print(f"MISSED: {bar.name}: {bar.value:,.1f}, at most {bar.most:,.1f}")
+    tightest = max((bar for bar in bars if "processor" not in bar.name), key=lambda bar: bar.value / bar.most)
+    for bar in bars:
+        if "processor" in bar.name or bar is tightest or not bar.met:
+            out.print(f"{bar.name}: {bar.value:,.1f}, at most {bar.most:,.1f}: {'met' if bar.met else 'MISSED'}")
     if figures.not_run:
         out.print(f"Spark was not measured: {figures.not_run}", soft_wrap=True, markup=False)
     if len(figures.measured) > 2:

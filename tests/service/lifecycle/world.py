@@ -76,7 +76,7 @@ class World:
         inputs = [as_received(served.manifest.lead_schema, row) for row in frame.to_dict("records")]
         scores = served.engine.score(served.engine.parse(json.dumps(inputs).encode()))
         step, found = (until - since) / count, dict[str, bool]()
-        draw = np.random.default_rng(seed)
+        draw = np.random.default_rng([seed, 1])  # the leads are drawn by the seed alone
         records: list[PredictionRecord[dict[str, object]]] = []
         for i, (fields, score, converted) in enumerate(zip(inputs, scores, outcome, strict=True)):
             lead = f"{name}-{seed}-{i:05d}"

@@ -3,9 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from datetime import time as clock
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -139,8 +137,7 @@ def scored_outcomes(
         lead, scored = row["lead_key"], row["time"]
         state, at = states.get(lead), times.get(lead)
         known, ripe = state in (LOST, CONVERTED), scored <= rules.ripe
-        is_date = at and at.astimezone(ZoneInfo(rules.zone)).time() == clock()
-        end = at and (at + timedelta(days=1) if is_date else at)
+        end = at and (at + timedelta(days=1) if at == at.replace(hour=0, minute=0, second=0, microsecond=0) else at)
         after = known and end is not None and end < scored
         called = lead in contacted if rules.contact_log else row["decision"] == "contact"
         chosen, probability = row["decision"] == "contact", row["probability"]
@@ -251,8 +248,8 @@ def _cells(judged: Sequence[Row]) -> dict[str, Rows]:
             for row in of_day:
                 decided, score = row["decided"], row["score"]
                 made = float(decided) if cut is None or score > cut else share if decided and score == cut else 0.0
-                place = (int(bin_of(np.array([score]))[0]), score >= threshold)
-                cell = (*place, decided, row["explored"], row["target"], row["weight"])
+                place = (int(bin_of(np.array([score]))[0]), score >= threshold, decided)
+                cell = (*place, row["explored"], row["target"], row["weight"])
                 placed.append(row | {"cell": cell, "made": made, "near": abs(score - threshold) <= NEAR * threshold})
     segments, large = Rows(), Rows()
     for version, schema in SCHEMAS.items():

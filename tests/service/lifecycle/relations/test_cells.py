@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.lifecycle.evaluation.scored import prepare
@@ -116,6 +116,7 @@ def name_of(schema: LeadSchema, feature: str, value: str) -> str:
     return f"{feature} {float(value) if feature in schema.named('boolean') else value!r}"
 
 
+@example([Lead("one", {"trial": -0.0}, 0.0, False, 0, 1)], 0.0, 0)
 @given(st.lists(LEADS, min_size=1, max_size=40), st.sampled_from([0.0, 0.05, 0.07, 0.5]), st.integers(0, 2))
 @settings(max_examples=20, deadline=None)
 def test_segments_are_those_of_the_leads_row_by_row(leads: list[Lead], share: float, outcomes: int) -> None:

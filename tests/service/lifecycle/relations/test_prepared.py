@@ -62,6 +62,19 @@ def test_a_column_is_prepared_as_its_cells_are(rows: list[tuple[float | None, bo
     pd.testing.assert_frame_equal(prepared(SCHEMA, table), expected)
 
 
+def test_numbers_of_single_precision_are_those_that_the_model_was_given() -> None:
+    """A record keeps a number as it was received; the engine scored the decimal that it was written as."""
+    schema = LeadSchema(features=(Feature(name="share", kind="number", missing=(0.3,)),))
+    sent = [float(np.float32(number)) for number in (0.1, 0.7, 0.3)] + [0.1, 2.5, 1 / 3]
+    inputs: list[dict[str, Value]] = [{"share": number} for number in sent]
+    table = record_table([record(f"L{number}", inputs=each) for number, each in enumerate(inputs)])
+    read = prepared(schema, table)
+    pd.testing.assert_frame_equal(read, prepare(schema, inputs))
+    assert read["share"].tolist()[:2] == [0.1, 0.7]
+    assert read["share"].tolist()[3:] == [0.1, 2.5, 1 / 3]
+    assert read["share"].isna().tolist() == [False, False, True, False, False, False]
+
+
 def test_an_input_that_no_record_has_is_missing() -> None:
     frame = prepared(SCHEMA, pa.table({"lead_id": ["a", "b"]}))
     assert frame[["Pages", "trial"]].isna().all(axis=None)

@@ -22,12 +22,13 @@ def world(seed: int, outcomes_of: str = "contacted", share: float = SHARE) -> tu
     random = np.random.default_rng(seed)
     score = random.beta(1, 5, COUNT)
     above = score >= LINE
-    chance = above.sum() * share / (~above).sum()
+    # Days differ in their leads and in the chance of a contact: here better leads have the higher one.
+    chance = above.sum() * share / (~above).sum() * np.where(score < 0.1, 0.7, 1.4)
     explored = ~above & (random.random(COUNT) < chance)
     called = above | explored
     known = called | (outcomes_of == "all")
     target = (random.random(COUNT) < score).astype(np.int64)
-    weight = np.where(explored, 1 / chance if chance else 0.0, 1.0) if outcomes_of == "contacted" else np.ones(COUNT)
+    weight = np.where(explored, 1 / np.maximum(chance, 1e-9), 1.0) if outcomes_of == "contacted" else np.ones(COUNT)
     rows = {
         "is_chosen": called,
         "contacted": called,
@@ -42,8 +43,8 @@ def world(seed: int, outcomes_of: str = "contacted", share: float = SHARE) -> tu
         "square_sum": weight**2,
         "weighted_converted": weight * target,
     }
-    below = score[~above].mean()
-    return rows, 100 * (score[above].sum() + explored.sum() * below - called.sum() * score.mean())
+    explored_mean = np.average(score[~above], weights=chance[~above]) if share else 0.0
+    return rows, 100 * (score[above].sum() + explored.sum() * explored_mean - called.sum() * score.mean())
 
 
 def found(rows: dict[str, Any], rules: LabelRules) -> Contacts:
