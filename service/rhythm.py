@@ -1,12 +1,12 @@
 """When the closed loop's jobs run, what starts a retraining, and over how many days they look.
 
-The cloud's environments, the loop on one machine, the jobs' own defaults and the replay read this one place.
+The cloud's environments, the loop on one machine, the jobs' own defaults and the replay read this one place. It
+imports nothing of the service: where stacks alone are made its libraries are not installed.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from service.history import Trigger
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Rhythm:
     drift_days: float = 7.0
     drift_leads: int = 500
     cool_down_days: float = 3.0
-    trigger: Trigger = "schedule"
+    trigger: Literal["schedule", "drift", "calibration", "hand"] = "schedule"
 
 
 LOOP = Rhythm()

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import sys
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -102,3 +103,20 @@ def test_the_readme_states_the_rhythm() -> None:
     assert f"over {LOOP.drift_days:g} days" in rows["drift"]
     assert f"{LOOP.drift_leads} leads" in rows["drift"]
     assert f"trigger `{LOOP.trigger}`, {LOOP.cool_down_days:g} days" in rows["retrain"]
+
+
+def test_what_the_stacks_import_needs_no_library_of_the_service() -> None:
+    """Where the stacks alone are made, or with another CDK, those are not installed."""
+    root = SERVICE.parent
+    waiting = list((root / "infra").rglob("*.py"))
+    seen, needed = set(waiting), dict[str, str]()
+    while waiting:
+        file = waiting.pop()
+        for name in re.findall(r"^(?:from|import) (service\S*|\w+)", file.read_text(), re.M):
+            found = root / (name.replace(".", "/") + ".py")
+            if name.startswith("service.") and found not in seen:
+                seen.add(found)
+                waiting.append(found)
+            elif file.is_relative_to(SERVICE) and name not in sys.stdlib_module_names:
+                needed[name] = file.name
+    assert needed.keys() <= {"pydantic", "pydantic_settings"}, needed

@@ -54,7 +54,7 @@ def test_a_column_is_prepared_as_its_cells_are(rows: list[tuple[float | None, bo
     )
     expected = pd.DataFrame(
         {
-            "Pages": np.array([np.nan if v is None or v == 999 else v for v in pages], dtype=np.float64),
+            "Pages": as_written(np.array([np.nan if v is None or v == 999 else v for v in pages], dtype=np.float64)),
             "trial": np.array([np.nan if v is None else float(v) for v in trial], dtype=np.float64),
             "region": np.array(["" if v is None or v == "?" else v for v in region], dtype=object),
         }
@@ -98,7 +98,8 @@ def test_numbers_of_single_precision_are_read_as_at_training_and_in_service(numb
         query = f"select {cell_in_sql(feature, {'number:rate'})} as cell from leads"
         in_sql = connection.sql(query).to_arrow_table()["cell"].to_pylist()
     frame = prepared(LeadSchema(features=(feature,)), table)
-    assert frame["rate"].tolist()[:-1] == [np.nan if n == -0.1 else n for n in as_written(cells).tolist()[:-1]]
+    read = as_written(cells)
+    assert np.array_equal(frame["rate"], np.where(read == -0.1, np.nan, read), equal_nan=True)
     assert np.isnan(frame["rate"].iloc[-1]), "a mark is known in either precision"
     assert in_sql[-2:] == [0.7, None]
     assert np.array(in_sql, dtype=np.float64) == pytest.approx(frame["rate"], rel=1e-7, nan_ok=True)
