@@ -84,8 +84,8 @@ def test_a_replay_runs_the_jobs_as_the_cloud_does(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(strategies, "evaluate", lambda _, options: asked.update(evaluate=options))
     monkeypatch.setattr(strategies, "drift", lambda _, options: asked.update(drift=options))
     monkeypatch.setattr(strategies, "retrain", retrained)
-    places = [open_storage(str(tmp_path / place)) for place in ("models", "predictions", "leads")]
-    loop = Loop(load_source(SAMPLE), *places, "", NOW, print, print)
+    models, predictions, leads = (open_storage(str(tmp_path / place)) for place in ("models", "predictions", "leads"))
+    loop = Loop(load_source(SAMPLE), models, predictions, leads, "", NOW, print, print)
     world: Any = None
     assert strategies.closed_loop(strategies.Moment(world, 2, loop)).action == "kept"
     assert asked["evaluate"].days == LOOP.evaluated_days
