@@ -24,8 +24,8 @@ from service.history import Estimate, Power
 from service.lifecycle.data.source import Metric
 from service.lifecycle.evaluation import calibration
 from service.lifecycle.evaluation.calibration import grouped
-from service.lifecycle.evaluation.influence import Influence, influence
 from service.lifecycle.evaluation.quality import Mask, Scores, Target, contacts_reached
+from service.lifecycle.promotion.influence import Influence, influence
 from service.lifecycle.promotion.power import Look, found_by, measured
 from service.model.bundle import Economics
 from service.model.decide import contacts_made
