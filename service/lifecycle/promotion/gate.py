@@ -24,8 +24,8 @@ from service.history import Estimate, Power
 from service.lifecycle.data.source import Metric
 from service.lifecycle.evaluation import calibration
 from service.lifecycle.evaluation.calibration import grouped
-from service.lifecycle.evaluation.influence import Influence, influence
 from service.lifecycle.evaluation.quality import Mask, Scores, Target, contacts_reached
+from service.lifecycle.promotion.influence import Influence, influence
 from service.lifecycle.promotion.power import Look, found_by, measured
 from service.model.bundle import Economics
 from service.model.decide import contacts_made
@@ -143,16 +143,18 @@ def decide(
         reason = f"the champion's {off[0]}, the challenger's is not so far off; {metric} changes by {_said(gain)}"
     else:
         reason = f"not better in {metric} by more than {rules.gain * unit:.4g} beyond noise: {_said(gain)}"
-        reason += f"; {found_by(power)}"
-        if not failure:
-            reason += "; the champion is calibrated within noise"
-        elif not kept:
-            reason += f"; the champion's {failure}, but {metric} would lose more than {rules.margin * unit:.4g}"
-        else:
-            reason += f"; the champion's {failure}, but the Brier score is not better beyond noise: {_said(brier)}"
+        lost = None if kept else f"{metric} would lose more than {rules.margin * unit:.4g}"
+        reason += f"; {found_by(power)}; {_calibrated(failure, lost, brier)}"
     if by and (worse := list(_worse(both, metric, segments or {}, rules))):
         return Verdict(None, f"{reason}; but it gets worse for {'; '.join(worse)}; {found_by(power)}", figures, power)
     return Verdict(by, reason, figures, power)
+
+
+def _calibrated(failure: str | None, lost: str | None, brier: Influence) -> str:
+    """Why the champion's calibration is no reason for the challenger."""
+    if not failure:
+        return "the champion is calibrated within noise"
+    return f"the champion's {failure}, but {lost or f'the Brier score is not better beyond noise: {_said(brier)}'}"
 
 
 def too_small(target: Target, rules: Rules) -> str | None:

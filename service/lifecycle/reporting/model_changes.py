@@ -64,9 +64,20 @@ def _refusal(decision: Decision) -> str:
     if profit := decision.figures.get(PROFIT):
         return (
             "it is not surely better than the present one, which stays: on the same leads it would have earned "
-            f"between {more(profit.low)} and {more(profit.high)} for 1,000 leads"
+            f"between {more(profit.low)} and {more(profit.high)} for 1,000 leads{_power(decision)}"
         )
-    return "it is not surely better than the present one, which stays"
+    return f"it is not surely better than the present one, which stays{_power(decision)}"
+
+
+def _power(decision: Decision) -> str:
+    """Whether the comparison had enough leads for the least gain that is worth finding; nothing in older entries."""
+    power = decision.power
+    if power is None:
+        return ""
+    told = f"; the {power.leads:,} leads of the comparison"
+    if power.enough:
+        return f"{told} would have shown the least gain that is worth it in four of five cases"
+    return f"{told} are too few to show the least gain that is worth it: some {power.leads_needed:,} are needed"
 
 
 def _gains(decision: Decision) -> list[tuple[str, Estimate]]:

@@ -70,14 +70,14 @@ def test_a_list_without_exploration_holds_the_contacts_that_the_team_makes() -> 
 def test_each_day_has_its_own_capacity_and_what_is_left_of_a_contact_is_the_next_days() -> None:
     money = Economics(conversion_value=100, contact_cost=10, contacts_per_1000_leads=300)
     days = np.repeat([5, 3, 9], 5)  # 1.5 contacts each
-    scores = np.tile([0.5, 0.9, 0.8, 0.7, 0.6], 3) + np.repeat([0.05, 0.0, 0.0], 5)
-    made = contacts_made(scores, scores >= 0.4, money, days)
+    scores = np.tile([0.25, 0.45, 0.4, 0.35, 0.3], 3) + np.repeat([0.5, 0.0, 0.0], 5)
+    made = contacts_made(scores, scores >= 0.2, money, days)
     assert {int(day): scores[made & (days == day)].tolist() for day in (3, 5, 9)} == {
-        3: [0.9],
-        5: pytest.approx([0.95, 0.85]),
-        9: [0.9],
+        3: [0.45],
+        5: [0.95, 0.9],
+        9: [0.45],
     }
-    assert contacts_made(scores, scores >= 0.4, money).sum() == 4
+    assert (days[contacts_made(scores, scores >= 0.2, money)] == 5).all()
     assert contacts_made(scores, scores >= 0.92, money, days).sum() == 1
     nobody = contacts_made(np.array([]), np.array([], dtype=bool), money)
     assert nobody.tolist() == []

@@ -90,16 +90,15 @@ def test_contacted_leads_are_compared_as_the_leads_that_they_stand_for(metric: M
     known = explored | (TRUE >= 0.1)
     weights, target = np.where(explored, 10.0, 1.0)[known], TARGET[known]
     economics = ECONOMICS.model_copy(update={"contacts_per_1000_leads": 300})
-    contenders = [Contender(scores[known], 0.1) for scores in (BLURRED, TRUE)]
-    verdict = decide(target, contenders[0], contenders[1], metric, economics, None, RULES, weights=weights)
-    for who, each in zip(("champion", "challenger"), contenders, strict=True):
+    champion, challenger = (Contender(scores[known], 0.1) for scores in (BLURRED, TRUE))
+    verdict = decide(target, champion, challenger, metric, economics, None, RULES, weights=weights)
+    for who, each in {"champion": champion, "challenger": challenger}.items():
         wanted = figures(target, each.scores, 0.1, economics, weights=weights)[metric]
         assert verdict.figures[f"{who}.{metric}"].value == pytest.approx(wanted)
     every = figures(TARGET, TRUE, 0.1, economics)[metric]
-    one, other = contenders
-    both = [decide(target, one, other, metric, economics, rules=RULES, weights=w) for w in (weights, None)]
-    off = [abs(each.figures[f"challenger.{metric}"].value - every) for each in both]
-    assert off[0] < off[1] / 2
+    both = (decide(target, champion, challenger, metric, economics, None, RULES, weights=w) for w in (weights, None))
+    found, plain = (abs(each.figures[f"challenger.{metric}"].value - every) for each in both)
+    assert found < plain / 2
 
 
 def test_too_few_leads_or_outcomes_are_refused_with_what_is_asked_for() -> None:

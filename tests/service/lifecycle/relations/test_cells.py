@@ -88,7 +88,8 @@ def judged_leads(leads: list[Lead]) -> pa.Table:
 def computed(leads: list[Lead], capacity: float, share: float, outcomes: int) -> dict[str, pd.DataFrame]:
     """The relations by name."""
     lines = {"model_version": list(SCHEMAS), "threshold": [0.2] * 3, "capacity": [capacity] * 3}
-    engine = Tables(judged_leads=judged_leads(leads), lines=pa.table(lines, schema=LINES))
+    table = judged_leads(leads)
+    engine = Tables(judged_leads=table, labelled=table, lines=pa.table(lines, schema=LINES))
     engine.define([*cells(), *segments(SCHEMAS, engine.columns, share, outcomes)])
     found = engine.results(["placed", "segment_cells", "cells"])
     return {name: table.to_pandas() for name, table in found.items()}

@@ -1,8 +1,9 @@
 from typing import Any
 
+import msgspec
 import pytest
 
-from service.history import Estimate
+from service.history import Estimate, Power
 from service.lifecycle.reporting.model_changes import changes
 from tests.facts import states
 from tests.service.lifecycle.reporting.entries import DAY, NOW, decision
@@ -10,6 +11,18 @@ from tests.service.lifecycle.reporting.entries import DAY, NOW, decision
 BETTER, UNSURE = {"gain.profit": Estimate(90.0, 40.0, 140.0)}, {"gain.profit": Estimate(10.0, -120.0, 140.0)}
 RANKS = {"gain.roc_auc": Estimate(0.03, 0.01, 0.05)}
 CLOSER = {"gain.profit": Estimate(10.0, -9.0, 20.0), "gain.brier": Estimate(0.01, 0.005, 0.02)}
+
+FEW = Power(
+    metric="profit",
+    leads=1_800,
+    converted=200,
+    look=1,
+    error=300.0,
+    detectable=1_000.0,
+    interesting=600.0,
+    leads_needed=5_200,
+)
+MANY = msgspec.structs.replace(FEW, detectable=500.0)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +34,8 @@ CLOSER = {"gain.profit": Estimate(10.0, -9.0, 20.0), "gain.brier": Estimate(0.01
         ("promoted", "hand", {"author": "ann", "reason": "agreed in June."}, ["by ann", "agreed in June."]),
         ("rolled_back", "hand", {"author": "ann", "reason": "too few calls"}, ["an earlier model", "too few calls"]),
         ("refused", "schedule", {"figures": UNSURE}, ["not surely better", "between 120 less and 140 more"]),
+        ("refused", "schedule", {"figures": UNSURE, "power": FEW}, ["1,800 leads", "too few", "some 5,200 are needed"]),
+        ("refused", "schedule", {"figures": UNSURE, "power": MANY}, ["1,800 leads", "in four of five cases"]),
         ("refused", "schedule", {"figures": BETTER}, ["a large group would fare worse"]),
         ("refused", "drift", {"reason": "too few leads that neither has seen: 9"}, ["too few leads have an outcome"]),
         ("refused", "drift", {"reason": "row 3 differs"}, ["failed a check"]),

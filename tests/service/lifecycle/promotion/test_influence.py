@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from service.lifecycle.evaluation.bootstrap import SIMPLE, figure, resamples
-from service.lifecycle.evaluation.influence import Influence, influence
 from service.lifecycle.evaluation.quality import Scores, Target, figures
+from service.lifecycle.promotion.influence import Influence, influence
 from service.model.bundle import Economics
 from service.model.decide import contacts_made
 
