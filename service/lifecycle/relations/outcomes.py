@@ -216,7 +216,7 @@ SELECTION_COUNTS = Relation(
     "selection_counts",
     """
     select is_chosen, contacted, explored, score_bin, is_known, is_labelled, count(*) as leads,
-        sum(target) as converted, sum(first_score) as score_sum,
+        cast(sum(target) as bigint) as converted, sum(first_score) as score_sum,
         sum(weight) as weight_sum, sum(weight * weight) as square_sum, sum(weight * target) as weighted_converted
     from scored_outcomes where is_ripe and not is_after
     group by is_chosen, contacted, explored, score_bin, is_known, is_labelled

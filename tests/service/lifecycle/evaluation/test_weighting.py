@@ -50,6 +50,18 @@ def test_figures_of_contacted_leads_estimate_those_of_all(said: float) -> None:
     assert abs(estimates(plain, LINE, ECONOMICS, draws=1)["roc_auc"].value - wanted["roc_auc"]) > 0.05
 
 
+def test_leads_scored_before_any_was_explored_do_no_harm() -> None:
+    target, scores = world(150_000)
+    wanted = figures(target, scores, LINE, ECONOMICS)
+    before, later = slice(None, 100_000), slice(100_000, None)
+    parts = [contacted(target[p], scores[p], explored=share) for p, share in ((before, 0.0), (later, EXPLORED))]
+    arrays = [(p.target, p.scores, p.decided, p.leads, p.weights, p.below) for p in parts]
+    both = ScoreCells(*(np.concatenate(pair) for pair in zip(*arrays, strict=True)))
+    found = estimates(both, LINE, ECONOMICS, draws=100)
+    for name in ("roc_auc", "brier", "recall", "profit"):
+        assert found[name].value == pytest.approx(wanted[name], rel=0.03), name
+
+
 def test_weights_of_one_change_no_figure() -> None:
     target, scores = world(3_000)
     plain = ScoreCells.of(target, scores, scores >= LINE, LINE)
