@@ -91,7 +91,7 @@ class Weighting(msgspec.Struct, frozen=True, kw_only=True):
     enough: bool
 
 
-class Exploration(msgspec.Struct, frozen=True, kw_only=True):
+class ExplorationCost(msgspec.Struct, frozen=True, kw_only=True):
     """What exploring cost and brought, of explored leads with an outcome: money in the currency of the economics.
 
     The intervals are of what as many such leads bring. `next_best` is the profit of as many contacts of the best leads
@@ -187,7 +187,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     selection: Selection | None = None
     contacts: Contacts | None = None
     weighting: Weighting | None = None
-    exploration: Exploration | None = None
+    exploration: ExplorationCost | None = None
     set_aside: dict[str, int] = {}
     groups: tuple[GroupOutcome, ...] = ()
 

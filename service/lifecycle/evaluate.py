@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service import history, tracking
-from service.history import Evaluation, Exploration, FoundChanges, Selection, VersionOutcome
+from service.history import Evaluation, ExplorationCost, FoundChanges, Selection, VersionOutcome
 from service.lifecycle.evaluation import regressions, weighting
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.quality import NAMES
@@ -222,7 +222,7 @@ def _selection(selection: Selection) -> list[Gauge]:
     ]
 
 
-def _exploration(found: Exploration) -> list[Gauge]:
+def _exploration(found: ExplorationCost) -> list[Gauge]:
     values = {"contacts": found.contacts, "revenue": found.revenue.value, "cost": found.cost}
     return [Gauge(f"leadscoring_exploration_{name}", value) for name, value in values.items()]
 

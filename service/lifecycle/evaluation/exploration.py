@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import expit, logit
 
-from service.history import Estimate, Exploration
+from service.history import Estimate, ExplorationCost
 from service.lifecycle.evaluation.confidence import share
 from service.lifecycle.evaluation.quality import Scores
 from service.model.bundle import Economics
@@ -19,7 +19,7 @@ LEAST = 1e-6
 """Scores are kept so far from 0 and 1."""
 
 
-def exploration(cells: pa.Table, economics: Economics) -> Exploration | None:
+def exploration(cells: pa.Table, economics: Economics) -> ExplorationCost | None:
     """What the explored leads of these rows of `relations.cells` cost and brought; None where there are none.
 
     Counted are those with an outcome.
@@ -49,7 +49,7 @@ def exploration(cells: pa.Table, economics: Economics) -> Exploration | None:
         (profit.high - profit.value, profit.low - profit.value),
     )
     lost = next_best.value - profit.value
-    return Exploration(
+    return ExplorationCost(
         contacts=round(contacts),
         converted=round(converted),
         conversions=conversions,

@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 from matplotlib.figure import Figure
 
-from service.history import Estimate, Evaluation, Exploration, GroupOutcome, Selection, Weighting
+from service.history import Estimate, Evaluation, ExplorationCost, GroupOutcome, Selection, Weighting
 from service.lifecycle.evaluation.confidence import share
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.page import bullets, images, page, plot_style, table
@@ -101,7 +101,7 @@ def _weighting(weighting: Weighting | None) -> str:
     return "" if weighting is None else f"<p class=about>{escape(basis(weighting))}</p>"
 
 
-def _exploration(found: Exploration | None) -> str:
+def _exploration(found: ExplorationCost | None) -> str:
     if found is None:
         return ""
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.history import BandOutcome, Estimate, Exploration, Weighting
+from service.history import BandOutcome, Estimate, ExplorationCost, Weighting
 from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import DRAWS, estimates
 from service.lifecycle.evaluation.exploration import exploration
@@ -60,7 +60,7 @@ class VersionQuality:
     latency_ms: dict[int, float]
     business: dict[str, float]
     weighting: Weighting | None
-    exploration: Exploration | None
+    exploration: ExplorationCost | None
 
     @property
     def too_few(self) -> str | None:

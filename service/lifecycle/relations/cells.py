@@ -136,7 +136,7 @@ def _cells() -> list[Relation]:
             f"""
             select model_version, {latency_bin_in_sql("latency_ms")} as step, sum(1e0) as leads,
                 sum(latency_ms) as milliseconds, max(latency_ms) as most
-            from labelled where latency_ms is not null
+            from judged_leads where weight > 0 and latency_ms is not null
             group by model_version, {latency_bin_in_sql("latency_ms")}
             """,
         ),

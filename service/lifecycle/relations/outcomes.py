@@ -188,29 +188,36 @@ def labelled(columns: Iterable[str], rules: LabelRules) -> list[Relation]:
             kept=True,
         ),
         Relation("labelled", "select * from scored_outcomes where is_labelled"),
-        Relation(
-            "judged_leads",
-            f"""
-            select {names}explored, case when is_labelled then target else 0 end as target,
-                case when is_labelled then weight else cast(0 as double) end as weight
-            from scored_outcomes where is_labelled or is_judged
-            """,
-        ),
-        Relation(
-            "label_counts",
-            """
-            select count(*) as scored,
-                count(case when is_labelled then 1 end) as labelled,
-                count(case when is_lost then 1 end) as lost,
-                count(case when is_ripe and not is_known and not is_lost then 1 end) as without_outcome,
-                count(case when is_known then 1 end) as known,
-                count(case when is_after then 1 end) as scored_after
-            from scored_outcomes
-            """,
-        ),
+        _judged_leads(names),
+        LABEL_COUNTS,
         SELECTION_COUNTS,
     ]
 
+
+def _judged_leads(names: str) -> Relation:
+    return Relation(
+        "judged_leads",
+        f"""
+        select {names}explored, case when is_labelled then target else 0 end as target,
+            case when is_labelled then weight else cast(0 as double) end as weight
+        from scored_outcomes where is_labelled or is_judged
+        """,
+    )
+
+
+LABEL_COUNTS = Relation(
+    "label_counts",
+    """
+    select count(*) as scored,
+        count(case when is_labelled then 1 end) as labelled,
+        count(case when is_lost then 1 end) as lost,
+        count(case when is_ripe and not is_known and not is_lost then 1 end) as without_outcome,
+        count(case when is_known then 1 end) as known,
+        count(case when is_after then 1 end) as scored_after
+    from scored_outcomes
+    """,
+)
+"""Leads by what is known of them: see `labelled`."""
 
 SELECTION_COUNTS = Relation(
     "selection_counts",

@@ -83,9 +83,7 @@ def prepare(
         metric=source.metric,
         agreement=source.agreement,
         benchmark=chosen.held_out[chosen.candidate],
-        judged_on=judged_on(
-            chosen.target, chosen.scores, chosen.threshold, source.economics, chosen.optimism, chosen.weights
-        ),
+        judged_on=_judged_on(chosen, source.economics),
         economics=source.economics,
         provenance=Provenance(
             source=source.name,
@@ -124,6 +122,10 @@ def record(release: Release, source: Source, leads: Leads, chosen: Selection, ru
     cells = ScoreCells.of(chosen.target, chosen.scores, decided, chosen.threshold, weights=chosen.weights)
     run.attach({bundle.CARD: release.card}, plots(cells, chosen.threshold, source.economics))
     return run.register(source.name, plain(chosen.pipeline), leads.frame)
+
+
+def _judged_on(chosen: Selection, money: Economics) -> JudgedOn:
+    return judged_on(chosen.target, chosen.scores, chosen.threshold, money, chosen.optimism, chosen.weights)
 
 
 def judged_on(
