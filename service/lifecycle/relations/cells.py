@@ -40,12 +40,13 @@ def cells() -> list[Relation]:
     as many as it can of that day's leads, and of the last score that it reaches a share. `cuts` says for each version
     and day which score that is, and the share; where there is no row it makes all.
     """
-    return [*_cuts(), *_cells()]
+    return [*_capacities(), *_cuts(), *_cells()]
 
 
-def _cuts() -> list[Relation]:
-    running = "rows between unbounded preceding and current row"
-    by_day = "one.model_version = other.model_version and one.day = other.day"
+_RUNNING = "rows between unbounded preceding and current row"
+
+
+def _capacities() -> list[Relation]:
     return [
         Relation(
             "binned",
@@ -64,7 +65,7 @@ def _cuts() -> list[Relation]:
                 floor(capacity * reached / 1000) - floor(capacity * (reached - leads) / 1000) as most
             from (
                 select model_version, day, capacity, leads,
-                    sum(leads) over (partition by model_version order by day {running}) as reached
+                    sum(leads) over (partition by model_version order by day {_RUNNING}) as reached
                 from (
                     select binned.model_version, day, max(capacity) as capacity, sum(1e0) as leads
                     from binned join lines on binned.model_version = lines.model_version
@@ -73,11 +74,17 @@ def _cuts() -> list[Relation]:
             ) as running
             """,
         ),
+    ]
+
+
+def _cuts() -> list[Relation]:
+    by_day = "one.model_version = other.model_version and one.day = other.day"
+    return [
         Relation(
             "bin_sums",
             f"""
             select model_version, day, bin, wanted,
-                sum(wanted) over (partition by model_version, day order by bin desc {running}) as reached
+                sum(wanted) over (partition by model_version, day order by bin desc {_RUNNING}) as reached
             from (
                 select model_version, day, bin, sum(1e0) as wanted
                 from binned where decided group by model_version, day, bin
@@ -96,7 +103,7 @@ def _cuts() -> list[Relation]:
             "cut_scores",
             f"""
             select model_version, day, score, wanted, most,
-                before + sum(wanted) over (partition by model_version, day order by score desc {running}) as reached
+                before + sum(wanted) over (partition by model_version, day order by score desc {_RUNNING}) as reached
             from (
                 select one.model_version, one.day, score, sum(1e0) as wanted, max(most) as most, max(before) as before
                 from binned as one join cut_bins as other on {by_day} and one.bin = other.bin
