@@ -58,7 +58,7 @@ class FoundChanges(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[str, ...]
 
 
-class Selection(msgspec.Struct, frozen=True, kw_only=True):
+class OutcomeSelection(msgspec.Struct, frozen=True, kw_only=True):
     """Which of the scored leads have an outcome: all alike, or some more than others; `about` says it in a sentence.
 
     Counted are leads of an age at which outcomes are final. The shares `with_outcome` go by decision, and by tenths of
@@ -184,7 +184,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     versions: tuple[VersionOutcome, ...] = ()
     taken_as_lost: int = 0
     comparison: FoundChanges | None = None
-    selection: Selection | None = None
+    selection: OutcomeSelection | None = None
     contacts: Contacts | None = None
     weighting: Weighting | None = None
     exploration: ExplorationCost | None = None

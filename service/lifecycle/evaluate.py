@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from service import history, tracking
-from service.history import Evaluation, ExplorationCost, FoundChanges, Selection, VersionOutcome
+from service.history import Evaluation, ExplorationCost, FoundChanges, OutcomeSelection, VersionOutcome
 from service.lifecycle.evaluation import regressions, weighting
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.quality import NAMES
-from service.lifecycle.evaluation.reading import EvaluatedWindow, read_window
+from service.lifecycle.evaluation.reading.window import EvaluatedWindow, read_window
 from service.lifecycle.evaluation.report import report
 from service.lifecycle.evaluation.version_quality import VersionCells, VersionQuality, judge_version
 from service.lifecycle.promotion.reconcile import repair
@@ -210,7 +210,7 @@ def _gauges(entry: Evaluation, headline: VersionQuality, pointer: Pointer) -> li
     ]
 
 
-def _selection(selection: Selection) -> list[Gauge]:
+def _selection(selection: OutcomeSelection) -> list[Gauge]:
     depends = {"decision": selection.depends_on_decision, "score": selection.depends_on_score}
     return [
         *(Gauge("leadscoring_evaluation_outcomes_selected", float(on), {"by": by}) for by, on in depends.items()),

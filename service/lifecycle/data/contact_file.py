@@ -18,14 +18,14 @@ from service.lifecycle.relations.lead_keys import as_ids, lead_keys
 from service.model.spelling import fold
 
 
-class FileRows(NamedTuple):
+class LeadRows(NamedTuple):
     """The rows of one file as CONTACT_ROWS or GROUP_ROWS of `relations.contacts`, and those that name no lead."""
 
     rows: pa.Table
     rejected: tuple[Rejected, ...]
 
 
-def contact_rows(source: Source, table: Table, file_number: int = 0) -> FileRows:
+def contact_rows(source: Source, table: Table, file_number: int = 0) -> LeadRows:
     """Who was contacted. A lead may be in several rows. Raises SourceError for a file without a stated column."""
     form = source.contacts
     named = {f"contacts.{name}": column for name, column in form.model_dump(exclude={"time_format"}).items()}
@@ -44,10 +44,10 @@ def contact_rows(source: Source, table: Table, file_number: int = 0) -> FileRows
         schema=CONTACT_ROWS,
     )
     nameless = pc.equal(ids, "")
-    return FileRows(rows.filter(pc.invert(nameless)), _rejected(table, source.contact_id, nameless))
+    return LeadRows(rows.filter(pc.invert(nameless)), _rejected(table, source.contact_id, nameless))
 
 
-def group_rows(source: Source, table: Table, file_number: int = 0) -> FileRows:
+def group_rows(source: Source, table: Table, file_number: int = 0) -> LeadRows:
     """The values of the source's groups that the file has a column of. Raises SourceError for a file without the id."""
     present = set(map(fold, table.cells.column_names))
     groups = [name for name in source.groups if fold(name) in present]
@@ -65,7 +65,7 @@ def group_rows(source: Source, table: Table, file_number: int = 0) -> FileRows:
         ]
         rows = pa.table(columns, schema=GROUP_ROWS)
         parts.append(rows.filter(pc.and_(pc.invert(nameless), pc.is_valid(rows["value"]))))
-    return FileRows(pa.concat_tables(parts), _rejected(table, source.outcome_id, nameless))
+    return LeadRows(pa.concat_tables(parts), _rejected(table, source.outcome_id, nameless))
 
 
 def _rejected(table: Table, id_column: str, nameless: pa.Array) -> tuple[Rejected, ...]:

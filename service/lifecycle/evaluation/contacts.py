@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from service.lifecycle.data.contact_file import FileRows, contact_rows, group_rows
+from service.lifecycle.data.contact_file import LeadRows, contact_rows, group_rows
 from service.lifecycle.data.outcome_file import form_of_outcomes
 from service.lifecycle.data.quarantine import Rejected
 from service.lifecycle.data.source import Source, SourceError
@@ -16,7 +16,7 @@ from service.lifecycle.relations.relation import RelationEngine
 from service.storage import Storage
 
 PREFIX, GROUPS = "contacts/", "groups/"
-Reader = Callable[[Source, Table, int], FileRows]
+Reader = Callable[[Source, Table, int], LeadRows]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 from matplotlib.figure import Figure
 
-from service.history import Estimate, Evaluation, ExplorationCost, GroupOutcome, Selection, Weighting
+from service.history import Estimate, Evaluation, ExplorationCost, GroupOutcome, OutcomeSelection, Weighting
 from service.lifecycle.evaluation.confidence import share
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.page import bullets, images, page, plot_style, table
@@ -90,7 +90,7 @@ def _answering(latency_ms: Mapping[int, float]) -> list[str]:
     ]
 
 
-def _selection(selection: Selection | None) -> str:
+def _selection(selection: OutcomeSelection | None) -> str:
     if selection is None:
         return ""
     bad = selection.depends_on_decision or selection.depends_on_score

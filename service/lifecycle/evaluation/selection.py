@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy.stats import chi2_contingency, norm, poisson
 
-from service.history import Selection
+from service.history import OutcomeSelection
 from service.lifecycle.relations.outcomes import LabelRules
 
 ALPHA = 0.001
@@ -26,7 +26,7 @@ DECILES = 10
 Counts = npt.NDArray[np.float64]
 
 
-def selection(counts: pa.Table, rules: LabelRules) -> Selection:
+def selection(counts: pa.Table, rules: LabelRules) -> OutcomeSelection:
     """Test whether having an outcome depends on decision or score, of the rows of `selection_counts`.
 
     Pearson's chi-squared test for the decision, the Cochran-Armitage test for a trend over tenths of the leads by
@@ -39,7 +39,7 @@ def selection(counts: pa.Table, rules: LabelRules) -> Selection:
     chosen = columns["is_chosen"].astype(bool)
     by_decision = [(known[these].sum(), leads[these].sum()) for these in (chosen, ~chosen)]
     with_outcome, per_tenth = _tenths(columns["score_bin"], leads, known)
-    found = Selection(
+    found = OutcomeSelection(
         leads=int(leads.sum()),
         with_outcome=int(known.sum()),
         explored=int(leads[columns["explored"].astype(bool) & columns["is_labelled"].astype(bool)].sum()),
@@ -99,7 +99,7 @@ def _too_few_converted(converted: Counts, promised: Counts, chosen: npt.NDArray[
     return bool(found <= MAX_RATIO * expected and poisson.cdf(found, expected) < ALPHA)
 
 
-def _about(found: Selection, depends: tuple[bool, bool], rules: LabelRules) -> Selection:
+def _about(found: OutcomeSelection, depends: tuple[bool, bool], rules: LabelRules) -> OutcomeSelection:
     by_decision, by_score = depends
     count = f"{found.with_outcome:,} of {found.leads:,} leads have an outcome"
     if rules.outcomes_of == "contacted":

@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from service.history import Selection, Weighting
+from service.history import OutcomeSelection, Weighting
 from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.relations.outcomes import CLIP
 
@@ -44,7 +44,7 @@ def missing_days(found: Weighting, days: float) -> int | None:
     return max(1, math.ceil(days * (factor - 1)))
 
 
-def about(selection: Selection, found: Weighting | None, days: float) -> Selection:
+def about(selection: OutcomeSelection, found: Weighting | None, days: float) -> OutcomeSelection:
     """The same, saying that there are no figures of all leads where too few were explored in so many days."""
     if found is None or found.enough:
         return selection

@@ -19,7 +19,7 @@ from service.lifecycle.promotion import gate
 from service.lifecycle.promotion.gate import Contender, Rules, Verdict
 from service.lifecycle.promotion.optimism import optimism
 from service.lifecycle.promotion.power import Look
-from service.lifecycle.training.candidates import DEFAULT, Settings, candidates
+from service.lifecycle.training.candidates import DEFAULT, ModelSettings, candidates
 from service.lifecycle.training.golden import as_received
 from service.lifecycle.training.search import search
 from service.lifecycle.training.selection import Rows, Selection, Split, choices, fit, split
@@ -39,7 +39,7 @@ class Fitted(NamedTuple):
 
     candidate: str
     pipeline: Pipeline
-    settings: Settings = DEFAULT
+    settings: ModelSettings = DEFAULT
 
 
 Fit = Callable[[Leads], Fitted]

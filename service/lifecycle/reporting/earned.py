@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from service.history import ContactGroup, Contacts, Estimate, Selection
+from service.history import ContactGroup, Contacts, Estimate, OutcomeSelection
 from service.lifecycle.evaluation.confidence import share
 from service.lifecycle.evaluation.quality import Mask, Scores
 from service.lifecycle.relations.outcomes import LabelRules
@@ -22,7 +22,7 @@ MIN_COVERED = 0.5
 """Weights that stand for a smaller share of the leads are of a time in which no policy drew for most of them."""
 
 
-def contacts(counts: pa.Table, rules: LabelRules, economics: Economics, selected: Selection) -> Contacts:
+def contacts(counts: pa.Table, rules: LabelRules, economics: Economics, selected: OutcomeSelection) -> Contacts:
     """Contacts by who chose them, and what those that the model chose earned more than as many at random."""
     found = _Counts.of(counts)
     groups = {"line": found.by_line, "exploration": found.explored, "sales": found.unchosen}
@@ -79,7 +79,7 @@ class _Counts:
         )
 
 
-def _no_estimate(found: _Counts, rules: LabelRules, selected: Selection) -> str:
+def _no_estimate(found: _Counts, rules: LabelRules, selected: OutcomeSelection) -> str:
     """Why the contacts cannot be compared with contacts at random; "" where they can."""
     known = found.labelled & found.contacted
     by_line, explored = (found.sum("leads", known & rows) for rows in (found.by_line, found.explored))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.history import Contacts, Decision, DriftCheck, Evaluation, Selection
+from service.history import Contacts, Decision, DriftCheck, Evaluation, OutcomeSelection
 from service.lifecycle.reporting.model_changes import changes
 from service.lifecycle.reporting.words import amount, counted, day, give_or_take
 
@@ -156,7 +156,7 @@ def _data(week: WeekHistory) -> Iterator[str]:
     yield f"{counted(evaluation.without_outcome, 'lead')} of that time should have an outcome and have none{also}."
 
 
-def _whom(selection: Selection) -> str:
+def _whom(selection: OutcomeSelection) -> str:
     """Of whom the report holds; the history's own sentence names keys of the lead source."""
     known = f"{selection.with_outcome:,} of {selection.leads:,} leads have an outcome"
     if selection.explored:

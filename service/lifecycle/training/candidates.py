@@ -35,7 +35,7 @@ MIN_VALUES = 50
 """Values that a numeric column needs to be used: the trees fail on a fold in which it is missing throughout."""
 
 
-class Settings(NamedTuple):
+class ModelSettings(NamedTuple):
     """What a search varies. `c` is the inverse strength of a regression's penalty, `knots` are a spline's at most,
     `leaves` a tree's, of which there are `trees`."""
 
@@ -45,7 +45,7 @@ class Settings(NamedTuple):
     trees: int = 150
 
 
-DEFAULT = Settings()
+DEFAULT = ModelSettings()
 """On the sample and on the bank's contacts, each with the newest 20 % held out."""
 
 
@@ -54,7 +54,7 @@ def candidates(
     frame: pd.DataFrame,
     seed: int = 0,
     monotone: Mapping[str, Direction] | None = None,
-    settings: Mapping[str, Settings] | None = None,
+    settings: Mapping[str, ModelSettings] | None = None,
 ) -> dict[str, Pipeline]:
     """Unfitted pipelines by name, for training on this prepared frame; predict_proba gives calibrated probabilities.
 
@@ -92,7 +92,12 @@ def _regression(c: float, blocks: list[tuple[int, int, int]], chained: bool) -> 
 
 
 def _trees(
-    schema: LeadSchema, frame: pd.DataFrame, numbers: list[str], settings: Settings, bound: dict[int, int], seed: int
+    schema: LeadSchema,
+    frame: pd.DataFrame,
+    numbers: list[str],
+    settings: ModelSettings,
+    bound: dict[int, int],
+    seed: int,
 ) -> Pipeline:
     # Shuffled folds: on rows in time order, contiguous ones would calibrate each month by the others.
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)

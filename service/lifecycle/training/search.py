@@ -10,16 +10,16 @@ from service.lifecycle.data.leads import Leads
 from service.lifecycle.data.source import TrainingRecipe
 from service.lifecycle.evaluation.labelled import select
 from service.lifecycle.evaluation.quality import Scores, Target
-from service.lifecycle.training.candidates import DEFAULT, Settings, candidates
+from service.lifecycle.training.candidates import DEFAULT, ModelSettings, candidates
 from service.lifecycle.training.selection import Progress, TooFewOutcomes, fit, split
 
 STRENGTHS = (0.02, 0.1, 0.5, 2.5)
-GRID: Mapping[str, tuple[Settings, ...]] = {
-    "logistic_regression": tuple(Settings(c=c) for c in STRENGTHS),
-    "spline_regression": tuple(Settings(c=c, knots=knots) for c in STRENGTHS for knots in (4, 6, 10, 16)),
+GRID: Mapping[str, tuple[ModelSettings, ...]] = {
+    "logistic_regression": tuple(ModelSettings(c=c) for c in STRENGTHS),
+    "spline_regression": tuple(ModelSettings(c=c, knots=knots) for c in STRENGTHS for knots in (4, 6, 10, 16)),
     # At most 16 leaves: the service's tables hold no more of a tree.
     "gradient_boosting": tuple(
-        Settings(leaves=leaves, trees=trees) for leaves in (4, 8, 15) for trees in (75, 150, 300)
+        ModelSettings(leaves=leaves, trees=trees) for leaves in (4, 8, 15) for trees in (75, 150, 300)
     ),
 }
 """By candidate what is tried beside DEFAULT."""
@@ -31,7 +31,7 @@ def search(
     seed: int = 0,
     tell: Progress = lambda _: None,
     now: Callable[[], float] = time.monotonic,
-) -> dict[str, Settings]:
+) -> dict[str, ModelSettings]:
     """The settings by candidate that are better than DEFAULT; nothing of a candidate of which none is.
 
     Each is fitted on the older of the leads and judged by log loss on the newest, which shows smaller differences than
@@ -48,7 +48,7 @@ def search(
         tell(f"searching no settings: {error}")
         return {}
     train, rest = select(leads, parts.train), select(leads, parts.held_out)
-    losses: dict[str, dict[Settings, Scores]] = {}
+    losses: dict[str, dict[ModelSettings, Scores]] = {}
     took: dict[str, float] = {}
     for number, (name, settings) in enumerate(_order(recipe, seed), 1):
         began = now()
@@ -64,14 +64,14 @@ def search(
 
 def search_before(
     leads: Leads, recipe: TrainingRecipe, seed: int = 0, tell: Progress = lambda _: None
-) -> dict[str, Settings]:
+) -> dict[str, ModelSettings]:
     """`search` on the leads before those that are held out to judge candidates by. Raises TooFewOutcomes."""
     if not recipe.search_seconds:
         return {}
     return search(select(leads, split(leads, seed=seed).train), recipe, seed, tell)
 
 
-def _order(recipe: TrainingRecipe, seed: int) -> Iterator[tuple[str, Settings]]:
+def _order(recipe: TrainingRecipe, seed: int) -> Iterator[tuple[str, ModelSettings]]:
     """DEFAULT of each candidate first, then the candidates in turn."""
     draw = np.random.default_rng(seed)
     names = list(GRID) if recipe.candidate == "best" else [recipe.candidate]
@@ -85,7 +85,7 @@ def _losses(target: Target, scores: Scores) -> Scores:
     return -np.log(likely)
 
 
-def _best(found: Mapping[Settings, Scores]) -> Settings:
+def _best(found: Mapping[ModelSettings, Scores]) -> ModelSettings:
     """The one of the least mean loss, if that is less than DEFAULT's by more than the standard error."""
     best = min(found, key=lambda settings: float(found[settings].mean()))
     gain = found[DEFAULT] - found[best]

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from service.lifecycle.data.leads import Leads
 from service.lifecycle.data.source import Direction, Metric, TrainingRecipe
 from service.lifecycle.evaluation.quality import Scores, Target, figures
-from service.lifecycle.training.candidates import DEFAULT, Settings, candidates
+from service.lifecycle.training.candidates import DEFAULT, ModelSettings, candidates
 from service.lifecycle.training.shared_values import shared_frame
 from service.model.bundle import Economics
 
@@ -96,7 +96,7 @@ class Selection:
     cross_validated: dict[str, dict[str, float]]
     choices: tuple[Choice, ...]
     refitted: bool = False
-    settings: Settings = DEFAULT
+    settings: ModelSettings = DEFAULT
     out_of_fold: Scores = field(default_factory=lambda: np.empty(0))
     optimism: dict[str, float] = field(default_factory=dict)
     weights: Scores | None = None
@@ -142,7 +142,7 @@ def select(
     recipe: TrainingRecipe,
     seed: int = 0,
     tell: Progress = lambda _: None,
-    settings: Mapping[str, Settings] | None = None,
+    settings: Mapping[str, ModelSettings] | None = None,
 ) -> Selection:
     """Fit every candidate on the training leads; the recipe names one, or the metric decides on the held-out leads.
 
@@ -172,7 +172,7 @@ def compare(
     recipe: TrainingRecipe,
     seed: int = 0,
     tell: Progress = lambda _: None,
-    settings: Mapping[str, Settings] | None = None,
+    settings: Mapping[str, ModelSettings] | None = None,
 ) -> Compared:
     """Fit every candidate on the training leads, and judge it on the held-out ones.
 
@@ -198,7 +198,7 @@ def cross_validate(
     seed: int = 0,
     tell: Progress = lambda _: None,
     monotone: Mapping[str, Direction] | None = None,
-    settings: Mapping[str, Settings] | None = None,
+    settings: Mapping[str, ModelSettings] | None = None,
 ) -> tuple[dict[str, dict[str, float]], dict[str, Scores]]:
     """Each candidate's figures, the mean of five stratified, shuffled folds, and its score of each lead while held out.
 

@@ -17,7 +17,7 @@ from service.lifecycle.relations.outcomes import CLIP
 from service.model import bundle
 from tests.facts import states
 from tests.service import forge
-from tests.service.lifecycle.evaluation.test_completeness import Api, samples
+from tests.service.lifecycle.evaluation.reading.test_completeness import Api, samples
 from tests.service.lifecycle.records import NOON
 from tests.service.lifecycle.world import World, days, shifted
 

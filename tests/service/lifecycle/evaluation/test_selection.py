@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from service.history import Selection
+from service.history import OutcomeSelection
 from service.lifecycle.evaluation.selection import selection
 from service.lifecycle.relations.bins import bin_of
 from service.lifecycle.relations.outcomes import LabelRules
@@ -36,7 +36,7 @@ def leads(seed: int, count: int = 3_000) -> dict[str, Any]:
     }
 
 
-def judged(world: dict[str, Any], rules: LabelRules = ALL) -> Selection:
+def judged(world: dict[str, Any], rules: LabelRules = ALL) -> OutcomeSelection:
     """One row a lead: the relation's rows are sums of these."""
     rows = world | {"leads": world["is_ripe"].astype(np.int64)}
     rows |= {"converted": world["target"], "score_sum": world["first_score"]}

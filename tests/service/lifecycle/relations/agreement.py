@@ -30,8 +30,8 @@ from service.model.reference import Categories, Numbers, Reference, ScoreBin
 from service.model.schema import Feature, LeadSchema
 from service.storage import Folder
 from tests.service.dataproc_double import Dataproc
-from tests.service.lifecycle.relations import local_spark
 from tests.service.lifecycle.relations.awkward import EXAMPLES
+from tests.service.lifecycle.relations.spark_process import local_spark
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 HOURS = 48

@@ -14,7 +14,7 @@ from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.outcomes import Outcomes, judge
 from service.lifecycle.evaluation.quality import Scores, Target, figures
-from service.lifecycle.evaluation.reading import COLUMNS
+from service.lifecycle.evaluation.reading.window import COLUMNS
 from service.lifecycle.evaluation.version_quality import CELL_RESULTS, version_cells, write_cells
 from service.lifecycle.relations.duck import opened
 from service.lifecycle.relations.first_scores import first_scores

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from service.history import ContactGroup, Decision, DriftCheck, Estimate, Evaluation, Selection
+from service.history import ContactGroup, Decision, DriftCheck, Estimate, Evaluation, OutcomeSelection
 from service.lifecycle.reporting.sheet import SHOWN, Sheet, WeekHistory, headline, sheet
 from tests.facts import states
 from tests.service.lifecycle.reporting.entries import DAY, NOW, contacts, decision, drift, evaluation
@@ -102,7 +102,7 @@ def test_the_data_section_says_what_is_missing() -> None:
 )
 def test_the_data_section_says_of_whom_the_report_holds(more: dict[str, Any], facts: list[str]) -> None:
     given: dict[str, Any] = {"explored": 0, "depends_on_decision": False, "depends_on_score": False} | more
-    selection = Selection(
+    selection = OutcomeSelection(
         leads=84_000,
         with_outcome=9_350,
         with_outcome_by_decision={},

@@ -12,7 +12,7 @@ from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import TrainingRecipe, load_source
 from service.lifecycle.training import search as searched
-from service.lifecycle.training.candidates import DEFAULT, Settings, candidates
+from service.lifecycle.training.candidates import DEFAULT, ModelSettings, candidates
 from service.lifecycle.training.search import GRID, search, search_before
 from service.lifecycle.training.selection import split
 from service.model.schema import LeadSchema
@@ -65,7 +65,7 @@ def test_candidates_take_turns_and_each_begins_with_the_usual_settings() -> None
 def test_the_same_seed_tries_the_same_settings_on_the_older_leads_and_knows_no_later_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tried: list[Settings] = []
+    tried: list[ModelSettings] = []
 
     def noted(schema: LeadSchema, frame: pd.DataFrame, *given: object) -> object:
         assert len(frame) == round(0.8 * len(split(leads()).train))
@@ -84,7 +84,7 @@ def test_the_same_seed_tries_the_same_settings_on_the_older_leads_and_knows_no_l
 
 
 def test_what_is_better_beyond_its_standard_error_is_taken_and_what_is_better_by_chance_is_not() -> None:
-    draw, few = np.random.default_rng(0), Settings(knots=4)
+    draw, few = np.random.default_rng(0), ModelSettings(knots=4)
     usual = draw.exponential(0.3, 400)
     for gain, best in ((0.05, few), (0.0001, DEFAULT), (-0.05, DEFAULT)):
         other = usual + draw.normal(0, 0.1, 400)

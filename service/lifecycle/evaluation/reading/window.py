@@ -11,13 +11,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from service.history import Selection
+from service.history import OutcomeSelection
 from service.lifecycle.data.leads import outcome_values
 from service.lifecycle.data.quarantine import Rejected, set_aside
-from service.lifecycle.evaluation import completeness, published
-from service.lifecycle.evaluation.completeness import Completeness, Counted
 from service.lifecycle.evaluation.labels import write_labels
 from service.lifecycle.evaluation.outcomes import RESULTS, OutcomeFiles
+from service.lifecycle.evaluation.reading import completeness, published
+from service.lifecycle.evaluation.reading.completeness import Completeness, Counted
 from service.lifecycle.evaluation.scored import broken_records
 from service.lifecycle.evaluation.selection import selection
 from service.lifecycle.evaluation.version_quality import CELL_RESULTS, VersionCells, version_cells, write_cells
@@ -56,7 +56,7 @@ class ReadWindow:
 
     labels: Mapping[str, int]
     versions: Sequence[tuple[Manifest, VersionCells]]
-    selection: Selection
+    selection: OutcomeSelection
     compared: Completeness | None
     choices: pa.Table
     rules: LabelRules
