@@ -146,7 +146,6 @@ def labelled(columns: Iterable[str], rules: LabelRules) -> list[Relation]:
         within = f"(time_of_score <= {literal(rules.complete)} and ({said}) > 0)"
         due, lost = within, f"{within} and is_counted and coalesce(state, {OPEN}) = {OPEN}"
         kept = f"{within} and coalesce(state, {OPEN}) <> {CONTRADICTED}"
-    contacted = "contacts.lead_key is not null" if rules.contact_log else "first_scores.decision = 'contact'"
     counted, weight, judged = "not is_after", "cast(1 as double)", "false"
     if rules.outcomes_of == "contacted":
         judged = f"{due} and not is_after"
@@ -155,29 +154,7 @@ def labelled(columns: Iterable[str], rules: LabelRules) -> list[Relation]:
     names = "".join(f"{quoted(name)}, " for name in columns)
     flags = "is_ripe, is_known, is_after, target, contacted, explored, probability"
     return [
-        Relation(
-            "first_outcomes",
-            f"""
-            select {chosen}
-                outcomes.state as state,
-                first_scores.time as time_of_score,
-                first_scores.time <= {literal(rules.ripe)} as is_ripe,
-                coalesce({_FINAL}, false) as is_known,
-                {rules.is_after} as is_after,
-                case when outcomes.state = {CONVERTED} and coalesce(
-                    outcomes.time <= first_scores.time + interval {round(rules.maturity.total_seconds())} second, true
-                ) then 1 else 0 end as target,
-                {contacted} as contacted,
-                first_scores.decision = 'contact' as is_chosen,
-                coalesce(first_scores.policy = 'explore', false) and first_scores.decision = 'contact' as explored,
-                first_scores.probability is not null as has_policy,
-                coalesce(first_scores.probability, cast(1 as double)) as probability,
-                {bin_in_sql("first_scores.score")} as score_bin,
-                first_scores.score as first_score
-            from first_scores left join outcomes on first_scores.lead_key = outcomes.lead_key
-            {"left join contacts on first_scores.lead_key = contacts.lead_key" if rules.contact_log else ""}
-            """,
-        ),
+        _first_outcomes(chosen, rules),
         Relation(
             "scored_outcomes",
             f"""
@@ -192,6 +169,34 @@ def labelled(columns: Iterable[str], rules: LabelRules) -> list[Relation]:
         LABEL_COUNTS,
         SELECTION_COUNTS,
     ]
+
+
+def _first_outcomes(chosen: str, rules: LabelRules) -> Relation:
+    """Each scored lead with what the files say of it, and whether it was contacted."""
+    contacted = "contacts.lead_key is not null" if rules.contact_log else "first_scores.decision = 'contact'"
+    return Relation(
+        "first_outcomes",
+        f"""
+        select {chosen}
+            outcomes.state as state,
+            first_scores.time as time_of_score,
+            first_scores.time <= {literal(rules.ripe)} as is_ripe,
+            coalesce({_FINAL}, false) as is_known,
+            {rules.is_after} as is_after,
+            case when outcomes.state = {CONVERTED} and coalesce(
+                outcomes.time <= first_scores.time + interval {round(rules.maturity.total_seconds())} second, true
+            ) then 1 else 0 end as target,
+            {contacted} as contacted,
+            first_scores.decision = 'contact' as is_chosen,
+            coalesce(first_scores.policy = 'explore', false) and first_scores.decision = 'contact' as explored,
+            first_scores.probability is not null as has_policy,
+            coalesce(first_scores.probability, cast(1 as double)) as probability,
+            {bin_in_sql("first_scores.score")} as score_bin,
+            first_scores.score as first_score
+        from first_scores left join outcomes on first_scores.lead_key = outcomes.lead_key
+        {"left join contacts on first_scores.lead_key = contacts.lead_key" if rules.contact_log else ""}
+        """,
+    )
 
 
 def _judged_leads(names: str) -> Relation:

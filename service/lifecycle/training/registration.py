@@ -31,7 +31,7 @@ from service.model.bundle import (
     Skill,
     TrainingSample,
 )
-from service.model.contact_rule import rule_of
+from service.model.contact_rule import ContactRule, rule_of
 from service.model.reference import Reference
 from service.storage import Storage
 from service.tracking import Run
@@ -102,10 +102,7 @@ def prepare(
         skill=skill,
         leaks=leaks,
         exploration=source.exploration.share,
-        # Of a model that was refitted on the held-out leads too, the scores before: those of leads not learned from.
-        contact_rule=rule_of(
-            chosen.every_score, chosen.threshold, source.economics.contacts_per_1000_leads, source.exploration.share
-        ),
+        contact_rule=_contact_rule(source, chosen),
     )
     invented = golden(chosen.pipeline, leads.schema, held_out)
     card = model_card(source, leads, chosen, manifest)
@@ -122,6 +119,12 @@ def record(release: Release, source: Source, leads: Leads, chosen: Selection, ru
     cells = ScoreCells.of(chosen.target, chosen.scores, decided, chosen.threshold, weights=chosen.weights)
     run.attach({bundle.CARD: release.card}, plots(cells, chosen.threshold, source.economics))
     return run.register(source.name, plain(chosen.pipeline), leads.frame)
+
+
+def _contact_rule(source: Source, chosen: Selection) -> ContactRule:
+    """By scores of leads not learned from: of a model that was refitted on the held-out leads too, those before."""
+    capacity, share = source.economics.contacts_per_1000_leads, source.exploration.share
+    return rule_of(chosen.every_score, chosen.threshold, capacity, share)
 
 
 def _judged_on(chosen: Selection, money: Economics) -> JudgedOn:

@@ -4,13 +4,14 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
 from service import history
 from service.history import Evaluation
 from service.lifecycle.evaluate import main
-from service.lifecycle.evaluation.quality import NAMES, figures
+from service.lifecycle.evaluation.quality import NAMES, Target, figures
 from service.lifecycle.evaluation.scored import read_scored
 from service.lifecycle.evaluation.weighting import missing_days
 from service.lifecycle.relations.outcomes import CLIP
@@ -70,19 +71,7 @@ def test_the_champion_is_judged_recorded_and_exported(
     wanted = figures(target, scores, manifest.threshold, manifest.economics)
     assert {n: e.value for n, e in entry.figures.items()} == pytest.approx({n: wanted[n] for n in NAMES}, abs=1e-4)
 
-    assert [(group.value, group.leads, group.with_outcome) for group in entry.groups] == [
-        ("DE", 500, 500),
-        ("AT", 290, 100),
-        (None, 10, 0),
-    ]
-    first = stored.loc[told[:500]]
-    assert entry.groups[0].conversion
-    assert entry.groups[0].conversion.value == pytest.approx(target[:500].mean())
-    assert entry.groups[0].mean_score == pytest.approx(first["score"].mean())
-    assert entry.groups[0].contact_rate
-    assert entry.groups[0].contact_rate.value == pytest.approx((first["decision"] == "contact").mean())
-    assert entry.set_aside == {"predictions": 0, "outcomes": 0, "contacts": 0, "groups": 1}
-
+    check_groups(entry, stored.loc[told[:500]], target[:500])
     contacts = [lead for lead, decision in stored["decision"].items() if decision == "contact"]
     won = sum(outcomes[str(lead)] for lead in contacts)
     assert entry.business["contacts"] == len(contacts)
@@ -109,6 +98,21 @@ def test_the_champion_is_judged_recorded_and_exported(
     assert "records_missing" not in text
     assert 'leadscoring_evaluation_outcomes_selected{by="decision",job="evaluate"} 0' in text
     assert capsys.readouterr().out.startswith(entry.selection.about)
+
+
+def check_groups(entry: Evaluation, first: pd.DataFrame, target: Target) -> None:
+    """`first` are the leads of the largest group, `target` what came of them."""
+    assert [(group.value, group.leads, group.with_outcome) for group in entry.groups] == [
+        ("DE", 500, 500),
+        ("AT", 290, 100),
+        (None, 10, 0),
+    ]
+    assert entry.groups[0].conversion
+    assert entry.groups[0].conversion.value == pytest.approx(target.mean())
+    assert entry.groups[0].mean_score == pytest.approx(first["score"].mean())
+    assert entry.groups[0].contact_rate
+    assert entry.groups[0].contact_rate.value == pytest.approx((first["decision"] == "contact").mean())
+    assert entry.set_aside == {"predictions": 0, "outcomes": 0, "contacts": 0, "groups": 1}
 
 
 def test_where_only_leads_to_contact_have_outcomes_the_first_line_says_of_whom_the_figures_hold(
