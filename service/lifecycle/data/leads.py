@@ -39,7 +39,8 @@ class Leads:
     missing). `target` is 1 where the lead converted. `sha256` is of the file's bytes as stored. `notes` say, a line
     each, what was left out. `left_out` are the cells of columns that are no inputs, as `Column.as_found` gives them.
     `drawn` is of a sample; without it every lead stands for itself. Where only contacted leads have outcomes,
-    `contact_weights` are by their probabilities of a contact: see `relations.outcomes.labelled`.
+    `contact_weights` are by their probabilities of a contact (see `relations.outcomes.labelled`), and `explored` leads
+    were contacted at random.
     """
 
     schema: LeadSchema
@@ -54,6 +55,7 @@ class Leads:
     left_out: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     drawn: Drawn | None = None
     contact_weights: npt.NDArray[np.float64] | None = None
+    explored: npt.NDArray[np.bool_] | None = None
 
     @property
     def weights(self) -> npt.NDArray[np.float64] | None:

@@ -16,6 +16,7 @@ from service.lifecycle.evaluation.labelled import LabelledLeads, select
 from service.lifecycle.evaluation.quality import Scores, Target, figures
 from service.lifecycle.evaluation.segments import segments
 from service.lifecycle.promotion import gate
+from service.lifecycle.promotion.explored import holding_enough, since_exploring, too_few_explored
 from service.lifecycle.promotion.gate import Contender, Rules, Verdict
 from service.lifecycle.promotion.optimism import optimism
 from service.lifecycle.promotion.power import Look
@@ -62,13 +63,21 @@ def challenge(
     rules: Rules | None = None,
     look: Look | None = None,
 ) -> Challenge:
-    """Train a challenger on the leads before the window, and compare both models on the window."""
+    """Train a challenger on the leads before the window, and compare both models on the window.
+
+    Where only contacted leads have outcomes, a window with too few explored ones says nothing of the others: refused.
+    """
     rules, look = rules or Rules(), look or Look(interesting=source.interesting_gain)
     leads = matured.leads
+    weighted = source.outcomes_of == "contacted"
     unseen = to_judge_by(matured, champion)
-    rows = window(leads.target, unseen, rules, look.leads)
+    if weighted:
+        unseen = since_exploring(matured, unseen)
+    rows = window(leads.target, unseen, rules, max(look.leads or 0, holding_enough(leads, unseen) if weighted else 0))
     if rows is None:
         return Challenge(Verdict(None, str(gate.too_small(leads.target[unseen], rules)), {}), None)
+    if weighted and (few := too_few_explored(matured, rows)):
+        return Challenge(Verdict(None, few, {}), None)
     chosen = trained(leads, rows, source, recipe)
     frame = leads.frame.iloc[rows]
     days = None if leads.times is None else days_of(leads.times[rows])

@@ -12,6 +12,7 @@ import pytest
 from service.lifecycle.data.leads import Leads
 from service.lifecycle.data.outcome import OutcomeValues
 from service.lifecycle.evaluation.labelled import LabelledLeads, sample, select
+from service.lifecycle.evaluation.strata import Strata
 from service.lifecycle.promotion.challenger import ENOUGH, MOST, window
 from service.lifecycle.promotion.gate import Rules
 from service.lifecycle.relations.sampling import LabelledRelation, counted
@@ -91,7 +92,12 @@ def test_contacted_leads_keep_the_weights_of_their_labels_and_the_source_s_own_w
     assert every.leads.weights.tolist() == [1, 20, 1, 1]
     part = select(every.leads, np.array([1, 2]))
     assert part.weights is not None
-    assert part.weights.tolist() == [20, 1]
+    assert part.explored is not None
+    assert (part.weights.tolist(), part.explored.tolist()) == ([20, 1], [True, False])
+    again = counted(Tables(labelled=table, own_leads=own_leads("a", "b")), 100)[0]
+    normalised = sample(mine, 100, again, strata=Strata(day(2), 0.5, 1.5, 3.0)).leads.weights
+    assert normalised is not None
+    assert normalised.tolist() == [1, 30, 1, 3]
     assert join(mine, {"x": 2}).leads.weights is None
 
 

@@ -53,7 +53,7 @@ def test_only_the_columns_that_are_asked_for_are_read() -> None:
     table = labelled_table(["a"], [NOW], [1], pages=[1.0], region=["x"])
     relation, _ = counted(Tables(labelled=table, own_leads=own_leads()), ROWS)
     names = relation.drawn(None, ["text:region"]).column_names
-    assert names == ["lead_id", "time", "target", "weight", "text:region", "stratum"]
+    assert names == ["lead_id", "time", "target", "weight", "explored", "text:region", "stratum"]
 
 
 def test_leads_without_a_time_are_older_than_all_that_were_scored() -> None:
