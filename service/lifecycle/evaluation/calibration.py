@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from service.history import Estimate
 
@@ -27,7 +27,6 @@ NOISE = 0.7
 """Standard error of the part that shows a sign, beyond that of a group's sum, over the latter. At 0.7 the error found
 has the same standard error whether or not the model is calibrated."""
 LEVEL = 0.95
-_HALF = 1.959964
 _STEPS = 600
 _MOST = 12.0
 
@@ -105,39 +104,40 @@ def calibration_error(
     return max(0.0, float(grouped(target, scores, leads, squares).error()))
 
 
-def interval(groups: Groups) -> Estimate:
-    """The calibration error with its 95 % interval, by inversion of tests whose level is exact at 0 too.
+def interval(groups: Groups, level: float = LEVEL) -> Estimate:
+    """The calibration error with its interval of this level, by inversion of tests whose level is exact at 0 too.
 
     G. Feldman and R. Cousins, Unified approach to the classical statistical analysis of small signals, Physical Review
     D 57, 1998. The upper end allows for signs that the leads are too few to show, were all groups equally far off.
     """
     error, scale = float(groups.error()), groups.standard_error or 1e-300
-    low, high = _ends(error / scale)
+    low, high = _ends(error / scale, level)
     value = min(max(0.0, error), 1.0)
     return Estimate(value, min(low * scale, value), min(max(high * scale, value), 1.0))
 
 
-def _ends(found: float) -> tuple[float, float]:
+def _ends(found: float, level: float) -> tuple[float, float]:
     """The interval of an error in standard errors."""
-    true, least, most = _belt()
-    low = found - _HALF if found > most[-1] else float(np.interp(found, most, true, left=0.0))
-    high = found + _HALF if found > least[-1] else float(np.interp(found, least, true))
+    true, least, most = _belt(level)
+    half = float(ndtri((1 + level) / 2))
+    low = found - half if found > most[-1] else float(np.interp(found, most, true, left=0.0))
+    high = found + half if found > least[-1] else float(np.interp(found, least, true))
     shown = true * (2 * ndtr(true * np.sqrt(3 / GROUPS / (1 + NOISE**2))) - 1)
     return low, float(np.interp(high, shown, true)) if high < shown[-1] else high
 
 
 @cache
-def _belt() -> tuple[Values, Values, Values]:
+def _belt(level: float) -> tuple[Values, Values, Values]:
     """True errors above 0, and the least and most that is likely to be found of each; all in standard errors.
 
     Of what may be found those values are likely that are most so against the best explanation, an error of 0 or more.
     """
     true = np.linspace(0, _MOST, _STEPS + 1)[1:]
-    low, high = true + 1.6, true + 3.0
+    low, high = true + 1.6, true + 8.0
     for _ in range(60):
         most = (low + high) / 2
         least = _least(true, most)
-        enough = ndtr(most - true) - ndtr(least - true) > LEVEL
+        enough = ndtr(most - true) - ndtr(least - true) > level
         low, high = np.where(enough, low, most), np.where(enough, most, high)
     return true, _least(true, high), high
 

@@ -5,7 +5,8 @@ Three ways lead through it:
 - the challenger is better in the source's metric by more than a least gain, beyond noise;
 - the champion's calibration has failed beyond noise, and the challenger is better in Brier score beyond noise and not
   worse in the source's metric than a margin;
-- the champion's calibration is far off and the challenger's is not, which is not worse than that margin either.
+- the champion's calibration is far off beyond noise, and the challenger, of which that cannot be said, has a smaller
+  calibration error, a better Brier score, and is not worse than that margin either.
 
 None is open where a large segment gets worse than allowed, beyond noise. What is beyond noise depends on how often
 challengers were compared with this champion: over all looks chance promotes an equal one in at most 5 % of champions'
@@ -25,6 +26,7 @@ from service.lifecycle.data.source import Metric
 from service.lifecycle.evaluation import calibration
 from service.lifecycle.evaluation.calibration import grouped
 from service.lifecycle.evaluation.quality import Mask, Scores, Target, contacts_reached
+from service.lifecycle.evaluation.regressions import level
 from service.lifecycle.promotion.influence import Influence, influence
 from service.lifecycle.promotion.power import Look, found_by, measured
 from service.model.bundle import Economics
@@ -39,8 +41,8 @@ class Rules:
 
     `gain`, `margin` and `segment_loss` are in the metric's own unit for shares; for profit they are shares of what
     contacting exactly those who convert would earn. `failed` is in standard errors. A calibration is far off where its
-    error is more than `far_off` of the conversion rate, or of the rate of the others where that is less, with its whole
-    95 % interval. A large segment has at least the share `large` of the leads and `segment_outcomes` of each outcome.
+    error is more than `far_off` of the conversion rate, or of the rate of the others where that is less, beyond noise.
+    A large segment has at least the share `large` of the leads and `segment_outcomes` of each outcome.
     """
 
     leads: int = 1_000
@@ -129,7 +131,7 @@ def decide(
     }
     power = measured(metric, target, gain.error, rules.gain * unit, look.interesting * unit, look)
     failure = miscalibration(target, champion.scores, rules, seed)
-    off = [far_off(target, each.scores, rules, weights) for each in contenders]
+    far = nearer(target, champion.scores, challenger.scores, rules, look, weights)
     kept = gain.value >= -rules.margin * unit
     brier_better = brier.value > look.beyond * brier.error
     by: Literal["gain", "calibration"] | None = None
@@ -138,9 +140,9 @@ def decide(
     elif failure and brier_better and kept:
         by = "calibration"
         reason = f"the champion's {failure}; better in Brier score by {_said(brier)}; {metric} changes by {_said(gain)}"
-    elif off[0] and not off[1] and kept:
+    elif far and brier.value > 0 and kept:
         by = "calibration"
-        reason = f"the champion's {off[0]}, the challenger's is not so far off; {metric} changes by {_said(gain)}"
+        reason = f"the champion's {far}; better in Brier score by {_said(brier)}; {metric} changes by {_said(gain)}"
     else:
         reason = f"not better in {metric} by more than {rules.gain * unit:.4g} beyond noise: {_said(gain)}"
         lost = None if kept else f"{metric} would lose more than {rules.margin * unit:.4g}"
@@ -190,14 +192,29 @@ def errors_off(target: Target, scores: Scores) -> float:
     return float(target.sum() - scores.sum()) / (float(np.sqrt((scores * (1 - scores)).sum())) or 1.0)
 
 
-def far_off(target: Target, scores: Scores, rules: Rules, weights: Scores | None = None) -> str | None:
-    """How the scores are far off as probabilities; None if they may not be."""
+def nearer(
+    target: Target,
+    champion: Scores,
+    challenger: Scores,
+    rules: Rules,
+    look: Look,
+    weights: Scores | None = None,
+) -> str | None:
+    """How the champion's scores are far off as probabilities, beyond the noise of so many looks, where the challenger's
+    are nearer and may be right; None where that is not so."""
     rate = float(np.average(target, weights=weights))
     limit = rules.far_off * min(rate, 1 - rate)
     squares = None if weights is None else weights**2
-    error = calibration.interval(grouped(target, scores, weights, squares))
-    said = f"calibration error is {error.value:.4f} ({error.low:.4f} to {error.high:.4f}), far off is {limit:.4f}"
-    return said if error.low > limit else None
+    before, after = (
+        calibration.interval(grouped(target, scores, weights, squares), 1 - 2 * level(look.number))
+        for scores in (champion, challenger)
+    )
+    if before.low <= limit or after.low > limit or after.value >= before.value:
+        return None
+    return (
+        f"calibration error is {before.value:.4f} ({before.low:.4f} to {before.high:.4f}), far off is {limit:.4f}, the "
+        f"challenger's is {after.value:.4f}"
+    )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import pytest
 from service.lifecycle.data.source import Metric
 from service.lifecycle.evaluation.bootstrap import figure, resamples
 from service.lifecycle.evaluation.quality import Scores, figures
-from service.lifecycle.promotion.gate import Contender, Rules, Verdict, decide, miscalibration
+from service.lifecycle.promotion.gate import Contender, Rules, Verdict, decide, miscalibration, nearer
+from service.lifecycle.promotion.power import Look
 from service.model.bundle import Economics
 from tests.facts import states
 
@@ -63,6 +64,26 @@ def test_a_repaired_calibration_is_refused_where_the_metric_would_lose_more_than
     assert verdict.figures["gain.brier"].low > 0
     assert verdict.by is None
     states(verdict.reason, "roc_auc", "lose", "0.02")
+
+
+def test_a_calibration_that_is_far_off_promotes_no_worse_brier_score() -> None:
+    rough = np.where(np.arange(COUNT) % 2, TRUE, TARGET.mean())  # calibrated, and knows little
+    rules = Rules(draws=300, margin=0.3)
+    for factor, by in ((1.3, None), (1.6, "calibration")):
+        champion = Contender(TRUE * factor, 0.1)
+        verdict = decide(TARGET, champion, Contender(rough, 0.1), "roc_auc", ECONOMICS, None, rules)
+        assert nearer(TARGET, champion.scores, rough, rules, Look())
+        assert (verdict.figures["gain.brier"].value > 0, verdict.by) == (by is not None, by)
+
+
+def test_far_off_is_told_beyond_the_noise_of_all_looks_and_only_of_the_farther_one() -> None:
+    right = np.where(HALF, TRUE, TARGET.mean())
+    assert nearer(TARGET, TRUE * 0.7, right, RULES, Look(1))
+    assert nearer(TARGET, TRUE * 0.7, right, RULES, Look(2)) is None
+    target, scores = TARGET[:1_000], TRUE[:1_000]
+    # Of the higher scores chance explains more, so that of these alone it is not sure that they are far off.
+    assert nearer(target, scores * 0.65, scores * 1.37, RULES, Look())
+    assert nearer(target, scores * 0.65, scores * 1.45, RULES, Look()) is None
 
 
 def test_a_better_brier_score_alone_promotes_nothing() -> None:
