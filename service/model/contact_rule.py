@@ -79,7 +79,8 @@ def rule_of(
     """The rule for leads that score like these, at least one; `share` is the part of the contacts that explores.
 
     The line is the `threshold`, from which a contact pays, or higher where more leads reach that than can be contacted
-    beside the explored ones. Without a limit of contacts there can be as many as there are leads that pay.
+    beside the explored ones. Equal scores that do not all fit are below it, but for the highest score of all. Without
+    a limit of contacts there can be as many as there are leads that pay.
     """
     capacity = contacts_per_1000_leads / 1000
     if capacity >= 1:
@@ -87,7 +88,11 @@ def rule_of(
     line, fitting = threshold, int((1 - share) * capacity * len(scores))
     if fitting < (scores >= threshold).sum():
         best = max(fitting, 1)
-        line = max(line, float(np.partition(scores, len(scores) - best)[len(scores) - best]))
+        cut = float(np.partition(scores, len(scores) - best)[len(scores) - best])
+        higher = scores[scores > cut]
+        if len(higher) and (scores >= cut).sum() > best:
+            cut = float(higher.min())
+        line = max(line, cut)
     above = float((scores >= line).mean())
     probability = min(1.0, share * capacity / (1 - above)) if above < 1 else 0.0
     return ContactRule(
