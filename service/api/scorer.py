@@ -197,10 +197,11 @@ class Scorer:
         return decisions, policies, probabilities
 
     def _drawn(self, ids: Sequence[str]) -> Iterable[bool]:
-        """Of each lead whether it is explored where it is below the line."""
+        """Of each lead whether it is explored where it is below the line; no trial is."""
         if not self.rule.explores:
             return repeat(False)
-        return self.rule.drawn(self.bundle.manifest.provenance.source, map(join_key, ids))
+        drawn = self.rule.drawn(self.bundle.manifest.provenance.source, map(join_key, ids))
+        return [each and not lead_id.startswith(TRIALS) for each, lead_id in zip(drawn, ids, strict=True)]
 
     def _said_of_all(self, ids: Sequence[str]) -> tuple[Iterable[str | float], ...]:
         """Source, channel, line and role of the leads' records."""

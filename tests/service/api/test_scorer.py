@@ -90,6 +90,10 @@ def test_the_cells_of_a_lead_are_decided_as_the_lead(bundle: Bundle) -> None:
 def test_a_trial_is_never_explored(bundle: Bundle) -> None:
     answer, _ = scored(Scorer(bundle, 100).ruled_by(RULE), asked(prefix="page-"))
     assert {(s["policy"], s["probability"]) for s in answer["scores"]} == {("line", 1.0), ("line", 0.0)}
+    body = json.dumps({"columns": ["lead_id", "visits"], "rows": [[f"page-{i}", i % 12] for i in range(60)]}).encode()
+    (of_cells,) = Scorer(bundle, 100).ruled_by(RULE).score_cells(ScoreRequest(body, "r", 0.0), explain=False).answers
+    assert isinstance(of_cells, bytes)
+    assert not any(row.get("drawn") for row in json.loads(of_cells)["rows"])
 
 
 def test_a_request_id_has_96_bits_and_never_comes_twice() -> None:
