@@ -31,6 +31,9 @@ EXAMPLES = """  python -m service.lifecycle.evaluate --source crm.toml --models 
   ... --counter http://127.0.0.1:8080/metrics     first compare the records with one service's own counter
   ... --days 7 --now 2026-03-01                   another window, another day
 """
+COMPARED = 500
+"""Leads with a final outcome from which figures are compared with others: a comparison of fewer finds little, and would
+stand until all leads of a window are others."""
 REMEMBERED = 60
 """Earlier evaluations that are read."""
 
@@ -57,7 +60,8 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     headline, notes = _headline(every, pointer)
     others = [each for each in every if each is not headline]
     earlier = [e for e in history.latest(loop.models, Evaluation, REMEMBERED) if e.time < loop.now]
-    compared_last = _comparison(loop, headline, (since, until), earlier) if headline.whole.figures else None
+    window, figures = (since, until), headline.whole.figures
+    compared_last = _comparison(loop, headline, window, earlier, pointer.moved_at) if figures else None
     with tracking.tracked_run(loop.tracking, loop.source.name, _tags(loop, headline)) as mlflow:
         entry = Evaluation(
             time=loop.now,
@@ -117,16 +121,23 @@ def _headline(every: Sequence[VersionQuality], pointer: Pointer) -> tuple[Versio
 
 
 def _comparison(
-    loop: Loop, headline: VersionQuality, window: tuple[datetime, datetime], earlier: Sequence[Evaluation]
-) -> FoundChanges:
+    loop: Loop,
+    headline: VersionQuality,
+    window: tuple[datetime, datetime],
+    earlier: Sequence[Evaluation],
+    served_since: datetime,
+) -> FoundChanges | None:
     """Compare with training and with the last evaluation of other leads; or the comparison that had leads of these.
 
-    Leads are compared once: the same ones would be taken for new evidence every day.
+    Leads are compared once: the same ones would be taken for new evidence every day. None where there are too few yet
+    of a version that is served since the window began.
     """
     manifest, figures, leads = headline.manifest, headline.whole.figures, headline.whole.leads
     last = next((e.comparison for e in reversed(earlier) if e.comparison and e.model_version == manifest.version), None)
     if last and window[0] < last.until:
         return last
+    if leads < COMPARED and window[0] < served_since:  # more are coming
+        return None
     held_out = 1 if manifest.judged_on else bundle.read_reference(loop.models, manifest.version).leads
     others = [regressions.at_training(manifest.benchmark, manifest.judged_on, figures, leads, held_out)]
     if apart := [e for e in earlier if e.until <= window[0] and e.figures]:

@@ -2,6 +2,8 @@ import gzip
 import re
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,13 +11,15 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from service import history
-from service.history import Evaluation
+from service.history import Estimate, Evaluation, FoundChanges
+from service.lifecycle import evaluate
 from service.lifecycle.evaluate import main
 from service.lifecycle.evaluation.quality import NAMES, Target, figures
 from service.lifecycle.evaluation.scored import read_scored
 from service.lifecycle.evaluation.weighting import missing_days
 from service.lifecycle.relations.outcomes import CLIP
 from service.model import bundle
+from service.model.bundle import JudgedOn
 from tests.facts import states
 from tests.service import forge
 from tests.service.lifecycle.evaluation.reading.test_completeness import Api, samples
@@ -344,6 +348,23 @@ def test_changes_beyond_noise_are_said(tmp_path: Path, mlflow_url: str) -> None:
     assert main(world.options(mlflow_url, NOON)) == 0
     (entry,) = evaluated(world)
     states(entry.changes, "roc auc", "worse", "training", "0.8000")
+
+
+def test_a_version_is_first_compared_when_it_has_enough_leads_or_had_a_whole_window() -> None:
+    figures = {"roc_auc": Estimate(0.6, 0.55, 0.65)}
+    judged = JudgedOn(leads=1_000, converted=100, errors={"roc_auc": 0.01}, optimism={})
+    manifest = SimpleNamespace(version="v", benchmark={"roc_auc": 0.8}, judged_on=judged)
+
+    def look(leads: int, served_since: datetime) -> FoundChanges | None:
+        headline: Any = SimpleNamespace(manifest=manifest, whole=SimpleNamespace(figures=figures, leads=leads))
+        loop: Any = None
+        return evaluate._comparison(loop, headline, (RIPE, NOON), [], served_since)
+
+    assert look(evaluate.COMPARED - 1, RIPE + days(1)) is None
+    for leads, since in ((evaluate.COMPARED, RIPE + days(1)), (100, RIPE)):
+        found = look(leads, since)
+        assert found
+        assert found.look == len(found.changes) == 1
 
 
 @pytest.mark.slow
