@@ -36,7 +36,7 @@ from service.lifecycle.data.source import Source, SourceError, load_source
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Progress
-from service.lifecycle.scoring.batch_records import recording
+from service.lifecycle.scoring.batch_records import recording, rule_of_file
 from service.lifecycle.scoring.batch_scoring import (
     Counts,
     FileJob,
@@ -226,6 +226,8 @@ def _score(batch: BatchJob, piece: Piece, origin: str) -> Counts:
     """Score the piece. Raises SourceError, and writes no scores, where no row can be scored or a column is unlike."""
     leads, notes = _opened(batch, piece)
     job = batch.job
+    file = name_of(piece.key, job.bundle, piece.opened)
+    job = job.ruled_by(rule_of_file(batch.records, file, job.form.id_column, job.decider.rule))
     with leads:
         for note in notes:
             batch.say(note)
@@ -234,13 +236,11 @@ def _score(batch: BatchJob, piece: Piece, origin: str) -> Counts:
         with batch.out.writing(f"{piece.name}.{as_format}", None) as out:
             # The records and the quarantine are complete when the scores appear: they are the inner ones.
             with (
-                recording(
-                    batch.records, piece.name, batch.job.bundle, batch.job.form.id_column, batch.job.decider.rule
-                ) as record,
+                recording(batch.records, piece.name, job.bundle, job.form.id_column, job.decider.rule) as record,
                 quarantine_to(lambda: replacing(batch.out, f"{QUARANTINE}{piece.name}.jsonl.gz")) as put,
             ):
                 counts = score_file(
-                    leads, batch.job, out, put, as_format, contacts=contacts, judged=piece.judged, record=record
+                    leads, job, out, put, as_format, contacts=contacts, judged=piece.judged, record=record
                 )
             if counts.set_aside and not counts.scored and not piece.judged(counts).scored:
                 first = counts.examples[0].place

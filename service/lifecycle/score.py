@@ -14,7 +14,7 @@ from service.lifecycle import batch
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.source import SourceError, load_source
 from service.lifecycle.runtime.runner import PLATFORM, JobFailed, add_places, end_on_signals, failed
-from service.lifecycle.scoring.batch_records import recording
+from service.lifecycle.scoring.batch_records import recording, rule_of_file
 from service.lifecycle.scoring.batch_scoring import Counts, FileJob, open_leads, quarantine_to, score_file
 from service.lifecycle.scoring.for_people import Wish
 from service.lifecycle.scoring.scores_file import Format
@@ -58,8 +58,9 @@ def score(file: Path, out: Path, job: FileJob, console: Console, records: Storag
     with leads:
         for note in notes:
             console.print(note, markup=False, highlight=False, soft_wrap=True)
-        contacts = batch.team_of(leads_folder, file.name, opened.generation, origin, job)
         piece = batch.name_of(file.name, job.bundle, opened)
+        job = job.ruled_by(rule_of_file(records, piece, job.form.id_column, job.decider.rule))
+        contacts = batch.team_of(leads_folder, file.name, opened.generation, origin, job)
         with (
             _bar(leads, console) as tell,
             batch.replacing(folder, out.name) as scores,

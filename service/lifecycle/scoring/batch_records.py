@@ -2,7 +2,8 @@
 
 A piece is what is scored into one object: a file, or a part of one. Its records are one Parquet object in the storage
 of records, `predictions/dt=D/hh=H/<name>.parquet`, with the columns of `relations.columns`. All of them have one time,
-that of the piece's first start, which `predictions/claims/<name>.json` keeps. A task that was killed and is started
+that of the piece's first start, which `predictions/claims/<name>.json` keeps; that of a file keeps the contact rule,
+by which all its parts are scored, whatever takes that one's place meanwhile. A task that was killed and is started
 again therefore writes the same records to the same object, or finds them there: none is lost, none is there twice.
 """
 
@@ -45,10 +46,11 @@ _now = partial(datetime.now, UTC)
 Record = Callable[[pa.RecordBatch], None]
 
 
-class Claim(msgspec.Struct, frozen=True):
-    """When a piece was first begun: the time of its records."""
+class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
+    """When a piece was first begun: the time of its records. Of a file also the contact rule of its first start."""
 
     time: datetime
+    rule: dict[str, Any] | None = None
 
 
 def piece_id(piece: str, id_column: str) -> str:
@@ -120,6 +122,14 @@ def _texts(cells: pa.Array) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(found.take(encoded.indices), pa.array(distinct, pa.string()))
 
 
+def rule_of_file(storage: Storage | None, file: str, id_column: str, rule: ContactRule) -> ContactRule:
+    """The rule to score this state of the file by: the given one, or that of an earlier start. Raises StorageError."""
+    if storage is None:
+        return rule
+    claim, _ = _claimed(storage, piece_id(file, id_column), rule)
+    return rule if claim.rule is None else ContactRule.model_validate(claim.rule)
+
+
 @contextmanager
 def recording(
     storage: Storage | None, piece: str, bundle: Bundle, id_column: str, rule: ContactRule
@@ -133,7 +143,8 @@ def recording(
         yield None
         return
     name = piece_id(piece, id_column)
-    time, known = _claimed(storage, name)
+    claim, known = _claimed(storage, name)
+    time = claim.time.astimezone(UTC)
     key = f"{records.PREFIX}dt={time:%Y-%m-%d}/hh={time:%H}/{name}.parquet"
     if known and _is_there(storage, f"{time:%Y-%m-%d}", key):
         yield None
@@ -147,16 +158,16 @@ def recording(
     writing.end()
 
 
-def _claimed(storage: Storage, name: str) -> tuple[datetime, bool]:
-    """The time of the piece, and whether an earlier start, or another one, has claimed it. Raises StorageError."""
-    key, now = f"{CLAIMS}{name}.json", _now()
+def _claimed(storage: Storage, name: str, rule: ContactRule | None = None) -> tuple[Claim, bool]:
+    """The claim of the piece, and whether an earlier start, or another one, has made it. Raises StorageError."""
+    key, claim = f"{CLAIMS}{name}.json", Claim(_now(), rule.model_dump(mode="json") if rule else None)
     try:
-        storage.create(key, msgspec.json.encode(Claim(now)))
-        return now, False
+        storage.create(key, msgspec.json.encode(claim))
+        return claim, False
     except Conflict:
         stored = storage.read(key)
     try:
-        return msgspec.json.decode(stored.data if stored else b"", type=Claim).time.astimezone(UTC), True
+        return msgspec.json.decode(stored.data if stored else b"", type=Claim), True
     except msgspec.DecodeError as error:
         raise StorageError(f"{storage.url}/{key}: holds no time ({error}); restore an earlier version of it") from error
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
@@ -94,6 +94,10 @@ class FileJob:
     def decider(self) -> Decider:
         """Decides by the contact rule."""
         return Decider(self.bundle.manifest, self.rule)
+
+    def ruled_by(self, rule: ContactRule) -> "FileJob":
+        """The same under this contact rule."""
+        return self if rule == self.decider.rule else replace(self, rule=rule)
 
     @cached_property
     def encoder(self) -> Encoder:
