@@ -16,14 +16,14 @@ from service.lifecycle.evaluation.labelled import LabelledLeads, select
 from service.lifecycle.evaluation.quality import Scores, Target, figures
 from service.lifecycle.evaluation.segments import segments
 from service.lifecycle.promotion import gate
-from service.lifecycle.promotion.explored import holding_enough, since_exploring, too_few_explored
+from service.lifecycle.promotion.explored import holding_enough, recent_since, since_exploring, too_few_explored
 from service.lifecycle.promotion.gate import Contender, Rules, Verdict
 from service.lifecycle.promotion.optimism import optimism
 from service.lifecycle.promotion.power import Look
 from service.lifecycle.training.candidates import DEFAULT, ModelSettings, candidates
 from service.lifecycle.training.golden import as_received
 from service.lifecycle.training.search import search
-from service.lifecycle.training.selection import Rows, Selection, Split, choices, fit, split
+from service.lifecycle.training.selection import Everyone, Rows, Selection, Split, choices, fit, split
 from service.model.bundle import Bundle
 
 MOST = 4_000
@@ -79,6 +79,8 @@ def challenge(
     if weighted and (few := too_few_explored(matured, rows)):
         return Challenge(Verdict(None, few, {}), None)
     chosen = trained(leads, rows, source, recipe)
+    if (frame := recent_since(matured, rows)) is not None:
+        chosen = replace(chosen, everyone=Everyone(frame, chosen.pipeline.predict_proba(frame)[:, 1]))
     frame = leads.frame.iloc[rows]
     days = None if leads.times is None else days_of(leads.times[rows])
     served = Contender(score(champion, frame), champion.manifest.threshold, days)

@@ -10,6 +10,9 @@ from service.lifecycle.evaluation.labelled import LabelledLeads
 from service.lifecycle.evaluation.weighting import MAX_BELOW, MIN_EFFECTIVE, MIN_EXPLORED
 from service.lifecycle.training.selection import Rows
 
+FEWEST = 500
+"""Leads with or without an outcome from which contact rule, bands and reference are made."""
+
 
 def since_exploring(matured: LabelledLeads, rows: Rows) -> Rows:
     """Those of the leads that are the source's own, or were scored since any was explored.
@@ -21,6 +24,14 @@ def since_exploring(matured: LabelledLeads, rows: Rows) -> Rows:
     before = (matured.place == 0) & np.asarray(matured.leads.times < pd.Timestamp(matured.strata.since))
     later: Rows = rows[~before[rows]]
     return later
+
+
+def recent_since(matured: LabelledLeads, rows: Rows) -> pd.DataFrame | None:
+    """The leads scored since the first of these, with or without an outcome; None where these are unknown or few."""
+    if matured.recent is None or matured.leads.times is None:
+        return None
+    since = np.asarray(matured.recent.times >= matured.leads.times[rows].min())
+    return matured.recent.frame[since].reset_index(drop=True) if since.sum() >= FEWEST else None
 
 
 def holding_enough(leads: Leads, rows: Rows) -> int:

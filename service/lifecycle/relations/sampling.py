@@ -99,6 +99,13 @@ def newest(rows: int, seed: int) -> Relation:
     return Relation("sample_newest", query)
 
 
+def recent(rows: int, columns: Sequence[str]) -> Relation:
+    """time and these columns of that many of the leads scored last, with or without an outcome."""
+    named = ", ".join(["time", "lead_key", *map(quoted, columns)])
+    query = f"select {named} from scored_outcomes order by time desc, lead_key limit {rows:d}"
+    return Relation("recent_leads", query)
+
+
 def drawn(plan: SamplePlan | None, columns: Sequence[str]) -> Relation:
     """These columns of the leads that the plan keeps; `stratum` is the number of what keeps a lead, or NEWEST."""
     named = ", ".join(["lead_id", "time", "target", "weight", "explored", *map(quoted, columns)])

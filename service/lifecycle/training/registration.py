@@ -19,7 +19,7 @@ from service.lifecycle.training import onnx_export, reference_profile
 from service.lifecycle.training.golden import golden
 from service.lifecycle.training.model_card import model_card
 from service.lifecycle.training.monotone import plain
-from service.lifecycle.training.selection import Selection
+from service.lifecycle.training.selection import Everyone, Selection
 from service.model import bundle
 from service.model.bundle import (
     Economics,
@@ -106,10 +106,21 @@ def prepare(
     )
     invented = golden(chosen.pipeline, leads.schema, held_out)
     card = model_card(source, leads, chosen, manifest)
-    looked = reference_profile.describe(
-        leads.schema, leads.frame, held_out, chosen.scores, chosen.target, chosen.threshold
+    return Release(manifest, exported.onnx, invented, card, _reference(leads, chosen))
+
+
+def _reference(leads: Leads, chosen: Selection) -> Reference:
+    """Of leads like those to come; the calibration is of held-out leads, which have outcomes."""
+    everyone = chosen.everyone or Everyone(leads.frame.iloc[chosen.split.held_out], chosen.scores)
+    return reference_profile.describe(
+        leads.schema,
+        leads.frame,
+        everyone.frame,
+        everyone.scores,
+        chosen.target[chosen.standing],
+        chosen.threshold,
+        chosen.scores[chosen.standing],
     )
-    return Release(manifest, exported.onnx, invented, card, looked)
 
 
 def record(release: Release, source: Source, leads: Leads, chosen: Selection, run: Run) -> str:

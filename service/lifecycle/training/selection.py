@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +77,13 @@ class Choice:
     lost: float
 
 
+class Everyone(NamedTuple):
+    """Leads that are like those to come, with or without an outcome: prepared inputs, and the model's scores."""
+
+    frame: pd.DataFrame
+    scores: Scores
+
+
 @dataclass(frozen=True)
 class Selection:
     """The chosen model, fitted on the training leads alone, and what it and the others showed.
@@ -83,7 +91,8 @@ class Selection:
     One that was then `refitted` on all leads showed before what it did: its own scores of leads that it knows would be
     too good. `held_out` and `cross_validated` hold figures by candidate; `scores` are the chosen one's, of the held-out
     leads. `settings` are those that it was made with; `optimism` is as in `JudgedOn`. `weights` say how many leads each
-    held-out one stands for where only contacted ones have outcomes.
+    held-out one stands for where only contacted ones have outcomes; `everyone` are then leads that nobody selected, of
+    which the model has seen none either.
     """
 
     candidate: str
@@ -100,11 +109,29 @@ class Selection:
     out_of_fold: Scores = field(default_factory=lambda: np.empty(0))
     optimism: dict[str, float] = field(default_factory=dict)
     weights: Scores | None = None
+    everyone: Everyone | None = None
 
     @property
     def every_score(self) -> Scores:
-        """The held-out scores as those of all leads: each as often as its lead stands for one."""
-        return self.scores if self.weights is None else np.repeat(self.scores, np.rint(self.weights).astype(np.int64))
+        """Scores of leads that are like those to come."""
+        if self.everyone is not None:
+            return self.everyone.scores
+        return self.scores if self.weights is None else self.scores[self.standing]
+
+    @property
+    def standing(self) -> Rows:
+        """Places of held-out leads that are together like all leads: each in proportion to its weight.
+
+        They are as many as the effective sample size (L. Kish, Survey Sampling, 1965), so that who counts them takes
+        them for no more than they tell.
+        """
+        if self.weights is None:
+            return np.arange(len(self.scores))
+        reached = np.cumsum(self.weights)
+        count = max(1, round(float(reached[-1] ** 2 / (self.weights**2).sum())))
+        at = (np.arange(count) + 0.5) * reached[-1] / count
+        places: Rows = np.minimum(np.searchsorted(reached, at), len(reached) - 1)
+        return places
 
 
 def split(leads: Leads, share: float = HELD_OUT, seed: int = 0) -> Split:

@@ -91,7 +91,10 @@ def test_a_challenger_of_contacted_leads_learns_and_is_judged_by_their_weights()
     economics = source.economics
     wanted = figures(weighted.target, weighted.scores, weighted.threshold, economics, weights=weights[rows])
     assert weighted.held_out == {"logistic_regression": wanted}
-    assert len(weighted.every_score) == weights[rows].sum()
+    effective = weights[rows].sum() ** 2 / (weights[rows] ** 2).sum()
+    assert len(weighted.every_score) == len(weighted.standing) == round(effective)
+    heavy = (weights[rows] > 1)[weighted.standing].mean()
+    assert heavy == pytest.approx(weights[rows][weights[rows] > 1].sum() / weights[rows].sum(), abs=2 / effective)
     assert plain.every_score is plain.scores
     threshold, scores = weighted.threshold, weighted.scores
     errors = judged_on(weighted.target, scores, threshold, economics, {}, weighted.weights).errors

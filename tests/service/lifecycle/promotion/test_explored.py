@@ -9,12 +9,15 @@ import pytest
 
 from service.lifecycle.data.leads import load
 from service.lifecycle.data.sample import Sample
-from service.lifecycle.data.source import load_source
-from service.lifecycle.evaluation.labelled import LabelledLeads
+from service.lifecycle.data.source import TrainingRecipe, load_source
+from service.lifecycle.evaluation.labelled import LabelledLeads, RecentLeads
 from service.lifecycle.evaluation.strata import Strata
+from service.lifecycle.promotion import challenger
 from service.lifecycle.promotion.challenger import challenge
-from service.lifecycle.promotion.explored import holding_enough, since_exploring, too_few_explored
+from service.lifecycle.promotion.explored import FEWEST, holding_enough, recent_since, since_exploring, too_few_explored
+from service.lifecycle.training import registration
 from service.model import bundle
+from service.model.bundle import Bundle
 from service.storage import open_storage
 from tests.facts import states
 from tests.service import forge
@@ -35,6 +38,14 @@ def scored(every: int | None, weight: float = 10.0, below: float = 0.8) -> Label
 
 
 EVERY = np.arange(COUNT)
+
+
+def champion(root: Path) -> Bundle:
+    """A served model that has seen none of the leads."""
+    models = open_storage(str(root))
+    served = bundle.load(models, forge.release(models))
+    of = served.manifest.provenance.model_copy(update={"seen_rows": 0, "seen_until": None})
+    return replace(served, manifest=served.manifest.model_copy(update={"provenance": of}))
 
 
 def test_leads_with_too_few_explored_ones_say_in_how_many_days_there_are_enough() -> None:
@@ -64,19 +75,40 @@ def test_leads_of_before_exploring_are_no_judges() -> None:
     assert since_exploring(replace(begun, place=EVERY + 1), EVERY).tolist() == EVERY.tolist()
 
 
+def test_line_bands_and_reference_are_of_all_recent_leads_with_or_without_an_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, money = TrainingRecipe(candidate="logistic_regression"), {"contacts_per_1000_leads": 100.0}
+    source = load_source(SOURCE).model_copy(update={"outcomes_of": "contacted", "recipe": recipe})
+    source = source.model_copy(update={"economics": source.economics.model_copy(update=money)})
+    monkeypatch.setattr(challenger, "score", lambda _, frame: np.linspace(0.1, 0.2, len(frame)))
+    every = scored(10)
+    worst = np.flatnonzero(every.leads.target == 0)[-800:]
+    recent = RecentLeads(every.leads.frame.iloc[worst], TIMES[-len(worst) :])
+    assert recent_since(replace(every, recent=recent), EVERY[-FEWEST + 1 :]) is None
+    made = challenge(replace(every, recent=recent), champion(tmp_path), source)
+    chosen = made.chosen
+    assert chosen
+    since = int((recent.times >= TIMES[chosen.split.held_out[0]]).sum())
+    assert len(chosen.every_score) == since >= FEWEST
+    ready = registration.prepare(source, every.leads, chosen, every.seen(), "none", TIMES[-1].to_pydatetime())
+    rule, reference = ready.manifest.rule, ready.reference
+    assert (rule.leads, reference.leads, sum(reference.scores.counts)) == (since, since, since)
+    assert rule.share_above == pytest.approx(0.1, abs=0.01)
+    judged = sum(each.leads for each in reference.calibration)
+    assert judged == len(chosen.standing) < len(chosen.target)
+
+
 @pytest.mark.parametrize("every", [None, 100])
 def test_no_challenger_is_trained_where_too_few_leads_were_explored(tmp_path: Path, every: int | None) -> None:
     source = load_source(SOURCE).model_copy(update={"outcomes_of": "contacted"})
-    models = open_storage(str(tmp_path))
-    champion = bundle.load(models, forge.release(models))
-    of = champion.manifest.provenance.model_copy(update={"seen_rows": 0, "seen_until": None})
-    champion = replace(champion, manifest=champion.manifest.model_copy(update={"provenance": of}))
 
     def trains(_: object) -> None:
         raise AssertionError("trained")
 
-    made = challenge(scored(every), champion, source, recipe=trains)  # type: ignore[arg-type]
+    served = champion(tmp_path)
+    made = challenge(scored(every), served, source, recipe=trains)  # type: ignore[arg-type]
     assert (made.verdict.by, made.chosen) == (None, None)
     states(made.verdict.reason, "contacted at random")
     with pytest.raises(AssertionError, match="trained"):
-        challenge(scored(20), champion, source, recipe=trains)  # type: ignore[arg-type]
+        challenge(scored(20), served, source, recipe=trains)  # type: ignore[arg-type]
