@@ -27,7 +27,7 @@ def changes(decisions: Sequence[Decision], since: datetime) -> Iterator[str]:
         if decision.action != "kept":
             yield _sentence(decision)
     if kept := sum(decision.action == "kept" for decision in recent):
-        yield f"{counted(kept, 'check')} found no need to train a new one."
+        yield f"At {counted(kept, 'check')} no new model was trained."
 
 
 def _sentence(decision: Decision) -> str:
