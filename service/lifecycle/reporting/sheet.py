@@ -9,8 +9,8 @@ from service.lifecycle.reporting.model_changes import changes
 from service.lifecycle.reporting.words import amount, counted, day, give_or_take
 
 WEEK = timedelta(days=7)
-OLD = timedelta(days=8)
-"""An evaluation runs every day: the newest one should not be that old."""
+OLD = timedelta(days=2)
+"""An evaluation runs every day: when the newest one is older, more than one run has failed."""
 
 SHOWN = 6
 """Sentences of a section at most: the report is one page."""
