@@ -33,17 +33,20 @@ EXAMPLES = """examples:
 """
 
 
-def write_report(models: Storage, now: datetime) -> tuple[str, Sheet]:
-    """Write `reports/DAY.html` and `.pdf`; return the PDF's key and what the report says.
+def write_report(models: Storage, now: datetime) -> tuple[str, Sheet | None]:
+    """Write `reports/DAY.html` and `.pdf`; return the PDF's key and what it says, None where it was there already.
 
-    A report that is there stays as it is. Raises StorageError and JobFailed.
+    A file that is there stays as it is. Raises StorageError and JobFailed.
     """
-    week, contacts = _week(models, now)
-    report = sheet(week, contacts)
+    report = sheet(*_week(models, now))
+    page, document = html(report).encode(), pdf(report)
     key = f"{PREFIX}{now.astimezone(UTC):%Y-%m-%d}"
-    for ending, data in ((".html", html(report).encode()), (".pdf", pdf(report))):
-        with suppress(Conflict):  # the day's report was made already
-            models.create(f"{key}{ending}", data)
+    with suppress(Conflict):
+        models.create(f"{key}.html", page)
+    try:
+        models.create(f"{key}.pdf", document)
+    except Conflict:
+        return f"{key}.pdf", None
     return f"{key}.pdf", report
 
 
@@ -97,7 +100,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work(tell: Progress) -> Sequence[Gauge]:
         tell(f"reading the history in {models.url}")
         key, report = write_report(models, options.now or datetime.now(UTC))
-        print(f"{MAIL} {address(models, key)} says: {report.headline}")
+        where = address(models, key)
+        if report is None:
+            print(f"this day's report is already there: {where}; delete it and its .html to have it written anew")
+        else:
+            print(f"{MAIL} {where} says: {report.headline}")
         return []
 
     return runner.supervise("report", options.metrics, models, work)

@@ -38,15 +38,21 @@ def test_the_report_is_written_once_a_day_from_the_history_alone(
     history.append(models, evaluation(NOW - DAY / 8, contacts=contacts(leads=1)))
     assert run(models.root) == 0
     assert (html.read_bytes(), pdf.read_bytes()) == before
+    again = capsys.readouterr()
+    states(again.out, "already there", pdf)
+    assert MAIL not in again.out + again.err
 
 
-def test_a_run_that_was_stopped_between_both_files_is_finished_by_the_next(tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_between_both_files_is_finished_by_the_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     models = Folder(tmp_path)
     history.append(models, evaluation())
     models.create("reports/2026-03-02.html", b"there")
     assert run(tmp_path) == 0
     assert (tmp_path / "reports/2026-03-02.html").read_bytes() == b"there"
     assert (tmp_path / "reports/2026-03-02.pdf").exists()
+    states(capsys.readouterr().out, MAIL)
 
 
 def test_without_an_evaluation_that_counts_contacts_there_is_no_report(
