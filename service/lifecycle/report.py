@@ -11,13 +11,13 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from service import history
-from service.history import Contacts, Decision, DriftCheck, Evaluation
+from service.history import Decision, DriftCheck, Evaluation
 from service.lifecycle.reporting.html import html
 from service.lifecycle.reporting.pdf import pdf
 from service.lifecycle.reporting.sheet import WEEK, Sheet, WeekHistory, sheet
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.gauges import Gauge
-from service.lifecycle.runtime.runner import JobFailed, Progress
+from service.lifecycle.runtime.runner import Progress
 from service.storage import Conflict, Storage, open_storage
 
 PREFIX = "reports/"
@@ -36,9 +36,9 @@ EXAMPLES = """examples:
 def write_report(models: Storage, now: datetime) -> tuple[str, Sheet | None]:
     """Write `reports/DAY.html` and `.pdf`; return the PDF's key and what it says, None where it was there already.
 
-    A file that is there stays as it is. Raises StorageError and JobFailed.
+    A file that is there stays as it is. Raises StorageError.
     """
-    report = sheet(*_week(models, now))
+    report = sheet(_week(models, now))
     page, document = html(report).encode(), pdf(report)
     key = f"{PREFIX}{now.astimezone(UTC):%Y-%m-%d}"
     with suppress(Conflict):
@@ -50,24 +50,18 @@ def write_report(models: Storage, now: datetime) -> tuple[str, Sheet | None]:
     return f"{key}.pdf", report
 
 
-def _week(models: Storage, now: datetime) -> tuple[WeekHistory, Contacts]:
+def _week(models: Storage, now: datetime) -> WeekHistory:
     evaluations = history.between(models, Evaluation, now - LOOK_BACK, now)
-    if not evaluations or (contacts := evaluations[-1].contacts) is None:
-        what = "counts no contacts, for an older release made it" if evaluations else "of the last 60 days is there"
-        raise JobFailed(
-            f"{models.url}/{history.PREFIX}evaluations/: {'the newest evaluation' if evaluations else 'no evaluation'} "
-            f"{what}; run python -m service.lifecycle.evaluate first"
-        )
-    before = [entry for entry in evaluations if entry.time <= evaluations[-1].time - WEEK]
+    newest = evaluations[-1] if evaluations else None
+    before = [entry for entry in evaluations if newest and entry.time <= newest.time - WEEK]
     checks = history.between(models, DriftCheck, now - WEEK, now)
-    week = WeekHistory(
+    return WeekHistory(
         now=now,
-        evaluation=evaluations[-1],
+        evaluation=newest,
         before=before[-1] if before else None,
         decisions=history.between(models, Decision, now - WEEK, now),
         drift=checks[-1] if checks else None,
     )
-    return week, contacts
 
 
 def address(models: Storage, key: str) -> str:

@@ -17,9 +17,7 @@ def report(
     check: DriftCheck | None = None,
     before: Evaluation | None = None,
 ) -> Sheet:
-    entry = entry or evaluation()
-    assert entry.contacts
-    return sheet(WeekHistory(NOW, entry, before, decisions, check), entry.contacts)
+    return sheet(WeekHistory(NOW, entry or evaluation(), before, decisions, check))
 
 
 def text(found: Sheet) -> str:
@@ -90,6 +88,17 @@ def test_the_data_section_says_what_is_missing() -> None:
     assert not any("old" in sentence for sentence in whole)
     assert not any("of contacts" in sentence for sentence in found)
     states(report(evaluation(complete=None)).sections[3].sentences, "was not checked")
+
+
+@pytest.mark.parametrize(
+    ("entry", "fact"), [(None, "no evaluation"), (evaluation(contacts=None), "does not count contacts")]
+)
+def test_what_is_not_evaluated_is_not_known_yet(entry: Evaluation | None, fact: str) -> None:
+    found = sheet(WeekHistory(NOW, entry, None, (decision("promoted", before=None),), drift(True, "age")))
+    states(found.headline, "not known yet", fact)
+    assert [section.title for section in found.sections] == ["The model"]
+    states(found.sections[0].sentences, "first model")
+    states(found.sections[0].sentences, "differ", "age")
 
 
 @pytest.mark.parametrize(
