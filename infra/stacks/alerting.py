@@ -1,4 +1,4 @@
-"""Who is told what and sees what: channels, a policy for each alert, dashboards, a check from outside.
+"""Notification channels, a policy for each alert, dashboards, and a check from outside.
 
 Limits of a policy: https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.alertPolicies
 """
@@ -143,8 +143,8 @@ class AlertingStack(TerraformStack):
     def _report(self, env: Environment, channel: str) -> None:
         """A mail with the weekly report's address, once the job has logged it.
 
-        Notification channels take no attachment, and a mail server of our own would be a secret and a way out more. So
-        the report stays in its bucket, where access to it can be granted and taken. Extracted labels:
+        Notification channels take no attachment. Sending mail ourselves would need a mail server's password and egress
+        to it. So the report stays in its bucket, where access is granted and revoked. Extracted labels:
         https://cloud.google.com/logging/docs/alerting/log-based-alerts
         """
         job = f'resource.type="cloud_run_job" AND resource.labels.job_name="{env.name("report")}"'
@@ -165,7 +165,7 @@ class AlertingStack(TerraformStack):
                     ),
                 )
             ],
-            # It is news and no fault: it closes by itself as soon as Cloud Monitoring allows.
+            # The incident reports no fault: it closes after the shortest time that Cloud Monitoring allows.
             alert_strategy=AlertStrategy(auto_close="1800s", notification_rate_limit=AlertRateLimit(period="3600s")),
             documentation=AlertDocumentation(
                 mime_type="text/markdown",

@@ -58,11 +58,10 @@ class LifecycleJob:
 class LifecycleStack(TerraformStack):
     """The jobs, `python -m service.lifecycle.<job>` each, their schedules, one identity that may start these.
 
-    Five are the closed loop's, of which `compact` has an identity of its own: it alone deletes records, once it has
-    copied them. So has `report`, which reads no lead and whose reports people get who may see none. Where the
-    environment pages, another one says outside that the watching works. People
-    start `train`, which makes the first model, by hand. With other arguments it does what else is done by hand,
-    promote and roll back: its environment says where everything is.
+    Two have an identity of their own: `compact` alone may delete records, once it has copied them, and `report` may
+    read no lead, for people who may see no lead receive its reports. The others share one. Where the environment pages,
+    `heartbeat`, as a third, calls an address outside while monitoring works. People start `train` by hand: it makes the
+    first model, and with other arguments promotes and rolls back; its environment variables state where everything is.
     """
 
     def __init__(

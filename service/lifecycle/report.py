@@ -11,13 +11,13 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from service import history
-from service.history import Contacts, Decision, DriftCheck, Evaluation
+from service.history import Decision, DriftCheck, Evaluation
 from service.lifecycle.reporting.html import html
 from service.lifecycle.reporting.pdf import pdf
 from service.lifecycle.reporting.sheet import WEEK, Sheet, WeekHistory, sheet
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.gauges import Gauge
-from service.lifecycle.runtime.runner import JobFailed, Progress
+from service.lifecycle.runtime.runner import Progress
 from service.storage import Conflict, Storage, open_storage
 
 PREFIX = "reports/"
@@ -33,38 +33,35 @@ EXAMPLES = """examples:
 """
 
 
-def write_report(models: Storage, now: datetime) -> tuple[str, Sheet]:
-    """Write `reports/DAY.html` and `.pdf`; return the PDF's key and what the report says.
+def write_report(models: Storage, now: datetime) -> tuple[str, Sheet | None]:
+    """Write `reports/DAY.html` and `.pdf`; return the PDF's key and what it says, None where it was there already.
 
-    A report that is there stays as it is. Raises StorageError and JobFailed.
+    A file that is there stays as it is. Raises StorageError.
     """
-    week, contacts = _week(models, now)
-    report = sheet(week, contacts)
+    report = sheet(_week(models, now))
+    page, document = html(report).encode(), pdf(report)
     key = f"{PREFIX}{now.astimezone(UTC):%Y-%m-%d}"
-    for ending, data in ((".html", html(report).encode()), (".pdf", pdf(report))):
-        with suppress(Conflict):  # the day's report was made already
-            models.create(f"{key}{ending}", data)
+    with suppress(Conflict):
+        models.create(f"{key}.html", page)
+    try:
+        models.create(f"{key}.pdf", document)
+    except Conflict:
+        return f"{key}.pdf", None
     return f"{key}.pdf", report
 
 
-def _week(models: Storage, now: datetime) -> tuple[WeekHistory, Contacts]:
+def _week(models: Storage, now: datetime) -> WeekHistory:
     evaluations = history.between(models, Evaluation, now - LOOK_BACK, now)
-    if not evaluations or (contacts := evaluations[-1].contacts) is None:
-        what = "counts no contacts, for an older release made it" if evaluations else "of the last 60 days is there"
-        raise JobFailed(
-            f"{models.url}/{history.PREFIX}evaluations/: {'the newest evaluation' if evaluations else 'no evaluation'} "
-            f"{what}; run python -m service.lifecycle.evaluate first"
-        )
-    before = [entry for entry in evaluations if entry.time <= evaluations[-1].time - WEEK]
+    newest = evaluations[-1] if evaluations else None
+    before = [entry for entry in evaluations if newest and entry.time <= newest.time - WEEK]
     checks = history.between(models, DriftCheck, now - WEEK, now)
-    week = WeekHistory(
+    return WeekHistory(
         now=now,
-        evaluation=evaluations[-1],
+        evaluation=newest,
         before=before[-1] if before else None,
         decisions=history.between(models, Decision, now - WEEK, now),
         drift=checks[-1] if checks else None,
     )
-    return week, contacts
 
 
 def address(models: Storage, key: str) -> str:
@@ -97,7 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work(tell: Progress) -> Sequence[Gauge]:
         tell(f"reading the history in {models.url}")
         key, report = write_report(models, options.now or datetime.now(UTC))
-        print(f"{MAIL} {address(models, key)} says: {report.headline}")
+        where = address(models, key)
+        if report is None:
+            print(f"this day's report is already there: {where}; delete it and its .html to have it written anew")
+        else:
+            print(f"{MAIL} {where} says: {report.headline}")
         return []
 
     return runner.supervise("report", options.metrics, models, work)

@@ -105,6 +105,12 @@ def test_the_readme_states_the_rhythm() -> None:
     assert f"trigger `{LOOP.trigger}`, {LOOP.cool_down_days:g} days" in rows["retrain"]
 
 
+def test_the_readme_says_what_each_scheduled_job_does() -> None:
+    section = README.read_text().split("## Run the closed loop")[1].split("\n### ")[0]
+    explained = set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE))
+    assert LOOP.crons.keys() <= explained
+
+
 def test_what_the_stacks_import_needs_no_library_of_the_service() -> None:
     """Where the stacks alone are made, or with another CDK, those are not installed."""
     root = SERVICE.parent

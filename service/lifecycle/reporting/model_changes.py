@@ -1,4 +1,7 @@
-"""What was decided about the model and why, in plain words: the history's own reasons are for those who train it."""
+"""What was decided about the model and why, in plain words, for sales.
+
+The history's reasons and authors are left out: jobs write them for those who train, and people write what they like.
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -24,7 +27,7 @@ def changes(decisions: Sequence[Decision], since: datetime) -> Iterator[str]:
         if decision.action != "kept":
             yield _sentence(decision)
     if kept := sum(decision.action == "kept" for decision in recent):
-        yield f"{counted(kept, 'check')} found no need to train a new one."
+        yield f"At {counted(kept, 'check')} no new model was trained."
 
 
 def _sentence(decision: Decision) -> str:
@@ -32,25 +35,24 @@ def _sentence(decision: Decision) -> str:
     if decision.action == "refused":
         trained = f"{start} a new model was trained {TRIGGERS[decision.trigger]}"
         return f"{trained} and not put in service: {_refusal(decision)}."
-    what = (
-        "a new model was put in service"
-        if decision.action == "promoted"
-        else "an earlier model was put in service again"
-    )
-    if decision.trigger == "hand":
-        return f"{start} {what} by {decision.author}, who says: {decision.reason.rstrip('.')[:200]}."
-    return f"{start} {what} {TRIGGERS[decision.trigger]}: {_gain(decision)}."
+    if decision.action == "rolled_back":
+        return f"{start} an earlier model was put in service again {TRIGGERS[decision.trigger]}."
+    if decision.before is None:
+        return f"{start} the first model was put in service."
+    return f"{start} a new model was put in service {TRIGGERS[decision.trigger]}{_gain(decision)}."
 
 
 def _gain(decision: Decision) -> str:
+    """What the comparison found; "" for a model that was put in service without one."""
     if (profit := decision.figures.get(PROFIT)) and profit.low > 0:
         return (
-            "on the same leads it would have earned more than the one before, "
+            ": on the same leads it would have earned more than the one before, "
             f"by {amount(profit.low)} to {amount(profit.high)} for 1,000 leads"
         )
-    if any(gain.low > 0 for name, gain in _gains(decision) if name != BRIER):
-        return "on the same leads it told better than the one before who converts"
-    return "the chances that it gives are nearer to what happens"
+    better = [name for name, gain in _gains(decision) if gain.low > 0]
+    if any(name != BRIER for name in better):
+        return ": on the same leads it recognized those who convert better than the one before"
+    return ": the chances that it gives are nearer to what happens" if better else ""
 
 
 def _refusal(decision: Decision) -> str:
@@ -74,10 +76,10 @@ def _power(decision: Decision) -> str:
     power = decision.power
     if power is None:
         return ""
-    told = f"; the {power.leads:,} leads of the comparison"
+    leads = f"; the {power.leads:,} leads of the comparison"
     if power.enough:
-        return f"{told} would have shown the least gain that is worth it in four of five cases"
-    return f"{told} are too few to show the least gain that is worth it: some {power.leads_needed:,} are needed"
+        return f"{leads} would have shown the least gain that is worth it in four of five cases"
+    return f"{leads} are too few to show the least gain that is worth it: some {power.leads_needed:,} are needed"
 
 
 def _gains(decision: Decision) -> list[tuple[str, Estimate]]:

@@ -9,8 +9,8 @@ from service.lifecycle.reporting.model_changes import changes
 from service.lifecycle.reporting.words import amount, counted, day, give_or_take
 
 WEEK = timedelta(days=7)
-OLD = timedelta(days=8)
-"""An evaluation runs every day: the newest one should not be that old."""
+OLD = timedelta(days=2)
+"""An evaluation runs every day: when the newest one is older, more than one run has failed."""
 
 SHOWN = 6
 """Sentences of a section at most: the report is one page."""
@@ -34,7 +34,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Sheet:
-    """The report: `about` says of which leads it is, `headline` is what the mail says too."""
+    """The report: `about` says of which leads it is, `headline` what the model earned, in a sentence."""
 
     title: str
     about: str
@@ -44,30 +44,43 @@ class Sheet:
 
 @dataclass(frozen=True)
 class WeekHistory:
-    """What the history holds for the report made at `now`: the newest evaluation, and the one of a week before."""
+    """What the history holds for the report made at `now`: the newest evaluation, and the one of a week before.
+
+    There is no `evaluation` before the first outcomes are final.
+    """
 
     now: datetime
-    evaluation: Evaluation
+    evaluation: Evaluation | None
     before: Evaluation | None
     decisions: Sequence[Decision]
     drift: DriftCheck | None
 
 
-def sheet(week: WeekHistory, contacts: Contacts) -> Sheet:
-    """The report of the week that ends now, from the `contacts` of its newest evaluation."""
-    evaluation = week.evaluation
+def sheet(week: WeekHistory) -> Sheet:
+    """The report of the week that ends now; without contacts that were evaluated it holds the model alone."""
+    title, evaluation = f"Lead scoring: week to {day(week.now)}", week.evaluation
+    model = Section("The model", _most([*changes(week.decisions, week.now - WEEK), *_drift(week.drift)]))
+    contacts = evaluation.contacts if evaluation else None
+    if evaluation is None or contacts is None:
+        why = (
+            "the newest evaluation does not count contacts"
+            if evaluation
+            else "no evaluation of final outcomes is there"
+        )
+        about = "What becomes of a lead is known some time after it was scored."
+        return Sheet(title, about, f"What the model earned is not known yet: {why}.", (model,))
     return Sheet(
-        title=f"Lead scoring: week to {day(week.now)}",
+        title=title,
         about=(
             f"Of leads scored from {day(evaluation.since)} to {day(evaluation.until)}: what became of later ones is "
-            f"not final. Amounts are in the lead source's currency."
+            f"not final. Amounts are in the currency in which the value of a conversion was agreed."
         ),
         headline=headline(contacts),
         sections=(
             _brought(contacts, week.before.contacts if week.before else None),
             _called(contacts),
-            Section("The model", _most([*changes(week.decisions, week.now - WEEK), *_drift(week.drift)])),
-            Section("The data", _most(list(_data(week)))),
+            model,
+            Section("The data", _most(list(_data(evaluation, week.now)))),
         ),
     )
 
@@ -134,9 +147,8 @@ def _drift(check: DriftCheck | None) -> Iterator[str]:
         yield "This week's leads are like those that the model learned from."
 
 
-def _data(week: WeekHistory) -> Iterator[str]:
-    evaluation = week.evaluation
-    if week.now - evaluation.time > OLD:
+def _data(evaluation: Evaluation, now: datetime) -> Iterator[str]:
+    if now - evaluation.time > OLD:
         yield f"These figures are old: the newest evaluation is of {day(evaluation.time)}."
     if evaluation.selection:
         yield _whom(evaluation.selection)

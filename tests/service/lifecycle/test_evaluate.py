@@ -18,6 +18,8 @@ from service.lifecycle.evaluation.quality import NAMES, Target, figures
 from service.lifecycle.evaluation.scored import read_scored
 from service.lifecycle.evaluation.weighting import missing_days
 from service.lifecycle.relations.outcomes import CLIP
+from service.lifecycle.runtime.gauges import Gauge
+from service.lifecycle.runtime.job_gauges import publish
 from service.model import bundle
 from service.model.bundle import JudgedOn
 from tests.facts import states
@@ -177,8 +179,10 @@ def test_without_exploration_there_is_no_figure_of_all_leads_and_the_first_line_
     tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world, _ = contacted_world(tmp_path, "unexplored", 0.0)
+    before = [Gauge("leadscoring_evaluation_figure", 0.9, {"figure": "roc_auc"})]
+    publish(str(tmp_path), "evaluate", before, world.models)
     for later in (0, 1):
-        assert main(world.options(mlflow_url, NOON + days(later))) == 0
+        assert main(world.options(mlflow_url, NOON + days(later), "--metrics", str(tmp_path))) == 0
         entry = evaluated(world)[-1]
         assert entry.figures == {}
         assert entry.weighting is not None
@@ -194,6 +198,9 @@ def test_without_exploration_there_is_no_figure_of_all_leads_and_the_first_line_
         assert "roc auc" not in out
     file = MlflowClient(mlflow_url).download_artifacts(entry.mlflow_run_id, "report.html", str(tmp_path))
     assert "no figures of all leads" in Path(file).read_text()
+    gauges = (tmp_path / "evaluate.prom").read_text()
+    assert "leadscoring_evaluation_figure" not in gauges  # those of before say nothing of these leads
+    assert "leadscoring_evaluation_effective_leads" in gauges
 
 
 def test_with_too_few_explored_leads_the_first_line_says_in_how_many_days_there_are_enough(

@@ -1,9 +1,9 @@
-import re
 from pathlib import Path
 
 import pytest
 
 from service import history
+from service.history import Evaluation
 from service.lifecycle.report import MAIL, address, main
 from service.storage import Bucket, Folder
 from tests.facts import states
@@ -38,26 +38,33 @@ def test_the_report_is_written_once_a_day_from_the_history_alone(
     history.append(models, evaluation(NOW - DAY / 8, contacts=contacts(leads=1)))
     assert run(models.root) == 0
     assert (html.read_bytes(), pdf.read_bytes()) == before
+    again = capsys.readouterr()
+    states(again.out, "already there", pdf)
+    assert MAIL not in again.out + again.err
 
 
-def test_a_run_that_was_stopped_between_both_files_is_finished_by_the_next(tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_between_both_files_is_finished_by_the_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     models = Folder(tmp_path)
     history.append(models, evaluation())
     models.create("reports/2026-03-02.html", b"there")
     assert run(tmp_path) == 0
     assert (tmp_path / "reports/2026-03-02.html").read_bytes() == b"there"
     assert (tmp_path / "reports/2026-03-02.pdf").exists()
+    states(capsys.readouterr().out, MAIL)
 
 
-def test_without_an_evaluation_that_counts_contacts_there_is_no_report(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("entries", [[], [evaluation(contacts=None)]])
+def test_before_contacts_are_evaluated_the_report_says_that_nothing_is_known_yet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], entries: list[Evaluation]
 ) -> None:
-    assert run(tmp_path) == 1
-    states(capsys.readouterr().err, "no evaluation", "service.lifecycle.evaluate")
-    history.append(Folder(tmp_path), evaluation(contacts=None))
-    assert run(tmp_path) == 1
-    states(re.sub(r"\s+", " ", capsys.readouterr().err), "counts no contacts")
-    assert not (tmp_path / "reports").exists()
+    for entry in entries:
+        history.append(Folder(tmp_path), entry)
+    assert run(tmp_path) == 0
+    states(capsys.readouterr().out, MAIL, "not known yet")
+    states((tmp_path / "reports/2026-03-02.html").read_text(), "not known yet", "The model did not change this week.")
+    assert (tmp_path / "reports/2026-03-02.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_the_address_of_a_buckets_object_is_one_that_people_can_open() -> None:

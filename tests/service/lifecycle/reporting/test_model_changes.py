@@ -1,10 +1,11 @@
+import re
 from typing import Any
 
 import msgspec
 import pytest
 
 from service.history import Estimate, Power
-from service.lifecycle.reporting.model_changes import changes
+from service.lifecycle.reporting.model_changes import TRIGGERS, changes
 from tests.facts import states
 from tests.service.lifecycle.reporting.entries import DAY, NOW, decision
 
@@ -29,10 +30,12 @@ MANY = msgspec.structs.replace(FEW, detectable=500.0)
     ("action", "trigger", "more", "facts"),
     [
         ("promoted", "schedule", {"figures": BETTER}, ["as planned", "earned more", "by 40 to 140 for 1,000 leads"]),
-        ("promoted", "drift", {"figures": RANKS}, ["the leads had changed", "told better"]),
+        ("promoted", "drift", {"figures": RANKS}, ["the leads had changed", "recognized those who convert better"]),
         ("promoted", "calibration", {"figures": CLOSER}, ["did not match what happened", "nearer to what happens"]),
-        ("promoted", "hand", {"author": "ann", "reason": "agreed in June."}, ["by ann", "agreed in June."]),
-        ("rolled_back", "hand", {"author": "ann", "reason": "too few calls"}, ["an earlier model", "too few calls"]),
+        ("promoted", "hand", {"figures": RANKS}, ["by hand: on the same leads it recognized"]),
+        ("promoted", "hand", {}, ["a new model was put in service by hand."]),
+        ("promoted", "hand", {"before": None, "author": "service.lifecycle.train"}, ["the first model was"]),
+        ("rolled_back", "hand", {}, ["an earlier model was put in service again by hand."]),
         ("refused", "schedule", {"figures": UNSURE}, ["not surely better", "between 120 less and 140 more"]),
         ("refused", "schedule", {"figures": UNSURE, "power": FEW}, ["1,800 leads", "too few", "some 5,200 are needed"]),
         ("refused", "schedule", {"figures": UNSURE, "power": MANY}, ["1,800 leads", "in four of five cases"]),
@@ -49,9 +52,21 @@ def test_each_decision_is_one_plain_sentence_with_its_day(
     assert ("The model did not change this week." in found) == (action == "refused")
 
 
+@pytest.mark.parametrize("action", ["promoted", "rolled_back", "refused", "kept"])
+@pytest.mark.parametrize("author", ["ann", "service.lifecycle.retrain", "service.lifecycle.train"])
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_neither_what_people_wrote_nor_what_jobs_are_called_reaches_sales(
+    action: str, author: str, trigger: str
+) -> None:
+    for figures in ({}, BETTER, RANKS):
+        made = decision(action, trigger, author=author, reason="Bob calls too few; roc_auc .7", figures=figures)
+        (*_, found) = changes([made], NOW - 7 * DAY)
+        assert not re.search(r"ann\b|Bob|roc_auc|service\.|lifecycle|says", found)
+
+
 def test_older_decisions_are_left_out_and_checks_that_changed_nothing_are_counted() -> None:
     made = [decision("promoted", days=8), *(decision("kept", days=day) for day in (6, 4, 2))]
     assert list(changes(made, NOW - 7 * DAY)) == [
         "The model did not change this week.",
-        "3 checks found no need to train a new one.",
+        "At 3 checks no new model was trained.",
     ]

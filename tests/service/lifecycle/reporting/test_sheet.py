@@ -17,9 +17,7 @@ def report(
     check: DriftCheck | None = None,
     before: Evaluation | None = None,
 ) -> Sheet:
-    entry = entry or evaluation()
-    assert entry.contacts
-    return sheet(WeekHistory(NOW, entry, before, decisions, check), entry.contacts)
+    return sheet(WeekHistory(NOW, entry or evaluation(), before, decisions, check))
 
 
 def text(found: Sheet) -> str:
@@ -76,7 +74,7 @@ def test_the_data_section_says_what_is_missing() -> None:
     states(whole, "All scores were recorded")
     states(whole, "No row had to be set aside")
     broken = evaluation(
-        NOW - 9 * DAY,
+        NOW - 3 * DAY,
         complete=False,
         missing_records=0.031,
         set_aside={"outcomes": 1_012, "contacts": 0},
@@ -86,9 +84,21 @@ def test_the_data_section_says_what_is_missing() -> None:
     states(found, "3.1%", "not recorded")
     states(found, "1,012 of outcomes")
     states(found, "1,200 leads", "7 others")
-    states(found, "old", "21 February 2026")
+    states(found, "old", "27 February 2026")
+    assert not any("old" in sentence for sentence in whole)
     assert not any("of contacts" in sentence for sentence in found)
     states(report(evaluation(complete=None)).sections[3].sentences, "was not checked")
+
+
+@pytest.mark.parametrize(
+    ("entry", "fact"), [(None, "no evaluation"), (evaluation(contacts=None), "does not count contacts")]
+)
+def test_what_is_not_evaluated_is_not_known_yet(entry: Evaluation | None, fact: str) -> None:
+    found = sheet(WeekHistory(NOW, entry, None, (decision("promoted", before=None),), drift(True, "age")))
+    states(found.headline, "not known yet", fact)
+    assert [section.title for section in found.sections] == ["The model"]
+    states(found.sections[0].sentences, "first model")
+    states(found.sections[0].sentences, "differ", "age")
 
 
 @pytest.mark.parametrize(
