@@ -1,5 +1,6 @@
 """Files of contacts: which leads sales contacted, and when. And files of the groups that leads are in."""
 
+from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -19,10 +20,14 @@ from service.model.spelling import fold
 
 
 class LeadRows(NamedTuple):
-    """The rows of one file as CONTACT_ROWS or GROUP_ROWS of `relations.contacts`, and those that name no lead."""
+    """The rows of one file as CONTACT_ROWS or GROUP_ROWS of `relations.contacts`, and those that name no lead.
+
+    `until` is the newest contact's time, None where the file states no time.
+    """
 
     rows: pa.Table
     rejected: tuple[Rejected, ...]
+    until: datetime | None = None
 
 
 def contact_rows(source: Source, table: Table, file_number: int = 0) -> LeadRows:
@@ -45,7 +50,8 @@ def contact_rows(source: Source, table: Table, file_number: int = 0) -> LeadRows
         schema=CONTACT_ROWS,
     )
     nameless = pc.equal(ids, "")
-    return LeadRows(rows.filter(pc.invert(nameless)), _rejected(table, source.contact_id, nameless))
+    rejected = _rejected(table, source.contact_id, nameless)
+    return LeadRows(rows.filter(pc.invert(nameless)), rejected, pc.max(rows["time"]).as_py())
 
 
 def group_rows(source: Source, table: Table, file_number: int = 0) -> LeadRows:

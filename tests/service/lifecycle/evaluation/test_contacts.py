@@ -1,12 +1,12 @@
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from service.lifecycle.data.source import Source, load_source
-from service.lifecycle.evaluation.contacts import WrittenFiles, write_contacts, write_groups
+from service.lifecycle.evaluation.contacts import STALE, WrittenFiles, write_contacts, write_groups
 from service.lifecycle.relations.duck import without_records
 from service.storage import open_storage
 from tests.facts import states
@@ -23,6 +23,7 @@ COLUMNS = 'contacts = {id_column = "Lead", time_column = "called", channel_colum
 
 
 def crm(folder: Path, more: str = "") -> Source:
+    folder.mkdir(exist_ok=True)
     toml = folder / "crm.toml"
     toml.write_text(CRM.format(more=more))
     return load_source(toml)
@@ -95,6 +96,22 @@ def test_what_names_no_lead_and_what_cannot_be_read_is_rejected(tmp_path: Path) 
         ("d", 0),
     ]
     states(written.rejected[1].reason, "'lead_id'", "contacts.id_column")
+
+
+def test_lists_that_stopped_or_cannot_be_read_are_doubted(tmp_path: Path) -> None:
+    said = "Lead,called,by,agent\na,2026-03-01,,\nb,2026-02-01,,\nc,,,\n"
+    written, _ = read(tmp_path / "timed", COLUMNS, a=said, b="Lead,called,by,agent\na,2026-01-01,,\n")
+    newest = datetime(2026, 3, 1, tzinfo=UTC)
+    assert written.until == newest
+    assert written.doubt(newest + STALE) == ""
+    states(written.doubt(newest + STALE + timedelta(seconds=1)), "newest contact", "1 March 2026")
+    untimed, _ = read(tmp_path / "untimed", a="lead_id,x\na,\n ,x\n")
+    assert untimed.rejected
+    assert (untimed.until, untimed.doubt(newest + 90 * STALE)) == (None, "")
+    broken, _ = read(tmp_path / "broken", COLUMNS, a=said, b="other\n1\n")
+    states(broken.doubt(newest), "1 list of contacts", "not be read")
+    nothing, _ = read(tmp_path / "none")
+    assert nothing.doubt(newest) == ""
 
 
 def test_a_consoles_folder_is_no_file(tmp_path: Path) -> None:
