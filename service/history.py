@@ -122,7 +122,8 @@ class Contacts(msgspec.Struct, frozen=True, kw_only=True):
     `groups` go by who chose them: the "line", "exploration", and "sales" without the model's advice. `from_files` says
     that files of contacts tell it, else a decision counts as a contact. `not_reached` leads were chosen and not
     contacted. Of the contacts with an outcome that the model chose are `revenue` and `cost`, and `earned`, what they
-    earned more than as many contacts at random; where that is None `no_estimate` says why.
+    earned more than as many contacts at random; where that is None `no_estimate` says why. `doubt` says why contacts
+    may be missing, "" where nothing suggests it and in older entries.
     """
 
     from_files: bool
@@ -133,6 +134,7 @@ class Contacts(msgspec.Struct, frozen=True, kw_only=True):
     cost: float
     earned: Estimate | None
     no_estimate: str
+    doubt: str = ""
 
 
 class GroupOutcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,8 +30,10 @@ def alert_condition(r: Resource) -> str | None:
     if filters := r.at("conditions.condition_matched_log.filter"):
         if not all("resource.type=" in str(each) for each in filters):
             return "is on log entries of any resource"
-        limit = "alert_strategy.notification_rate_limit.period"
-        return "limits no notifications of log entries" if unset(r, limit) else None
+        if unset(r, "alert_strategy.notification_rate_limit.period"):
+            return "limits no notifications of log entries"
+        # What Cloud Monitoring answers for such a policy, whatever was written.
+        return other_than(r, "alert_strategy.notification_prompts", "OPENED")
     queries = r.at("conditions.condition_prometheus_query_language.query")
     if not queries or not all(str(query).strip() for query in queries):
         return "has no condition in PromQL"

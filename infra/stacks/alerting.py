@@ -166,7 +166,13 @@ class AlertingStack(TerraformStack):
                 )
             ],
             # The incident reports no fault: it closes after the shortest time that Cloud Monitoring allows.
-            alert_strategy=AlertStrategy(auto_close="1800s", notification_rate_limit=AlertRateLimit(period="3600s")),
+            alert_strategy=AlertStrategy(
+                auto_close="1800s",
+                # Cloud Monitoring always answers this for a policy on logs: left out, every later plan shows a change.
+                # https://cloud.google.com/php/docs/reference/cloud-monitoring/latest/V3.AlertPolicy.AlertStrategy
+                notification_prompts=["OPENED"],
+                notification_rate_limit=AlertRateLimit(period="3600s"),
+            ),
             documentation=AlertDocumentation(
                 mime_type="text/markdown",
                 subject=f"[{env.id}] Lead scoring: this week's report",

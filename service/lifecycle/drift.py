@@ -6,14 +6,16 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
+import numpy as np
 from rich.console import Console
 
 from service import history, tracking
 from service.history import DriftCheck
 from service.lifecycle.data.quarantine import set_aside
+from service.lifecycle.drift_detection.contact_line import refresh_rule
 from service.lifecycle.drift_detection.estimates import expected
 from service.lifecycle.drift_detection.homogeneity import Comparison, compare
 from service.lifecycle.drift_detection.report import (
@@ -36,10 +38,7 @@ from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.model import bundle
 from service.model.bundle import Bundle
-from service.model.contact_rule import rule_of
-from service.model.stored_rule import read_rule, replace_rule
 from service.rhythm import LOOP
-from service.storage import Conflict
 
 EXAMPLES = """  python -m service.lifecycle.drift --source crm.toml --models models --predictions predictions \\
       --leads leads --tracking http://127.0.0.1:5000
@@ -49,9 +48,6 @@ EXAMPLES = """  python -m service.lifecycle.drift --source crm.toml --models mod
 FEWEST = 100
 """Leads below which a comparison says nothing."""
 
-ENOUGH = 500
-"""Leads from which a contact rule is computed."""
-
 SHOWN = 15
 """Features in the terminal's table, those first whose difference moves scores the most."""
 
@@ -60,8 +56,8 @@ def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     """Compare the most recent scored leads with the served model's reference; keep history, run with report, gauges.
 
     All of them are counted by their values. At most `window.SAMPLED`, drawn at random, are scored again by the served
-    model, whichever scored them then: what is compared is the leads. The history's entry comes last, so that it always
-    has its report. A check of this very time is not made again.
+    model, whichever scored them then: what is compared is the leads. The history's entry comes after the report, so
+    that it always has one, and the contact rule last. A check of this very time is not made again.
     """
     if history.at(loop.models, DriftCheck, loop.now):
         loop.note(f"checked already at {loop.now:%Y-%m-%d %H:%M:%S} UTC; nothing to do")
@@ -78,6 +74,7 @@ def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             f"{window.leads} leads were scored from {window.since:%Y-%m-%d %H:%M} to {loop.now:%Y-%m-%d %H:%M} UTC, "
             f"fewer than {FEWEST}: too few to compare; nothing was recorded"
         )
+        refresh_rule(loop, served, score(served, window.sample) if window.leads else np.empty(0), window.since)
         return []
     loop.tell(f"comparing {window.leads:,} leads with the {served.reference.leads:,} held out at training")
     scores = score(served, window.sample)
@@ -99,30 +96,10 @@ def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             "report.html": page,
         }
         mlflow.attach(texts, {})
-    _refresh_rule(loop, served, scores, window.since)
     history.append(loop.models, entry)
+    refresh_rule(loop, served, scores, window.since)
     _show(entry)
     return _gauges(entry)
-
-
-def _refresh_rule(loop: Loop, served: Bundle, scores: Scores, since: datetime) -> None:
-    """Let the served model contact as many of leads like these as fit, and explore the share that the source states.
-
-    A bundle older than contact rules keeps its own, which is its threshold.
-    """
-    manifest = served.manifest
-    if manifest.contact_rule is None or len(scores) < ENOUGH:
-        return
-    old, generation = read_rule(loop.models, served.version)
-    capacity, share = manifest.economics.contacts_per_1000_leads, loop.source.exploration.share
-    rule = rule_of(scores, manifest.threshold, capacity, share, "recent", since, loop.now)
-    try:
-        replace_rule(loop.models, served.version, rule, generation)
-    except Conflict:
-        loop.note("another run has refreshed the contact rule meanwhile; that one stays")
-        return
-    before = (old or manifest.rule).line
-    loop.note(f"a lead that comes alone is contacted from score {rule.line:.4f} on; it was {before:.4f}")
 
 
 def _check(

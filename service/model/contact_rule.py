@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
 
 SALT = "leadscoring-exploration-1"
 """Another salt draws other leads: it must never change."""
@@ -39,8 +39,8 @@ class ContactRule(BaseModel):
     explore_probability: _Share = 0.0
     share_above: _Share | None = None
     basis: Literal["training", "recent"] = "training"
-    since: datetime | None = None
-    until: datetime | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
     leads: Annotated[int, Field(ge=0)] = 0
 
     @property
@@ -94,13 +94,33 @@ def rule_of(
             cut = float(higher.min())
         line = max(line, cut)
     above = float((scores >= line).mean())
-    probability = min(1.0, share * capacity / (1 - above)) if above < 1 else 0.0
     return ContactRule(
         line=line,
-        explore_probability=probability,
+        explore_probability=_probability(share, capacity, above),
         share_above=above,
         basis=basis,
         since=since,
         until=until,
         leads=len(scores),
     )
+
+
+def with_share(
+    rule: ContactRule, scores: npt.NDArray[np.float64], contacts_per_1000_leads: float, share: float
+) -> ContactRule:
+    """The rule with its line, for scores that are too few to compute another; `share` as in `rule_of`.
+
+    The share of the leads above the line is the rule's, else that of these scores. Without any it counts as 0, so that
+    at most `share` of the contacts explores. Without a limit of contacts there are as many as leads above the line.
+    """
+    above = rule.share_above
+    if above is None:
+        above = float((scores >= rule.line).mean()) if len(scores) else 0.0
+    capacity = contacts_per_1000_leads / 1000
+    probability = _probability(share, above if capacity >= 1 else capacity, above)
+    return rule.model_copy(update={"explore_probability": probability})
+
+
+def _probability(share: float, capacity: float, above: float) -> float:
+    """The probability by which a lead below the line is contacted; `capacity` and `above` are shares of the leads."""
+    return min(1.0, share * capacity / (1 - above)) if above < 1 else 0.0

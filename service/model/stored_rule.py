@@ -32,7 +32,16 @@ def read_rule(models: Storage, version: str) -> StoredRule:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "contact rule"
-        raise BundleRefused("malformed", f"{models.url}/{key}: {where}: {first['msg']}; delete it") from error
+        raise BundleRefused("malformed", f"{models.url}/{key}: {where}: {first['msg']}; drift replaces it") from error
+
+
+def rule_to_replace(models: Storage, version: str) -> StoredRule:
+    """The same; a malformed rule is None, at its generation, for `replace_rule` to overwrite. Raises StorageError."""
+    try:
+        return read_rule(models, version)
+    except BundleRefused:
+        stored = models.read(f"{RULES}{version}.json")
+        return StoredRule(None, stored and stored.generation)
 
 
 def replace_rule(models: Storage, version: str, rule: ContactRule, generation: str | None) -> None:

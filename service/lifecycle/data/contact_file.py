@@ -1,5 +1,6 @@
-"""Files of contacts: which leads sales contacted, when, how and by whom. And files of the groups that leads are in."""
+"""Files of contacts: which leads sales contacted, and when. And files of the groups that leads are in."""
 
+from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -19,14 +20,21 @@ from service.model.spelling import fold
 
 
 class LeadRows(NamedTuple):
-    """The rows of one file as CONTACT_ROWS or GROUP_ROWS of `relations.contacts`, and those that name no lead."""
+    """The rows of one file as CONTACT_ROWS or GROUP_ROWS of `relations.contacts`, and those that name no lead.
+
+    `until` is the newest contact's time, None where the file states no time.
+    """
 
     rows: pa.Table
     rejected: tuple[Rejected, ...]
+    until: datetime | None = None
 
 
 def contact_rows(source: Source, table: Table, file_number: int = 0) -> LeadRows:
-    """Who was contacted. A lead may be in several rows. Raises SourceError for a file without a stated column."""
+    """Who was contacted, and when; a lead may be in several rows. Raises SourceError where a stated column is missing.
+
+    Channel and owner stay in the file: no figure needs them, and an owner's name is that of a person.
+    """
     form = source.contacts
     named = {f"contacts.{name}": column for name, column in form.model_dump(exclude={"time_format"}).items()}
     table = with_columns(table, [(key, [column]) for key, column in (named | _id(source)).items()])
@@ -36,15 +44,14 @@ def contact_rows(source: Source, table: Table, file_number: int = 0) -> LeadRows
         [
             lead_keys(ids),
             _times(table, form, source.zone),
-            _words(table, form.channel_column),
-            _words(table, form.owner_column),
             pa.array(np.full(count, file_number, dtype=np.int32)),
             pa.array(np.asarray(table.rows, dtype=np.int64)),
         ],
         schema=CONTACT_ROWS,
     )
     nameless = pc.equal(ids, "")
-    return LeadRows(rows.filter(pc.invert(nameless)), _rejected(table, source.contact_id, nameless))
+    rejected = _rejected(table, source.contact_id, nameless)
+    return LeadRows(rows.filter(pc.invert(nameless)), rejected, pc.max(rows["time"]).as_py())
 
 
 def group_rows(source: Source, table: Table, file_number: int = 0) -> LeadRows:
@@ -88,10 +95,8 @@ def _times(table: Table, form: ContactFiles, zone: ZoneInfo) -> pa.Array:
     return times.take(pa.array(np.cumsum(timed) - 1, mask=~timed))
 
 
-def _words(table: Table, name: str | None) -> pa.Array:
-    """The column's cells as text, null where they are empty or there is no such column."""
-    if name is None:
-        return pa.nulls(len(table.rows), pa.string())
+def _words(table: Table, name: str) -> pa.Array:
+    """The column's cells as text, null where they are empty."""
     column = read_column(table, name)
     return pa.array([*map(str, column.values), None], pa.string()).take(
         pa.array(np.where(column.codes < 0, len(column.values), column.codes))

@@ -84,7 +84,8 @@ class OutcomesFile(BaseModel):
 class ContactFiles(BaseModel):
     """The columns of the files below `contacts/` of the leads bucket: who was contacted, when, how and by whom.
 
-    The id's column has the name that it has in files of outcomes unless given. A time is of the contact.
+    The id's column has the name that it has in files of outcomes unless given. A time is of the contact. A file must
+    have the columns of channel and owner that are named; their cells are not read.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 
@@ -16,15 +17,33 @@ from service.lifecycle.relations.relation import RelationEngine
 from service.storage import Storage
 
 PREFIX, GROUPS = "contacts/", "groups/"
+STALE = timedelta(days=7)
+"""Age of the newest contact from which files of contacts count as stopped: longer than a weekend with holidays."""
+
 Reader = Callable[[Source, Table, int], LeadRows]
 
 
 @dataclass(frozen=True)
 class WrittenFiles:
-    """The rows of all files are in an engine's relation. `files` were read; `rejected` rows name no lead."""
+    """The rows of all files are in an engine's relation. `files` were read; `rejected` rows name no lead.
+
+    `until` is the newest time of a contact, None where no file states one.
+    """
 
     files: int
     rejected: tuple[Rejected, ...]
+    until: datetime | None = None
+
+    def doubt(self, now: datetime) -> str:
+        """Why sales may have contacted leads that no file names; empty where nothing suggests it.
+
+        Files without times do not show when they stopped.
+        """
+        if unreadable := sum(row.row == 0 for row in self.rejected):
+            return f"{unreadable:,} list{'' if unreadable == 1 else 's'} of contacts could not be read"
+        if self.until and now - self.until > STALE:
+            return f"the newest contact in the lists is of {self.until.day} {self.until:%B %Y}"
+        return ""
 
 
 def write_contacts(engine: RelationEngine, source: Source, leads: Storage) -> WrittenFiles:
@@ -57,7 +76,7 @@ def _write(
     prefix: str,
     rows_of: Reader,
 ) -> WrittenFiles:
-    rejected, files = list[Rejected](), 0
+    rejected, files, until = list[Rejected](), 0, None
     with engine.writing(relation, schema) as write:
         for key in leads.keys(prefix):
             stored = None if key.endswith("/") else leads.read(key)  # a console's folder is an empty object
@@ -71,8 +90,9 @@ def _write(
                 continue
             files += 1
             rejected += found.rejected
+            until = max(filter(None, (until, found.until)), default=None)
             write(found.rows)
-    return WrittenFiles(files, tuple(rejected))
+    return WrittenFiles(files, tuple(rejected), until)
 
 
 def _table(source: Source, origin: str, data: bytes) -> Table:

@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 from matplotlib.figure import Figure
 
-from service.history import Estimate, Evaluation, ExplorationCost, GroupOutcome, OutcomeSelection, Weighting
+from service.history import Estimate, Evaluation, ExplorationCost, GroupOutcome, Weighting
 from service.lifecycle.evaluation.confidence import share
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.page import bullets, images, page, plot_style, table
@@ -28,7 +28,7 @@ def report(
     whole, manifest = judged.whole, judged.manifest
     worth = judged.business
     sections = [
-        _selection(entry.selection),
+        _selection(entry),
         f"<p class=about>{whole.leads:,} leads scored from {entry.since:{MINUTE}} to {entry.until:{MINUTE}} UTC whose "
         f"outcome is final; {whole.converted:,} converted ({whole.converted / whole.leads:.1%}). "
         f"{entry.without_outcome:,} leads of that time have no outcome; "
@@ -90,10 +90,12 @@ def _answering(latency_ms: Mapping[int, float]) -> list[str]:
     ]
 
 
-def _selection(selection: OutcomeSelection | None) -> str:
+def _selection(entry: Evaluation) -> str:
+    selection = entry.selection
     if selection is None:
         return ""
-    bad = selection.depends_on_decision or selection.depends_on_score
+    doubt = bool(entry.contacts and entry.contacts.doubt)
+    bad = selection.depends_on_decision or selection.depends_on_score or doubt
     return f'<p class="{"bad" if bad else "about"}">{escape(selection.about)}</p>'
 
 

@@ -44,10 +44,19 @@ def missing_days(found: Weighting, days: float) -> int | None:
     return max(1, math.ceil(days * (factor - 1)))
 
 
-def about(selection: OutcomeSelection, found: Weighting | None, days: float) -> OutcomeSelection:
-    """The same, saying that there are no figures of all leads where too few were explored in so many days."""
+def about(selection: OutcomeSelection, found: Weighting | None, days: float, doubt: str) -> OutcomeSelection:
+    """The same, saying first why contacts may be missing, where there is a `doubt`.
+
+    Where too few were explored in so many days it says that there are no figures of all leads.
+    """
+    said = _no_figures(selection, found, days) or selection.about
+    return msgspec.structs.replace(selection, about=f"Contacts may be missing: {doubt}. {said}" if doubt else said)
+
+
+def _no_figures(selection: OutcomeSelection, found: Weighting | None, days: float) -> str:
+    """Why there are no figures of all leads; "" where there are."""
     if found is None or found.enough:
-        return selection
+        return ""
     missing = missing_days(found, days)
     when = (
         "None of these was contacted at random: state exploration.share in the lead source"
@@ -55,11 +64,10 @@ def about(selection: OutcomeSelection, found: Weighting | None, days: float) -> 
         else f"{found.explored:,} of these were contacted at random, an effective sample of {found.effective:,.0f}; "
         f"{MIN_EXPLORED} and {MIN_EFFECTIVE} are needed. At the present rate that takes {missing:,} more days"
     )
-    said = (
+    return (
         f"Only contacted leads have outcomes, so there are no figures of all leads: {selection.with_outcome:,} of "
         f"{selection.leads:,} leads have an outcome. What follows is of contacted leads alone. {when}."
     )
-    return msgspec.structs.replace(selection, about=said)
 
 
 def basis(found: Weighting) -> str:

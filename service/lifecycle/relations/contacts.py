@@ -12,13 +12,11 @@ CONTACT_ROWS = pa.schema(
     [
         ("lead_key", pa.string()),
         ("time", pa.timestamp("us", "UTC")),
-        ("channel", pa.string()),
-        ("owner", pa.string()),
         ("file_number", pa.int32()),
         ("row", pa.int64()),
     ]
 )
-"""The table `contact_rows`: the rows of all files. `time`, `channel` and `owner` are null where a row has none."""
+"""The table `contact_rows`: the rows of all files. `time` is null where a row has none."""
 
 CONTACTS = Relation(
     "contacts",

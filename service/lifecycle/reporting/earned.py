@@ -22,8 +22,13 @@ MIN_COVERED = 0.5
 """Weights that stand for a smaller share of the leads are of a time in which no policy drew for most of them."""
 
 
-def contacts(counts: pa.Table, rules: LabelRules, economics: Economics, selected: OutcomeSelection) -> Contacts:
-    """Contacts by who chose them, and what those that the model chose earned more than as many at random."""
+def contacts(
+    counts: pa.Table, rules: LabelRules, economics: Economics, selected: OutcomeSelection, doubt: str = ""
+) -> Contacts:
+    """Contacts by who chose them, and what those that the model chose earned more than as many at random.
+
+    `doubt` says why contacts may be missing.
+    """
     found = _Counts.of(counts)
     groups = {"line": found.by_line, "exploration": found.explored, "sales": found.unchosen}
     model = found.by_line | found.explored
@@ -38,6 +43,7 @@ def contacts(counts: pa.Table, rules: LabelRules, economics: Economics, selected
         cost=economics.contact_cost * found.sum("leads", known),
         earned=None if why else _earned(found, economics.conversion_value),
         no_estimate=why,
+        doubt=doubt,
     )
 
 

@@ -128,6 +128,8 @@ def _called(contacts: Contacts) -> Section:
         numbers = (group.contacted, group.with_outcome, group.converted)
         rows.append((who, *(f"{number:,}" for number in numbers), share))
     sentences = [f"{contacts.leads:,} leads were scored."]
+    if contacts.doubt:
+        sentences.append(f"Calls may be missing here: {contacts.doubt}.")
     if contacts.not_reached:
         sentences.append(f"{counted(contacts.not_reached, 'lead')} to contact got no call.")
     if not contacts.from_files:

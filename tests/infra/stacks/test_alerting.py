@@ -143,7 +143,7 @@ def test_the_weekly_reports_address_is_mailed_to_whom_the_environment_says(engin
         {
             "auto_close": "1800s",
             "notification_channel_strategy": [],
-            "notification_prompts": None,
+            "notification_prompts": ["OPENED"],
             "notification_rate_limit": [{"period": "3600s"}],
         }
     ]
@@ -151,8 +151,10 @@ def test_the_weekly_reports_address_is_mailed_to_whom_the_environment_says(engin
     assert refused(tmp_path, result.plan) == []
     loud = result.plan["resource_changes"]
     (changed,) = (each["change"]["after"] for each in loud if each["name"] == "weekly_report")
-    changed["alert_strategy"][0]["notification_rate_limit"] = []
-    assert refused(tmp_path, result.plan) == ["alert-condition"]
+    (strategy,) = changed["alert_strategy"]
+    for name, other in (("notification_rate_limit", []), ("notification_prompts", None)):
+        changed["alert_strategy"] = [strategy | {name: other}]
+        assert refused(tmp_path, result.plan) == ["alert-condition"]
 
 
 def refused(folder: Path, planned_stack: Plan) -> list[str]:

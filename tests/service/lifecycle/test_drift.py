@@ -82,7 +82,6 @@ def test_leads_that_differ_are_found_which_is_no_failure(
     assert main(world.options(mlflow_url, NOON, "--metrics", str(tmp_path / "figures"))) == 0
     (entry,) = checks(world)
     assert entry.found
-    assert read_rule(world.models, pointer.version).rule is None  # of a bundle older than rules
     by_name = {f.feature: f for f in entry.features}
     assert by_name["visits"].missing == by_name["region"].unseen == 1
     assert entry.scores.drifted
@@ -99,6 +98,7 @@ def test_a_thin_week_is_filled_up_from_before_and_an_empty_one_says_so(
     tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = World(tmp_path, "thin")
+    world.explore(0.1)
     pointer = forge.release(world.models)
     assert main(world.options(mlflow_url, NOON)) == 0
     assert "0 leads were scored" in capsys.readouterr().err
@@ -106,6 +106,9 @@ def test_a_thin_week_is_filled_up_from_before_and_an_empty_one_says_so(
     assert main(world.options(mlflow_url, NOON)) == 0
     assert "90 leads were scored" in capsys.readouterr().err
     assert checks(world) == []
+    rule, _ = read_rule(world.models, pointer.version)
+    assert rule
+    assert rule.explores
     world.score(pointer, NOON - days(26), NOON - days(24), 500, seed=6)
     assert main(world.options(mlflow_url, NOON)) == 0
     assert [(c.leads, c.since) for c in checks(world)] == [(590, NOON - days(28))]

@@ -263,17 +263,24 @@ def test_bad_rows_are_set_aside_and_named(tmp_path: Path, mlflow_url: str, capsy
     world.tell(outcomes, "a.csv")
     world.leads.create("outcomes/b.csv", b"lead_id,won\nL-1-00001,\nstranger,no\n")
     world.leads.create("outcomes/c.csv", b"\x1f\x8bnonsense")
+    world.leads.create("contacts/d.csv", b"\x1f\x8bnonsense")
     folder = next((tmp_path / "predictions").rglob("*.gz")).parent
     (folder / "broken.jsonl.gz").write_bytes(b"broken")
     assert main(world.options(mlflow_url, NOON)) == 0
-    shown = capsys.readouterr().err
-    lines = shown.splitlines()
+    shown = capsys.readouterr()
+    lines = shown.err.splitlines()
     states(lines, "outcomes/b.csv", "row 2", "won", "no outcome")
     states(lines, "broken.jsonl.gz", "gzip")
     states(lines, "1 outcomes", "not scored")
     kinds = sorted(key.split("/")[1] for key in world.leads.keys("quarantine/"))
-    assert kinds == ["outcomes", "outcomes", "predictions"]
-    assert evaluated(world)[0].leads == 800
+    assert kinds == ["contacts", "outcomes", "outcomes", "predictions"]
+    (entry,) = evaluated(world)
+    assert entry.leads == 800
+    assert entry.contacts
+    states(entry.contacts.doubt, "1 list of contacts")
+    assert shown.out.startswith(f"Contacts may be missing: {entry.contacts.doubt}. The figures are of all")
+    file = MlflowClient(mlflow_url).download_artifacts(entry.mlflow_run_id, "report.html", str(tmp_path))
+    assert f'class="bad">Contacts may be missing: {entry.contacts.doubt}' in Path(file).read_text()
 
 
 def test_conversions_in_capitals_count_and_another_file_is_set_aside_whole(

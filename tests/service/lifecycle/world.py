@@ -57,6 +57,11 @@ class World:
         told = self.source.read_text().replace("maturity_days", 'outcomes_of = "contacted"\nmaturity_days')
         self.source.write_text(told)
 
+    def explore(self, share: float) -> None:
+        """Have the source say that this share of the contacts explores."""
+        told = self.source.read_text().partition("[exploration]")[0]
+        self.source.write_text(f"{told}[exploration]\nshare = {share}\n")
+
     def score(
         self,
         pointer: Pointer,

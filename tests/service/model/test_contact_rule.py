@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from service.lifecycle.relations.spark_sql import in_spark
-from service.model.contact_rule import DIGITS, SALT, ContactRule, rule_of
+from service.model.contact_rule import DIGITS, SALT, ContactRule, rule_of, with_share
 
 KEYS = [*(f"lead-{i}" for i in range(2_000)), "", "Müller, Zoë", "日本", "it's", "💡", "a\tb"]
 SOURCES = ("crm", "crm-2")
@@ -104,3 +104,20 @@ def test_equal_scores_have_a_rule(scores: np.ndarray) -> None:
     rule = rule_of(scores, threshold=0.5, contacts_per_1000_leads=200, share=0.05)
     assert 0 <= rule.explore_probability <= 1
     assert rule.line == max(0.5, scores[0])
+
+
+def test_another_share_of_exploration_leaves_the_line() -> None:
+    rule = rule_of(SCORES, threshold=0.2, contacts_per_1000_leads=300, share=0.1)
+    more = with_share(rule, SCORES[:10], 300, 0.2)
+    assert more == rule.model_copy(update={"explore_probability": more.explore_probability})
+    assert more.explore_probability == pytest.approx(2 * rule.explore_probability)
+    assert with_share(rule, SCORES[:10], 300, 0.1).explore_probability == pytest.approx(rule.explore_probability)
+    assert not with_share(rule, SCORES[:10], 300, 0).explores
+
+
+def test_a_line_above_which_nobody_was_counted_takes_the_share_of_the_scores_at_hand() -> None:
+    rule = ContactRule(line=0.8)
+    found = {len(s): with_share(rule, s, 1000, 0.1).explore_probability for s in (SCORES, SCORES[:0])}
+    assert found == {1_001: pytest.approx(0.1 * 0.2 / 0.8, rel=0.01), 0: 0}
+    assert with_share(rule, SCORES[:0], 200, 0.1).explore_probability == pytest.approx(0.02)
+    assert not with_share(ContactRule(line=0.0), SCORES, 200, 0.1).explores  # nobody is below it

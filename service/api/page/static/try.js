@@ -60,7 +60,8 @@ export function startTry(served, seen) {
       const answer = await post(body, { explain: true, signal });
       if (signal.aborted) return;
       failed("");
-      show(answer.scores[0], given, answer.line);
+      // A service of a release before contact rules, as during a roll-out, names no line: its line is the threshold.
+      show(answer.scores[0], given, answer.line ?? served.threshold);
       seen(answer.scores[0].model_version);
     } catch (error) {
       if (error.name === "AbortError" || signal.aborted) return;

@@ -51,7 +51,8 @@ class ReadWindow:
     """Counts of labelled leads; the cells of the champion and of all versions of the window, the newest first.
 
     `choices` are the rows of `selection_counts`, by these `rules`; `set_aside` counts rejected rows by kind of file;
-    `groups` are the rows of `group_counts`, None where the source names no group.
+    `groups` are the rows of `group_counts`, None where the source names no group. `doubt` says why contacts may be
+    missing, "" where nothing suggests it.
     """
 
     labels: Mapping[str, int]
@@ -62,6 +63,7 @@ class ReadWindow:
     rules: LabelRules
     set_aside: Mapping[str, int]
     groups: pa.Table | None
+    doubt: str
 
 
 def read_window(loop: Loop, window: EvaluatedWindow, champion: str) -> ReadWindow:
@@ -95,7 +97,8 @@ def read_window(loop: Loop, window: EvaluatedWindow, champion: str) -> ReadWindo
     selected = selection(choices, written.rules)
     by_kind = {"predictions": len(broken), **written.counts(files)}
     versions = _versions(loop, manifests, found, champion)
-    return ReadWindow(labels, versions, selected, compared, choices, written.rules, by_kind, found.get("group_counts"))
+    groups, doubt = found.get("group_counts"), written.contacts.doubt(loop.now)
+    return ReadWindow(labels, versions, selected, compared, choices, written.rules, by_kind, groups, doubt)
 
 
 def _versions(

@@ -1,12 +1,12 @@
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from service.lifecycle.data.source import Source, load_source
-from service.lifecycle.evaluation.contacts import WrittenFiles, write_contacts, write_groups
+from service.lifecycle.evaluation.contacts import STALE, WrittenFiles, write_contacts, write_groups
 from service.lifecycle.relations.duck import without_records
 from service.storage import open_storage
 from tests.facts import states
@@ -23,6 +23,7 @@ COLUMNS = 'contacts = {id_column = "Lead", time_column = "called", channel_colum
 
 
 def crm(folder: Path, more: str = "") -> Source:
+    folder.mkdir(exist_ok=True)
     toml = folder / "crm.toml"
     toml.write_text(CRM.format(more=more))
     return load_source(toml)
@@ -52,20 +53,18 @@ def test_ids_alone_are_contacts(tmp_path: Path) -> None:
         ("1007", 0, 3),
         ("0019000000oC4Hk", 1, 2),
     ]
-    assert {row["time"] for row in rows} == {row["owner"] for row in rows} == {None}
+    assert {row["time"] for row in rows} == {None}
 
 
-def test_time_channel_and_owner_are_read_where_the_source_names_them(tmp_path: Path) -> None:
+def test_times_are_read_where_the_source_names_them_and_no_name_of_a_person_is(tmp_path: Path) -> None:
     file = io.BytesIO()
     frame = pd.DataFrame({"lead": ["a"], "called": ["2026-03-01"], "by": ["phone"], "agent": ["Kim"]})
     frame.to_parquet(file)
     text = "lead,CALLED,by,agent\nb,,mail,\n"
     written, rows = read(tmp_path, COLUMNS, a=file.getvalue(), b=text)
     assert written.rejected == ()
-    assert [(row["lead_key"], row["time"], row["channel"], row["owner"]) for row in rows] == [
-        ("a", datetime(2026, 3, 1, tzinfo=UTC), "phone", "Kim"),
-        ("b", None, "mail", None),
-    ]
+    assert [(row["lead_key"], row["time"]) for row in rows] == [("a", datetime(2026, 3, 1, tzinfo=UTC)), ("b", None)]
+    assert not {"Kim", "phone"} & {cell for row in rows for cell in row.values()}
 
 
 def test_times_that_name_no_zone_are_of_the_sources(tmp_path: Path) -> None:
@@ -97,6 +96,22 @@ def test_what_names_no_lead_and_what_cannot_be_read_is_rejected(tmp_path: Path) 
         ("d", 0),
     ]
     states(written.rejected[1].reason, "'lead_id'", "contacts.id_column")
+
+
+def test_lists_that_stopped_or_cannot_be_read_are_doubted(tmp_path: Path) -> None:
+    said = "Lead,called,by,agent\na,2026-03-01,,\nb,2026-02-01,,\nc,,,\n"
+    written, _ = read(tmp_path / "timed", COLUMNS, a=said, b="Lead,called,by,agent\na,2026-01-01,,\n")
+    newest = datetime(2026, 3, 1, tzinfo=UTC)
+    assert written.until == newest
+    assert written.doubt(newest + STALE) == ""
+    states(written.doubt(newest + STALE + timedelta(seconds=1)), "newest contact", "1 March 2026")
+    untimed, _ = read(tmp_path / "untimed", a="lead_id,x\na,\n ,x\n")
+    assert untimed.rejected
+    assert (untimed.until, untimed.doubt(newest + 90 * STALE)) == (None, "")
+    broken, _ = read(tmp_path / "broken", COLUMNS, a=said, b="other\n1\n")
+    states(broken.doubt(newest), "1 list of contacts", "not be read")
+    nothing, _ = read(tmp_path / "none")
+    assert nothing.doubt(newest) == ""
 
 
 def test_a_consoles_folder_is_no_file(tmp_path: Path) -> None:

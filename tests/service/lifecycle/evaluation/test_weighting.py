@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from service.history import OutcomeSelection
 from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.quality import NAMES, Scores, Target, figures
-from service.lifecycle.evaluation.weighting import MIN_EXPLORED, missing_days, weighting
+from service.lifecycle.evaluation.weighting import MIN_EXPLORED, about, missing_days, weighting
 from service.lifecycle.relations.outcomes import CLIP
 from service.model.bundle import Economics
+from tests.facts import states
 
 ECONOMICS = Economics(conversion_value=100, contact_cost=10)
 LINE, EXPLORED = 0.2, 0.1
@@ -128,6 +130,18 @@ def test_too_few_explored_leads_are_not_enough_and_none_never_will_be() -> None:
     none = weighting(contacted(target, scores, explored=0.0))
     assert none is not None
     assert (none.enough, missing_days(none, 10)) == (False, None)
+    selection = OutcomeSelection(
+        leads=9,
+        with_outcome=1,
+        explored=0,
+        with_outcome_by_decision={},
+        with_outcome_by_tenth=(),
+        depends_on_decision=False,
+        depends_on_score=False,
+        about="Of all.",
+    )
+    assert about(selection, None, 10, "a list is broken").about == "Contacts may be missing: a list is broken. Of all."
+    states(about(selection, none, 10, "a list is broken").about, "missing: a list is broken.", "no figures", "share")
     enough = weighting(contacted(target, scores))
     assert enough is not None
     assert missing_days(enough, 10) == 0

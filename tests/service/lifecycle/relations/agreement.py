@@ -175,9 +175,8 @@ def contact_rows(said: pa.Table) -> pa.Table:
     """Contacts of two thirds of the leads, some without a time."""
     rows = said.slice(0, len(said) * 2 // 3).select(["lead_key", "time"])
     earlier = compute.subtract(rows["time"], pa.scalar(timedelta(hours=30), pa.duration("us")))
-    blank = {name: pa.nulls(len(rows), pa.string()) for name in ("channel", "owner")}
     numbers = {"file_number": np.zeros(len(rows), dtype=np.int32), "row": np.arange(len(rows))}
-    return pa.table({"lead_key": rows["lead_key"], "time": earlier} | blank | numbers, schema=CONTACT_ROWS)
+    return pa.table({"lead_key": rows["lead_key"], "time": earlier} | numbers, schema=CONTACT_ROWS)
 
 
 def define(engine: RelationEngine, said: pa.Table, complete: datetime | None = None) -> None:

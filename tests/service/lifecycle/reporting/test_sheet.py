@@ -67,6 +67,9 @@ def test_whom_sales_contacted_goes_by_who_chose_them() -> None:
     guessed = report(evaluation(contacts=contacts(from_files=False, groups=dict.fromkeys(contacts().groups, none))))
     assert guessed.sections[1].rows[0][1:] == ("0", "0", "0", "")
     states(guessed.sections[1].sentences, "No list of calls")
+    assert not any("missing" in sentence for sentence in called.sentences)
+    doubted = report(evaluation(contacts=contacts(doubt="1 list of contacts could not be read"))).sections[1]
+    states(doubted.sentences, "may be missing", "1 list")
 
 
 def test_the_data_section_says_what_is_missing() -> None:
