@@ -14,6 +14,13 @@ MIN_EXPLORED = 50
 MIN_EFFECTIVE = 100
 """The effective sample size that they need: the figures of so few leads without weights say nothing either."""
 
+MIN_COVERED = 0.5
+"""The share of the leads below the line that explored leads need to stand for.
+
+Where they stand for fewer, most leads were scored at a time in which none was explored, which may not be like the rest.
+The share is divided by that of the leads above the line with an outcome: outcomes that are missing alike do no harm.
+"""
+
 MAX_BELOW = 0.01
 """Of fewer leads below the line, as a share of all, nothing need be known."""
 
@@ -23,6 +30,13 @@ def weighting(cells: ScoreCells) -> Weighting | None:
     if cells.weights is None or cells.below is None:
         return None
     below = float(cells.leads[cells.below].sum() / cells.leads.sum())
+    standing = cells.leads * cells.weights
+    covered = covered_share(
+        float(standing[cells.below].sum()),
+        float(cells.leads[cells.below].sum()),
+        float(cells.leads[~cells.below & cells.known].sum()),
+        float(cells.leads[~cells.below].sum()),
+    )
     explored = round(float(cells.leads[cells.below & (cells.weights > 1)].sum()))
     return Weighting(
         below=below,
@@ -30,8 +44,16 @@ def weighting(cells: ScoreCells) -> Weighting | None:
         clip=CLIP,
         clipped=round(float(cells.leads[cells.weights * CLIP >= 1].sum())),
         effective=cells.effective,
-        enough=below <= MAX_BELOW or (explored >= MIN_EXPLORED and cells.effective >= MIN_EFFECTIVE),
+        covered=covered,
+        enough=below <= MAX_BELOW
+        or (explored >= MIN_EXPLORED and cells.effective >= MIN_EFFECTIVE and covered >= MIN_COVERED),
     )
+
+
+def covered_share(weight_below: float, leads_below: float, known_above: float, leads_above: float) -> float:
+    """For what share of the leads below the line explored leads stand, at most 1; see MIN_COVERED."""
+    with_outcome = known_above / leads_above if known_above else 1.0
+    return min(1.0, weight_below / max(leads_below, 1.0) / with_outcome)
 
 
 def missing_days(found: Weighting, days: float) -> int | None:
@@ -40,7 +62,7 @@ def missing_days(found: Weighting, days: float) -> int | None:
         return 0
     if not found.explored:
         return None
-    factor = max(MIN_EXPLORED / found.explored, MIN_EFFECTIVE / found.effective)
+    factor = max(MIN_EXPLORED / found.explored, MIN_EFFECTIVE / found.effective, MIN_COVERED / found.covered)
     return max(1, math.ceil(days * (factor - 1)))
 
 
@@ -53,7 +75,8 @@ def about(selection: OutcomeSelection, found: Weighting | None, days: float) -> 
         "None of these was contacted at random: state exploration.share in the lead source"
         if missing is None
         else f"{found.explored:,} of these were contacted at random, an effective sample of {found.effective:,.0f}; "
-        f"{MIN_EXPLORED} and {MIN_EFFECTIVE} are needed. At the present rate that takes {missing:,} more days"
+        f"{MIN_EXPLORED} and {MIN_EFFECTIVE} are needed. They stand for {found.covered:.0%} of the leads below the "
+        f"line; {MIN_COVERED:.0%} are needed. At the present rate that takes {missing:,} more days"
     )
     said = (
         f"Only contacted leads have outcomes, so there are no figures of all leads: {selection.with_outcome:,} of "

@@ -130,7 +130,7 @@ def labelled(columns: Iterable[str], rules: LabelRules) -> list[Relation]:
     Both have these columns, and: `target`, 1 where the lead converted; `contacted`; `explored`, whether a draw chose
     the lead for contact; `probability`, that of a contact under the record's policy, 1 where none drew; `weight`. Where
     outcomes are those of contacted leads, a lead weighs 1 / max(probability, CLIP), and one that was contacted without
-    being chosen is not labelled where a policy drew, for its probability is not known. Leads that were scored after
+    being chosen is not labelled: sales picked it, with a probability that nobody knows. Leads that were scored after
     their outcome are not labelled. As long as no outcome is known at all none is.
 
     `judged_leads` are those that figures are of: the labelled ones, and where outcomes are those of contacted leads the
@@ -149,7 +149,7 @@ def labelled(columns: Iterable[str], rules: LabelRules) -> list[Relation]:
     counted, weight, judged = "not is_after", "cast(1 as double)", "false"
     if rules.outcomes_of == "contacted":
         judged = f"{due} and not is_after"
-        counted += " and contacted and (is_chosen or not has_policy)"
+        counted += " and contacted and is_chosen"
         weight = f"1 / greatest(probability, {literal(CLIP)})"
     names = "".join(f"{quoted(name)}, " for name in columns)
     flags = "is_ripe, is_known, is_after, target, contacted, explored, probability"
@@ -189,7 +189,6 @@ def _first_outcomes(chosen: str, rules: LabelRules) -> Relation:
             {contacted} as contacted,
             first_scores.decision = 'contact' as is_chosen,
             coalesce(first_scores.policy = 'explore', false) and first_scores.decision = 'contact' as explored,
-            first_scores.probability is not null as has_policy,
             coalesce(first_scores.probability, cast(1 as double)) as probability,
             {bin_in_sql("first_scores.score")} as score_bin,
             first_scores.score as first_score

@@ -8,7 +8,7 @@ import pytest
 from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.quality import NAMES, Scores, Target, figures
-from service.lifecycle.evaluation.weighting import MIN_EXPLORED, missing_days, weighting
+from service.lifecycle.evaluation.weighting import MIN_EFFECTIVE, MIN_EXPLORED, missing_days, weighting
 from service.lifecycle.relations.outcomes import CLIP
 from service.model.bundle import Economics
 
@@ -37,6 +37,18 @@ def contacted(
     return ScoreCells.of(np.where(known, target, 0).astype(np.int8), scores, scores >= at, at, None, weights, below)
 
 
+def begun_late(count: int, exploring: float, said: float = 1.0) -> ScoreCells:
+    """Leads of which the last share was scored after exploration began."""
+    target, scores = world(count)
+    first = int(count * (1 - exploring))
+    parts = [
+        contacted(target[p], scores[p], explored=share, said=said)
+        for p, share in ((slice(None, first), 0.0), (slice(first, None), EXPLORED))
+    ]
+    arrays = [(p.target, p.scores, p.decided, p.leads, p.weights, p.below) for p in parts]
+    return ScoreCells(*(np.concatenate(pair) for pair in zip(*arrays, strict=True)))
+
+
 @pytest.mark.parametrize("said", [1.0, 0.6])
 def test_figures_of_contacted_leads_estimate_those_of_all(said: float) -> None:
     target, scores = world(150_000)
@@ -53,11 +65,7 @@ def test_figures_of_contacted_leads_estimate_those_of_all(said: float) -> None:
 def test_leads_scored_before_any_was_explored_do_no_harm() -> None:
     target, scores = world(150_000)
     wanted = figures(target, scores, LINE, ECONOMICS)
-    before, later = slice(None, 100_000), slice(100_000, None)
-    parts = [contacted(target[p], scores[p], explored=share) for p, share in ((before, 0.0), (later, EXPLORED))]
-    arrays = [(p.target, p.scores, p.decided, p.leads, p.weights, p.below) for p in parts]
-    both = ScoreCells(*(np.concatenate(pair) for pair in zip(*arrays, strict=True)))
-    found = estimates(both, LINE, ECONOMICS, draws=100)
+    found = estimates(begun_late(150_000, 1 / 3), LINE, ECONOMICS, draws=100)
     for name in ("roc_auc", "brier", "recall", "profit"):
         assert found[name].value == pytest.approx(wanted[name], rel=0.03), name
 
@@ -131,6 +139,18 @@ def test_too_few_explored_leads_are_not_enough_and_none_never_will_be() -> None:
     enough = weighting(contacted(target, scores))
     assert enough is not None
     assert missing_days(enough, 10) == 0
+
+
+@pytest.mark.parametrize("said", [1.0, 0.4])
+def test_a_window_of_which_most_was_not_explored_is_not_enough_however_many_outcomes_are_missing(said: float) -> None:
+    early, late = weighting(begun_late(40_000, 0.25, said)), weighting(begun_late(40_000, 0.75, said))
+    assert early is not None
+    assert late is not None
+    assert early.explored > MIN_EXPLORED
+    assert early.effective > MIN_EFFECTIVE
+    assert (early.enough, late.enough) == (False, True)
+    assert early.covered == pytest.approx(0.25, abs=0.04)
+    assert late.covered == pytest.approx(0.75, abs=0.06)
 
 
 def test_weights_at_the_clip_are_counted() -> None:

@@ -143,7 +143,7 @@ def scored_outcomes(
         chosen, probability = row["decision"] == "contact", row["probability"]
         counted, weight = not after, 1.0
         if rules.outcomes_of == "contacted":
-            counted = counted and called and (chosen or probability is None)
+            counted = counted and called and chosen
             weight = 1 / max(1.0 if probability is None else probability, CLIP)
         lost, labelled = False, ripe and known
         if rules.complete is not None:

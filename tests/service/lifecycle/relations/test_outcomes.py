@@ -154,11 +154,12 @@ def test_where_outcomes_are_those_of_contacted_leads_a_rare_contact_stands_for_m
     assert label(said, None, None, decision="skip")["is_labelled"]
 
 
-def test_a_lead_that_sales_chose_against_a_policy_says_nothing_of_others() -> None:
+def test_a_lead_that_sales_chose_itself_says_nothing_of_others_before_and_after_exploration_began() -> None:
     rules = {"outcomes_of": "contacted", "contact_log": True}
-    own_choice = label([{"converted": True}], [{"time": SCORED}], rules, decision="skip", probability=0.01)
-    assert (own_choice["contacted"], own_choice["is_labelled"]) == (True, False)
-    assert label([{"converted": True}], [{"time": SCORED}], rules, decision="skip")["is_labelled"]
+    for probability in (0.01, None):
+        own = label([{"converted": True}], [{"time": SCORED}], rules, decision="skip", probability=probability)
+        assert (own["contacted"], own["is_labelled"]) == (True, False)
+    assert label([{"converted": True}], [{"time": SCORED}], rules)["is_labelled"]
 
 
 def test_the_log_says_who_was_contacted_where_there_is_one() -> None:
