@@ -195,18 +195,18 @@ def _latency(table: pa.Table) -> dict[int, float]:
 def business(cells: ScoreCells, economics: Economics) -> dict[str, float]:
     """What the contacts earned, beside as many at random and contacting everyone: totals, in the currency given.
 
-    Contacts that explored are not among them. Where too few did to tell what all leads would have earned, only the
-    contacts are there, those with an outcome.
+    Contacts are those that the team makes, with an outcome or without; those that explored are not among them. Where
+    too few explored to tell what all leads would have earned, only the contacts are there, those with an outcome.
     """
     weighted = weighting(cells)
     enough = weighted is None or weighted.enough
-    every = cells.mass if enough else np.where(cells.known, cells.leads, 0.0)
-    leads, converted = float(every.sum()), float(every @ cells.target)
-    made = np.where(cells.decided, every, 0.0)
-    contacts, rate = float(made.sum()), converted / leads if leads else 0.0
-    ways = {"": (contacts, float(made @ cells.target))}
+    every = cells.leads if enough else np.where(cells.known, cells.leads, 0.0)
+    mass = cells.mass if enough else every
+    leads, contacts = float(every.sum()), float(every[cells.decided].sum())
+    rate = float(mass @ cells.target / mass.sum()) if mass.any() else 0.0
+    ways = {"": (contacts, float((mass * cells.decided) @ cells.target))}
     if enough:
-        ways |= {"random_": (contacts, contacts * rate), "all_": (leads, converted)}
+        ways |= {"random_": (contacts, contacts * rate), "all_": (leads, leads * rate)}
     found: dict[str, float] = {}
     for way, (count, conversions) in ways.items():
         revenue, cost = economics.conversion_value * conversions, economics.contact_cost * count

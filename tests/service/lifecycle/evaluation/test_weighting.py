@@ -8,6 +8,7 @@ import pytest
 from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.quality import NAMES, Scores, Target, figures
+from service.lifecycle.evaluation.version_quality import business
 from service.lifecycle.evaluation.weighting import MIN_EFFECTIVE, MIN_EXPLORED, missing_days, weighting
 from service.lifecycle.relations.outcomes import CLIP
 from service.model.bundle import Economics
@@ -58,7 +59,7 @@ def test_figures_of_contacted_leads_estimate_those_of_all(said: float) -> None:
         assert found[name].value == pytest.approx(wanted[name], rel=0.03), name
         assert found[name].low <= wanted[name] <= found[name].high, name
     known = contacted(target, scores).known
-    plain = replace(contacted(target, scores), weights=known.astype(np.float64), below=np.full(len(known), False))
+    plain = replace(contacted(target, scores), weights=known.astype(np.float64), below=None)
     assert abs(estimates(plain, LINE, ECONOMICS, draws=1)["roc_auc"].value - wanted["roc_auc"]) > 0.05
 
 
@@ -139,6 +140,26 @@ def test_too_few_explored_leads_are_not_enough_and_none_never_will_be() -> None:
     enough = weighting(contacted(target, scores))
     assert enough is not None
     assert missing_days(enough, 10) == 0
+
+
+@pytest.mark.parametrize("others", [0.0, 0.3])
+def test_contacts_beyond_the_teams_capacity_are_not_counted_nor_do_the_best_leads_stand_for_them(others: float) -> None:
+    draw = np.random.default_rng(3)
+    scores = np.round(draw.beta(2, 5, 100_000), 3)
+    target = (draw.random(100_000) < scores).astype(np.int8)
+    below, made = scores < np.quantile(scores, 0.4), scores >= np.quantile(scores, 0.6)
+    known = made | (below & (draw.random(100_000) < EXPLORED)) | (~below & (draw.random(100_000) < others))
+    weights = np.where(known, np.where(below, 1 / EXPLORED, 1.0), 0.0)
+    cells = ScoreCells.of(np.where(known, target, 0).astype(np.int8), scores, made, LINE, None, weights, below)
+    money = business(cells, ECONOMICS)
+    assert money["contacts"] == made.sum()
+    assert money["profit"] == pytest.approx(100 * target[made].sum() - 10 * made.sum())
+    shown = estimates(cells, LINE, ECONOMICS, draws=1, names=("profit", "roc_auc"))
+    assert 100 * shown["profit"].value == pytest.approx(money["profit"])
+    if others:
+        assert money["all_conversions"] == pytest.approx(target.sum(), rel=0.02)
+        wanted = figures(target, scores, LINE, ECONOMICS)["roc_auc"]
+        assert shown["roc_auc"].value == pytest.approx(wanted, abs=0.01)
 
 
 @pytest.mark.parametrize("said", [1.0, 0.4])
