@@ -3,6 +3,8 @@
 Where sales contacts the leads that a model recommends, only these can convert: figures of them are not those of all.
 """
 
+from typing import Any
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +65,7 @@ def selection(counts: pa.Table, rules: LabelRules) -> OutcomeSelection:
     return msgspec.structs.replace(found, depends_on_decision=depends[0], depends_on_score=depends[1], about=about)
 
 
-def _unreached(columns: dict[str, Counts], above: Counts) -> str:
+def _unreached(columns: dict[str, npt.NDArray[Any]], above: Counts) -> str:
     """What is to be said where sales contacts some of the leads above the line, which are so many, by their scores."""
     contacted, per_tenth = _tenths(columns["score_bin"], above, above * columns["contacted"].astype(bool))
     if not _by_score(contacted, per_tenth):
