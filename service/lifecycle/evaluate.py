@@ -77,7 +77,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             versions=tuple(_outcome(each) for each in (headline, *others)),
             taken_as_lost=labels["lost"],
             comparison=compared_last,
-            selection=weighting.about(found.selection, headline.weighting, options.days),
+            selection=weighting.about(found.selection, headline.weighting, options.days, headline.explored_days),
             weighting=headline.weighting,
             exploration=headline.exploration,
             contacts=contacts(found.choices, found.rules, headline.manifest.economics, found.selection),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -61,6 +62,7 @@ class VersionQuality:
     business: dict[str, float]
     weighting: Weighting | None
     exploration: ExplorationCost | None
+    explored_days: float
 
     @property
     def too_few(self) -> str | None:
@@ -82,14 +84,18 @@ class VersionQuality:
 
 @dataclass(frozen=True)
 class VersionCells:
-    """The rows of one version in `relations.cells`: its cells, those of its large segments, and latencies."""
+    """The rows of one version in `relations.cells`: its cells, those of its large segments, and latencies.
+
+    `explored_days` are those from its first explored lead with an outcome to its last lead, 0 without one.
+    """
 
     cells: pa.Table
     segments: pa.Table
     latencies: pa.Table
+    explored_days: float
 
 
-CELL_RESULTS = ("cells", "segment_cells", "latencies")
+CELL_RESULTS = ("cells", "segment_cells", "latencies", "exploring")
 SORTED = frozenset({"band", "feature", "value", *CELL.split(", "), "step"})
 
 
@@ -115,7 +121,9 @@ def version_cells(found: Mapping[str, pa.Table], version: str) -> VersionCells:
         # Engines have no order, and what is drawn at random for an interval goes by it.
         return rows.sort_by([(key, "ascending") for key in rows.column_names if key in SORTED])
 
-    return VersionCells(of("cells"), of("segment_cells"), of("latencies"))
+    exploring = found["exploring"].filter(pc.equal(found["exploring"]["model_version"], version)).to_pylist()
+    days = [(row["until"] - row["since"]) / timedelta(days=1) for row in exploring if row["since"]]
+    return VersionCells(of("cells"), of("segment_cells"), of("latencies"), sum(days))
 
 
 def judge_version(manifest: Manifest, found: VersionCells) -> VersionQuality:
@@ -143,6 +151,7 @@ def judge_version(manifest: Manifest, found: VersionCells) -> VersionQuality:
         business(whole, manifest.economics),
         weighting(whole),
         exploration(found.cells, manifest.economics),
+        found.explored_days,
     )
 
 

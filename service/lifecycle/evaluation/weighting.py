@@ -56,33 +56,45 @@ def covered_share(weight_below: float, leads_below: float, known_above: float, l
     return min(1.0, weight_below / max(leads_below, 1.0) / with_outcome)
 
 
-def missing_days(found: Weighting, days: float) -> int | None:
+def missing_days(found: Weighting, explored_days: float) -> int | None:
     """How many days more there will be enough in, where so many brought these; None where none was explored."""
     if found.enough:
         return 0
     if not found.explored:
         return None
     factor = max(MIN_EXPLORED / found.explored, MIN_EFFECTIVE / found.effective, MIN_COVERED / found.covered)
-    return max(1, math.ceil(days * (factor - 1)))
+    return max(1, math.ceil(explored_days * (factor - 1)))
 
 
-def about(selection: OutcomeSelection, found: Weighting | None, days: float) -> OutcomeSelection:
-    """The same, saying that there are no figures of all leads where too few were explored in so many days."""
+def about(selection: OutcomeSelection, found: Weighting | None, days: float, explored_days: float) -> OutcomeSelection:
+    """The same, saying that there are no figures of all leads where too few were explored.
+
+    The evaluation is of so many `days`; leads were explored in the last `explored_days` of the version's own.
+    """
     if found is None or found.enough:
         return selection
-    missing = missing_days(found, days)
-    when = (
-        "None of these was contacted at random: state exploration.share in the lead source"
-        if missing is None
-        else f"{found.explored:,} of these were contacted at random, an effective sample of {found.effective:,.0f}; "
-        f"{MIN_EXPLORED} and {MIN_EFFECTIVE} are needed. They stand for {found.covered:.0%} of the leads below the "
-        f"line; {MIN_COVERED:.0%} are needed. At the present rate that takes {missing:,} more days"
-    )
     said = (
         f"Only contacted leads have outcomes, so there are no figures of all leads: {selection.with_outcome:,} of "
-        f"{selection.leads:,} leads have an outcome. What follows is of contacted leads alone. {when}."
+        f"{selection.leads:,} leads have an outcome. What follows is of contacted leads alone. "
+        f"{_missing(found, days, explored_days)}."
     )
     return msgspec.structs.replace(selection, about=said)
+
+
+def _missing(found: Weighting, days: float, explored_days: float) -> str:
+    """Why there are too few explored leads, and what helps."""
+    missing = missing_days(found, explored_days)
+    if missing is None:
+        return "None of these was contacted at random: state exploration.share in the lead source"
+    window = math.ceil(explored_days + missing)
+    return (
+        f"{found.explored:,} of these were contacted at random, an effective sample of {found.effective:,.0f}; "
+        f"{MIN_EXPLORED} and {MIN_EFFECTIVE} are needed. They stand for {found.covered:.0%} of the leads below the "
+        f"line; {MIN_COVERED:.0%} are needed. They came in {explored_days:.1f} days; at that rate it takes {missing:,} "
+        "more days"
+    ) + (
+        f", and an evaluation with --days {window}, for one of {days:g} days never has enough" if window > days else ""
+    )
 
 
 def basis(found: Weighting) -> str:

@@ -5,13 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from service.history import OutcomeSelection, Weighting
 from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.quality import NAMES, Scores, Target, figures
 from service.lifecycle.evaluation.version_quality import business
-from service.lifecycle.evaluation.weighting import MIN_EFFECTIVE, MIN_EXPLORED, missing_days, weighting
+from service.lifecycle.evaluation.weighting import MIN_EFFECTIVE, MIN_EXPLORED, about, missing_days, weighting
 from service.lifecycle.relations.outcomes import CLIP
 from service.model.bundle import Economics
+from tests.facts import states
 
 ECONOMICS = Economics(conversion_value=100, contact_cost=10)
 LINE, EXPLORED = 0.2, 0.1
@@ -172,6 +174,23 @@ def test_a_window_of_which_most_was_not_explored_is_not_enough_however_many_outc
     assert (early.enough, late.enough) == (False, True)
     assert early.covered == pytest.approx(0.25, abs=0.04)
     assert late.covered == pytest.approx(0.75, abs=0.06)
+
+
+def test_the_first_line_counts_the_days_that_explored_and_advises_a_window_that_holds_enough() -> None:
+    few = Weighting(below=0.8, explored=10, clip=CLIP, clipped=0, effective=200.0, enough=False, covered=0.3)
+    selected = OutcomeSelection(
+        leads=1_000,
+        with_outcome=210,
+        explored=10,
+        with_outcome_by_decision={},
+        with_outcome_by_tenth=(),
+        depends_on_decision=True,
+        depends_on_score=True,
+        about="",
+    )
+    assert missing_days(few, 3) == 12
+    states(about(selected, few, 7, 3).about, "3.0 days", "12 more days", "--days 15", "7 days")
+    assert "--days" not in about(selected, few, 28, 3).about
 
 
 def test_weights_at_the_clip_are_counted() -> None:

@@ -59,6 +59,7 @@ def everything(records: pa.Table, seen: pa.Table, said: pa.Table, own: set[str])
         "label_counts": label_counts(scored),
         "selection_counts": selection_counts(scored),
         "latencies": _latencies(labelled),
+        "exploring": _exploring(judged),
     }
     return (
         found | _cells(judged) | _drift(first) | _sample([r for r in labelled if r["lead_key"] not in own], len(said))
@@ -221,6 +222,14 @@ def _latencies(labelled: Iterable[Row]) -> Rows:
     return {
         key: summed(rows) for key, rows in _by(labelled, lambda r: (r["model_version"], step(r["latency_ms"]))).items()
     }
+
+
+def _exploring(judged: Iterable[Row]) -> Rows:
+    def ends(rows: Sequence[Row]) -> tuple[Any, ...]:
+        explored = [row["time"] for row in rows if row["explored"] and row["weight"]]
+        return min(explored, default=None), max(row["time"] for row in rows)
+
+    return {key: ends(rows) for key, rows in _by(judged, lambda r: (r["model_version"],)).items()}
 
 
 def _by(rows: Iterable[Row], key: Any) -> dict[tuple[Any, ...], list[Row]]:
