@@ -140,7 +140,12 @@ def scored_outcomes(
         known, ripe = state in (LOST, CONVERTED), scored <= rules.ripe
         end = at and (at + timedelta(days=1) if at == at.replace(hour=0, minute=0, second=0, microsecond=0) else at)
         after = known and end is not None and end < scored
-        called = lead in contacted if rules.contact_log else row["decision"] == "contact"
+        called = row["decision"] == "contact"
+        if rules.contact_log:
+            reached = contacted.get(lead)
+            called = lead in contacted and (
+                reached is None or scored - timedelta(days=1) <= reached <= scored + rules.maturity
+            )
         chosen, probability = row["decision"] == "contact", row["probability"]
         counted, weight = not after, 1.0
         if rules.outcomes_of == "contacted":

@@ -168,6 +168,17 @@ def test_the_log_says_who_was_contacted_where_there_is_one() -> None:
     assert label([])["contacted"]
 
 
+def test_a_contact_long_before_the_score_or_after_the_outcome_is_final_is_none() -> None:
+    second = timedelta(seconds=1)
+    for at, wanted in (
+        (SCORED - DAY - second, False),
+        (SCORED - DAY, True),
+        (SCORED + 2 * DAY, True),
+        (SCORED + 2 * DAY + second, False),
+    ):
+        assert label([], [{"time": at}], {"contact_log": True})["contacted"] is wanted
+
+
 def test_a_contact_is_the_first_since_a_day_before_the_score() -> None:
     old, before, after = SCORED - 30 * DAY, SCORED - DAY, SCORED + DAY
     row = {"lead_key": "a", "time": SCORED, "score": 0.5, "decision": "skip"}
