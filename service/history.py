@@ -142,7 +142,8 @@ class GroupOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """The scored leads of one value of a group, of an age at which outcomes are final.
 
     `value` is None where `pooled` values were too small to be shown alone, and "" where no file has one. `mean_score`
-    and `conversion` are of the leads with an outcome; they, and the `contact_rate`, are None where these are too few.
+    and `conversion` are of the leads with an outcome; they, and the `contact_rate`, are None where these are too few,
+    or where outcomes are those of contacted leads and too few were explored to tell the conversion of all.
     """
 
     group: str

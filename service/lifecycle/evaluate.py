@@ -82,7 +82,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             exploration=headline.exploration,
             contacts=contacts(found.choices, found.rules, headline.manifest.economics, found.selection),
             set_aside=dict(found.set_aside),
-            groups=group_outcomes(loop.source.groups, found.groups) if found.groups else (),
+            groups=group_outcomes(loop.source.groups, found.groups, headline.weighting) if found.groups else (),
         )
         loop.tell(f"recording the run at {loop.tracking}")
         mlflow.log(_parameters(entry, options), _metrics(entry, headline))

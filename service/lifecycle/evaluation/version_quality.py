@@ -34,7 +34,8 @@ PERCENTILES = (50, 95, 99, 100)
 class Part:
     """The leads with an outcome of one band or segment; `figures` are empty where they are too few or too one-sided.
 
-    Of all leads, with or without an outcome, `converted_share` is an estimate, which rests on `effective` leads.
+    Of all leads, with or without an outcome, `converted_share` is an estimate, which rests on `effective` leads; None
+    where too few were explored to tell.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Part:
     converted: int
     contacted: int
     mean_score: float
-    converted_share: float
+    converted_share: float | None
     effective: float
     figures: dict[str, Estimate]
 
@@ -160,16 +161,18 @@ def _part(manifest: Manifest, name: str, table: pa.Table, draws: int, figures: S
     labelled = np.where(cells.known, cells.leads, 0.0)
     leads, converted = float(labelled.sum()), float(labelled @ cells.target)
     every, weighted = float(cells.leads.sum()), weighting(cells)
-    enough = _enough(leads, converted) and (weighted is None or weighted.enough)
+    of_all = weighted is None or weighted.enough
     return Part(
         name,
         round(leads),
         round(converted),
         round(float(labelled[cells.decided].sum())),
         float(pc.sum(table["score_sum"]).as_py()) / every if every else 0.0,
-        float(cells.mass @ cells.target / cells.mass.sum()) if leads else 0.0,
+        float(cells.mass @ cells.target / cells.mass.sum() if leads else 0.0) if of_all else None,
         leads if weighted is None else weighted.effective,
-        estimates(cells, manifest.threshold, manifest.economics, draws, names=figures) if enough else {},
+        estimates(cells, manifest.threshold, manifest.economics, draws, names=figures)
+        if of_all and _enough(leads, converted)
+        else {},
     )
 
 
