@@ -80,7 +80,9 @@ class Weighting(msgspec.Struct, frozen=True, kw_only=True):
 
     `below` is the share of the leads that are below the line; `explored` are those of them that were contacted at
     random and have an outcome. No probability of a contact counts as less than `clip`: `clipped` leads have the weight
-    of that. `effective` is Kish's effective sample size. Without `enough` of them there are no figures.
+    of that. `effective` is Kish's effective sample size. `covered` is the share of the leads below the line that
+    explored leads stand for: less than 1 where exploration began within the window. Without `enough` there are no
+    figures.
     """
 
     below: float
@@ -89,6 +91,7 @@ class Weighting(msgspec.Struct, frozen=True, kw_only=True):
     clipped: int
     effective: float
     enough: bool
+    covered: float = 1.0
 
 
 class ExplorationCost(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +144,8 @@ class GroupOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """The scored leads of one value of a group, of an age at which outcomes are final.
 
     `value` is None where `pooled` values were too small to be shown alone, and "" where no file has one. `mean_score`
-    and `conversion` are of the leads with an outcome; they, and the `contact_rate`, are None where these are too few.
+    and `conversion` are of the leads with an outcome; they, and the `contact_rate`, are None where these are too few,
+    or where outcomes are those of contacted leads and too few were explored to tell the conversion of all.
     """
 
     group: str

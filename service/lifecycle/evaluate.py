@@ -81,12 +81,14 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             versions=tuple(_outcome(each) for each in (headline, *others)),
             taken_as_lost=labels["lost"],
             comparison=compared_last,
-            selection=weighting.about(found.selection, headline.weighting, options.days, found.doubt),
+            selection=weighting.about(
+                found.selection, headline.weighting, options.days, headline.explored_days, found.doubt
+            ),
             weighting=headline.weighting,
             exploration=headline.exploration,
             contacts=contacts(found.choices, found.rules, headline.manifest.economics, found.selection, found.doubt),
             set_aside=dict(found.set_aside),
-            groups=group_outcomes(loop.source.groups, found.groups) if found.groups else (),
+            groups=group_outcomes(loop.source.groups, found.groups, headline.weighting) if found.groups else (),
         )
         loop.tell(f"recording the run at {loop.tracking}")
         mlflow.log(_parameters(entry, options), _metrics(entry, headline))

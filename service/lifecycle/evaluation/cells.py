@@ -5,8 +5,10 @@ that are next to equal. There are at most 8 x BINS cells a weight, however many 
 
 Where only contacted leads have outcomes, a lead with an outcome has the inverse of its probability of a contact as its
 weight (D. Horvitz and D. Thompson, JASA 47, 1952), and the others are in cells of weight 0. The weights are
-normalised: those of the leads below the line sum to the number of all leads there, and so above it (J. Hajek, in
-Foundations of Statistical Inference, 1971, by strata). So outcomes that are missing alike do no harm.
+normalised by strata (J. Hajek, in Foundations of Statistical Inference, 1971): those of the leads below the line sum to
+the number of all leads there, and so those of the leads above it that the team contacts, and of those that are beyond
+its capacity. So outcomes that are missing alike do no harm, and the best leads do not stand for those that nobody
+reached: where none of these has an outcome, they are left out.
 """
 
 from dataclasses import dataclass, replace
@@ -134,7 +136,7 @@ class ScoreCells:
         found = counts * self.weights
         if self.below is None:
             return found
-        for stratum in (self.below, ~self.below):
+        for stratum in (self.below, ~self.below & self.decided, ~self.below & ~self.decided):
             every, weighted = (each[:, stratum].sum(axis=1) for each in (counts, found))
             found[:, stratum] *= ratio(every, weighted)[:, None]
         return found

@@ -17,7 +17,7 @@ from service.lifecycle.evaluation.weighting import basis
 from service.lifecycle.relations.cells import NEAR
 
 MINUTE = "%Y-%m-%d %H:%M"
-OFF = "off beyond noise"
+OFF, TOO_FEW = "off beyond noise", "too few"
 MONEY = ("contacts", "conversions", "revenue", "cost", "profit")
 
 
@@ -139,9 +139,13 @@ def _parts(kind: str, parts: Iterable[Part]) -> str:
     header = [kind, "leads", "converted", "share, 95 % interval", "mean score", "contacted", "ROC-AUC", "Brier"]
     rows = []
     for part in parts:
-        rate = share(part.converted_share * part.effective, part.effective)
-        figures = [" ".join(_both(n, part.figures[n])) if part.figures else "too few" for n in ("roc_auc", "brier")]
-        counts = (f"{part.leads:,}", f"{part.converted:,}", f"{rate.value:.1%} ({rate.low:.1%} to {rate.high:.1%})")
+        rate = None if part.converted_share is None else share(part.converted_share * part.effective, part.effective)
+        figures = [" ".join(_both(n, part.figures[n])) if part.figures else TOO_FEW for n in ("roc_auc", "brier")]
+        counts = (
+            f"{part.leads:,}",
+            f"{part.converted:,}",
+            f"{rate.value:.1%} ({rate.low:.1%} to {rate.high:.1%})" if rate else TOO_FEW,
+        )
         rows.append((part.name, *counts, f"{part.mean_score:.4f}", f"{part.contacted:,}", *figures))
     return table(header, rows)
 
@@ -152,10 +156,10 @@ def _groups(groups: Sequence[GroupOutcome]) -> list[str]:
         return []
 
     def name(group: GroupOutcome) -> str:
-        return f"{group.pooled:,} smaller ones" if group.value is None else group.value or "not stated"
+        return f"{group.pooled:,} smaller values" if group.value is None else group.value or "not stated"
 
     def interval(share: Estimate | None) -> str:
-        return f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%})" if share else "too few"
+        return f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%})" if share else TOO_FEW
 
     def calibrated(group: GroupOutcome) -> str:
         if group.conversion is None or group.mean_score is None:
@@ -175,8 +179,9 @@ def _groups(groups: Sequence[GroupOutcome]) -> list[str]:
     return [
         "<h2>Groups</h2>",
         "<p class=about>The lead source names them for this report alone: no model learns from them. Values of fewer "
-        "leads than are needed are counted together. Scores are beyond noise where their mean is outside of the "
-        "interval of conversions.</p>",
+        "leads than are needed are counted together. Where only contacted leads have outcomes, conversions of all "
+        "leads are known only if enough were contacted at random. Scores are beyond noise where their mean is outside "
+        "of the interval of conversions.</p>",
         table([*header, "mean score", "scores"], rows, text=["value"], bad=OFF),
     ]
 

@@ -3,6 +3,8 @@
 Where sales contacts the leads that a model recommends, only these can convert: figures of them are not those of all.
 """
 
+from typing import Any
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +59,23 @@ def selection(counts: pa.Table, rules: LabelRules) -> OutcomeSelection:
         depends = _by_decision(by_decision), _by_score(with_outcome, per_tenth)
     else:
         depends = _too_few_converted(columns["converted"].astype(np.float64), columns["score_sum"], chosen), False
-    return _about(found, depends, rules)
+    about = _about(found, depends, rules)
+    if rules.outcomes_of == "contacted":
+        about += _unreached(columns, leads * (chosen & ~columns["explored"].astype(bool)))
+    return msgspec.structs.replace(found, depends_on_decision=depends[0], depends_on_score=depends[1], about=about)
+
+
+def _unreached(columns: dict[str, npt.NDArray[Any]], above: Counts) -> str:
+    """What is to be said where sales contacts some of the leads above the line, which are so many, by their scores."""
+    contacted, per_tenth = _tenths(columns["score_bin"], above, above * columns["contacted"].astype(bool))
+    if not _by_score(contacted, per_tenth):
+        return ""
+    shares = contacted / per_tenth
+    return (
+        f" Of the leads to contact, {shares[-1]:.0%} of the tenth with the highest scores were contacted and "
+        f"{shares[0]:.0%} of that with the lowest: the figures do not hold for those that nobody contacted. State what "
+        "the team can contact as contacts_per_1000_leads in the lead source"
+    ) + "."
 
 
 def _tenths(bins: npt.NDArray[np.int64], leads: Counts, known: Counts) -> tuple[Counts, Counts]:
@@ -99,7 +117,7 @@ def _too_few_converted(converted: Counts, promised: Counts, chosen: npt.NDArray[
     return bool(found <= MAX_RATIO * expected and poisson.cdf(found, expected) < ALPHA)
 
 
-def _about(found: OutcomeSelection, depends: tuple[bool, bool], rules: LabelRules) -> OutcomeSelection:
+def _about(found: OutcomeSelection, depends: tuple[bool, bool], rules: LabelRules) -> str:
     by_decision, by_score = depends
     count = f"{found.with_outcome:,} of {found.leads:,} leads have an outcome"
     if rules.outcomes_of == "contacted":
@@ -130,4 +148,4 @@ def _about(found: OutcomeSelection, depends: tuple[bool, bool], rules: LabelRule
         )
     else:
         about = f"The figures are of all scored leads: {count}, and decision and score make no difference to that"
-    return msgspec.structs.replace(found, depends_on_decision=by_decision, depends_on_score=by_score, about=about + ".")
+    return about + "."

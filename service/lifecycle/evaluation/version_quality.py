@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +34,8 @@ PERCENTILES = (50, 95, 99, 100)
 class Part:
     """The leads with an outcome of one band or segment; `figures` are empty where they are too few or too one-sided.
 
-    Of all leads, with or without an outcome, `converted_share` is an estimate, which rests on `effective` leads.
+    Of all leads, with or without an outcome, `converted_share` is an estimate, which rests on `effective` leads; None
+    where too few were explored to tell.
     """
 
     name: str
@@ -41,7 +43,7 @@ class Part:
     converted: int
     contacted: int
     mean_score: float
-    converted_share: float
+    converted_share: float | None
     effective: float
     figures: dict[str, Estimate]
 
@@ -61,6 +63,7 @@ class VersionQuality:
     business: dict[str, float]
     weighting: Weighting | None
     exploration: ExplorationCost | None
+    explored_days: float
 
     @property
     def too_few(self) -> str | None:
@@ -82,14 +85,18 @@ class VersionQuality:
 
 @dataclass(frozen=True)
 class VersionCells:
-    """The rows of one version in `relations.cells`: its cells, those of its large segments, and latencies."""
+    """The rows of one version in `relations.cells`: its cells, those of its large segments, and latencies.
+
+    `explored_days` are those from its first explored lead with an outcome to its last lead, 0 without one.
+    """
 
     cells: pa.Table
     segments: pa.Table
     latencies: pa.Table
+    explored_days: float
 
 
-CELL_RESULTS = ("cells", "segment_cells", "latencies")
+CELL_RESULTS = ("cells", "segment_cells", "latencies", "exploring")
 SORTED = frozenset({"band", "feature", "value", *CELL.split(", "), "step"})
 
 
@@ -115,7 +122,9 @@ def version_cells(found: Mapping[str, pa.Table], version: str) -> VersionCells:
         # Engines have no order, and what is drawn at random for an interval goes by it.
         return rows.sort_by([(key, "ascending") for key in rows.column_names if key in SORTED])
 
-    return VersionCells(of("cells"), of("segment_cells"), of("latencies"))
+    exploring = found["exploring"].filter(pc.equal(found["exploring"]["model_version"], version)).to_pylist()
+    days = [(row["until"] - row["since"]) / timedelta(days=1) for row in exploring if row["since"]]
+    return VersionCells(of("cells"), of("segment_cells"), of("latencies"), sum(days))
 
 
 def judge_version(manifest: Manifest, found: VersionCells) -> VersionQuality:
@@ -143,6 +152,7 @@ def judge_version(manifest: Manifest, found: VersionCells) -> VersionQuality:
         business(whole, manifest.economics),
         weighting(whole),
         exploration(found.cells, manifest.economics),
+        found.explored_days,
     )
 
 
@@ -151,16 +161,18 @@ def _part(manifest: Manifest, name: str, table: pa.Table, draws: int, figures: S
     labelled = np.where(cells.known, cells.leads, 0.0)
     leads, converted = float(labelled.sum()), float(labelled @ cells.target)
     every, weighted = float(cells.leads.sum()), weighting(cells)
-    enough = _enough(leads, converted) and (weighted is None or weighted.enough)
+    of_all = weighted is None or weighted.enough
     return Part(
         name,
         round(leads),
         round(converted),
         round(float(labelled[cells.decided].sum())),
         float(pc.sum(table["score_sum"]).as_py()) / every if every else 0.0,
-        float(cells.mass @ cells.target / cells.mass.sum()) if leads else 0.0,
+        float(cells.mass @ cells.target / cells.mass.sum() if leads else 0.0) if of_all else None,
         leads if weighted is None else weighted.effective,
-        estimates(cells, manifest.threshold, manifest.economics, draws, names=figures) if enough else {},
+        estimates(cells, manifest.threshold, manifest.economics, draws, names=figures)
+        if of_all and _enough(leads, converted)
+        else {},
     )
 
 
@@ -195,18 +207,18 @@ def _latency(table: pa.Table) -> dict[int, float]:
 def business(cells: ScoreCells, economics: Economics) -> dict[str, float]:
     """What the contacts earned, beside as many at random and contacting everyone: totals, in the currency given.
 
-    Contacts that explored are not among them. Where too few did to tell what all leads would have earned, only the
-    contacts are there, those with an outcome.
+    Contacts are those that the team makes, with an outcome or without; those that explored are not among them. Where
+    too few explored to tell what all leads would have earned, only the contacts are there, those with an outcome.
     """
     weighted = weighting(cells)
     enough = weighted is None or weighted.enough
-    every = cells.mass if enough else np.where(cells.known, cells.leads, 0.0)
-    leads, converted = float(every.sum()), float(every @ cells.target)
-    made = np.where(cells.decided, every, 0.0)
-    contacts, rate = float(made.sum()), converted / leads if leads else 0.0
-    ways = {"": (contacts, float(made @ cells.target))}
+    every = cells.leads if enough else np.where(cells.known, cells.leads, 0.0)
+    mass = cells.mass if enough else every
+    leads, contacts = float(every.sum()), float(every[cells.decided].sum())
+    rate = float(mass @ cells.target / mass.sum()) if mass.any() else 0.0
+    ways = {"": (contacts, float((mass * cells.decided) @ cells.target))}
     if enough:
-        ways |= {"random_": (contacts, contacts * rate), "all_": (leads, converted)}
+        ways |= {"random_": (contacts, contacts * rate), "all_": (leads, leads * rate)}
     found: dict[str, float] = {}
     for way, (count, conversions) in ways.items():
         revenue, cost = economics.conversion_value * conversions, economics.contact_cost * count

@@ -34,11 +34,15 @@ _SUMS = """
 
 
 def cells() -> list[Relation]:
-    """`cells(model_version, band, <CELL>, leads, score_sum, least, most, near, contacts)`, `cuts`, and `latencies`.
+    """`cells(model_version, band, <CELL>, leads, score_sum, least, most, near, contacts)`, `cuts`,
+    `latencies` and `exploring`.
 
     `near` are leads near the threshold. `contacts` are what the team makes: each day the best of the leads decided on,
     as many as it can of that day's leads, and of the last score that it reaches a share. `cuts` says for each version
     and day which score that is, and the share; where there is no row it makes all.
+
+    `exploring(model_version, since, until)` are the first scores of a version's first explored lead with an outcome,
+    null where there is none, and of its last lead.
     """
     return [*_capacities(), *_cuts(), *_cells()]
 
@@ -145,6 +149,13 @@ def _cells() -> list[Relation]:
                 sum(latency_ms) as milliseconds, max(latency_ms) as most
             from judged_leads where weight > 0 and latency_ms is not null
             group by model_version, {latency_bin_in_sql("latency_ms")}
+            """,
+        ),
+        Relation(
+            "exploring",
+            """
+            select model_version, min(case when explored and weight > 0 then time end) as since, max(time) as until
+            from judged_leads group by model_version
             """,
         ),
     ]

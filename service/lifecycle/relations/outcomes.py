@@ -99,7 +99,8 @@ class LabelRules(NamedTuple):
     known: such a lead that no file says converted is lost, and no other lead is labelled.
 
     With `outcomes_of` "contacted" the outcomes of contacted leads alone are labels. With `contact_log` the leads of
-    `contacts` were contacted, without it those whose record says so. A time at midnight of the `zone` is a date.
+    `contacts` were contacted whose contact has no time, or one from a day before the lead's first score to `maturity`
+    after it; without a log those whose record says so. A time at midnight of the `zone` is a date.
     """
 
     ripe: datetime
@@ -108,6 +109,15 @@ class LabelRules(NamedTuple):
     outcomes_of: Literal["all", "contacted"] = "all"
     contact_log: bool = False
     zone: str = "UTC"
+
+    @property
+    def contacted(self) -> str:
+        """Whether the lead was contacted for its score: neither long before it, nor when its outcome was final."""
+        if not self.contact_log:
+            return "first_scores.decision = 'contact'"
+        return f"""(contacts.lead_key is not null and coalesce(
+            contacts.time >= first_scores.time - interval 1 day
+            and contacts.time <= first_scores.time + interval {round(self.maturity.total_seconds())} second, true))"""
 
     @property
     def is_after(self) -> str:
@@ -130,7 +140,7 @@ def labelled(columns: Iterable[str], rules: LabelRules) -> list[Relation]:
     Both have these columns, and: `target`, 1 where the lead converted; `contacted`; `explored`, whether a draw chose
     the lead for contact; `probability`, that of a contact under the record's policy, 1 where none drew; `weight`. Where
     outcomes are those of contacted leads, a lead weighs 1 / max(probability, CLIP), and one that was contacted without
-    being chosen is not labelled where a policy drew, for its probability is not known. Leads that were scored after
+    being chosen is not labelled: sales picked it, with a probability that nobody knows. Leads that were scored after
     their outcome are not labelled. As long as no outcome is known at all none is.
 
     `judged_leads` are those that figures are of: the labelled ones, and where outcomes are those of contacted leads the
@@ -149,7 +159,7 @@ def labelled(columns: Iterable[str], rules: LabelRules) -> list[Relation]:
     counted, weight, judged = "not is_after", "cast(1 as double)", "false"
     if rules.outcomes_of == "contacted":
         judged = f"{due} and not is_after"
-        counted += " and contacted and (is_chosen or not has_policy)"
+        counted += " and contacted and is_chosen"
         weight = f"1 / greatest(probability, {literal(CLIP)})"
     names = "".join(f"{quoted(name)}, " for name in columns)
     flags = "is_ripe, is_known, is_after, target, contacted, explored, probability"
@@ -173,7 +183,6 @@ def labelled(columns: Iterable[str], rules: LabelRules) -> list[Relation]:
 
 def _first_outcomes(chosen: str, rules: LabelRules) -> Relation:
     """Each scored lead with what the files say of it, and whether it was contacted."""
-    contacted = "contacts.lead_key is not null" if rules.contact_log else "first_scores.decision = 'contact'"
     return Relation(
         "first_outcomes",
         f"""
@@ -186,10 +195,9 @@ def _first_outcomes(chosen: str, rules: LabelRules) -> Relation:
             case when outcomes.state = {CONVERTED} and coalesce(
                 outcomes.time <= first_scores.time + interval {round(rules.maturity.total_seconds())} second, true
             ) then 1 else 0 end as target,
-            {contacted} as contacted,
+            {rules.contacted} as contacted,
             first_scores.decision = 'contact' as is_chosen,
             coalesce(first_scores.policy = 'explore', false) and first_scores.decision = 'contact' as explored,
-            first_scores.probability is not null as has_policy,
             coalesce(first_scores.probability, cast(1 as double)) as probability,
             {bin_in_sql("first_scores.score")} as score_bin,
             first_scores.score as first_score

@@ -11,15 +11,12 @@ import pyarrow as pa
 from service.history import ContactGroup, Contacts, Estimate, OutcomeSelection
 from service.lifecycle.evaluation.confidence import share
 from service.lifecycle.evaluation.quality import Mask, Scores
+from service.lifecycle.evaluation.weighting import MIN_COVERED, MIN_EXPLORED, covered_share
 from service.lifecycle.relations.outcomes import LabelRules
 from service.model.bundle import Economics
 
-MIN_EXPLORED = 50
-"""Leads contacted at random with an outcome that an estimate for all leads needs."""
 MIN_CONTACTED = 50
-"""Leads contacted by the line with an outcome that it needs besides."""
-MIN_COVERED = 0.5
-"""Weights that stand for a smaller share of the leads are of a time in which no policy drew for most of them."""
+"""Leads contacted by the line with an outcome that an estimate for all leads needs, besides explored ones."""
 
 
 def contacts(
@@ -41,7 +38,7 @@ def contacts(
         not_reached=round(found.sum("leads", model & ~found.contacted)),
         revenue=economics.conversion_value * found.sum("converted", known),
         cost=economics.contact_cost * found.sum("leads", known),
-        earned=None if why else _earned(found, economics.conversion_value),
+        earned=None if why else _earned(found, rules, economics.conversion_value),
         no_estimate=why,
         doubt=doubt,
     )
@@ -99,38 +96,48 @@ def _no_estimate(found: _Counts, rules: LabelRules, selected: OutcomeSelection) 
                 f"only {explored:,.0f} leads that were contacted at random have an outcome so far; "
                 f"{MIN_EXPLORED} are needed"
             )
-        covered = found.sum("weight_sum", found.labelled) / found.sum("leads")
+        covered = covered_share(
+            found.sum("weight_sum", known & found.explored),
+            found.sum("leads", ~found.by_line),
+            found.sum("leads", known & found.by_line),
+            found.sum("leads", found.by_line),
+        )
         if covered < MIN_COVERED:
-            return f"contacts at random were possible for {covered:.0%} of the leads only"
+            return f"contacts at random were possible for {covered:.0%} of the leads below the line only"
     elif selected.depends_on_decision:
         return "leads that are not contacted have fewer outcomes than the others, so they cannot be compared"
     return ""
 
 
-def _earned(found: _Counts, value: float) -> Estimate:
+def _earned(found: _Counts, rules: LabelRules, value: float) -> Estimate:
     """What the model's contacts earned more than as many at random: value x (conversions - contacts x rate of all).
 
-    The leads are of three strata: contacted by the line, contacted by exploration, others. Each has a conversion rate
-    with Wilson's interval at Kish's effective number of its leads; the sum's interval is by MOVER, the method of
-    variance estimates recovery (G. Y. Zou and A. Donner, Statistics in Medicine 27, 2008). Unlike a bootstrap it is
-    not empty where none of a few explored leads converted.
+    The leads are of strata: contacted by the line, contacted by exploration, others. Where outcomes are those of
+    contacted leads, the contacted ones stand for the leads above the line, and the explored ones for all below it. Each
+    has a conversion rate with Wilson's interval at Kish's effective number of its leads, and counts as the number of
+    leads that it stands for; the sum's interval is by MOVER, the method of variance estimates recovery (G. Y. Zou and
+    A. Donner, Statistics in Medicine 27, 2008). Unlike a bootstrap it is not empty where none of a few explored leads
+    converted.
     """
-    chosen = found.labelled & found.contacted
-    strata = [chosen & found.by_line, chosen & found.explored]
-    contacts = [found.sum("leads", rows) for rows in strata]
-    strata.append(found.labelled & ~(strata[0] | strata[1]))
-    total = found.sum("weight_sum", found.labelled)
+    made = found.contacted & found.by_line, found.contacted & found.explored
+    if rules.outcomes_of == "contacted":
+        strata = [(made[0], found.by_line), (made[1], ~found.by_line)]
+    else:
+        others = ~(made[0] | made[1])
+        strata = [(made[0], made[0]), (made[1], made[1]), (others, others)]
+    strata = [(rows & found.labelled, stands_for) for rows, stands_for in strata]
+    strata = [(rows, stands_for) for rows, stands_for in strata if found.sum("weight_sum", rows)]
+    leads = sum(found.sum("leads", stands_for) for _, stands_for in strata)
+    contacts = sum(found.sum("leads", rows & found.labelled) for rows in made)
     gain, below, above = 0.0, 0.0, 0.0
-    for made, rows in zip([*contacts, 0.0], strata, strict=True):
-        weights = found.sum("weight_sum", rows)
-        if not weights:
-            continue
+    for rows, stands_for in strata:
+        weights, random = found.sum("weight_sum", rows), contacts * found.sum("leads", stands_for) / leads
         effective = weights**2 / found.sum("square_sum", rows)
         rate = found.sum("weighted_converted", rows) / weights
         spread = share(rate * effective, effective)
-        random = sum(contacts) * weights / total  # of as many at random
-        factor = made - random
+        mine = rows & (made[0] | made[1])
+        factor = found.sum("leads", mine) - random
         ends = sorted((factor * (spread.low - rate), factor * (spread.high - rate)))
-        gain += (found.sum("converted", rows) if made else 0.0) - random * rate
+        gain += found.sum("converted", mine) - random * rate
         below, above = below + ends[0] ** 2, above + ends[1] ** 2
     return Estimate(value * gain, value * (gain - below**0.5), value * (gain + above**0.5))

@@ -86,7 +86,10 @@ def test_the_champion_is_judged_recorded_and_exported(
     assert made
     assert made.earned
     assert (made.revenue, made.cost) == (100 * won, 10 * len(contacts))
-    assert made.earned.value == pytest.approx(100 * (won - len(contacts) * target.mean()))
+    every = read_scored(world.predictions, NOON - days(90), NOON).table["decision"] == "contact"
+    called = (stored["decision"] == "contact").to_numpy()
+    rate = every.mean() * target[called].mean() + (1 - every.mean()) * target[~called].mean()
+    assert made.earned.value == pytest.approx(100 * (won - len(contacts) * rate))
     assert made.earned.low < made.earned.value < made.earned.high
     assert entry.business["random_revenue"] == pytest.approx(100 * target.mean() * len(contacts))
     assert entry.business["all_roi"] == pytest.approx((100 * target.sum() - 6000) / 6000)
@@ -110,8 +113,7 @@ def check_groups(entry: Evaluation, first: pd.DataFrame, target: Target) -> None
     """`first` are the leads of the largest group, `target` what came of them."""
     assert [(group.value, group.leads, group.with_outcome) for group in entry.groups] == [
         ("DE", 500, 500),
-        ("AT", 290, 100),
-        (None, 10, 0),
+        (None, 300, 100),  # AT, and LI, which is too small to be alone
     ]
     assert entry.groups[0].conversion
     assert entry.groups[0].conversion.value == pytest.approx(target.mean())
@@ -197,7 +199,10 @@ def test_without_exploration_there_is_no_figure_of_all_leads_and_the_first_line_
         assert "ROC-AUC" not in out
         assert "roc auc" not in out
     file = MlflowClient(mlflow_url).download_artifacts(entry.mlflow_run_id, "report.html", str(tmp_path))
-    assert "no figures of all leads" in Path(file).read_text()
+    html = Path(file).read_text()
+    assert "no figures of all leads" in html
+    bands = html[html.index("<h2>Bands") : html.index("<h2>Segments")]
+    assert re.search(r"too few</td>\s*<td[^>]*>0\.\d{4}", bands)  # no share that converted, beside the mean score
     gauges = (tmp_path / "evaluate.prom").read_text()
     assert "leadscoring_evaluation_figure" not in gauges  # those of before say nothing of these leads
     assert "leadscoring_evaluation_effective_leads" in gauges
@@ -212,8 +217,11 @@ def test_with_too_few_explored_leads_the_first_line_says_in_how_many_days_there_
     assert entry.weighting is not None
     assert 0 < entry.weighting.explored < 50
     assert entry.figures == {}
-    missing = missing_days(entry.weighting, 28)
-    assert f"{missing} more days" in capsys.readouterr().out.splitlines()[0]
+    missing = missing_days(entry.weighting, 5)  # explored in the last 5 of the 28 days that are looked at
+    assert missing
+    said = re.search(r"([\d,]+) more days", capsys.readouterr().out.splitlines()[0])
+    assert said
+    assert int(said[1].replace(",", "")) == pytest.approx(missing, rel=0.2)
 
 
 def test_a_lead_without_an_outcome_counts_as_lost_where_the_source_says_so(tmp_path: Path, mlflow_url: str) -> None:

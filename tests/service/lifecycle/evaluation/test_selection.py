@@ -106,6 +106,17 @@ def test_figures_of_contacted_leads_say_whether_chance_chose_some() -> None:
     states(found.about, "all scored leads", f"{found.explored}", "at random")
 
 
+def test_a_warning_says_where_only_the_best_of_the_leads_to_contact_are_contacted() -> None:
+    world = leads(1)
+    drawn = ~world["is_chosen"] & (np.random.default_rng(1).random(3_000) < 0.05)
+    world["explored"], random = drawn, np.random.default_rng(2).random(3_000) < 0.6
+    for reached, warned in ((world["first_score"] >= 1.3 * LINE, True), (random, False), (world["is_ripe"], False)):
+        called = world["is_chosen"] & reached | drawn
+        found = judged(world | {"contacted": called, "is_known": called, "is_labelled": called}, CONTACTED)
+        assert ("nobody contacted" in found.about) == warned
+    assert found.about.startswith("The figures estimate all scored leads")
+
+
 def test_no_lead_is_no_evidence() -> None:
     found = judged({name: values[:0] for name, values in leads(1).items()})
     assert (found.leads, found.depends_on_decision, found.depends_on_score) == (0, False, False)

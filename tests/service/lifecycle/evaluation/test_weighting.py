@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service.history import OutcomeSelection
+from service.history import OutcomeSelection, Weighting
 from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.quality import NAMES, Scores, Target, figures
-from service.lifecycle.evaluation.weighting import MIN_EXPLORED, about, missing_days, weighting
+from service.lifecycle.evaluation.version_quality import business
+from service.lifecycle.evaluation.weighting import MIN_EFFECTIVE, MIN_EXPLORED, about, missing_days, weighting
 from service.lifecycle.relations.outcomes import CLIP
 from service.model.bundle import Economics
 from tests.facts import states
@@ -39,6 +40,18 @@ def contacted(
     return ScoreCells.of(np.where(known, target, 0).astype(np.int8), scores, scores >= at, at, None, weights, below)
 
 
+def begun_late(count: int, exploring: float, said: float = 1.0) -> ScoreCells:
+    """Leads of which the last share was scored after exploration began."""
+    target, scores = world(count)
+    first = int(count * (1 - exploring))
+    parts = [
+        contacted(target[p], scores[p], explored=share, said=said)
+        for p, share in ((slice(None, first), 0.0), (slice(first, None), EXPLORED))
+    ]
+    arrays = [(p.target, p.scores, p.decided, p.leads, p.weights, p.below) for p in parts]
+    return ScoreCells(*(np.concatenate(pair) for pair in zip(*arrays, strict=True)))
+
+
 @pytest.mark.parametrize("said", [1.0, 0.6])
 def test_figures_of_contacted_leads_estimate_those_of_all(said: float) -> None:
     target, scores = world(150_000)
@@ -48,18 +61,14 @@ def test_figures_of_contacted_leads_estimate_those_of_all(said: float) -> None:
         assert found[name].value == pytest.approx(wanted[name], rel=0.03), name
         assert found[name].low <= wanted[name] <= found[name].high, name
     known = contacted(target, scores).known
-    plain = replace(contacted(target, scores), weights=known.astype(np.float64), below=np.full(len(known), False))
+    plain = replace(contacted(target, scores), weights=known.astype(np.float64), below=None)
     assert abs(estimates(plain, LINE, ECONOMICS, draws=1)["roc_auc"].value - wanted["roc_auc"]) > 0.05
 
 
 def test_leads_scored_before_any_was_explored_do_no_harm() -> None:
     target, scores = world(150_000)
     wanted = figures(target, scores, LINE, ECONOMICS)
-    before, later = slice(None, 100_000), slice(100_000, None)
-    parts = [contacted(target[p], scores[p], explored=share) for p, share in ((before, 0.0), (later, EXPLORED))]
-    arrays = [(p.target, p.scores, p.decided, p.leads, p.weights, p.below) for p in parts]
-    both = ScoreCells(*(np.concatenate(pair) for pair in zip(*arrays, strict=True)))
-    found = estimates(both, LINE, ECONOMICS, draws=100)
+    found = estimates(begun_late(150_000, 1 / 3), LINE, ECONOMICS, draws=100)
     for name in ("roc_auc", "brier", "recall", "profit"):
         assert found[name].value == pytest.approx(wanted[name], rel=0.03), name
 
@@ -140,11 +149,64 @@ def test_too_few_explored_leads_are_not_enough_and_none_never_will_be() -> None:
         depends_on_score=False,
         about="Of all.",
     )
-    assert about(selection, None, 10, "a list is broken").about == "Contacts may be missing: a list is broken. Of all."
-    states(about(selection, none, 10, "a list is broken").about, "missing: a list is broken.", "no figures", "share")
+    assert (
+        about(selection, None, 10, 10, "a list is broken").about == "Contacts may be missing: a list is broken. Of all."
+    )
+    states(
+        about(selection, none, 10, 10, "a list is broken").about, "missing: a list is broken.", "no figures", "share"
+    )
     enough = weighting(contacted(target, scores))
     assert enough is not None
     assert missing_days(enough, 10) == 0
+
+
+@pytest.mark.parametrize("others", [0.0, 0.3])
+def test_contacts_beyond_the_teams_capacity_are_not_counted_nor_do_the_best_leads_stand_for_them(others: float) -> None:
+    draw = np.random.default_rng(3)
+    scores = np.round(draw.beta(2, 5, 100_000), 3)
+    target = (draw.random(100_000) < scores).astype(np.int8)
+    below, made = scores < np.quantile(scores, 0.4), scores >= np.quantile(scores, 0.6)
+    known = made | (below & (draw.random(100_000) < EXPLORED)) | (~below & (draw.random(100_000) < others))
+    weights = np.where(known, np.where(below, 1 / EXPLORED, 1.0), 0.0)
+    cells = ScoreCells.of(np.where(known, target, 0).astype(np.int8), scores, made, LINE, None, weights, below)
+    money = business(cells, ECONOMICS)
+    assert money["contacts"] == made.sum()
+    assert money["profit"] == pytest.approx(100 * target[made].sum() - 10 * made.sum())
+    shown = estimates(cells, LINE, ECONOMICS, draws=1, names=("profit", "roc_auc"))
+    assert 100 * shown["profit"].value == pytest.approx(money["profit"])
+    if others:
+        assert money["all_conversions"] == pytest.approx(target.sum(), rel=0.02)
+        wanted = figures(target, scores, LINE, ECONOMICS)["roc_auc"]
+        assert shown["roc_auc"].value == pytest.approx(wanted, abs=0.01)
+
+
+@pytest.mark.parametrize("said", [1.0, 0.4])
+def test_a_window_of_which_most_was_not_explored_is_not_enough_however_many_outcomes_are_missing(said: float) -> None:
+    early, late = weighting(begun_late(40_000, 0.25, said)), weighting(begun_late(40_000, 0.75, said))
+    assert early is not None
+    assert late is not None
+    assert early.explored > MIN_EXPLORED
+    assert early.effective > MIN_EFFECTIVE
+    assert (early.enough, late.enough) == (False, True)
+    assert early.covered == pytest.approx(0.25, abs=0.04)
+    assert late.covered == pytest.approx(0.75, abs=0.06)
+
+
+def test_the_first_line_counts_the_days_that_explored_and_advises_a_window_that_holds_enough() -> None:
+    few = Weighting(below=0.8, explored=10, clip=CLIP, clipped=0, effective=200.0, enough=False, covered=0.3)
+    selected = OutcomeSelection(
+        leads=1_000,
+        with_outcome=210,
+        explored=10,
+        with_outcome_by_decision={},
+        with_outcome_by_tenth=(),
+        depends_on_decision=True,
+        depends_on_score=True,
+        about="",
+    )
+    assert missing_days(few, 3) == 12
+    states(about(selected, few, 7, 3, "").about, "3.0 days", "12 more days", "--days 15", "7 days")
+    assert "--days" not in about(selected, few, 28, 3, "").about
 
 
 def test_weights_at_the_clip_are_counted() -> None:

@@ -75,7 +75,7 @@ OF_LEADS = ("first_scores", "outcomes", "contacts", "labelled", "judged_leads", 
 RESULTS = (
     *OF_LEADS,
     *("record_counts", "contradictions", "outcome_counts", "label_counts", "selection_counts"),
-    *("cells", "cuts", "latencies", "segment_choices", "large_segments", "segment_cells"),
+    *("cells", "cuts", "latencies", "exploring", "segment_choices", "large_segments", "segment_cells"),
 )
 BEGINS = (UNTIL - timedelta(hours=1), UNTIL - timedelta(hours=HOURS // 2), SINCE)
 LINES = pa.table({"model_version": ["v1", "v2"], "threshold": [0.2, 0.25], "capacity": [100.0, 1000.0]})

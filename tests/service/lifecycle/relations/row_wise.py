@@ -59,6 +59,7 @@ def everything(records: pa.Table, seen: pa.Table, said: pa.Table, own: set[str])
         "label_counts": label_counts(scored),
         "selection_counts": selection_counts(scored),
         "latencies": _latencies(labelled),
+        "exploring": _exploring(judged),
     }
     return (
         found | _cells(judged) | _drift(first) | _sample([r for r in labelled if r["lead_key"] not in own], len(said))
@@ -139,11 +140,16 @@ def scored_outcomes(
         known, ripe = state in (LOST, CONVERTED), scored <= rules.ripe
         end = at and (at + timedelta(days=1) if at == at.replace(hour=0, minute=0, second=0, microsecond=0) else at)
         after = known and end is not None and end < scored
-        called = lead in contacted if rules.contact_log else row["decision"] == "contact"
+        called = row["decision"] == "contact"
+        if rules.contact_log:
+            reached = contacted.get(lead)
+            called = lead in contacted and (
+                reached is None or scored - timedelta(days=1) <= reached <= scored + rules.maturity
+            )
         chosen, probability = row["decision"] == "contact", row["probability"]
         counted, weight = not after, 1.0
         if rules.outcomes_of == "contacted":
-            counted = counted and called and (chosen or probability is None)
+            counted = counted and called and chosen
             weight = 1 / max(1.0 if probability is None else probability, CLIP)
         lost, labelled = False, ripe and known
         if rules.complete is not None:
@@ -221,6 +227,14 @@ def _latencies(labelled: Iterable[Row]) -> Rows:
     return {
         key: summed(rows) for key, rows in _by(labelled, lambda r: (r["model_version"], step(r["latency_ms"]))).items()
     }
+
+
+def _exploring(judged: Iterable[Row]) -> Rows:
+    def ends(rows: Sequence[Row]) -> tuple[Any, ...]:
+        explored = [row["time"] for row in rows if row["explored"] and row["weight"]]
+        return min(explored, default=None), max(row["time"] for row in rows)
+
+    return {key: ends(rows) for key, rows in _by(judged, lambda r: (r["model_version"],)).items()}
 
 
 def _by(rows: Iterable[Row], key: Any) -> dict[tuple[Any, ...], list[Row]]:

@@ -154,17 +154,29 @@ def test_where_outcomes_are_those_of_contacted_leads_a_rare_contact_stands_for_m
     assert label(said, None, None, decision="skip")["is_labelled"]
 
 
-def test_a_lead_that_sales_chose_against_a_policy_says_nothing_of_others() -> None:
+def test_a_lead_that_sales_chose_itself_says_nothing_of_others_before_and_after_exploration_began() -> None:
     rules = {"outcomes_of": "contacted", "contact_log": True}
-    own_choice = label([{"converted": True}], [{"time": SCORED}], rules, decision="skip", probability=0.01)
-    assert (own_choice["contacted"], own_choice["is_labelled"]) == (True, False)
-    assert label([{"converted": True}], [{"time": SCORED}], rules, decision="skip")["is_labelled"]
+    for probability in (0.01, None):
+        own = label([{"converted": True}], [{"time": SCORED}], rules, decision="skip", probability=probability)
+        assert (own["contacted"], own["is_labelled"]) == (True, False)
+    assert label([{"converted": True}], [{"time": SCORED}], rules)["is_labelled"]
 
 
 def test_the_log_says_who_was_contacted_where_there_is_one() -> None:
     assert not label([], [], {"contact_log": True})["contacted"]
     assert label([], [{"time": None}], {"contact_log": True}, decision="skip")["contacted"]
     assert label([])["contacted"]
+
+
+def test_a_contact_long_before_the_score_or_after_the_outcome_is_final_is_none() -> None:
+    second = timedelta(seconds=1)
+    for at, wanted in (
+        (SCORED - DAY - second, False),
+        (SCORED - DAY, True),
+        (SCORED + 2 * DAY, True),
+        (SCORED + 2 * DAY + second, False),
+    ):
+        assert label([], [{"time": at}], {"contact_log": True})["contacted"] is wanted
 
 
 def test_a_contact_is_the_first_since_a_day_before_the_score() -> None:

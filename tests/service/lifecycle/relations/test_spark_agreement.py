@@ -43,6 +43,7 @@ COLUMNS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
         ["leads", "converted", "score_sum", "weight_sum", "square_sum", "weighted_converted"],
     ),
     "latencies": (["model_version", "step"], ["leads", "milliseconds", "most"]),
+    "exploring": (["model_version"], ["since", "until"]),
     "cells": (["model_version", "band", *_CELL], _SUMS),
     "cuts": (["model_version", "day"], ["cut", "share"]),
     "segment_choices": (["schema_number", "feature", "cell", "choice"], []),

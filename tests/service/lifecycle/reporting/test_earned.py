@@ -64,6 +64,24 @@ def test_the_estimate_holds_the_truth_where_contacted_leads_alone_have_outcomes(
     assert 0.92 <= held / 400 <= 0.98
 
 
+@pytest.mark.parametrize(("by_line", "explored"), [(1.0, 0.75), (0.75, 1.0)])
+def test_outcomes_that_are_rarer_on_one_side_of_the_line_do_not_move_the_estimate(
+    by_line: float, explored: float
+) -> None:
+    """A stratum counts as many leads as it stands for, not as many outcomes."""
+    errors = []
+    for seed in range(100):
+        rows, _ = world(seed)
+        score, random = rows["score_sum"], np.random.default_rng(seed + 10_000)
+        called = rows["is_labelled"]
+        heard = called & (random.random(COUNT) < np.where(rows["explored"], explored, by_line))
+        earned = found(rows | {"is_known": heard, "is_labelled": heard}, CONTACTED).earned
+        assert earned
+        gain = rows["converted"][heard].sum() - heard.sum() * score.mean()
+        errors.append(earned.value / (100 * gain) - 1)
+    assert abs(float(np.mean(errors))) < 0.015
+
+
 def test_the_estimate_holds_the_truth_where_all_leads_have_outcomes() -> None:
     results = [(found(rows, ALL).earned, truth) for rows, truth in (world(seed, "all") for seed in range(400))]
     held = [earned.low <= truth <= earned.high for earned, truth in results if earned]

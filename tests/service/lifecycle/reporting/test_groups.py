@@ -3,6 +3,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from service.history import Weighting
 from service.lifecycle.evaluation.confidence import share
 from service.lifecycle.reporting.groups import MIN_LEADS, MOST, group_outcomes
 
@@ -44,8 +45,30 @@ def test_small_values_are_pooled_and_named_by_none() -> None:
 
 
 def test_what_is_small_even_together_has_no_figures() -> None:
-    found = group_outcomes(["country"], pa.Table.from_pylist([row("DE", 1_000), row("Anna", 3)]))[1]
-    assert (found.value, found.leads, found.contact_rate, found.conversion, found.mean_score) == (None, 3, *[None] * 3)
+    rows = [row("DE", 1_000), row("Anna", 3), row("Berta", 4)]
+    found = group_outcomes(["country"], pa.Table.from_pylist(rows))[1]
+    assert (found.value, found.leads, found.contact_rate, found.conversion, found.mean_score) == (None, 7, *[None] * 3)
+
+
+def test_a_single_small_value_is_pooled_with_the_smallest_large_one() -> None:
+    rows = [row("DE", 1_000), row("AT", 400), row("Anna", 3)]
+    found = group_outcomes(["country"], pa.Table.from_pylist(rows))
+    assert [(g.value, g.pooled, g.leads) for g in found] == [("DE", 0, 1_000), (None, 2, 403)]
+    unstated = group_outcomes(["country"], pa.Table.from_pylist([row("DE", 1_000), row("AT", 400), row("", 3)]))
+    assert [(g.value, g.pooled, g.leads) for g in unstated] == [("DE", 0, 1_000), ("AT", 0, 400), ("", 0, 3)]
+
+
+def explored(enough: bool) -> Weighting:
+    return Weighting(below=0.8, explored=90, clip=0.002, clipped=0, effective=500.0, enough=enough)
+
+
+def test_contacted_leads_alone_tell_no_conversion_of_a_group_unless_explored_ones_stand_for_the_others() -> None:
+    rows = pa.Table.from_pylist([row("DE", 1_000, labelled=250, weight=4), row("AT", 1_000, labelled=250)])
+    assert [bool(g.conversion) for g in group_outcomes(["country"], rows)] == [True, True]
+    none, some = (group_outcomes(["country"], rows, explored(enough)) for enough in (False, True))
+    assert [(g.conversion, g.mean_score) for g in none] == [(None, None)] * 2
+    assert all(g.contact_rate for g in none)
+    assert {g.value: bool(g.conversion) for g in some} == {"DE": True, "AT": False}
 
 
 def test_few_outcomes_or_few_in_effect_give_no_conversion() -> None:
