@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from infra import sizing
 from infra.sizing import RecordEngine, Volume
+from service.rhythm import LOOP
 
 # Google's own limits: project ids 6 to 30 characters, service account ids 6 to 30, buckets 3 to 63. Prefix
 # and id take 22 of them at most, with their hyphens, which leaves 8 for the name of a workload.
@@ -121,6 +122,8 @@ class Environment(BaseModel):
     pages: bool  # False: what would page somebody writes a mail instead
     ticket_email: Email
     page_backup_email: Email | None = None  # is told of every page too, should PagerDuty not be reached
+    report_email: Email | None = None  # where the weekly report's address is mailed to; None: nowhere
+    report_readers: tuple[Group, ...] = ()  # who may open weekly reports; they may see nothing else
     runbooks_url: HttpsUrl  # the folder of monitoring/runbooks in your repository, as people open it
 
     # Days, in this order: leads and predictions live, lie overwritten or deleted but recoverable as a
@@ -159,11 +162,12 @@ class Environment(BaseModel):
     github_environment: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # protected by reviewers
 
     lead_source: SourceFile  # one deployment serves one; a second campaign is a second environment
-    evaluate_schedule: Cron = "0 5 * * *"
-    drift_schedule: Cron = "0 6 * * *"
-    retrain_schedule: Cron = "0 7 * * 1"
-    batch_schedule: Cron = "0 3 * * *"
-    compact_schedule: Cron = "20 * * * *"
+    evaluate_schedule: Cron = LOOP.crons["evaluate"]
+    drift_schedule: Cron = LOOP.crons["drift"]
+    retrain_schedule: Cron = LOOP.crons["retrain"]
+    batch_schedule: Cron = LOOP.crons["batch"]
+    compact_schedule: Cron = LOOP.crons["compact"]
+    report_schedule: Cron = LOOP.crons["report"]
     batch_tasks: Annotated[int, Field(ge=1, le=10_000)] = 1  # https://cloud.google.com/run/quotas
     batch_parallelism: Annotated[int, Field(ge=1, le=10_000)] = 1  # tasks that run at once
     job_cpu_quota: Annotated[int, Field(ge=1)]  # CPUs that the project may use on Cloud Run in its region

@@ -44,6 +44,7 @@ JOBS = {
     "drift": JobNeeds(7, 135, 18, 0, 1),
     "retrain": JobNeeds(None, 135, 18, 2.4e9, 6),
     "batch": JobNeeds(0, 0, 0, 4.5e9, 2, on_engine=False),
+    "report": JobNeeds(0, 0, 0, 0, 1, on_engine=False),
 }
 BATCHES = {"evaluate": 1, "drift": 2, "retrain": 2}  # of Spark that one run of a job waits for at most
 BATCH_SECONDS = 8_100  # LIMIT_S + QUEUE_S in service/lifecycle/relations/spark_batch.py: after them it gives a batch up

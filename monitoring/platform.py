@@ -40,6 +40,7 @@ class Platform:
         Job("retrain", "0 7 * * 1", 6 * HOUR),
         Job("batch", "0 3 * * *", 2 * HOUR),
         Job("compact", "20 * * * *", 1 * HOUR),
+        Job("report", "0 14 * * 1", 1 * HOUR),
     )
     database_connections: int = 100  # that the database takes, max_connections
     leads_per_day: int = 600_000  # declared by the environment

@@ -46,6 +46,118 @@ class VersionOutcome(msgspec.Struct, frozen=True, kw_only=True):
     figures: dict[str, Estimate]
 
 
+class FoundChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What differed beyond noise on the leads scored in [since, until), as sentences.
+
+    `look` counts the comparisons of one version, each of leads that none before had, from 1 on.
+    """
+
+    look: int
+    since: datetime
+    until: datetime
+    changes: tuple[str, ...]
+
+
+class OutcomeSelection(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of the scored leads have an outcome: all alike, or some more than others; `about` says it in a sentence.
+
+    Counted are leads of an age at which outcomes are final. The shares `with_outcome` go by decision, and by tenths of
+    the leads by score, the lowest first. `explored` leads were contacted at random and have an outcome.
+    """
+
+    leads: int
+    with_outcome: int
+    explored: int
+    with_outcome_by_decision: dict[str, float]
+    with_outcome_by_tenth: tuple[float, ...]
+    depends_on_decision: bool
+    depends_on_score: bool
+    about: str
+
+
+class Weighting(msgspec.Struct, frozen=True, kw_only=True):
+    """What figures of all leads rest on where only contacted leads have outcomes.
+
+    `below` is the share of the leads that are below the line; `explored` are those of them that were contacted at
+    random and have an outcome. No probability of a contact counts as less than `clip`: `clipped` leads have the weight
+    of that. `effective` is Kish's effective sample size. `covered` is the share of the leads below the line that
+    explored leads stand for: less than 1 where exploration began within the window. Without `enough` there are no
+    figures.
+    """
+
+    below: float
+    explored: int
+    clip: float
+    clipped: int
+    effective: float
+    enough: bool
+    covered: float = 1.0
+
+
+class ExplorationCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What exploring cost and brought, of explored leads with an outcome: money in the currency of the economics.
+
+    The intervals are of what as many such leads bring. `next_best` is the profit of as many contacts of the best leads
+    that are below the line, by their scores; `lost` is that less `profit`.
+    """
+
+    contacts: int
+    converted: int
+    conversions: Estimate
+    revenue: Estimate
+    cost: float
+    profit: Estimate
+    next_best: Estimate
+    lost: Estimate
+
+
+class ContactGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Leads that were contacted; `converted` are of those `with_outcome`."""
+
+    contacted: int
+    with_outcome: int
+    converted: int
+
+
+class Contacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Who was contacted of `leads` scored ones, of an age at which outcomes are final.
+
+    `groups` go by who chose them: the "line", "exploration", and "sales" without the model's advice. `from_files` says
+    that files of contacts tell it, else a decision counts as a contact. `not_reached` leads were chosen and not
+    contacted. Of the contacts with an outcome that the model chose are `revenue` and `cost`, and `earned`, what they
+    earned more than as many contacts at random; where that is None `no_estimate` says why. `doubt` says why contacts
+    may be missing, "" where nothing suggests it and in older entries.
+    """
+
+    from_files: bool
+    leads: int
+    groups: dict[str, ContactGroup]
+    not_reached: int
+    revenue: float
+    cost: float
+    earned: Estimate | None
+    no_estimate: str
+    doubt: str = ""
+
+
+class GroupOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The scored leads of one value of a group, of an age at which outcomes are final.
+
+    `value` is None where `pooled` values were too small to be shown alone, and "" where no file has one. `mean_score`
+    and `conversion` are of the leads with an outcome; they, and the `contact_rate`, are None where these are too few,
+    or where outcomes are those of contacted leads and too few were explored to tell the conversion of all.
+    """
+
+    group: str
+    value: str | None
+    pooled: int
+    leads: int
+    with_outcome: int
+    contact_rate: Estimate | None
+    conversion: Estimate | None
+    mean_score: float | None
+
+
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="evaluation"):
     """How the served model did on leads whose outcome is final, scored in [since, until).
 
@@ -53,7 +165,12 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     `figures` and `benchmark` go by `service.lifecycle.evaluation.quality.NAMES`; `complete` is None where the service's
     own count of records could not be asked; `changes` are sentences. `business` holds contacts, revenue, cost, profit
     and roi of the decisions, and those of as many contacts at random (`random_...`) and of contacting everyone
-    (`all_...`). `versions` are all that were served in the window, newest first.
+    (`all_...`). `versions` are all that were served in the window, newest first. `comparison` is the last one of this
+    version; `selection` says of whom the figures hold. `set_aside` counts rows that could not be used, by kind of file;
+    `groups` are the lead source's, the largest values first.
+    Where only contacted leads have outcomes, `weighting` says what the figures rest on; with too few explored leads
+    there are no figures, and `business` is of the contacts alone. `exploration` is None where no lead was explored.
+    What came later than the first release is None or empty in older entries.
     """
 
     time: datetime
@@ -72,6 +189,13 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     mlflow_run_id: str
     versions: tuple[VersionOutcome, ...] = ()
     taken_as_lost: int = 0
+    comparison: FoundChanges | None = None
+    selection: OutcomeSelection | None = None
+    contacts: Contacts | None = None
+    weighting: Weighting | None = None
+    exploration: ExplorationCost | None = None
+    set_aside: dict[str, int] = {}
+    groups: tuple[GroupOutcome, ...] = ()
 
 
 class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,8 +241,34 @@ class DriftCheck(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     scored_again: int = 0
 
 
+class Power(msgspec.Struct, frozen=True, kw_only=True):
+    """How small a gain the leads of a window could show, in the metric's own unit (profit: money per 1,000 leads).
+
+    A true gain of `detectable` passes the gate in 80 % of such windows, of which `leads_needed` leads would do for the
+    source's least `interesting` one. `error` is the standard error of the gain; `look` counts the comparisons with one
+    champion, from 1 on.
+    """
+
+    metric: str
+    leads: int
+    converted: int
+    look: int
+    error: float
+    detectable: float
+    interesting: float
+    leads_needed: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether the least interesting gain would have been found."""
+        return self.detectable <= self.interesting
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="decision"):
-    """What was decided, by whom and why. `version` is the model decided on, `before` the one served until then."""
+    """What was decided, by whom and why. `version` is the model decided on, `before` the one served until then.
+
+    `power` is that of the comparison, None where there was none and in entries of older releases.
+    """
 
     time: datetime
     action: Move | Literal["refused", "kept"]
@@ -129,6 +279,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
     reason: str
     figures: dict[str, Estimate] = {}
     mlflow_run_id: str | None = None
+    power: Power | None = None
 
 
 Entry = Evaluation | DriftCheck | Decision

@@ -7,6 +7,7 @@ it is a compare-and-swap. Objects written by `create` are never overwritten.
 import fcntl
 import hashlib
 import io
+import mimetypes
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -96,6 +97,16 @@ class Storage(Protocol):
 
     def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
         """The same keys, each with the size of its object in bytes."""
+
+
+TYPES = mimetypes.MimeTypes()
+"""Python's own table: that of `mimetypes` itself differs between machines."""
+
+
+def content_type(key: str) -> str:
+    """The media type that the key's suffix states: a browser shows a report by it. Compressed objects have none."""
+    found, compression = TYPES.guess_type(key)
+    return "application/octet-stream" if found is None or compression else found
 
 
 def open_storage(url: str) -> Storage:
@@ -297,7 +308,7 @@ class Bucket:
         https://cloud.google.com/storage/docs/resumable-uploads
         """
         blob = self._bucket.blob(self._prefix + key)
-        condition: dict[str, Any] = {"if_generation_match": int(generation or 0), **self._patience}
+        condition = {"if_generation_match": int(generation or 0), **self._upload(key)}
         head = io.BytesIO()
         with self._errors("write", key):
             with _Spill(head, lambda: blob.open("wb", chunk_size=CHUNK, ignore_flush=True, **condition)) as file:
@@ -319,8 +330,11 @@ class Bucket:
     def _write(self, key: str, data: bytes, generation: int) -> str:
         blob = self._bucket.blob(self._prefix + key)
         with self._errors("write", key):
-            blob.upload_from_string(data, if_generation_match=generation, **self._patience)
+            blob.upload_from_string(data, if_generation_match=generation, **self._upload(key))
             return self._generation(blob)
+
+    def _upload(self, key: str) -> dict[str, Any]:
+        return {"content_type": content_type(key), **self._patience}
 
     @staticmethod
     def _generation(blob: Any) -> str:

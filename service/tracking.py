@@ -51,6 +51,8 @@ TRANSFER = {
 REQUIREMENTS = ("scikit-learn", "pandas", "numpy")
 TRUSTED = [
     "numpy.dtype",
+    "scipy._lib.array_api_compat.numpy._aliases.asarray",  # of the next, which are a spline's lines
+    "scipy.interpolate._bsplines.BSpline",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

@@ -78,8 +78,8 @@ LAYERS = {
         evaluation forgetting
         training
         drift_detection inspection promotion
-        compaction querying
-        train check evaluate drift retrain promote batch heartbeat forget compact
+        compaction querying reporting
+        train check evaluate drift retrain promote batch heartbeat forget compact report
         backtest rollback score query""",
 }
 # Public classes of one name, and why.

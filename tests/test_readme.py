@@ -103,6 +103,13 @@ RUN_ELSEWHERE = {
     "scripts/replay --source service/examples/bank_marketing.toml": "service/lifecycle/backtest/test_main.py"
     "::test_on_the_banks_contacts_every_bar_is_met",
     "scripts/bench drift": "benchmarks/test_drift.py::test_a_drift_too_weak_to_cost_anything_misses_the_bars",
+    ".venv/bin/python -m tests.benchmarks.loop.calibration": "benchmarks/loop/test_loop.py"
+    "::test_the_sum_of_distances_is_found_out",
+    ".venv/bin/python -m tests.benchmarks.loop.noise": "benchmarks/loop/test_loop.py"
+    "::test_a_wrong_allowance_for_luck_is_found_out",
+    ".venv/bin/python -m tests.benchmarks.loop.label_free": "benchmarks/loop/test_loop.py"
+    "::test_a_reference_from_leads_that_the_model_was_fitted_on_is_found_out",
+    "scripts/bench loop": "benchmarks/loop/test_worlds.py::test_a_window_that_nobody_explored_is_the_exit_status",
     "scripts/bench gate": "benchmarks/test_gate.py::test_the_bar_is_missed_on_too_few_leads",
     "scripts/bench serve": "benchmarks/serving/test_serve.py::test_a_small_run_asks_ours_another_commit_and_the_floors",
     "scripts/bench overload": "benchmarks/serving/test_overload.py::test_a_small_run_answers_or_refuses_every_request",

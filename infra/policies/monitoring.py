@@ -26,7 +26,14 @@ def alert_explained(r: Resource) -> str | None:
 
 @policy("alert-condition", ALERT)
 def alert_condition(r: Resource) -> str | None:
-    """A policy has a condition with an expression, and is there before its metric is."""
+    """A policy has a condition with an expression, and is there before its metric is; or it is on some log entries."""
+    if filters := r.at("conditions.condition_matched_log.filter"):
+        if not all("resource.type=" in str(each) for each in filters):
+            return "is on log entries of any resource"
+        if unset(r, "alert_strategy.notification_rate_limit.period"):
+            return "limits no notifications of log entries"
+        # What Cloud Monitoring answers for such a policy, whatever was written.
+        return other_than(r, "alert_strategy.notification_prompts", "OPENED")
     queries = r.at("conditions.condition_prometheus_query_language.query")
     if not queries or not all(str(query).strip() for query in queries):
         return "has no condition in PromQL"

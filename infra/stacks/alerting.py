@@ -1,4 +1,4 @@
-"""Who is told what and sees what: channels, a policy for each alert, dashboards, a check from outside.
+"""Notification channels, a policy for each alert, dashboards, and a check from outside.
 
 Limits of a policy: https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.alertPolicies
 """
@@ -9,8 +9,10 @@ from infra.bindings import (
     AlertCondition,
     AlertDocumentation,
     AlertLink,
+    AlertLogMatch,
     AlertPolicy,
     AlertPromql,
+    AlertRateLimit,
     AlertStrategy,
     MonitoringDashboard,
     NotificationChannel,
@@ -28,6 +30,8 @@ from monitoring import limits
 from monitoring.alerts import Alert, Severity
 from monitoring.dashboards import cloud
 from monitoring.dashboards.panel import Dashboard
+
+REPORT = "weekly report at"  # how the line starts that the job `report` logs: service.lifecycle.report.MAIL
 
 SEVERITY = {Severity.PAGE: "CRITICAL", Severity.TICKET: "WARNING"}
 
@@ -66,6 +70,8 @@ class AlertingStack(TerraformStack):
             text = cloud.rendered(dashboard, environment=env.id, runbooks_url=str(env.runbooks_url))
             MonitoringDashboard(self, f"dashboard_{dashboard.id}", dashboard_json=literal(text))
         self._uptime(env, health_path)
+        if env.report_email:
+            self._report(env, self._mail("report_mail", f"Lead scoring weekly report ({env.id})", env.report_email))
 
     def _mail(self, id: str, name: str, address: str) -> str:
         channel = NotificationChannel(
@@ -131,6 +137,47 @@ class AlertingStack(TerraformStack):
                 subject=f"[{env.id}] {alert.name}",
                 content=literal(alert.summary),
                 links=[AlertLink(display_name="Runbook", url=f"{env.runbooks_url}/{alert.runbook}")],
+            ),
+        )
+
+    def _report(self, env: Environment, channel: str) -> None:
+        """A mail with the weekly report's address, once the job has logged it.
+
+        Notification channels take no attachment. Sending mail ourselves would need a mail server's password and egress
+        to it. So the report stays in its bucket, where access is granted and revoked. Extracted labels:
+        https://cloud.google.com/logging/docs/alerting/log-based-alerts
+        """
+        job = f'resource.type="cloud_run_job" AND resource.labels.job_name="{env.name("report")}"'
+        AlertPolicy(
+            self,
+            "weekly_report",
+            display_name=f"Weekly report ({env.id})",
+            combiner="OR",
+            enabled=True,
+            user_labels={"environment": env.id},
+            notification_channels=[channel],
+            conditions=[
+                AlertCondition(
+                    display_name="A weekly report was written",
+                    condition_matched_log=AlertLogMatch(
+                        filter=f'{job} AND textPayload:"{REPORT}"',
+                        label_extractors={"address": f'REGEXP_EXTRACT(textPayload, "{REPORT} (https://[^ ]+)")'},
+                    ),
+                )
+            ],
+            # The incident reports no fault: it closes after the shortest time that Cloud Monitoring allows.
+            alert_strategy=AlertStrategy(
+                auto_close="1800s",
+                # Cloud Monitoring always answers this for a policy on logs: left out, every later plan shows a change.
+                # https://cloud.google.com/php/docs/reference/cloud-monitoring/latest/V3.AlertPolicy.AlertStrategy
+                notification_prompts=["OPENED"],
+                notification_rate_limit=AlertRateLimit(period="3600s"),
+            ),
+            documentation=AlertDocumentation(
+                mime_type="text/markdown",
+                subject=f"[{env.id}] Lead scoring: this week's report",
+                content=literal("Nothing is wrong. The weekly report is at ${log.extracted_label.address}"),
+                links=[AlertLink(display_name="Where no report comes", url=f"{env.runbooks_url}/jobs.md")],
             ),
         )
 

@@ -69,6 +69,7 @@ class FoundationStack(TerraformStack):
     scoring: str
     jobs: str
     compact: str
+    reporter: str
     mlflow: str
     migrator: str
     smoke: str
@@ -90,6 +91,7 @@ class FoundationStack(TerraformStack):
         self.scoring = self._account(env, "scoring", "Answers requests for scores.", apis)
         self.jobs = self._account(env, "jobs", "Evaluates, watches for drift, retrains, scores in batches.", apis)
         self.compact = self._account(env, "compact", "Turns finished hours of prediction records into tables.", apis)
+        self.reporter = self._account(env, "reporter", "Writes the weekly report.", apis)
         self.mlflow = self._account(env, "mlflow", "Runs the MLflow server.", apis)
         self.migrator = self._account(env, "migrator", "Brings the schema of MLflow's database up to date.", apis)
         self.smoke = self._account(env, "smoke", "Asks for one score after each deploy.", apis)
@@ -101,6 +103,7 @@ class FoundationStack(TerraformStack):
         # The jobs write their figures and read how many records the service counted.
         self._grant(env, "jobs_metric_writer", self.jobs, "roles/monitoring.metricWriter")
         self._grant(env, "compact_metric_writer", self.compact, "roles/monitoring.metricWriter")
+        self._grant(env, "reporter_metric_writer", self.reporter, "roles/monitoring.metricWriter")
         self._grant(env, "jobs_metric_viewer", self.jobs, "roles/monitoring.viewer")
         self.spark = None
         if env.record_engine == "spark":

@@ -58,10 +58,10 @@ class LifecycleJob:
 class LifecycleStack(TerraformStack):
     """The jobs, `python -m service.lifecycle.<job>` each, their schedules, one identity that may start these.
 
-    Five are the closed loop's, of which `compact` has an identity of its own: it alone deletes records, once it has
-    copied them. Where the environment pages, a sixth one says outside that the watching works. People
-    start `train`, which makes the first model, by hand. With other arguments it does what else is done by hand,
-    promote and roll back: its environment says where everything is.
+    Two have an identity of their own: `compact` alone may delete records, once it has copied them, and `report` may
+    read no lead, for people who may see no lead receive its reports. The others share one. Where the environment pages,
+    `heartbeat`, as a third, calls an address outside while monitoring works. People start `train` by hand: it makes the
+    first model, and with other arguments promotes and rolls back; its environment variables state where everything is.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class LifecycleStack(TerraformStack):
         image: str,
         jobs: str,
         compact: str,
+        reporter: str,
         network: str,
         subnetwork: str,
         tracking_url: str,
@@ -81,9 +82,10 @@ class LifecycleStack(TerraformStack):
         watcher: str | None,
         heartbeat_address: str | None,
     ) -> None:
-        """`image` ends with a digest; `jobs`, `compact` and `watcher` are e-mail addresses of the accounts that the
-        closed loop's jobs, its job `compact` and the heartbeat run as; `run_key` is the id of a Cloud KMS key,
-        `heartbeat_address` that of a secret; `spark` holds the variables that say how Spark batches run, where they do.
+        """`image` ends with a digest; `jobs`, `compact`, `reporter` and `watcher` are e-mail addresses of the accounts
+        that the closed loop's jobs, its job `compact`, the report and the heartbeat run as; `run_key` is the id of a
+        Cloud KMS key, `heartbeat_address` that of a secret; `spark` holds the variables that say how Spark batches run,
+        where they do.
         """
         super().__init__(scope, id)
         starter = ServiceAccount(
@@ -104,7 +106,7 @@ class LifecycleStack(TerraformStack):
             platform.Job(job.name, job.schedule, timedelta(hours=job.size.hours)) for job in lifecycle if job.schedule
         )
         for job in lifecycle:
-            account = compact if job.name == "compact" else jobs
+            account = {"compact": compact, "report": reporter}.get(job.name, jobs)
             task = self._task(_container(job, image, spark), account=account, seconds=job.size.hours * 3600)
             execution = JobExecution(task_count=job.tasks, parallelism=job.at_once, template=task)
             self._job(env, job.name, job.schedule, execution)
@@ -221,6 +223,7 @@ def _lifecycle(env: Environment, tracking_url: str) -> tuple[LifecycleJob, ...]:
         job("retrain", env.retrain_schedule, common),
         job("batch", env.batch_schedule, files, tasks=env.batch_tasks, at_once=env.batch_parallelism),
         job("compact", env.compact_schedule, (*data, "--metrics", metrics, "--keep-days", str(env.live_days))),
+        job("report", env.report_schedule, ("--models", models, "--metrics", metrics)),
     )
 
 

@@ -26,10 +26,12 @@ CREATE = "roles/storage.objectCreator"  # new objects only: it can neither repla
 CHANGE = "roles/storage.objectUser"
 
 POINTER = "champion.json"  # names the model that serves; service.model.bundle moves it
+RULES = "contact_rules/"  # from which score leads are contacted; service.model.stored_rule
 LEASES = "leases/"  # which job is at work; service.lifecycle.promotion.lease takes and renews them
 RAW = "predictions/"  # records as the service and batch wrote them; service.records
 COMPACTED = "records/"  # the same as tables, with their manifests; service.lifecycle.compaction
-FIGURES = "figures/compact/"  # what the job published last; service.lifecycle.runtime.job_gauges
+FIGURES = "figures/"  # what a job published last, below its name; service.lifecycle.runtime.job_gauges
+REPORTS = "reports/"  # the weekly ones; service.lifecycle.report
 BATCHES = "batch/"  # where the batch job puts its output
 QUARANTINE = "quarantine/"  # rows that a job could not use; service.lifecycle.data.quarantine
 STAGING_DAYS = 7  # longer than any batch runs; its result is read at once
@@ -47,13 +49,14 @@ class StorageStack(TerraformStack):
         scoring: str,
         jobs: str,
         compact: str,
+        reporter: str,
         mlflow: str,
         spark: str | None,
         namespace: str,
         key: str | None,
     ) -> None:
-        """`scoring`, `jobs`, `compact`, `mlflow` and `spark` are e-mail addresses of service accounts, `namespace` is
-        that of the pods, `key` a Cloud KMS key's id."""
+        """`scoring`, `jobs`, `compact`, `reporter`, `mlflow` and `spark` are e-mail addresses of service accounts,
+        `namespace` is that of the pods, `key` a Cloud KMS key's id."""
         super().__init__(scope, id)
         self._key = key
         logs = self._bucket(env, "access-logs", _delete_after(env.access_log_days))
@@ -77,6 +80,7 @@ class StorageStack(TerraformStack):
 
         self._grant_jobs(models, leads, predictions, f"serviceAccount:{jobs}")
         self._grant_compaction(models, leads, predictions, f"serviceAccount:{compact}")
+        self._grant_reports(env, models, f"serviceAccount:{reporter}")
 
         # MLflow's clients read and write artifacts themselves: a large one never passes through the server.
         self._grant("artifacts_jobs_change", artifacts, f"serviceAccount:{jobs}", CHANGE)
@@ -90,8 +94,8 @@ class StorageStack(TerraformStack):
             self._grant("predictions_spark_read", predictions, f"serviceAccount:{spark}", READ)
 
     def _grant_jobs(self, models: str, leads: str, predictions: str, jobs: str) -> None:
-        # A published model or an audit record can be added, never altered; only the pointer moves, and leases change
-        # hands.
+        # A published model or an audit record can be added, never altered; only the pointer moves, contact rules are
+        # refreshed, and leases change hands.
         pointer = BucketIamCondition(
             title="pointer_only",
             expression=f'resource.name == "projects/_/buckets/{models}/objects/{POINTER}"',
@@ -99,6 +103,7 @@ class StorageStack(TerraformStack):
         self._grant("models_jobs_read", models, jobs, READ)
         self._grant("models_jobs_create", models, jobs, CREATE)
         self._grant("models_jobs_point", models, jobs, CHANGE, pointer)
+        self._grant("models_jobs_rule", models, jobs, CHANGE, _below(RULES, models, "contact_rules_only"))
         leases = _below(LEASES, models, "leases_only")
         self._grant("models_jobs_lease", models, jobs, CHANGE, leases)
         # Of what runs on schedule, `compact` alone may delete records, and nothing may delete leads. To have a lead
@@ -122,9 +127,18 @@ class StorageStack(TerraformStack):
             below = _below(prefix, predictions, f"{id}_only")
             self._grant(f"predictions_compact_{id}", predictions, compact, CHANGE, below)
         self._grant("models_compact_read", models, compact, READ)
-        self._grant("models_compact_figures", models, compact, CREATE, _below(FIGURES, models, "figures_only"))
+        figures = _below(f"{FIGURES}compact/", models, "figures_only")
+        self._grant("models_compact_figures", models, compact, CREATE, figures)
         aside = _below(QUARANTINE, leads, "quarantine_only")
         self._grant("leads_compact_set_aside", leads, compact, CREATE, aside)
+
+    def _grant_reports(self, env: Environment, models: str, reporter: str) -> None:
+        """The report is of the models' history: the job reads no lead, and who reads the report sees nothing else."""
+        self._grant("models_reporter_read", models, reporter, READ)
+        for id, prefix in (("figures", f"{FIGURES}report/"), ("reports", REPORTS)):
+            self._grant(f"models_reporter_{id}", models, reporter, CREATE, _below(prefix, models, f"{id}_only"))
+        for number, group in enumerate(env.report_readers):
+            self._grant(f"reports_reader_{number}", models, group, READ, _below(REPORTS, models, "reports_only"))
 
     def _bucket(self, env: Environment, thing: str, *rules: BucketRule, logs: str | None = None) -> str:
         bucket = Bucket(

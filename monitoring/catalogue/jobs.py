@@ -15,6 +15,7 @@ USES = {
     "drift": "changes of the leads go unnoticed",
     "retrain": "the model grows old",
     "batch": "the night's leads have no scores",
+    "report": "sales and whoever pays have no report of the week",
     "compact": "records pile up as small objects and every job that reads them takes longer",
 }
 EXECUTIONS = 'run_googleapis_com:job_completed_execution_count{monitored_resource="cloud_run_job",result="failed"}'

@@ -53,6 +53,7 @@ FIGURES = {
     },
     "retrain": {("challenger_refused_in_a_row", ""): 0.0},
     "batch": {},
+    "report": {},
     "compact": {("compact_oldest_waiting_seconds", ""): 0.0, ("compact_unreadable_objects", ""): 0.0},
 }
 

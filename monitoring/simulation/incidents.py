@@ -31,6 +31,7 @@ ON_TIME = {
     if slo.name == name
 }
 OFTEN = ("evaluate", "drift", "batch", "compact")  # jobs that start every day
+WEEKLY = ("retrain", "report")
 STALE = 5 * MINUTE  # for so long Prometheus takes the newest sample for the present
 
 
@@ -317,11 +318,11 @@ def _nothing_starts(world: World, day: int) -> Iterator[Incident]:
     """The scheduler starts no job for two days."""
     yield from _silent(world, day, OFTEN)
     for run in world.runs:
-        run.dead |= run.job == "retrain" and day * DAY <= run.start < (day + 2) * DAY
+        run.dead |= run.job in WEEKLY and day * DAY <= run.start < (day + 2) * DAY
     ended = [run.start + run.minutes for run in world.runs if not run.dead]
     first = max(end for end in ended if end < day * DAY + DAY)
     again = min((end for end in ended if end > first), default=world.minutes)
-    may = ["RetrainLate"]
+    may = [f"{job.capitalize()}Late" for job in WEEKLY]
     yield from _found("no job starts", round(first), round(again - first), "JobFiguresAbsent", may=may)
 
 

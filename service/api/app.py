@@ -105,6 +105,7 @@ def _add_status(app: FastAPI, watcher: Watcher, spool: Spool, settings: Settings
         refused = watcher.refused and {"reason": watcher.refused[0], "detail": watcher.refused[1]}
         return {
             **manifest,
+            "contact_rule": scorer.rule.model_dump(mode="json"),
             "loaded_at": scorer.loaded_at.isoformat(),
             "refused": refused,
             "card": scorer.bundle.card,

@@ -7,6 +7,7 @@ import msgspec
 
 from service.api.problem import FieldError, Problem
 from service.model.bundle import Bundle
+from service.model.contact_rule import Policy
 from service.model.decide import Decision
 from service.model.reasons import Reason
 from service.model.schema import MAX_ID, Value
@@ -34,7 +35,9 @@ class CellsRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class RowScore(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of a row. One that could not be read has `problems`, each with its column, and no score.
 
-    `because` are the reasons in words; `reasons` and `because` are there where they were asked for.
+    `because` are the reasons in words; `reasons` and `because` are there where they were asked for. `policy` and
+    `probability` are there where leads are explored, as in a lead's score. `drawn` is true of a lead that is explored
+    wherever it is not contacted for its score or rank.
     """
 
     lead_id: str
@@ -43,16 +46,21 @@ class RowScore(msgspec.Struct, frozen=True, omit_defaults=True):
     band: str | None = None
     expected_value: float | None = None
     model_version: str | None = None
+    policy: Policy | None = None
+    probability: float | None = None
+    drawn: bool = False
     because: list[str] | None = None
     reasons: list[Reason] | None = None
     problems: list[FieldError] = []
 
 
 class CellsResponse(msgspec.Struct, frozen=True):
-    """The answer to a request: one entry a row, in the request's order."""
+    """The answer to a request: one entry a row, in the request's order. `line` is the score from which leads are
+    contacted for their score."""
 
     request_id: str
     rows: list[RowScore]
+    line: float
 
 
 class ReadRow(NamedTuple):

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from service.api.problem import FieldError, Problem
 from service.model.bundle import Bundle
+from service.model.contact_rule import Policy
 from service.model.decide import Decision
 from service.model.reasons import Reason
 from service.model.schema import MAX_ID, MAX_NUMBER, MAX_TEXT, Kind
@@ -40,17 +41,32 @@ class LeadScore(msgspec.Struct, frozen=True, gc=False):
     model_version: str
 
 
-class ExplainedScore(LeadScore, frozen=True):
-    """The answer for one lead with its reasons. A type of its own: a field more would cost the others a tenth."""
+class ExploringScore(LeadScore, frozen=True, gc=False):
+    """The answer for one lead where leads are explored. `policy` says why it is contacted: for its score ("line"), or
+    to learn how leads below the line convert ("explore"); `probability` is that of being contacted, of such a lead.
+
+    A type of its own: a field more would cost the others a tenth.
+    """
+
+    policy: Policy
+    probability: float
+
+
+class ExplainedScore(LeadScore, frozen=True, omit_defaults=True):
+    """The answer for one lead with its reasons, and where leads are explored with what ExploringScore says."""
 
     reasons: list[Reason]
+    policy: Policy | None = None
+    probability: float | None = None
 
 
 class ScoreResponse(msgspec.Struct, frozen=True):
-    """The answer to a request: one entry a lead, in the request's order."""
+    """The answer to a request: one entry a lead, in the request's order. `line` is the score from which leads are
+    contacted for their score."""
 
     request_id: str
     scores: Sequence[LeadScore]
+    line: float
 
 
 def decoder(features: type[msgspec.Struct], max_leads: int) -> msgspec.json.Decoder[Any]:

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service.api.cells import CellsRequest, CellsResponse
-from service.api.contract import ExplainedScore, LeadScore, ScoreResponse
+from service.api.contract import ExplainedScore, ExploringScore, LeadScore, ScoreResponse
 from service.api.problem import CONTENT_TYPE, SCHEMA
 from service.api.scorer import MAX_EXPLAINED
 from service.model.bundle import Manifest
@@ -51,7 +51,7 @@ def add_scoring(document: dict[str, Any], path: str, request: type[BaseModel] | 
         schemas.update(definitions["$defs"])
         body = {"$ref": REF.format(request.__name__)}
     (answer, *kinds), components = msgspec.json.schema_components(
-        [ScoreResponse, ExplainedScore, LeadScore], ref_template=REF.replace("{}", "{name}")
+        [ScoreResponse, ExplainedScore, ExploringScore, LeadScore], ref_template=REF.replace("{}", "{name}")
     )
     components["ScoreResponse"]["properties"]["scores"]["items"] = {"anyOf": kinds}
     schemas.update(components)

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import repeat
@@ -13,12 +14,14 @@ from pydantic import BaseModel
 
 from service.api import cells, contract
 from service.api.cells import RowScore
-from service.api.contract import ExplainedScore, LeadScore, ScoreResponse
+from service.api.contract import ExplainedScore, ExploringScore, LeadScore, ScoreResponse
 from service.api.problem import FieldError, Problem
 from service.model.bundle import Bundle
+from service.model.contact_rule import ContactRule, Policy
 from service.model.decide import Decider, Decision
-from service.model.reasons import Explainer
+from service.model.reasons import Explainer, Reason
 from service.model.words import Wording
+from service.reading.ids import join_key
 from service.records import TRIALS, PredictionRecord, to_lines
 
 _encode = msgspec.json.Encoder().encode
@@ -44,6 +47,19 @@ class BatchResult(NamedTuple):
     tenths: list[int]  # of the scale: how many scores lie in each
 
 
+class Decided(NamedTuple):
+    """What was decided on leads, column by column, and their records as JSON lines.
+
+    Policy and probability are None of every lead where none is explored.
+    """
+
+    decisions: list[Decision]
+    bands: list[str]
+    policies: Iterable[Policy | None]
+    probabilities: Iterable[float | None]
+    lines: bytes
+
+
 class Scorer:
     """Everything that a request needs, made from one bundle: what it scores is scored by one version."""
 
@@ -52,6 +68,17 @@ class Scorer:
         self._max_leads = max_leads
         self._decode = contract.decoder(bundle.engine.features, max_leads).decode
         self._decider = Decider(bundle.manifest)
+
+    @property
+    def rule(self) -> ContactRule:
+        """The contact rule that it decides by."""
+        return self._decider.rule
+
+    def ruled_by(self, rule: ContactRule) -> "Scorer":
+        """The same bundle under another contact rule."""
+        other = copy(self)
+        other._decider = Decider(self.bundle.manifest, rule)
+        return other
 
     @cached_property
     def request_model(self) -> type[BaseModel]:
@@ -76,17 +103,23 @@ class Scorer:
         scores = self.bundle.engine.score(features) if features else []
         reasons = self.explainer.reasons(features, scores) if explain and features else None
         ids, request_ids, latencies_ms = _by_lead(together, decoded)
-        decisions, bands, lines = self._recorded(request_ids, ids, features, scores, latencies_ms)
-        version = self.bundle.version
-        answers: list[LeadScore] = (
-            list(map(LeadScore, ids, scores, decisions, bands, repeat(version)))
-            if reasons is None
-            else [
-                ExplainedScore(lead_id, score, decision, band, version, why)
-                for lead_id, score, decision, band, why in zip(ids, scores, decisions, bands, reasons, strict=True)
-            ]
+        decided = self._decided(request_ids, ids, features, scores, latencies_ms)
+        answers = self._answers(ids, scores, decided, reasons)
+        line, decisions = self.rule.line, decided.decisions
+        return BatchResult(
+            _responses(together, decoded, answers, line), decided.lines, _counted(decisions), _tenths(scores)
         )
-        return BatchResult(_responses(together, decoded, answers), lines, _counted(decisions), _tenths(scores))
+
+    def _answers(
+        self, ids: Sequence[str], scores: Sequence[float], decided: Decided, reasons: Sequence[list[Reason]] | None
+    ) -> Sequence[LeadScore]:
+        version = repeat(self.bundle.version)
+        columns = (ids, scores, decided.decisions, decided.bands, version)
+        if reasons is not None:
+            return list(map(ExplainedScore, *columns, reasons, decided.policies, decided.probabilities))
+        if self.rule.explores:
+            return list(map(ExploringScore, *columns, decided.policies, decided.probabilities))
+        return list(map(LeadScore, *columns))
 
     def score_cells(self, asked: ScoreRequest, explain: bool) -> BatchResult:
         """Read the rows' cells, score the rows that can be read, and encode. Raises Problem for the whole request."""
@@ -102,41 +135,79 @@ class Scorer:
         reasons = self.explainer.reasons(features, scores) if explain and features else None
         took_ms = round((time.perf_counter() - asked.started) * 1e3, 3)
         ids = [lead_id for _, lead_id, _ in placed]
-        decisions, bands, lines = self._recorded(
-            [asked.request_id] * len(ids), ids, features, scores, [took_ms] * len(ids)
-        )
+        decided = self._decided([asked.request_id] * len(ids), ids, features, scores, [took_ms] * len(ids))
+        columns_of_rule = (decided.decisions, decided.bands, decided.policies, decided.probabilities, self._drawn(ids))
+        ruled = list(zip(*columns_of_rule, strict=False))
         results = [RowScore(row.lead_id, problems=row.problems) for row in rows]
         worth = self.bundle.manifest.economics.expected_value
         for at, (i, lead_id, lead) in enumerate(placed):
             why = reasons[at] if reasons else None
             said = None if why is None else self.wording.say(why, lead, columns.written(request.rows[i]))
+            decision, band, policy, probability, drawn = ruled[at]
             results[i] = RowScore(
-                lead_id, scores[at], decisions[at], bands[at], worth(scores[at]), self.bundle.version, said, why
+                lead_id,
+                scores[at],
+                decision,
+                band,
+                worth(scores[at]),
+                self.bundle.version,
+                policy,
+                probability,
+                drawn,
+                said,
+                why,
             )
-        answer = _encode(cells.CellsResponse(asked.request_id, results))
-        return BatchResult([answer], lines, _counted(decisions), _tenths(scores))
+        answer = _encode(cells.CellsResponse(asked.request_id, results, self.rule.line))
+        return BatchResult([answer], decided.lines, _counted(decided.decisions), _tenths(scores))
 
-    def _recorded(
+    def _decided(
         self,
         request_ids: Sequence[str],
         ids: Sequence[str],
         features: Sequence[Any],
         scores: Sequence[float],
         latencies_ms: Sequence[float],
-    ) -> tuple[list[Decision], list[str], bytes]:
-        """Decision and band of each lead, and the records as JSON lines."""
+    ) -> Decided:
         meanings = self._decider.meanings(scores)
         decisions, bands = [decision for decision, _ in meanings], [band for _, band in meanings]
+        policies: Iterable[Policy | None] = repeat(None)
+        probabilities: Iterable[float | None] = repeat(None)
+        if self.rule.explores:
+            decisions, policies, probabilities = self._exploring(decisions, ids)
         now, version = datetime.now(UTC), self.bundle.version
         # Column by column: a walk from lead to lead takes twice as long.
         columns = (request_ids, ids, repeat(now), repeat(version), features, scores, decisions, bands, latencies_ms)
-        return decisions, bands, to_lines(list(map(PredictionRecord, *columns, *self._said_of_all(ids))))
+        said = self._said_of_all(ids)
+        by_rule = (policies, probabilities) if self.rule.explores else ()  # two columns more take a while
+        lines = to_lines(list(map(PredictionRecord, *columns, *said, *by_rule)))
+        return Decided(decisions, bands, policies, probabilities, lines)
+
+    def _exploring(
+        self, by_line: Sequence[Decision], ids: Sequence[str]
+    ) -> tuple[list[Decision], list[Policy | None], list[float | None]]:
+        """Decision, policy and probability of leads with these decisions by the line. No trial is explored."""
+        decisions, probability = list(by_line), self.rule.explore_probability
+        policies: list[Policy | None] = ["line"] * len(ids)
+        probabilities: list[float | None] = [1.0 if decision == "contact" else probability for decision in decisions]
+        for place, drawn in enumerate(self._drawn(ids)):
+            if decisions[place] == "skip" and ids[place].startswith(TRIALS):
+                probabilities[place] = 0.0
+            elif decisions[place] == "skip" and drawn:
+                decisions[place], policies[place] = "contact", "explore"
+        return decisions, policies, probabilities
+
+    def _drawn(self, ids: Sequence[str]) -> Iterable[bool]:
+        """Of each lead whether it is explored where it is below the line; no trial is."""
+        if not self.rule.explores:
+            return repeat(False)
+        drawn = self.rule.drawn(self.bundle.manifest.provenance.source, map(join_key, ids))
+        return [each and not lead_id.startswith(TRIALS) for each, lead_id in zip(drawn, ids, strict=True)]
 
     def _said_of_all(self, ids: Sequence[str]) -> tuple[Iterable[str | float], ...]:
         """Source, channel, line and role of the leads' records."""
         manifest = self.bundle.manifest
         channels = ["trial" if lead_id.startswith(TRIALS) else "api" for lead_id in ids]
-        return repeat(manifest.provenance.source), channels, repeat(manifest.threshold), repeat("champion")
+        return repeat(manifest.provenance.source), channels, repeat(self.rule.line), repeat("champion")
 
     def _leads(self, body: bytes, explain: bool) -> list[Any] | Problem:
         try:
@@ -166,14 +237,17 @@ def _by_lead(
 
 
 def _responses(
-    together: Sequence[ScoreRequest], decoded: Sequence[list[Any] | Problem], answers: Sequence[LeadScore]
+    together: Sequence[ScoreRequest],
+    decoded: Sequence[list[Any] | Problem],
+    answers: Sequence[LeadScore],
+    line: float,
 ) -> list[bytes | Problem]:
     """Each request's share of the answers, encoded, or its refusal."""
     responses: list[bytes | Problem] = []
     first = 0
     for (_, request_id, _), leads in zip(together, decoded, strict=True):
         if isinstance(leads, list):
-            responses.append(_encode(ScoreResponse(request_id, answers[first : first + len(leads)])))
+            responses.append(_encode(ScoreResponse(request_id, answers[first : first + len(leads)], line)))
             first += len(leads)
         else:
             responses.append(leads)

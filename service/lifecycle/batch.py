@@ -27,8 +27,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 from rich.console import Console
 
 from service.lifecycle.data.file_parts import FilePart
@@ -38,7 +36,7 @@ from service.lifecycle.data.source import Source, SourceError, load_source
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Progress
-from service.lifecycle.scoring.batch_records import recording
+from service.lifecycle.scoring.batch_records import recording, rule_of_file
 from service.lifecycle.scoring.batch_scoring import (
     Counts,
     FileJob,
@@ -53,6 +51,9 @@ from service.lifecycle.scoring.scores_file import Format
 from service.lifecycle.scoring.split import WHOLE, Judge, division, may_be_divided
 from service.model import bundle
 from service.model.bundle import Bundle
+from service.model.contact_rule import ContactRule
+from service.model.decide import ContactList
+from service.model.stored_rule import read_rule
 from service.read_ahead import Window
 from service.storage import Conflict, Opened, Storage, Writable, open_storage
 
@@ -224,19 +225,22 @@ def _opened(batch: BatchJob, piece: Piece) -> tuple[LeadFile, list[str]]:
 def _score(batch: BatchJob, piece: Piece, origin: str) -> Counts:
     """Score the piece. Raises SourceError, and writes no scores, where no row can be scored or a column is unlike."""
     leads, notes = _opened(batch, piece)
+    job = batch.job
+    file = name_of(piece.key, job.bundle, piece.opened)
+    job = job.ruled_by(rule_of_file(batch.records, file, job.form.id_column, job.decider.rule))
     with leads:
         for note in notes:
             batch.say(note)
-        made = team_of(batch.leads, piece.key, piece.opened.generation, origin, batch.job)
+        contacts = team_of(batch.leads, piece.key, piece.opened.generation, origin, job)
         as_format = batch.as_format or ("parquet" if leads.is_parquet else "csv")
         with batch.out.writing(f"{piece.name}.{as_format}", None) as out:
             # The records and the quarantine are complete when the scores appear: they are the inner ones.
             with (
-                recording(batch.records, piece.name, batch.job.bundle, batch.job.form.id_column) as record,
+                recording(batch.records, piece.name, job.bundle, job.form.id_column, job.decider.rule) as record,
                 quarantine_to(lambda: replacing(batch.out, f"{QUARANTINE}{piece.name}.jsonl.gz")) as put,
             ):
                 counts = score_file(
-                    leads, batch.job, out, put, as_format, made=made, judged=piece.judged, record=record
+                    leads, job, out, put, as_format, contacts=contacts, judged=piece.judged, record=record
                 )
             if counts.set_aside and not counts.scored and not piece.judged(counts).scored:
                 first = counts.examples[0].place
@@ -244,7 +248,7 @@ def _score(batch: BatchJob, piece: Piece, origin: str) -> Counts:
     return counts
 
 
-def team_of(folder: Storage, key: str, generation: str, origin: str, job: FileJob) -> npt.NDArray[np.bool_] | None:
+def team_of(folder: Storage, key: str, generation: str, origin: str, job: FileJob) -> ContactList | None:
     """The contacts that the team can make of this file's leads, for which it is read once more; None where it can all.
 
     Raises SourceError where the file is no longer the one of this generation.
@@ -306,7 +310,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work(tell: Progress) -> Sequence[Gauge]:
         served = load_bundle(models)
         wish = Wish(options.show) if options.for_people else None
-        job = file_job(served, source, options, wish)
+        job = file_job(served, source, options, wish, read_rule(models, served.version).rule)
         if recorded is None and options.records is None:
             print(NOT_RECORDED)
         run(BatchJob(job, leads, out, options.format, recorded, task, tasks, tell))
@@ -364,10 +368,12 @@ def add_form(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=threads, default=cores, help="threads that score (default: %(default)s, all)")
 
 
-def file_job(served: Bundle, source: Source | None, options: argparse.Namespace, wish: Wish | None) -> FileJob:
-    """How these options want files to be scored."""
+def file_job(
+    served: Bundle, source: Source | None, options: argparse.Namespace, wish: Wish | None, rule: ContactRule | None
+) -> FileJob:
+    """How these options want files to be scored, under this rule, else the bundle's own."""
     form = form_of(source, options.id_column, served.manifest.id_column)
-    return FileJob(served, form, options.threads, wish, frozenset(options.accept_unlike))
+    return FileJob(served, form, options.threads, wish, frozenset(options.accept_unlike), rule=rule)
 
 
 def _parser() -> argparse.ArgumentParser:

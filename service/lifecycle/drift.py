@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import msgspec
+import numpy as np
 from rich.console import Console
 
 from service import history, tracking
 from service.history import DriftCheck
 from service.lifecycle.data.quarantine import set_aside
+from service.lifecycle.drift_detection.contact_line import refresh_rule
 from service.lifecycle.drift_detection.estimates import expected
 from service.lifecycle.drift_detection.homogeneity import Comparison, compare
 from service.lifecycle.drift_detection.report import (
@@ -36,6 +38,7 @@ from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.model import bundle
 from service.model.bundle import Bundle
+from service.rhythm import LOOP
 
 EXAMPLES = """  python -m service.lifecycle.drift --source crm.toml --models models --predictions predictions \\
       --leads leads --tracking http://127.0.0.1:5000
@@ -53,8 +56,8 @@ def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     """Compare the most recent scored leads with the served model's reference; keep history, run with report, gauges.
 
     All of them are counted by their values. At most `window.SAMPLED`, drawn at random, are scored again by the served
-    model, whichever scored them then: what is compared is the leads. The history's entry comes last, so that it always
-    has its report. A check of this very time is not made again.
+    model, whichever scored them then: what is compared is the leads. The history's entry comes after the report, so
+    that it always has one, and the contact rule last. A check of this very time is not made again.
     """
     if history.at(loop.models, DriftCheck, loop.now):
         loop.note(f"checked already at {loop.now:%Y-%m-%d %H:%M:%S} UTC; nothing to do")
@@ -71,6 +74,7 @@ def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             f"{window.leads} leads were scored from {window.since:%Y-%m-%d %H:%M} to {loop.now:%Y-%m-%d %H:%M} UTC, "
             f"fewer than {FEWEST}: too few to compare; nothing was recorded"
         )
+        refresh_rule(loop, served, score(served, window.sample) if window.leads else np.empty(0), window.since)
         return []
     loop.tell(f"comparing {window.leads:,} leads with the {served.reference.leads:,} held out at training")
     scores = score(served, window.sample)
@@ -93,6 +97,7 @@ def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
         }
         mlflow.attach(texts, {})
     history.append(loop.models, entry)
+    refresh_rule(loop, served, scores, window.since)
     _show(entry)
     return _gauges(entry)
 
@@ -177,12 +182,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         EXAMPLES,
     )
     options.add_argument(
-        "--days", type=days(BACK.days), default=7.0, help="days of scored leads up to now (default: 7)"
+        "--days",
+        type=days(BACK.days),
+        default=LOOP.drift_days,
+        help="days of scored leads up to now (default: %(default)g)",
     )
     options.add_argument(
         "--leads-at-least",
         type=_leads,
-        default=500,
+        default=LOOP.drift_leads,
         metavar="N",
         help=f"look further back, {BACK.days} days at most, until there are so many (default: %(default)s)",
     )

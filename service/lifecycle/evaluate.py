@@ -9,28 +9,33 @@ from rich.console import Console
 from rich.table import Table
 
 from service import history, tracking
-from service.history import Evaluation, VersionOutcome
-from service.lifecycle.evaluation import regressions
+from service.history import Evaluation, ExplorationCost, FoundChanges, OutcomeSelection, VersionOutcome
+from service.lifecycle.evaluation import regressions, weighting
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.quality import NAMES
-from service.lifecycle.evaluation.reading import EvaluatedWindow, read_window
+from service.lifecycle.evaluation.reading.window import EvaluatedWindow, read_window
 from service.lifecycle.evaluation.report import report
 from service.lifecycle.evaluation.version_quality import VersionCells, VersionQuality, judge_version
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.relations import engines
+from service.lifecycle.reporting.earned import contacts
+from service.lifecycle.reporting.groups import group_outcomes
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
-from service.lifecycle.training.selection import HELD_OUT
 from service.model import bundle
 from service.model.bundle import Manifest, Pointer
+from service.rhythm import LOOP
 
 EXAMPLES = """  python -m service.lifecycle.evaluate --source crm.toml --models models --predictions predictions \\
       --leads leads --tracking http://127.0.0.1:5000
   ... --counter http://127.0.0.1:8080/metrics     first compare the records with one service's own counter
   ... --days 7 --now 2026-03-01                   another window, another day
 """
+COMPARED = 500
+"""Leads with a final outcome from which figures are compared with others: a comparison of fewer finds little, and would
+stand until all leads of a window are others."""
 REMEMBERED = 60
-"""Earlier evaluations that are looked at."""
+"""Earlier evaluations that are read."""
 
 
 def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
@@ -55,6 +60,8 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     headline, notes = _headline(every, pointer)
     others = [each for each in every if each is not headline]
     earlier = [e for e in history.latest(loop.models, Evaluation, REMEMBERED) if e.time < loop.now]
+    window, figures = (since, until), headline.whole.figures
+    compared_last = _comparison(loop, headline, window, earlier, pointer.moved_at) if figures else None
     with tracking.tracked_run(loop.tracking, loop.source.name, _tags(loop, headline)) as mlflow:
         entry = Evaluation(
             time=loop.now,
@@ -69,10 +76,19 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             benchmark=headline.manifest.benchmark,
             bands=headline.band_outcomes(),
             business=headline.business,
-            changes=(*notes, *_changes(headline, since, earlier)),
+            changes=(*notes, *_said(compared_last, until)),
             mlflow_run_id=mlflow.id,
             versions=tuple(_outcome(each) for each in (headline, *others)),
             taken_as_lost=labels["lost"],
+            comparison=compared_last,
+            selection=weighting.about(
+                found.selection, headline.weighting, options.days, headline.explored_days, found.doubt
+            ),
+            weighting=headline.weighting,
+            exploration=headline.exploration,
+            contacts=contacts(found.choices, found.rules, headline.manifest.economics, found.selection, found.doubt),
+            set_aside=dict(found.set_aside),
+            groups=group_outcomes(loop.source.groups, found.groups, headline.weighting) if found.groups else (),
         )
         loop.tell(f"recording the run at {loop.tracking}")
         mlflow.log(_parameters(entry, options), _metrics(entry, headline))
@@ -106,15 +122,40 @@ def _headline(every: Sequence[VersionQuality], pointer: Pointer) -> tuple[Versio
     raise JobFailed(f"nothing to evaluate: {reasons}. Wait for outcomes, or look further back with --days")
 
 
-def _changes(headline: VersionQuality, since: datetime, earlier: Sequence[Evaluation]) -> list[str]:
-    figures, manifest = headline.whole.figures, headline.manifest
-    held_out = max(1, round(HELD_OUT * manifest.provenance.rows))
-    changes = regressions.against_benchmark(figures, manifest.benchmark, headline.whole.leads, held_out)
-    # Of overlapping windows most leads are the same: their difference says little.
-    if apart := [e for e in earlier if e.until <= since]:
+def _comparison(
+    loop: Loop,
+    headline: VersionQuality,
+    window: tuple[datetime, datetime],
+    earlier: Sequence[Evaluation],
+    served_since: datetime,
+) -> FoundChanges | None:
+    """Compare with training and with the last evaluation of other leads; or the comparison that had leads of these.
+
+    Leads are compared once: the same ones would be taken for new evidence every day. None where there are too few yet
+    of a version that is served since the window began.
+    """
+    manifest, figures, leads = headline.manifest, headline.whole.figures, headline.whole.leads
+    last = next((e.comparison for e in reversed(earlier) if e.comparison and e.model_version == manifest.version), None)
+    if last and window[0] < last.until:
+        return last
+    if leads < COMPARED and window[0] < served_since:  # more are coming
+        return None
+    held_out = 1 if manifest.judged_on else bundle.read_reference(loop.models, manifest.version).leads
+    others = [regressions.at_training(manifest.benchmark, manifest.judged_on, figures, leads, held_out)]
+    if apart := [e for e in earlier if e.until <= window[0] and e.figures]:
         when = f"with {apart[-1].model_version} until {apart[-1].until:%Y-%m-%d}"
-        changes += regressions.against_earlier(figures, apart[-1].figures, when)
-    return changes
+        others.append(regressions.at_evaluation(apart[-1].figures, when))
+    look = last.look + 1 if last else 1
+    found = tuple(regressions.changes(figures, others, look))
+    return FoundChanges(look=look, since=window[0], until=window[1], changes=found)
+
+
+def _said(compared: FoundChanges | None, until: datetime) -> list[str]:
+    """The changes, with the leads that they were found on where those are not the evaluation's own."""
+    if compared is None:
+        return []
+    found_on = "" if compared.until == until else f" (leads scored until {compared.until:%Y-%m-%d})"
+    return [f"{change}{found_on}" for change in compared.changes]
 
 
 def _outcome(judged: VersionQuality) -> VersionOutcome:
@@ -166,6 +207,9 @@ def _gauges(entry: Evaluation, headline: VersionQuality, pointer: Pointer) -> li
         *named("benchmark", {name: entry.benchmark[name] for name in NAMES if name in entry.benchmark}),
         Gauge("leadscoring_evaluation_leads", entry.leads),
         *([] if entry.complete is None else [_missing(entry)]),
+        *(_selection(entry.selection) if entry.selection else []),
+        *([Gauge("leadscoring_evaluation_effective_leads", entry.weighting.effective)] if entry.weighting else []),
+        *(_exploration(entry.exploration) if entry.exploration else []),
         Gauge("leadscoring_evaluation_mean_score", headline.whole.mean_score),
         Gauge("leadscoring_evaluation_near_threshold_ratio", headline.near_threshold),
         *(
@@ -177,6 +221,23 @@ def _gauges(entry: Evaluation, headline: VersionQuality, pointer: Pointer) -> li
         Gauge("leadscoring_business_roi_ratio", entry.business["roi"]),
         Gauge("leadscoring_champion_promoted_timestamp_seconds", pointer.moved_at.timestamp()),
     ]
+
+
+def _selection(selection: OutcomeSelection) -> list[Gauge]:
+    depends = {"decision": selection.depends_on_decision, "score": selection.depends_on_score}
+    return [
+        *(Gauge("leadscoring_evaluation_outcomes_selected", float(on), {"by": by}) for by, on in depends.items()),
+        *(
+            Gauge("leadscoring_evaluation_with_outcome_ratio", share, {"decision": decision})
+            for decision, share in selection.with_outcome_by_decision.items()
+        ),
+        Gauge("leadscoring_evaluation_explored_leads", selection.explored),
+    ]
+
+
+def _exploration(found: ExplorationCost) -> list[Gauge]:
+    values = {"contacts": found.contacts, "revenue": found.revenue.value, "cost": found.cost}
+    return [Gauge(f"leadscoring_exploration_{name}", value) for name, value in values.items()]
 
 
 def _missing(entry: Evaluation) -> Gauge:
@@ -192,14 +253,28 @@ def _show(entry: Evaluation) -> None:
         interval = f"{number(name, e.low)} to {number(name, e.high)}"
         table.add_row(spoken(name), number(name, e.value), interval, "" if then is None else number(name, then))
     out = Console(highlight=False)
+    if entry.selection:
+        out.print(entry.selection.about, markup=False, soft_wrap=True)
     out.print(f"{entry.model_version} on {entry.leads:,} leads, {entry.since:%Y-%m-%d} to {entry.until:%Y-%m-%d}")
-    out.print(table)
+    if entry.figures:
+        out.print(table)
+    if entry.weighting:
+        out.print(weighting.basis(entry.weighting), markup=False, soft_wrap=True)
     worth = entry.business
-    out.print(
-        f"{worth['contacts']:,.0f} contacts brought {worth['profit']:,.0f} "
-        f"(as many at random {worth['random_profit']:,.0f}, everyone {worth['all_profit']:,.0f})"
+    others = (
+        f" (as many at random {worth['random_profit']:,.0f}, everyone {worth['all_profit']:,.0f})"
+        if "random_profit" in worth
+        else f": {worth['conversions']:,.0f} converted"
     )
-    for change in entry.changes or ("nothing changed beyond noise",):
+    out.print(f"{worth['contacts']:,.0f} contacts brought {worth['profit']:,.0f}{others}")
+    if found := entry.exploration:
+        out.print(
+            f"exploring: {found.contacts:,} contacts at random cost {found.cost:,.0f} and brought "
+            f"{found.revenue.value:,.0f}; the next best leads would have earned {found.lost.value:,.0f} more "
+            f"({found.lost.low:,.0f} to {found.lost.high:,.0f})",
+            soft_wrap=True,
+        )
+    for change in entry.changes or (("nothing changed beyond noise",) if entry.figures else ()):
         out.print(f"  {change}", markup=False, soft_wrap=True)
 
 
@@ -214,8 +289,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument(
         "--days",
         type=days(3650),
-        default=28.0,
-        help="days of scored leads, up to those whose outcome is final (default: 28)",
+        default=LOOP.evaluated_days,
+        help="days of scored leads, up to those whose outcome is final (default: %(default)g)",
     )
     options.add_argument(
         "--counter",

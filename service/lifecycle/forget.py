@@ -210,6 +210,8 @@ def _task(options: argparse.Namespace) -> Task:
         return tuple(dict.fromkeys(column for column in (options.id_column, of_source, ID_COLUMN) if column))
 
     outcome_ids = id_columns(source.outcome_id if source else None)
+    if source and source.contact_id not in outcome_ids:
+        outcome_ids += (source.contact_id,)
     days, absent = options.page_trials_older_than, list[str]()
     if source:
         absent = [str(mark) for marks in (source.missing, *source.missing_in.values()) for mark in marks]

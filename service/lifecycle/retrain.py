@@ -14,11 +14,12 @@ from typing import Literal, get_args
 from rich.console import Console
 
 from service import history, tracking
-from service.history import Decision, DriftCheck, Estimate, Trigger
+from service.history import Decision, DriftCheck, Trigger
 from service.lifecycle.evaluation.labelled import LabelledLeads, matured
 from service.lifecycle.promotion import lease
 from service.lifecycle.promotion.challenger import challenge, refit, score, to_judge_by, window
-from service.lifecycle.promotion.gate import Rules, miscalibration
+from service.lifecycle.promotion.gate import Rules, Verdict, miscalibration
+from service.lifecycle.promotion.power import Look
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.relations import engines
 from service.lifecycle.runtime import runner
@@ -31,10 +32,11 @@ from service.lifecycle.training.registration import Release
 from service.lifecycle.training.selection import TooFewOutcomes
 from service.model import bundle
 from service.model.bundle import Bundle, Pointer
+from service.rhythm import LOOP
 from service.tracking import Run
 
 AUTHOR = "service.lifecycle.retrain"
-COOL_DOWN = timedelta(days=3)
+COOL_DOWN = timedelta(days=LOOP.cool_down_days)
 LOOK_BACK = 50
 """Decisions read to find the last retraining."""
 
@@ -47,7 +49,7 @@ EXAMPLES = """  python -m service.lifecycle.retrain --source crm.toml --models g
 
 def retrain(
     loop: Loop,
-    trigger: Trigger = "schedule",
+    trigger: Trigger = LOOP.trigger,
     force: bool = False,
     cool_down: timedelta = COOL_DOWN,
     rules: Rules | None = None,
@@ -76,11 +78,12 @@ def retrain(
         tags = {"source": loop.source.name, "job": "retrain"}
         tracking.end_abandoned(loop.tracking, loop.source.name, tags)
         with tracking.tracked_run(loop.tracking, loop.source.name, tags | {"trigger": trigger}) as run:
-            attempt = _Attempt(loop, trigger, champion, rules or Rules(), run, engine)
+            attempt = _Attempt(loop, trigger, champion, rules or Rules(), _look(loop, pointer), run, engine)
             idle = None if force else _resting(loop, pointer, cool_down) or _no_drift(loop, pointer, trigger)
             decision, ready = (attempt.decided("kept", idle), None) if idle else attempt.make(force)
             run.note({"decision": "passed the gate" if ready else decision.action, "reason": decision.reason})
             run.log({}, {f"compared.{name}": estimate.value for name, estimate in decision.figures.items()})
+            run.log({}, _power(decision))
         if ready is None:
             history.append(loop.models, decision)
             return decision
@@ -108,6 +111,7 @@ class _Attempt:
     trigger: Trigger
     champion: Bundle
     rules: Rules
+    look: Look
     run: Run
     engine: str
 
@@ -124,10 +128,10 @@ class _Attempt:
         loop.tell("training a challenger, and comparing it with the champion")
         self.run.log({f"gate.{name}": value for name, value in asdict(self.rules).items()}, {})
         try:
-            tried = challenge(every, self.champion, source, rules=self.rules)
+            tried = challenge(every, self.champion, source, rules=self.rules, look=self.look)
             verdict = tried.verdict
             if tried.chosen is None or not verdict.promote:
-                return self.decided("refused", verdict.reason, verdict.figures), None
+                return self.decided("refused", verdict.reason, verdict), None
             loop.tell("it is better; fitting it again on all leads")
             chosen = refit(every, tried.chosen, source)
             seen, was = every.seen(), self.champion.version
@@ -146,13 +150,13 @@ class _Attempt:
             return self.decided("refused", str(error)), None
         loop.tell(f"recording the run at {loop.tracking}")
         registration.record(ready, source, every.leads, chosen, self.run)
-        return self.decided("promoted", verdict.reason, verdict.figures, ready.manifest.version), ready
+        return self.decided("promoted", verdict.reason, verdict, ready.manifest.version), ready
 
     def decided(
         self,
         action: Literal["promoted", "refused", "kept"],
         reason: str,
-        figures: dict[str, Estimate] | None = None,
+        verdict: Verdict | None = None,
         version: str | None = None,
     ) -> Decision:
         """The audit record."""
@@ -164,18 +168,40 @@ class _Attempt:
             before=self.champion.version,
             author=AUTHOR,
             reason=reason,
-            figures=figures or {},
+            figures=verdict.figures if verdict else {},
             mlflow_run_id=self.run.id,
+            power=verdict.power if verdict else None,
         )
 
     def _calibrated(self, every: LabelledLeads) -> str | None:
         """Why the champion's calibration is no reason to retrain."""
         target = every.leads.target
-        rows = window(target, to_judge_by(every, self.champion), self.rules)
+        rows = window(target, to_judge_by(every, self.champion), self.rules, self.look.leads)
         if rows is None:
             return "too few leads that the champion has not seen to tell whether it is calibrated"
         scores = score(self.champion, every.leads.frame.iloc[rows])
         return None if miscalibration(target[rows], scores, self.rules) else "the champion is calibrated within noise"
+
+
+def _look(loop: Loop, pointer: Pointer) -> Look:
+    """How often challengers were compared with this champion since it is served, and the leads that the last asked for.
+
+    Times are of the loop's clock, which may be simulated: what was decided later than now is not counted.
+    """
+    made = history.between(loop.models, Decision, pointer.moved_at, loop.now)
+    before = [d for d in made if d.author == AUTHOR and d.figures and d.before == pointer.version]
+    last = before[-1].power if before else None
+    return Look(len(before) + 1, loop.source.interesting_gain, last.leads_needed if last else None)
+
+
+def _power(decision: Decision) -> dict[str, float]:
+    """The comparison's power as the run's metrics."""
+    power = decision.power
+    return (
+        {f"power.{name}": getattr(power, name) for name in ("detectable", "interesting", "leads", "look")}
+        if power
+        else {}
+    )
 
 
 def _resting(loop: Loop, pointer: Pointer, cool_down: timedelta) -> str | None:
@@ -228,7 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--trigger",
         choices=get_args(Trigger),
-        default="schedule",
+        default=LOOP.trigger,
         help="why; drift and calibration retrain only where they were found (default: %(default)s)",
     )
     parser.add_argument(

@@ -14,11 +14,12 @@ from service.lifecycle import batch
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.source import SourceError, load_source
 from service.lifecycle.runtime.runner import PLATFORM, JobFailed, add_places, end_on_signals, failed
-from service.lifecycle.scoring.batch_records import recording
+from service.lifecycle.scoring.batch_records import recording, rule_of_file
 from service.lifecycle.scoring.batch_scoring import Counts, FileJob, open_leads, quarantine_to, score_file
 from service.lifecycle.scoring.for_people import Wish
 from service.lifecycle.scoring.scores_file import Format
 from service.model.bundle import BundleRefused
+from service.model.stored_rule import read_rule
 from service.storage import Folder, Storage, StorageError, open_storage
 
 FORMATS: dict[str, Format] = {".csv": "csv", ".parquet": "parquet"}
@@ -34,8 +35,10 @@ EXAMPLES = """examples:
 
 FILE is CSV, Excel or Parquet, gzip or not, told by its content; --out is what its suffix says. The rows are in the
 order of FILE: lead_id, score, band, expected_value, decision, the columns to show, reason_1 to reason_3, left_out,
-model_version. "contact" are the best leads that pay, as many as the team can make. A row that cannot be scored says why
-in left_out; it is in <out>.quarantine.jsonl.gz too. A CSV file is written with the delimiter and decimal mark of FILE.
+model_version. "contact" are the best leads that pay, as many as the team can make. Where leads are explored, `policy`
+says why a lead is contacted: for its rank (line), or to learn how leads below convert (explore). A row that cannot be
+scored says why in left_out; it is in <out>.quarantine.jsonl.gz too. A CSV file is written with the delimiter and
+decimal mark of FILE.
 
 exit status: 0 done, 1 the file or the model was refused, 2 wrong use or an unusable lead source
 """
@@ -55,15 +58,16 @@ def score(file: Path, out: Path, job: FileJob, console: Console, records: Storag
     with leads:
         for note in notes:
             console.print(note, markup=False, highlight=False, soft_wrap=True)
-        made = batch.team_of(leads_folder, file.name, opened.generation, origin, job)
         piece = batch.name_of(file.name, job.bundle, opened)
+        job = job.ruled_by(rule_of_file(records, piece, job.form.id_column, job.decider.rule))
+        contacts = batch.team_of(leads_folder, file.name, opened.generation, origin, job)
         with (
             _bar(leads, console) as tell,
             batch.replacing(folder, out.name) as scores,
-            recording(records, piece, job.bundle, job.form.id_column) as record,
+            recording(records, piece, job.bundle, job.form.id_column, job.decider.rule) as record,
             quarantine_to(lambda: batch.replacing(folder, aside)) as put,
         ):
-            counts = score_file(leads, job, scores, put, FORMATS[out.suffix], tell, made, record=record)
+            counts = score_file(leads, job, scores, put, FORMATS[out.suffix], tell, contacts, record=record)
     if not counts.set_aside:
         (folder.root / aside).unlink(missing_ok=True)  # an earlier run's, of other leads
     return counts
@@ -96,7 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return failed(console, error, 2)
     try:
         bundle = batch.load_bundle(models)
-        job = replace(batch.file_job(bundle, source, options, Wish(options.show, options.reasons)), quote=True)
+        rule = read_rule(models, bundle.version).rule
+        job = replace(batch.file_job(bundle, source, options, Wish(options.show, options.reasons), rule), quote=True)
         counts = score(options.file, options.out, job, console, records)
     except (SourceError, JobFailed, BundleRefused, StorageError) as error:
         return failed(console, error, 1)

@@ -28,7 +28,7 @@ from service.lifecycle.runtime.runner import (
     sampled_to,
     shown_progress,
 )
-from service.lifecycle.training import onnx_export, registration, selection, skill
+from service.lifecycle.training import onnx_export, registration, search, selection, skill
 from service.lifecycle.training.leaks import find_leaks
 from service.lifecycle.training.model_card import choice_rows, figure_rows, sampled, skill_lines
 from service.lifecycle.training.selection import Progress, Selection, TooFewOutcomes
@@ -81,7 +81,7 @@ def train(
         every = sample(own, source.recipe.rows)
         leads = every.leads
         leaks = find_leaks(judgeable(leads), source.leaks, tell)
-        chosen = selection.select(leads, source.metric, source.economics, source.recipe, tell=tell)
+        chosen = _choose(source, leads, tell)
         judged = skill.publishable(skill.judge(leads.target[leads.whole], chosen, source.economics), reason_to_publish)
         tell("comparing the exported model with scikit-learn")
         ready = registration.prepare(
@@ -110,6 +110,11 @@ def train(
     bundle.move_pointer(models, pointer, pointed[1] if pointed else None)
     repair(models, tracking_uri)
     return Trained(manifest, leads, chosen, registered, judged, leaks)
+
+
+def _choose(source: Source, leads: Leads, tell: Progress) -> Selection:
+    found = search.search_before(leads, source.recipe, tell=tell)
+    return selection.select(leads, source.metric, source.economics, source.recipe, tell=tell, settings=found)
 
 
 def served_schema(source: Source, models: Storage, pointer: Pointer) -> LeadSchema:
@@ -152,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
                 tell(f"reading the leads of {source.name}")
                 leads = sample(load(source), source.recipe.rows).leads
                 leaks = find_leaks(judgeable(leads), source.leaks, tell)
-                chosen = selection.select(leads, source.metric, source.economics, source.recipe, tell=tell)
+                chosen = _choose(source, leads, tell)
                 judged = skill.judge(leads.target[leads.whole], chosen, source.economics)
             else:
                 models = open_storage(options.models)

@@ -25,15 +25,20 @@ from service.lifecycle.data.source import SourceError, load_source
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.job_gauges import Families
 from service.local.simulated_leads import Player
+from service.rhythm import LOOP
 from service.storage import open_storage
 
-SCHEDULE = {"compact": "20 * * * *", "evaluate": "0 5 * * *", "drift": "0 6 * * *", "retrain": "0 7 * * 1"}
+SCHEDULE = {job: LOOP.crons[job] for job in ("compact", "evaluate", "drift", "retrain", "report")}
 """Cron line by job, as the cloud's environments have them; in UTC."""
 
-BY_THE_REAL_CLOCK = frozenset({"compact"})
-"""Jobs that are not sped up: the service names its records after the hours of the real clock."""
+BY_THE_REAL_CLOCK = frozenset({"compact", "report"})
+"""Jobs that are not sped up: records are named after hours of the real clock, weekly reports after its days."""
 
-WINDOWS = {"evaluate": ("--days", 28.0), "drift": ("--days", 7.0), "retrain": ("--cool-down", 3.0)}
+WINDOWS = {
+    "evaluate": ("--days", LOOP.evaluated_days),
+    "drift": ("--days", LOOP.drift_days),
+    "retrain": ("--cool-down", LOOP.cool_down_days),
+}
 """What the jobs count in days, with their own defaults: shrunk with the days."""
 
 TICK_S = 0.2
@@ -150,8 +155,16 @@ def commands(options: argparse.Namespace, maturity_days: float) -> dict[str, lis
     """How each job is called: as on the command line of the loop, with days as long as the loop has them."""
     shared = ["--source", str(options.source), "--metrics", options.metrics]
     shared += [word for option in runner.OPTIONS for word in (f"--{option}", getattr(options, option))]
-    compacting = [f"--{name}={getattr(options, name)}" for name in ("models", "predictions", "leads", "metrics")]
-    commands_by_job = {"compact": [sys.executable, "-m", "service.lifecycle.compact", *compacting]}
+    own = {"compact": ("models", "predictions", "leads", "metrics"), "report": ("models", "metrics")}
+    commands_by_job = {
+        job: [
+            sys.executable,
+            "-m",
+            f"service.lifecycle.{job}",
+            *(f"--{name}={getattr(options, name)}" for name in names),
+        ]
+        for job, names in own.items()
+    }
     for name, (option, days) in WINDOWS.items():
         command = [sys.executable, "-m", f"service.lifecycle.{name}", *shared]
         if options.speed != 1:
@@ -175,7 +188,7 @@ def _ticks() -> Iterator[datetime]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; runs until it is stopped, then returns 0."""
-    parser = runner.parser("loop", "Run compact, evaluate, drift and retrain on their cron lines.", EXAMPLES)
+    parser = runner.parser("loop", f"Run {', '.join(SCHEDULE)} on their cron lines.", EXAMPLES)
     parser.add_argument("--port", type=int, default=8081, help="port of the jobs' figures (default: %(default)s)")
     parser.add_argument("--speed", type=speed, default=1.0, metavar="N", help="how many times faster days pass")
     parser.add_argument("--counter", metavar="URL", help="the service's own count of records, for evaluate")

@@ -25,6 +25,7 @@ from pydantic import (
 
 from service.history import Move, Trigger
 from service.model.agreement import Agreement
+from service.model.contact_rule import ContactRule
 from service.model.engine import Encoding, Engine
 from service.model.reference import Reference
 from service.model.schema import LeadSchema, Value
@@ -44,6 +45,7 @@ MODEL, MANIFEST, GOLDEN, CARD, REFERENCE, SUMS = (
 
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Amount = TypeVar("Amount", float, npt.NDArray[np.float64])
+Document = TypeVar("Document", bound=BaseModel)
 Refusal = Literal["missing", "tampered", "malformed", "wrong_scores", "incompatible", "not_agreed"]
 
 
@@ -191,13 +193,29 @@ class LeakReport(_Document):
     lines: tuple[str, ...] = ()
 
 
+class JudgedOn(_Document):
+    """The held-out leads that a benchmark rests on, and the standard error of each of its figures.
+
+    `optimism` is by how much a figure is expected to be above that of other leads, since the model was promoted for
+    being better on these: below 0 where lower is better.
+    """
+
+    leads: Annotated[int, Field(gt=0)]
+    converted: Annotated[int, Field(ge=0)]
+    errors: dict[str, FiniteFloat]
+    optimism: dict[str, FiniteFloat] = {}
+
+
 class Manifest(_Document):
     """bundle.json. `benchmark` holds the held-out figures of this very model, by name.
 
+    Those of a model that was fitted again after a comparison are figures of what it was at the comparison. `judged_on`
+    is None in bundles older than the field.
     `skill` is None for a model that was promoted for being better than the one before, and `leaks` for one that was
     published before there was a search for them. `id_column` names the leads in files, as in the training's.
     `agreement` is None where none is needed (the sample's invented leads) and in bundles older than the field, whose
-    sources were refused without.
+    sources were refused without. `exploration` is the share of the contacts that explores; `contact_rule` follows from
+    it and the held-out scores, None in bundles older than it.
     """
 
     format: Literal[1] = 1
@@ -210,10 +228,18 @@ class Manifest(_Document):
     metric: str
     agreement: Agreement | None = None
     benchmark: dict[str, float]
+    judged_on: JudgedOn | None = None
     economics: Economics
     provenance: Provenance
     skill: Skill | None = None
     leaks: LeakReport | None = None
+    exploration: Share = 0.0
+    contact_rule: ContactRule | None = None
+
+    @property
+    def rule(self) -> ContactRule:
+        """The bundle's contact rule; of one older than rules, to contact from the threshold on."""
+        return self.contact_rule or ContactRule(line=self.threshold)
 
 
 class Golden(_Document):
@@ -337,11 +363,20 @@ def load(models: Storage, pointer: Pointer, threads: int = 1) -> Bundle:
 
 def read_manifest(models: Storage, version: str) -> Manifest:
     """What bundle.json of a published version says. Raises BundleRefused, or StorageError if out of reach."""
-    data, sums = _fetch(models, version, MANIFEST), _fetch(models, version, SUMS)
-    if f"{_digest(data)}  {MANIFEST}" not in sums.decode().splitlines():
-        raise BundleRefused("tampered", f"{version}: {MANIFEST} does not have its published sum")
+    return _read(models, version, MANIFEST, Manifest)
+
+
+def read_reference(models: Storage, version: str) -> Reference:
+    """What reference.json of a published version says. Raises BundleRefused, or StorageError if out of reach."""
+    return _read(models, version, REFERENCE, Reference)
+
+
+def _read(models: Storage, version: str, name: str, kind: type[Document]) -> Document:
+    data, sums = _fetch(models, version, name), _fetch(models, version, SUMS)
+    if f"{_digest(data)}  {name}" not in sums.decode().splitlines():
+        raise BundleRefused("tampered", f"{version}: {name} does not have its published sum")
     try:
-        return Manifest.model_validate_json(data)
+        return kind.model_validate_json(data)
     except ValidationError as error:
         raise BundleRefused("malformed", f"{version}: {_first(error)}") from error
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.model.choices import parted
 from service.model.lead import features_type
+from service.model.numbers import as_written
 from service.model.schema import Feature, LeadSchema
 from service.model.spelling import fold, is_nothing, truth
 from service.model.trees import Matrix, Trees
@@ -206,7 +207,7 @@ class Engine:
         if self._numbers:
             # numpy turns None into NaN and True into 1.0.
             values = np.array([features[i] for i in self._numbers], dtype=np.float64)
-            matrix[:, : len(self._numbers)] = values.T
+            matrix[:, : len(self._numbers)] = as_written(values).T
             for column, value in self.absent:
                 numbers = matrix[:, column]
                 numbers[numbers == value] = np.nan

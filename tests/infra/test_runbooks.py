@@ -62,7 +62,7 @@ def test_a_resource_that_is_not_there_would_be_noticed() -> None:
     assert meant(text) == {
         *(
             ("google_cloud_run_v2_job", f"acme-leads-prod-{job}")
-            for job in ("evaluate", "drift", "retrain", "batch", "compact")
+            for job in ("evaluate", "drift", "retrain", "batch", "compact", "report")
         ),
         ("google_compute_backend_service", "acme-leads-prod-edge"),
         ("google_storage_bucket", "acme-leads-prod-mdels"),

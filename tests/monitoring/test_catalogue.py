@@ -102,7 +102,7 @@ def test_every_job_has_its_four_alerts_and_a_deadline_from_its_cron_line() -> No
     assert {alert.name for alert in ALERTS} - {alert.name for alert in hourly} == {
         *(
             f"{job}{what}"
-            for job in ("Drift", "Retrain", "Batch", "Compact")
+            for job in ("Drift", "Retrain", "Batch", "Compact", "Report")
             for what in ("Late", "Failing", "Overrunning", "NearTimeout")
         ),
         "DriftOnTimeBurnSteady",

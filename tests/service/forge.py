@@ -111,11 +111,12 @@ def release(
     new_schema: bool = False,
     run_id: str = "none",
     agreement: Agreement | None = None,
+    **changes: object,
 ) -> Pointer:
-    """Train, publish and point to a bundle, as a training does."""
+    """Train, publish and point to a bundle, as a training does. `changes` are fields of its manifest."""
     pipeline, frame = train(seed=seed)
     exported = to_onnx(pipeline)
-    described = manifest(exported, schema, version, run_id, agreement)
+    described = manifest(exported, schema, version, run_id, agreement).model_copy(update=changes)
     sums = publish(
         models, described, exported.onnx, golden(pipeline, SCHEMA, frame), "# Card", reference(pipeline, seed)
     )

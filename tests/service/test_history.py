@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,6 +31,30 @@ def test_an_entry_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert history.latest(models, Decision) == [decision()]
     assert history.latest(models, Evaluation) == []
     assert history.latest(models, DriftCheck) == []
+
+
+def test_an_evaluation_of_an_older_release_is_read(tmp_path: Path) -> None:
+    models = open_storage(str(tmp_path))
+    old = {
+        "kind": "evaluation",
+        "time": "2026-03-01T00:00:00Z",
+        "since": "2026-02-01T00:00:00Z",
+        "until": "2026-02-28T00:00:00Z",
+        "model_version": "one",
+        "leads": 100,
+        "without_outcome": 3,
+        "complete": None,
+        "missing_records": 0.0,
+        "figures": {"roc_auc": {"value": 0.8, "low": 0.7, "high": 0.9}},
+        "benchmark": {"roc_auc": 0.8},
+        "bands": [{"band": "A", "leads": 100, "converted": 20, "contacted": 50}],
+        "business": {"contacts": 50.0},
+        "changes": [],
+        "mlflow_run_id": "run",
+    }
+    models.create("history/evaluations/20260301T000000.000000Z-00000000.json", json.dumps(old).encode())
+    (read,) = history.latest(models, Evaluation)
+    assert (read.leads, read.comparison, read.selection) == (100, None, None)
 
 
 def test_what_is_written_twice_is_there_once_and_another_entry_of_that_time_is_not_lost(tmp_path: Path) -> None:

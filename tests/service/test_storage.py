@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -25,6 +26,43 @@ def test_a_created_object_can_be_read_and_listed(storage: Storage) -> None:
     assert list(storage.keys("models/")) == ["models/1/model.onnx", "models/2/model.onnx"]
     assert list(storage.keys("models/2")) == ["models/2/model.onnx"]
     assert list(storage.sizes("models/")) == [("models/1/model.onnx", 6), ("models/2/model.onnx", 5)]
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("reports/2026-03-02.pdf", "application/pdf"),
+        ("reports/2026-03-02.html", "text/html"),
+        ("champion.json", "application/json"),
+        ("scores.csv", "text/csv"),
+        ("scores.csv.gz", "application/octet-stream"),
+        ("models/1/model.onnx", "application/octet-stream"),
+        ("SHA256SUMS", "application/octet-stream"),
+    ],
+)
+def test_a_bucket_keeps_the_media_type_that_a_key_states(gcs_url: str, key: str, expected: str) -> None:
+    storage, found = open_storage(gcs_url), []
+
+    def stored() -> None:
+        """https://cloud.google.com/storage/docs/json_api/v1/objects/get"""
+        bucket, _, prefix = gcs_url.removeprefix("gs://").partition("/")
+        name = quote(f"{prefix}/{key}", safe="")
+        answer = requests.get(f"{os.environ['STORAGE_EMULATOR_HOST']}/storage/v1/b/{bucket}/o/{name}", timeout=10)
+        found.append(answer.json()["contentType"])
+
+    storage.create(key, b"1")
+    stored()
+    first = storage.read(key)
+    assert first
+    generation = storage.swap(key, b"2", first.generation)
+    stored()
+    for size in (1, CHUNK + 1):
+        storage.delete(key, generation)
+        with storage.writing(key, None) as file:
+            file.write(b"x" * size)
+        stored()
+        generation = getattr(storage.read(key), "generation", "")
+    assert found == [expected] * 4
 
 
 def test_what_does_not_exist_reads_as_none(storage: Storage) -> None:

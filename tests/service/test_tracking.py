@@ -47,7 +47,7 @@ DECISION = Decision(
 TARGET = (DRAW.random(400) < 0.3).astype(np.int8)
 
 
-@pytest.mark.parametrize("candidate", ["logistic_regression", "gradient_boosting"])
+@pytest.mark.parametrize("candidate", ["logistic_regression", "spline_regression", "gradient_boosting"])
 def test_every_candidate_comes_back_from_the_registry_with_the_same_scores(
     mlflow_url: str, candidate: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

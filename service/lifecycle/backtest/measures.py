@@ -6,11 +6,13 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from service.lifecycle.backtest.strategies import Event, Kept
 from service.lifecycle.backtest.world import History
-from service.lifecycle.evaluation.quality import Mask, Scores, Target, calibration_error, profit
+from service.lifecycle.evaluation.calibration import calibration_error
+from service.lifecycle.evaluation.quality import Mask, Scores, Target, profit
 from service.lifecycle.promotion import challenger
 from service.model.bundle import Bundle, Economics
 from service.model.decide import contacts_made
@@ -20,8 +22,8 @@ from service.model.decide import contacts_made
 class BlockQuality:
     """Of these leads.
 
-    `profit` and `contacts` are per 1,000 leads, of the served decisions to contact, best scores first, as many in a
-    block as the team can make.
+    `profit` and `contacts` are per 1,000 leads, of the served decisions to contact, best scores first, as many of each
+    day's leads as the team can make.
     """
 
     leads: int
@@ -65,7 +67,7 @@ def measure(world: History, kept: Kept) -> Measured:
     table, target = kept.judged.scored.table, kept.judged.target
     scores, decided = table["score"].to_numpy(), (table["decision"] == "contact").to_numpy()
     parts = list(_parts(world))
-    made = np.concatenate([contacts_made(scores[part], decided[part], world.source.economics) for part in parts])
+    made = contacts_made(scores, decided, world.source.economics, challenger.days_of(pd.DatetimeIndex(table["time"])))
     return Measured(
         figures(target, scores, made, world.source.economics),
         tuple(figures(target[part], scores[part], made[part], world.source.economics) for part in parts),
@@ -121,5 +123,5 @@ def _gains(world: History, kept: Kept) -> Iterator[Gain]:
 
 def _as_served(world: History, model: Bundle, rows: npt.NDArray[np.intp]) -> BlockQuality:
     scores, economics = challenger.score(model, world.leads.frame.iloc[rows]), world.source.economics
-    made = contacts_made(scores, scores >= model.manifest.threshold, economics)
+    made = contacts_made(scores, scores >= model.manifest.threshold, economics, world.days(rows))
     return figures(world.leads.target[rows], scores, made, economics)

@@ -32,6 +32,7 @@ from service.lifecycle.training import registration
 from service.lifecycle.training.selection import Selection, Split
 from service.model import bundle
 from service.model.bundle import Bundle, Pointer
+from service.rhythm import LOOP
 from service.storage import Storage, open_storage
 
 OFF = 3.0
@@ -107,17 +108,16 @@ def follow(world: History, keep: Keep, folder: Path, tracking: str, tell: Progre
 
 
 def closed_loop(at: Moment) -> Event:
-    """The real jobs: evaluate, look for drift, retrain where calibration has failed, promote what passes the gate."""
-    days = at.world.period / timedelta(days=1)
+    """The real jobs in the rhythm of the cloud: evaluate, look for drift, retrain, promote what passes the gate."""
     with redirect_stdout(StringIO()):  # where the jobs show their own tables
         if at.block >= 2:
             with suppress(JobFailed):  # too few leads to judge: as under its schedule the loop goes on
-                evaluate(at.loop, Namespace(days=days, counter=None, engine="duckdb"))
+                evaluate(at.loop, Namespace(days=LOOP.evaluated_days, counter=None, engine="duckdb"))
         if at.block >= 1:
-            drift(at.loop, Namespace(days=days, leads_at_least=0, engine="duckdb"))
+            drift(at.loop, Namespace(days=LOOP.drift_days, leads_at_least=LOOP.drift_leads, engine="duckdb"))
     check = history.at(at.loop.models, DriftCheck, at.loop.now)
     drifted = "; ".join(check.reasons) if check and check.found else ""
-    decision = retrain(at.loop, trigger="calibration", cool_down=timedelta(0))
+    decision = retrain(at.loop, LOOP.trigger, cool_down=timedelta(days=LOOP.cool_down_days))
     once = _fits(at.loop.source)
     fits = once + 1 if decision.action == "promoted" else once if decision.figures else 0
     return Event(at.block, decision.action, decision.reason, fits, drifted)
@@ -199,8 +199,8 @@ def _replace(at: Moment, reason: str) -> Event:
 
 
 def _fits(source: Source) -> int:
-    """Models that the recipe fits to make one: where the metric decides, each candidate and then the better again."""
-    return 3 if source.recipe.candidate == "best" else 1
+    """Models that the recipe fits to make one: where the metric decides, each candidate and then the best again."""
+    return 4 if source.recipe.candidate == "best" else 1
 
 
 def _champion(models: Storage) -> Bundle:

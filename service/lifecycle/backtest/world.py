@@ -1,5 +1,6 @@
 """The world of a replay: leads that come block after block, a clock, and outcomes that come late and in pieces."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -55,13 +56,25 @@ class History:
         """The places of the block's leads among all."""
         return np.arange(len(self.inputs))[self.blocks[block]]
 
+    def sittings(self, block: int) -> Iterator[tuple[datetime, Rows]]:
+        """When each sitting of the block begins, and its leads."""
+        for sitting, rows in enumerate(np.array_split(self.rows(block), SITTINGS)):
+            yield self.begins(block) + (sitting + 0.5) / SITTINGS * self.period, rows
+
+    def days(self, rows: Rows) -> npt.NDArray[np.int64]:
+        """The day that each of these leads of blocks is scored on; two sittings may be of one."""
+        day = np.zeros(len(self.inputs), dtype=np.int64)
+        for block in range(len(self.blocks)):
+            for begin, mine in self.sittings(block):
+                day[mine] = (begin - BEGIN).days
+        return day[rows]
+
     def score(self, block: int, bundle: Bundle, predictions: Storage) -> None:
         """Score the block's leads by this bundle, as the service does; each sitting's records become one object."""
         engine, decider = bundle.engine, Decider(bundle.manifest)
-        for sitting, rows in enumerate(np.array_split(self.rows(block), SITTINGS)):
+        for begin, rows in self.sittings(block):
             leads = engine.parse(msgspec.json.encode([self.inputs[row] for row in rows]))
             scores = engine.score(leads)
-            begin = self.begins(block) + (sitting + 0.5) / SITTINGS * self.period
             records = [
                 PredictionRecord(
                     request_id=f"block-{block}",
@@ -75,7 +88,7 @@ class History:
                     latency_ms=0.0,
                     source=self.source.name,
                     channel="api",
-                    line=bundle.manifest.threshold,
+                    line=decider.rule.line,
                     role="champion",
                 )
                 for place, (row, lead, score) in enumerate(zip(rows, leads, scores, strict=True))
@@ -111,7 +124,7 @@ def build(source: Source, folder: Path, first: int, size: int) -> History:
     table = labels.table
     cells = _with_outcome(source, table.cells, labels.target)
     if source.time_column:
-        times = read_column(table, source.time_column).times(source.time_format)
+        times = read_column(table, source.time_column).times(source.time_format, source.zone)
         cells = cells.take(np.argsort(times, kind="stable"))
     count = (len(cells) - first) // size
     if count < 3:

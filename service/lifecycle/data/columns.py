@@ -4,7 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from datetime import tzinfo
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,14 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from service.lifecycle.data.decimals import decimals
 from service.lifecycle.data.inference import ColumnReading, Found, find
 from service.lifecycle.data.several import separator_of
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.data.table import Table
-from service.lifecycle.data.times import EXAMPLES, Order, counted, orders, readings
+from service.lifecycle.data.times import EXAMPLES, Order, counted, names_a_zone, orders, readings
 from service.model.choices import joined, parted
+from service.model.numbers import as_written
 from service.model.schema import Kind
 from service.model.spelling import Mark, NumberSpelling, clean, fold, is_nothing, truth
 from service.reading.cells import NUMBER, as_boolean, as_number, as_text
@@ -131,7 +134,7 @@ class Column:
             texts = [joined((common.get(part, part) for part in self._parts(t)), self.separator) for t in prepared]
             return np.array([*texts, ""], dtype=object)[self.codes]
         numbers = [np.nan if value == "" or value in self.absent else value for value in prepared]
-        return np.array([*numbers, np.nan], dtype=np.float64)[self.codes]
+        return as_written(np.array([*numbers, np.nan], dtype=np.float64))[self.codes]
 
     def as_found(self) -> npt.NDArray[Any]:
         """The cells of a column that is no input: numbers and booleans as float64, others as text; "" is missing."""
@@ -158,8 +161,11 @@ class Column:
             if text != counted.most_common(1)[0][0]
         }
 
-    def times(self, form: str | None) -> pd.DatetimeIndex:
-        """The cells as UTC times. Raises SourceError naming the first cell that is none, or that is missing."""
+    def times(self, form: str | None, zone: tzinfo) -> pd.DatetimeIndex:
+        """The cells as UTC times; those that name no zone are of the `zone`.
+
+        Raises SourceError naming the first cell that is none, or that is missing.
+        """
         if (missing := self.codes < 0).any():
             raise SourceError(f"{self.where(int(missing.argmax()))}: the lead has no time")
         if form or (all(not isinstance(v, str) or DATE.fullmatch(v) for v in self.values) and self.kind() == "time"):
@@ -169,12 +175,20 @@ class Column:
                     int(parsed.isna().to_numpy().argmax()),
                     f"is no time (time_format {form!r})" if form else "is no time",
                 )
-            return pd.DatetimeIndex(parsed)[self.codes]
-        read = readings if any(readings(value) for value in self.values) else counted
+            return _in_zone(pd.DatetimeIndex(parsed), self._zoneless(form), zone)[self.codes]
+        read = partial(readings if any(readings(value) for value in self.values) else counted, zone=zone)
         found = orders(self.values, read)
         if len(found) != 1:
             self._refuse_times(found, read)
         return pd.DatetimeIndex([pd.Timestamp(read(value)[found[0]]) for value in self.values])[self.codes]
+
+    def zoneless(self, form: str | None) -> bool:
+        """Whether any of the times names no zone."""
+        return bool(self._zoneless(form).any())
+
+    def _zoneless(self, form: str | None) -> npt.NDArray[np.bool_]:
+        named = [("%z" in form or "%Z" in form) if form else names_a_zone(value) for value in self.values]
+        return ~np.array(named, dtype=bool)
 
     def where(self, index: int) -> str:
         """File, row and column, for messages."""
@@ -200,6 +214,14 @@ class Column:
         return as_number(value, self.spelling)
 
 
+def _in_zone(times: pd.DatetimeIndex, zoneless: npt.NDArray[np.bool_], zone: tzinfo) -> pd.DatetimeIndex:
+    """Times that were read as UTC, of which these are of the zone; doubtful hours as `times.readings` reads them."""
+    local = times.tz_localize(None).tz_localize(
+        zone, ambiguous=np.ones(len(times), bool), nonexistent=pd.Timedelta("1h")
+    )
+    return pd.DatetimeIndex(times.where(~zoneless, local.tz_convert("UTC")))
+
+
 def read_column(
     table: Table,
     name: str,
@@ -215,6 +237,8 @@ def read_column(
         return Column(table, name, [()], np.zeros(len(cells), dtype=np.int64))
     if pa.types.is_dictionary(cells.type):
         cells = cells.cast(cells.type.value_type)
+    if pa.types.is_floating(cells.type):
+        cells = pa.chunked_array([decimals(chunk) for chunk in cells.chunks], pa.float64())
     encoded = cells.combine_chunks().dictionary_encode()
     texts, absent = {clean(m) for m in missing if isinstance(m, str)}, frozenset(_numbers(missing))
     values: dict[Any, int] = {}

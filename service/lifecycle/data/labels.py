@@ -141,7 +141,7 @@ def _aged(
     counted to the newest time in the files, for an export may be old.
     """
     column = read_column(table, time_column)
-    times = column.times(source.time_format)
+    times = column.times(source.time_format, source.zone)
     newest, where = times.max(), column.where(int(times.argmax()))
     if said.until is not None and said.until > newest:
         newest, where = pd.Timestamp(said.until), said.column.table.origin

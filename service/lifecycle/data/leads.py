@@ -38,7 +38,9 @@ class Leads:
     `frame` has the schema's columns: numbers and booleans as float64 (NaN: missing), categories as text ("":
     missing). `target` is 1 where the lead converted. `sha256` is of the file's bytes as stored. `notes` say, a line
     each, what was left out. `left_out` are the cells of columns that are no inputs, as `Column.as_found` gives them.
-    `drawn` is of a sample; without it every lead stands for itself.
+    `drawn` is of a sample; without it every lead stands for itself. Where only contacted leads have outcomes,
+    `contact_weights` are by their probabilities of a contact (see `relations.outcomes.labelled`), and `explored` leads
+    were contacted at random.
     """
 
     schema: LeadSchema
@@ -52,15 +54,19 @@ class Leads:
     outcomes: OutcomeValues
     left_out: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     drawn: Drawn | None = None
+    contact_weights: npt.NDArray[np.float64] | None = None
+    explored: npt.NDArray[np.bool_] | None = None
 
     @property
     def weights(self) -> npt.NDArray[np.float64] | None:
         """How many leads each stands for; None: itself."""
-        return self.drawn.weights if self.drawn else None
+        if self.drawn is None or self.contact_weights is None:
+            return self.drawn.weights if self.drawn else self.contact_weights
+        return self.drawn.weights * self.contact_weights
 
     @property
     def whole(self) -> npt.NDArray[np.bool_]:
-        """Those that models may be judged on without weights: all, and of a sample the newest, which come last."""
+        """Those that models may be judged on without a sample's weights: all, or its newest leads, which come last."""
         return self.drawn.whole if self.drawn else np.ones(len(self.target), dtype=bool)
 
     @property
@@ -77,12 +83,19 @@ def load(source: Source, schema: LeadSchema | None = None) -> Leads:
     table = _with_named_columns(source, read_raw(source), schema)
     labels = label(source, table)
     table, target = labels.table, labels.target
-    times = read_column(table, source.time_column).times(source.time_format) if source.time_column else None
+    timed = read_column(table, source.time_column) if source.time_column else None
+    times = timed.times(source.time_format, source.zone) if timed else None
     served = {feature.name: feature for feature in schema.features} if schema else {}
     columns = _columns(source, table, list(served) or _inputs(source, table), served)
     kinds, notes = (schema_kinds(schema), []) if schema else _infer(source, table, columns, len(target))
+    if timed and timed.zoneless(source.time_format):
+        notes = [
+            *notes,
+            f"{timed.name}: times that name no zone are read as {source.timezone}; timezone states another",
+        ]
     notes = [*table.notes, *labels.notes, *notes, *_doubt_of_times(source, times, table)]
-    other = [name for name in (*source.leaks, *source.leave_out, *_inputs(source, table)) if name not in kinds]
+    unused = (*source.leaks, *source.leave_out, *_groups(source, table))
+    other = [name for name in (*unused, *_inputs(source, table)) if name not in kinds]
     left_out = {name: (columns.get(name) or _column(source, table, name)).as_found() for name in other}
     columns = {name: columns[name] for name in kinds}
     if schema:
@@ -136,9 +149,8 @@ def _sample_table(sample: Sample) -> Table:
 
 def _with_named_columns(source: Source, table: Table, schema: LeadSchema | None) -> Table:
     """The table whose columns are called as source and schema call them. Raises SourceError where one is not there."""
-    outcomes = [source.target_column]
+    outcomes, present = [source.target_column], set(map(fold, table.cells.column_names))
     if source.outcomes:  # beside the leads they need not be there, and are left out where they are
-        present = set(map(fold, table.cells.column_names))
         outcomes = [name for name in (source.target_column, source.outcome_column) if fold(name) in present]
     return with_columns(
         table,
@@ -148,6 +160,7 @@ def _with_named_columns(source: Source, table: Table, schema: LeadSchema | None)
             ("time_column", [source.time_column]),
             ("leaks", source.leaks),
             ("leave_out", source.leave_out),
+            ("groups", [name for name in source.groups if fold(name) in present]),
             ("missing_in", source.missing_in),
             ("kinds", source.kinds),
             ("separators", source.separators),
@@ -164,8 +177,13 @@ def _inputs(source: Source, table: Table) -> list[str]:
         source.time_column,
         *source.leaks,
         *source.leave_out,
+        *source.groups,
     }
     return [name for name in table.cells.column_names if name not in roles]
+
+
+def _groups(source: Source, table: Table) -> list[str]:
+    return [name for name in source.groups if name in table.cells.column_names]
 
 
 def _missing(source: Source, name: str) -> tuple[str | float, ...]:
@@ -258,7 +276,7 @@ def _doubt_of_times(source: Source, times: pd.DatetimeIndex | None, table: Table
     swapped = source.time_format.translate(str.maketrans("dm", "md"))
     column = read_column(table, source.time_column)
     try:
-        other = column.times(swapped)
+        other = column.times(swapped, source.zone)
     except SourceError:
         return
     if swapped != source.time_format and other.is_monotonic_increasing:
@@ -272,6 +290,7 @@ def _infer(source: Source, table: Table, columns: dict[str, Column], leads: int)
     """Kind by name of the inputs worth learning from, and a line for each of the others. Raises SourceError."""
     notes = [f"{name}: left out, known only afterwards, as leaks says" for name in source.leaks]
     notes += [f"{name}: left out, as leave_out says" for name in source.leave_out]
+    notes += [f"{name}: left out, as groups says" for name in _groups(source, table)]
     kinds: dict[str, Kind] = {}
     for name, column in columns.items():
         stated = source.kinds.get(name) or ("category" if source.separators.get(name) else None)

@@ -101,9 +101,7 @@ def outcome_rows(source: Source, values: OutcomeValues, table: Table, file_numbe
     column = read_column(table, source.outcome_column)
     if unknown := [code for code, value in enumerate(column.values) if not values.known(value)]:
         raise SourceError(f"{table.origin}: {_unknown(column, values, unknown)}")
-    texts = _texts(table.cells[source.outcome_id].combine_chunks())
-    if cut := shortened(texts.filter(pc.match_substring(texts, "E+")).to_pylist()):
-        raise SourceError(f"{table.origin}: the id {cut!r} has lost digits in a spreadsheet; export it as text")
+    texts = id_texts(table, source.outcome_id)
     ids = as_ids(texts)
     # Where open leads are stated, a blank cell is one.
     blank_is_open = values.negative_stated or source.absent_after_days is not None
@@ -118,9 +116,7 @@ def outcome_rows(source: Source, values: OutcomeValues, table: Table, file_numbe
         [
             lead_keys(ids),
             said.take(codes),
-            pa.nulls(len(ids), pa.timestamp("us", "UTC"))
-            if times is None
-            else pa.array(times.tz_convert("UTC")).cast(pa.timestamp("us", "UTC"), safe=False),
+            microsecond_times(times, len(ids)),
             pa.array(np.full(len(ids), file_number, dtype=np.int32)),
             pa.array(numbers),
             texts,
@@ -166,6 +162,21 @@ def _rejected(source: Source, origin: str, row: dict[str, Any], column: str, rea
     )
 
 
+def id_texts(table: Table, name: str) -> pa.Array:
+    """The ids in a column as text, "" where a cell is empty. Raises SourceError where a spreadsheet cut one."""
+    texts = _texts(table.cells[name].combine_chunks())
+    if cut := shortened(texts.filter(pc.match_substring(texts, "E+")).to_pylist()):
+        raise SourceError(f"{table.origin}: the id {cut!r} has lost digits in a spreadsheet; export it as text")
+    return texts
+
+
+def microsecond_times(times: pd.DatetimeIndex | None, rows: int) -> pa.Array:
+    """The times of so many rows, null where there are none."""
+    if times is None:
+        return pa.nulls(rows, pa.timestamp("us", "UTC"))
+    return pa.array(times.tz_convert("UTC")).cast(pa.timestamp("us", "UTC"), safe=False)
+
+
 def _texts(cells: pa.Array) -> pa.Array:
     """The cells as text, "" where they are empty; whole numbers without a decimal point."""
     if pa.types.is_dictionary(cells.type):
@@ -180,7 +191,7 @@ def _texts(cells: pa.Array) -> pa.Array:
 def _times(source: Source, table: Table) -> pd.DatetimeIndex | None:
     if source.outcomes is None or source.outcomes.time_column is None:
         return None
-    return read_column(table, source.outcomes.time_column).times(source.outcomes.time_format)
+    return read_column(table, source.outcomes.time_column).times(source.outcomes.time_format, source.zone)
 
 
 def _unknown(column: Column, values: OutcomeValues, unknown: Sequence[int]) -> str:

@@ -16,7 +16,7 @@ from service import records
 from service.storage import Conflict, Storage
 
 PREFIX = "quarantine/"
-Kind = Literal["outcomes", "predictions"]
+Kind = Literal["outcomes", "contacts", "groups", "predictions"]
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):

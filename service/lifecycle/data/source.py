@@ -11,6 +11,7 @@ import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
@@ -27,6 +28,8 @@ UNCONFIRMED = "#CONFIRM "
 """Before a line of a lead source that a person has to confirm; `scripts/check` writes it."""
 
 Metric = Literal["precision", "recall", "f1", "roc_auc", "accuracy", "profit"]
+Direction = Literal["increasing", "decreasing"]
+"""How a score may change with a number."""
 Text = Annotated[str, Field(min_length=1)]
 Marker = Annotated[str | float, Field(union_mode="left_to_right")]
 Values = Annotated[
@@ -40,6 +43,7 @@ MIN_ROWS, MAX_ROWS = 20_000, 50_000_000
 """Leads that a training can be told to sample at most: a quarter of them, the newest, are what models are judged on."""
 
 MATURITY_DAYS = 30
+INTERESTING_GAIN = 0.03
 """Unless the source says otherwise."""
 
 
@@ -48,14 +52,17 @@ class TrainingRecipe(BaseModel):
 
     `candidate` "best" is the best by the source's metric on the held-out leads. With `half_life_leads` a lead counts
     half as much as one that is so many leads younger; without it all count alike. Of more than `rows` leads a weighted
-    sample of about that size is taken.
+    sample of about that size is taken. With `search_seconds` other settings than the usual are tried for so long. A
+    score may only rise with the numbers that `monotone` calls increasing, and only fall with those called decreasing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    candidate: Literal["best", "logistic_regression", "gradient_boosting"] = "best"
+    candidate: Literal["best", "logistic_regression", "spline_regression", "gradient_boosting"] = "best"
     half_life_leads: Annotated[float, Field(ge=100, le=1e9)] | None = None
     rows: Annotated[int, Field(ge=MIN_ROWS, le=MAX_ROWS)] = 1_000_000
+    search_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0
+    monotone: dict[str, Direction] = {}
 
 
 class OutcomesFile(BaseModel):
@@ -74,11 +81,42 @@ class OutcomesFile(BaseModel):
     time_format: Text | None = None
 
 
+class ContactFiles(BaseModel):
+    """The columns of the files below `contacts/` of the leads bucket: who was contacted, when, how and by whom.
+
+    The id's column has the name that it has in files of outcomes unless given. A time is of the contact. A file must
+    have the columns of channel and owner that are named; their cells are not read.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id_column: Text | None = None
+    time_column: Text | None = None
+    time_format: Text | None = None
+    channel_column: Text | None = None
+    owner_column: Text | None = None
+
+
+class Exploration(BaseModel):
+    """Leads below the line that are contacted all the same, so that outcomes tell what the model does not know.
+
+    `share` is the part of the contacts that goes to them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    share: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+
+
 class Source(BaseModel):
     """A lead source as written. A source with a `sample` generates its leads.
 
     An outcome is final `maturity_days` after the lead was scored. With `absent_after_days` a lead of that age without a
-    conversion is lost, and a younger one says nothing."""
+    conversion is lost, and a younger one says nothing. With `outcomes_of` "contacted" an outcome says nothing of a lead
+    that nobody contacted. `groups` are columns of files below `groups/` of the leads bucket: evaluations go by them, no
+    model learns from them. Times in files that name no zone are of the `timezone`. A retraining judges on as many leads
+    as show a gain of `interesting_gain`: of the metric itself, or of what contacting exactly those who convert would
+    earn where that is profit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -93,14 +131,18 @@ class Source(BaseModel):
     id_column: Text | None = None
     time_column: Text | None = None
     time_format: Text | None = None
+    timezone: Text = "UTC"
     rows_in_time_order: bool = False
     target_column: Text
     positive: Values
     negative: Values = ()
     absent_after_days: Annotated[float, Field(gt=0, le=3650)] | None = None
+    outcomes_of: Literal["all", "contacted"] = "all"
     outcomes: OutcomesFile | None = None
+    contacts: ContactFiles = ContactFiles()
     leaks: tuple[Text, ...] = ()
     leave_out: tuple[Text, ...] = ()
+    groups: tuple[Text, ...] = ()
     missing: tuple[Marker, ...] = ()
     missing_in: dict[str, tuple[Marker, ...]] = {}
     kinds: dict[str, Kind] = {}
@@ -111,9 +153,11 @@ class Source(BaseModel):
     )
     metric: Metric = "profit"
     metric_reason: Text | None = None
+    interesting_gain: Annotated[float, Field(ge=0.01, le=1)] = INTERESTING_GAIN
     agreed_by: Text | None = None
     agreed_on: date | None = None
     economics: Economics
+    exploration: Exploration = Exploration()
     recipe: TrainingRecipe = TrainingRecipe()
 
     _folder: Path = PrivateAttr(default=Path())
@@ -130,6 +174,11 @@ class Source(BaseModel):
         return self
 
     @property
+    def zone(self) -> ZoneInfo:
+        """The zone of times that name none."""
+        return ZoneInfo(self.timezone)
+
+    @property
     def lead_id(self) -> str:
         """The column with a lead's id in files that must have one: outcomes, and leads to score."""
         return self.id_column or ID_COLUMN
@@ -140,6 +189,11 @@ class Source(BaseModel):
         return (self.outcomes and self.outcomes.id_column) or self.lead_id
 
     @property
+    def contact_id(self) -> str:
+        """The column with the lead's id in files of contacts."""
+        return self.contacts.id_column or self.outcome_id
+
+    @property
     def outcome_column(self) -> str:
         """The column with the outcome, in files of outcomes."""
         return (self.outcomes and self.outcomes.target_column) or self.target_column
@@ -147,14 +201,17 @@ class Source(BaseModel):
     def _problems(self) -> list[str | None]:
         roles = {"target_column": self.target_column, "id_column": self.id_column, "time_column": self.time_column}
         named = [(role, column) for role, column in roles.items() if column is not None]
-        dropped = {*self.leaks, *self.leave_out}
-        typed = {*self.missing_in, *self.kinds, *self.separators}
+        dropped = {*self.leaks, *self.leave_out, *self.groups}
+        bound = self.recipe.monotone
+        typed = {*self.missing_in, *self.kinds, *self.separators, *bound}
         parted = {name: self.kinds[name] for name, mark in self.separators.items() if mark and name in self.kinds}
         cost, value = self.economics.contact_cost, self.economics.conversion_value
         return [
             None if (self.path is None) != (self.sample is None) else "path: give either path or [sample]",
-            *(f"{role}: {c!r} is also listed under leaks or leave_out" for role, c in named if c in dropped),
+            *(f"{role}: {c!r} is also listed under leaks, leave_out or groups" for role, c in named if c in dropped),
             *(f"{role}: {c!r} is no input; take it out of the tables of columns" for role, c in named if c in typed),
+            *(f"recipe.monotone: {c!r} is listed under leaks, leave_out or groups" for c in bound if c in dropped),
+            *(f"recipe.monotone: {c!r} is a category under kinds" for c in bound if self.kinds.get(c) == "category"),
             *(f"separators: {c!r} is a {kind} under kinds" for c, kind in parted.items() if kind != "category"),
             *(f"{b}: {c!r} is already the {a}" for i, (a, c) in enumerate(named) for b, d in named[i + 1 :] if c == d),
             "time_column: give it or rows_in_time_order, not both"
@@ -163,7 +220,12 @@ class Source(BaseModel):
             "recipe.half_life_leads: needs a time order; give time_column, or say rows_in_time_order = true"
             if self.recipe.half_life_leads and not self.in_time_order
             else None,
+            None
+            if self.timezone in available_timezones()
+            else f"timezone: {self.timezone!r} is none of the IANA names, such as Europe/Berlin",
             "time_format: needs a time_column" if self.time_format and not self.time_column else None,
+            *(f"groups: {c!r} is named twice" for c in sorted({*self.groups}) if self.groups.count(c) > 1),
+            *(f"groups: {c!r} is the id in files of groups" for c in self.groups if c == self.outcome_id),
             *self._outcome_problems(),
             f"economics.contact_cost: {cost:g} must be less than conversion_value ({value:g}), or no contact pays"
             if cost >= value
@@ -185,7 +247,21 @@ class Source(BaseModel):
             "outcomes.time_format: needs outcomes.time_column"
             if file and file.time_format and not file.time_column
             else None,
+            "contacts.time_format: needs contacts.time_column"
+            if self.contacts.time_format and not self.contacts.time_column
+            else None,
+            *self._contact_columns(),
         ]
+
+    def _contact_columns(self) -> list[str]:
+        named = [
+            self.contact_id,
+            self.contacts.time_column,
+            self.contacts.channel_column,
+            self.contacts.owner_column,
+        ]
+        given = [column for column in named if column is not None]
+        return [f"contacts: {c!r} is named for two things" for c in sorted({*given}) if given.count(c) > 1]
 
     @property
     def agreement(self) -> Agreement | None:
@@ -269,7 +345,9 @@ def _explain(error: dict[str, Any]) -> str:
             *parents, name = error["loc"]
             tables: dict[tuple[object, ...], type[BaseModel]] = {
                 (): Source,
+                ("contacts",): ContactFiles,
                 ("economics",): Economics,
+                ("exploration",): Exploration,
                 ("outcomes",): OutcomesFile,
                 ("recipe",): TrainingRecipe,
                 ("sample",): Sample,

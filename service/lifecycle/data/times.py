@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ _CLOCK = (
 _DIGITS = re.compile(rf"(?P<a>\d{{1,4}})(?P<mark>[./-])(?P<b>\d{{1,2}})(?P=mark)(?P<c>\d{{1,4}}){_CLOCK}")
 _DAY_NAME = re.compile(rf"(?P<d>\d{{1,2}})\.?[ -](?P<m>[^\W\d_]{{3,10}})\.?[ ,-]+(?P<y>\d{{4}}|\d\d){_CLOCK}")
 _NAME_DAY = re.compile(rf"(?P<m>[^\W\d_]{{3,10}})\.? (?P<d>\d{{1,2}}),? (?P<y>\d{{4}}){_CLOCK}")
+_NAMED_ZONE = re.compile(r"\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)$")
 _WEEKDAY = re.compile(r"(mon|tue|wed|thu|fri|sat|sun|mo|di|mi|do|fr|sa|so)[a-z]*\.?,? ", re.IGNORECASE)
 _MONTH_NAMES = """jan januar january janvier janv|feb februar february février févr|mar mär mrz märz march mars
     |apr april avril avr|may mai|jun juni june juin|jul juli july juillet juil|aug august août
@@ -28,17 +29,21 @@ _MONTHS = {name: month for month, names in enumerate(_MONTH_NAMES.split("|"), 1)
 _NUMBER = re.compile(r"\d{5,13}(\.\d+)?")
 _TIME_WORDS = """date datum time zeit timestamp zeitpunkt created erstellt angelegt modified updated geändert closed
     geschlossen day tag jour since seit opened birthday geburtstag createdate"""
-_FIRST_DAY = datetime(1899, 12, 30, tzinfo=UTC)
+_FIRST_DAY = datetime(1899, 12, 30)
 """Day 0 of spreadsheets that count days: https://learn.microsoft.com/office/troubleshoot/excel/1900-and-1904-date-system"""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def readings(value: Any) -> dict[Order, datetime]:
-    """Every time that a text may mean, by the order in which it is read; nothing for a text that is no time."""
+def readings(value: Any, zone: tzinfo = UTC) -> dict[Order, datetime]:
+    """Every time that a text may mean, by the order in which it is read; nothing for a text that is no time.
+
+    One that names no zone is of the `zone`: of two hours that a clock shows twice the first, and of one that it leaves
+    out the hour after it.
+    """
     if isinstance(value, datetime):
-        return {"year first": value if value.tzinfo else value.replace(tzinfo=UTC)}
+        return {"year first": (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)}
     if isinstance(value, date):
-        return {"year first": datetime.combine(value, time(), UTC)}
+        return {"year first": datetime.combine(value, time(), zone).astimezone(UTC)}
     if not isinstance(value, str) or not any(mark.isdigit() for mark in value):
         return {}
     text = _WEEKDAY.sub("", clean(value), count=1)
@@ -49,16 +54,20 @@ def readings(value: Any) -> dict[Order, datetime]:
             possible["year first"] = (a, b, c)
         if len(c) in (2, 4) and len(a) <= 2:
             possible |= {"day first": (c, b, a), "month first": (c, a, b)}
-        made = {order: _time(found, y, int(m), d) for order, (y, m, d) in possible.items()}
+        made = {order: _time(found, y, int(m), d, zone) for order, (y, m, d) in possible.items()}
         return {order: at for order, at in made.items() if at is not None}
     named = _DAY_NAME.fullmatch(text) or _NAME_DAY.fullmatch(text)
-    if named and (month := _MONTHS.get(named["m"].casefold())) and (at := _time(named, named["y"], month, named["d"])):
+    if (
+        named
+        and (month := _MONTHS.get(named["m"].casefold()))
+        and (at := _time(named, named["y"], month, named["d"], zone))
+    ):
         return {"day first": at, "month first": at}
     return {}
 
 
-def counted(value: Any) -> dict[Order, datetime]:
-    """Every time that a number may mean."""
+def counted(value: Any, zone: tzinfo = UTC) -> dict[Order, datetime]:
+    """Every time that a number may mean; days are those of the `zone`."""
     text = str(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not _NUMBER.fullmatch(text):
         return {}
@@ -66,17 +75,27 @@ def counted(value: Any) -> dict[Order, datetime]:
     found: dict[Order, datetime] = {}
     if len(whole) == 8 and number.is_integer():
         try:
-            at = datetime.strptime(whole, "%Y%m%d").replace(tzinfo=UTC)
+            at = datetime.strptime(whole, "%Y%m%d").replace(tzinfo=zone).astimezone(UTC)
         except ValueError:
             return {}
         return {"yyyymmdd": at} if 1900 <= at.year < 2100 else {}
     if 20_000 <= number < 80_000:
-        found["spreadsheet days"] = _FIRST_DAY + timedelta(seconds=round(number * 86_400))
+        local = _FIRST_DAY + timedelta(seconds=round(number * 86_400))
+        found["spreadsheet days"] = local.replace(tzinfo=zone).astimezone(UTC)
     if 6e8 <= number < 4e9:
         found["seconds"] = _EPOCH + timedelta(seconds=number)
     if 6e11 <= number < 4e12:
         found["milliseconds"] = _EPOCH + timedelta(milliseconds=number)
     return found
+
+
+def names_a_zone(value: Any) -> bool:
+    """Whether a cell with a time says of which zone it is; numbers of seconds do."""
+    if isinstance(value, datetime):
+        return value.tzinfo is not None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        return bool(_NAMED_ZONE.search(clean(value)))
+    return not isinstance(value, date) and not counted(value).keys() & {"yyyymmdd", "spreadsheet days"}
 
 
 def names_a_time(name: str) -> bool:
@@ -106,7 +125,7 @@ def orders(values: Sequence[Any], read: Callable[[Any], dict[Order, datetime]]) 
     return kept
 
 
-def _time(found: re.Match[str], year: str, month: int, day: str) -> datetime | None:
+def _time(found: re.Match[str], year: str, month: int, day: str, naive: tzinfo) -> datetime | None:
     number = int(year) + (0 if len(year) == 4 else 2000 if int(year) < 69 else 1900)
     hour, half = int(found["h"] or 0), (found["half"] or "")[:1].lower()
     if half:
@@ -116,16 +135,16 @@ def _time(found: re.Match[str], year: str, month: int, day: str) -> datetime | N
     fraction = int((found["f"] or "").ljust(6, "0")[:6])
     try:
         at = datetime(
-            number, month, int(day), hour, int(found["mi"] or 0), int(found["s"] or 0), fraction, _zone(found)
+            number, month, int(day), hour, int(found["mi"] or 0), int(found["s"] or 0), fraction, _zone(found, naive)
         )
         return at.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
 
-def _zone(found: re.Match[str]) -> timezone:
+def _zone(found: re.Match[str], naive: tzinfo) -> tzinfo:
     zone = (found["zone"] or "").replace(":", "")
     if zone in ("", "Z", "UTC", "GMT"):
-        return UTC
+        return UTC if zone else naive
     minutes = int(zone[1:3]) * 60 + int(zone[3:] or 0)
     return timezone(timedelta(minutes=-minutes if zone[0] == "-" else minutes))

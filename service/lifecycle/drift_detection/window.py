@@ -10,7 +10,7 @@ from math import ceil, log2
 import pandas as pd
 
 from service.lifecycle.data.quarantine import Rejected
-from service.lifecycle.evaluation import published
+from service.lifecycle.evaluation.reading import published
 from service.lifecycle.evaluation.scored import broken_records
 from service.lifecycle.relations import engines
 from service.lifecycle.relations.feature_counts import NAME, as_counts, feature_counts

@@ -1,4 +1,7 @@
-"""Every figure with its 95 % interval, by the bootstrap of `service.lifecycle.evaluation.bootstrap`."""
+"""Every figure with its 95 % interval, by the bootstrap of `service.lifecycle.evaluation.bootstrap`.
+
+That of the calibration error is by `service.lifecycle.evaluation.calibration`: a resample holds chance twice.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.history import Estimate
+from service.lifecycle.evaluation import calibration
 from service.lifecycle.evaluation.bootstrap import SIMPLE, Figure, Weights, figure, poisson, ratio, resamples
 from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.quality import NAMES, Scores, Target
@@ -32,16 +36,21 @@ def estimates(
     The figures are those of `quality.figures` over the leads themselves, to 1e-4: ROC-AUC is off by at most half of the
     pairs of leads that share a bin. A resample draws each lead as often as a Poisson variable of mean 1 says, so that
     one draw does for a cell. An interval is that of the resamples' 2.5 % and 97.5 % quantiles, less the bias that they
-    show against the leads themselves (B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, ch. 10): the
-    calibration error of a resample holds chance twice and would lie above the figure it is meant to surround.
+    show against the leads themselves (B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, ch. 10).
+    Where the cells have weights, the figures are those of all leads, estimated from the leads with an outcome, and the
+    profit is doubly robust.
     """
-    values = _values(cells, threshold, economics, cells.leads[None], names)
-    wide = ScoreCells.of(cells.target, cells.scores, cells.decided, threshold, cells.leads, WIDER)
-    chunks = [_values(wide, threshold, economics, weights, names) for weights in poisson(wide.leads, draws, seed)]
-    return {
+    drawn = [name for name in names if name != "calibration_error"]
+    values = _values(cells, threshold, economics, cells.leads[None], drawn)
+    wide = cells.wider(threshold, WIDER)
+    chunks = [_values(wide, threshold, economics, counts, drawn) for counts in poisson(wide.leads, draws, seed)]
+    found = {
         name: _bounded(name, float(values[name][0]), np.concatenate([chunk[name] for chunk in chunks]))
-        for name in names
+        for name in drawn
     }
+    if len(drawn) < len(names):
+        found["calibration_error"] = calibration.interval(_groups(cells))
+    return {name: found[name] for name in names}
 
 
 def together(
@@ -56,18 +65,48 @@ def together(
 
 
 def _values(
-    cells: ScoreCells, threshold: float, economics: Economics, weights: Weights, names: Sequence[str]
+    cells: ScoreCells, threshold: float, economics: Economics, counts: Weights, names: Sequence[str]
 ) -> dict[str, Scores]:
-    """Each figure under each row of weights."""
-    target, scores, made = cells.target, cells.scores, cells.decided
-    found = {
-        name: figure(name, target, scores, threshold, economics, made)(weights) for name in SIMPLE if name in names
+    """Each figure under each row of counts."""
+    known, mass = cells.known, cells.standing_for(counts)
+    found = {"profit": _doubly_robust(cells, economics, counts, mass)} if cells.below is not None else {}
+    if not known.all():
+        mass = mass[:, known]
+    target, scores, made = cells.target[known], cells.scores[known], cells.decided[known]
+    found |= {
+        name: figure(name, target, scores, threshold, economics, made)(mass)
+        for name in SIMPLE
+        if name in names and name not in found
     }
-    return found if found.keys() >= set(names) else found | by_rank(rank(target, scores, cells.leads), weights)
+    return found if found.keys() >= set(names) else found | by_rank(rank(target, scores, cells.mass[known]), mass)
 
 
-def share(converted: int, leads: int) -> Estimate:
-    """A share of few leads with its Wilson interval (E. B. Wilson, JASA 22, 1927), which is never empty."""
+def _doubly_robust(cells: ScoreCells, economics: Economics, counts: Weights, mass: Weights) -> Scores:
+    """Profit per 1,000 leads: what the scores of all leads promise, and by how much they are wrong where it is known.
+
+    Right on average if the weights are, or the scores (M. Dudik and others, Doubly Robust Policy Evaluation and
+    Learning, ICML 2011). Of cells without weights it is the profit itself.
+    """
+    value, made = economics.conversion_value, cells.decided
+    promised = made * (value * cells.scores - economics.contact_cost)
+    missed = made * value * (cells.target - cells.scores)
+    earned: Scores = 1000 * (counts @ promised + mass @ missed) / counts.sum(axis=1)
+    return earned
+
+
+def _groups(cells: ScoreCells) -> calibration.Groups:
+    if cells.weights is None:
+        return calibration.grouped(cells.target, cells.scores, cells.leads)
+    known = cells.known
+    mass = cells.mass[known]
+    return calibration.grouped(cells.target[known], cells.scores[known], mass, mass**2 / cells.leads[known])
+
+
+def share(converted: float, leads: float) -> Estimate:
+    """A share of few leads with its Wilson interval (E. B. Wilson, JASA 22, 1927), which is never empty.
+
+    Of weighted leads both are effective numbers.
+    """
     if not leads:
         return Estimate(0.0, 0.0, 1.0)
     z2, rate = 1.96**2, converted / leads
@@ -80,40 +119,34 @@ def share(converted: int, leads: int) -> Estimate:
 class Ranked:
     """Leads, best score first: their order, and what is computed once for all resamples.
 
-    `last` is the place of the last of each group of equal scores; `ends` the last places of ten bins of equally many.
-    `count` is how many leads there are: as many as places, or more where a place stands for several.
+    `last` is the place of the last of each group of equal scores. `count` is how many leads there are: as many as
+    places, or more where a place stands for several.
     """
 
     order: npt.NDArray[np.intp]
     target: Scores
-    off: Scores
     last: npt.NDArray[np.intp]
-    ends: npt.NDArray[np.intp]
     count: int
 
 
-def rank(target: Target, scores: Scores, weights: Scores | None = None, bins: int = 10) -> Ranked:
-    """The leads ranked, each as many as its weight says; bins as `figures.calibration_bins` makes them."""
-    count = len(scores) if weights is None else round(float(weights.sum()))
+def rank(target: Target, scores: Scores, weights: Scores | None = None) -> Ranked:
+    """The leads ranked, each as many as its weight says."""
+    count = len(scores) if weights is None else max(1, round(float(weights.sum())))
     order = np.argsort(scores, kind="stable")[::-1]
-    ranked, converted = scores[order], target[order].astype(np.float64)
-    bins = min(bins, count)
-    sizes = [count // bins + (place < count % bins) for place in range(bins)]
-    last = np.flatnonzero(np.diff(ranked, append=-np.inf))
-    return Ranked(order, converted, ranked - converted, last, np.cumsum(sizes[::-1]), count)
+    last = np.flatnonzero(np.diff(scores[order], append=-np.inf))
+    return Ranked(order, target[order].astype(np.float64), last, count)
 
 
 def by_rank(leads: Ranked, weights: Weights) -> dict[str, Scores]:
-    """Average precision, lift of the best tenth and calibration error in each resample; equal scores taken at once.
+    """Average precision and lift of the best tenth in each resample; equal scores taken at once.
 
     What is not defined without conversions is 0.
     """
     every = weights[:, leads.order]
-    taken, hits, off = (np.cumsum(each, axis=1) for each in (every, every * leads.target, every * leads.off))
+    taken, hits = (np.cumsum(each, axis=1) for each in (every, every * leads.target))
     row, count, converted = np.arange(len(taken)), taken[:, -1], hits[:, -1]
     if len(leads.last) < taken.shape[1]:
-        taken, hits, off = (each[:, leads.last] for each in (taken, hits, off))
-    error = _calibration_error(leads, taken, off)
+        taken, hits = (each[:, leads.last] for each in (taken, hits))
     more, won = (np.diff(each, axis=1, prepend=0.0) for each in (taken, hits))
     # A resample may hold more or fewer leads than there are.
     places = max(1, round(0.1 * leads.count)) * count / leads.count
@@ -121,21 +154,9 @@ def by_rank(leads: Ranked, weights: Weights) -> dict[str, Scores]:
     over = (taken[row, at] - places) / more[row, at]
     best = hits[row, at] - over * won[row, at]
     return {
-        "pr_auc": ratio(np.einsum("ij,ij->i", won, hits / np.maximum(taken, 1)), converted),
+        "pr_auc": ratio(np.einsum("ij,ij->i", won, ratio(hits, taken)), converted),
         "lift": ratio(best / places * count, converted),
-        "calibration_error": error,
     }
-
-
-def _calibration_error(leads: Ranked, taken: Weights, off: Weights) -> Scores:
-    """Where a bin ends among equal scores, each of its sides has its share of what they are off."""
-    ends = leads.ends * taken[:, -1:] / leads.count
-    at_ends = np.array([np.interp(*each) for each in zip(ends, _from_0(taken), _from_0(off), strict=True)])
-    return np.asarray(np.abs(np.diff(at_ends, axis=1, prepend=0.0)).sum(axis=1) / taken[:, -1])
-
-
-def _from_0(cumulated: Weights) -> Weights:
-    return np.pad(cumulated, ((0, 0), (1, 0)))
 
 
 def _bounded(name: str, value: float, drawn: Scores) -> Estimate:

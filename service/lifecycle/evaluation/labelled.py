@@ -15,16 +15,17 @@ from service import records
 from service.lifecycle.data.leads import Leads, load
 from service.lifecycle.data.quarantine import set_aside
 from service.lifecycle.data.source import Source
-from service.lifecycle.evaluation.outcomes import RESULTS, write_outcomes
+from service.lifecycle.evaluation.labels import write_labels
+from service.lifecycle.evaluation.outcomes import RESULTS
 from service.lifecycle.evaluation.scored import broken_records
+from service.lifecycle.evaluation.strata import STRATA, Strata
 from service.lifecycle.relations.engines import opened
 from service.lifecycle.relations.first_scores import first_scores
 from service.lifecycle.relations.lead_keys import lead_keys
-from service.lifecycle.relations.outcomes import labelled
 from service.lifecycle.relations.prepared import input_columns, prepared
 from service.lifecycle.relations.record_files import MANIFESTS
 from service.lifecycle.relations.sample_plan import HOUR, NEWEST, NOT_KEPT, KnownLeads, drawn, places_of, plan
-from service.lifecycle.relations.sampling import OWN_LEADS, LabelledRelation, counted, microseconds
+from service.lifecycle.relations.sampling import OWN_LEADS, LabelledRelation, counted, microseconds, recent
 from service.lifecycle.runtime.runner import Progress
 from service.model.bundle import Provenance
 from service.model.schema import LeadSchema
@@ -32,6 +33,17 @@ from service.storage import Storage
 
 UNTIMED = -(10**18)
 """The moment of the first lead without a time, in microseconds: 31,000 years ago."""
+
+
+RECENT = 20_000
+"""Leads with or without an outcome that are read, at most: shares of them are known to .4 percentage points."""
+
+
+class RecentLeads(NamedTuple):
+    """The leads that were scored last, whether they have an outcome or not, oldest first: prepared inputs and times."""
+
+    frame: pd.DataFrame
+    times: pd.DatetimeIndex
 
 
 class Seen(NamedTuple):
@@ -46,12 +58,15 @@ class LabelledLeads:
     """Leads with final outcomes, oldest first; those with a `place` are the source's own, the others were scored.
 
     It is the place among all of the source's `own_rows` leads, from 1 on; 0 for others. A lead of the source's own that
-    has no time comes before all that were scored.
+    has no time comes before all that were scored. `strata` are those of the scored leads where only contacted ones have
+    outcomes; None where nobody was explored. Then `recent` are leads of all kinds.
     """
 
     leads: Leads
     place: npt.NDArray[np.int64]
     own_rows: int
+    strata: Strata | None = None
+    recent: RecentLeads | None = None
 
     def unseen(self, by: Provenance) -> npt.NDArray[np.bool_]:
         """Which of them the model was neither trained nor judged on.
@@ -105,25 +120,33 @@ def matured(
         return sample(own, source.recipe.rows, seed=seed)
     with opened(engine, predictions, since, now, "retrain", tell) as records_engine:
         records_engine.define(first_scores(since))
-        written = write_outcomes(records_engine, source, own.outcomes, leads)
         wanted = [name for name in input_columns(schema) if name in records_engine.columns]
         columns = ["lead_key", "lead_id", "time", *wanted]
-        records_engine.define(labelled(columns, ripe, written.complete_until(now)))
+        written = write_labels(records_engine, source, own.outcomes, leads, columns, now)
         with records_engine.writing("own_leads", OWN_LEADS) as write:
             if own.ids is not None:
                 write(pa.table([_keys(own.ids)], schema=OWN_LEADS))
-        scored, found = counted(records_engine, source.recipe.rows, seed, RESULTS)
-        every = sample(own, source.recipe.rows, scored, seed)
+        of_contacted = [STRATA, recent(RECENT, wanted)] if source.outcomes_of == "contacted" else []
+        records_engine.define(of_contacted)
+        besides = [*RESULTS, *(relation.name for relation in of_contacted)]
+        scored, found = counted(records_engine, source.recipe.rows, seed, besides)
+        strata = Strata.of(found[STRATA.name]) if of_contacted else None
+        every = sample(own, source.recipe.rows, scored, seed, strata)
+        if of_contacted:
+            every = replace(every, recent=_recent(schema, found["recent_leads"]))
         broken = broken_records(records_engine.broken, predictions)
     set_aside(leads, "predictions", broken)
-    set_aside(leads, "outcomes", written.read(found).rejected)
+    written.set_aside(found, leads)
     return every
 
 
-def sample(own: Leads, rows: int, scored: LabelledRelation | None = None, seed: int = 0) -> LabelledLeads:
+def sample(
+    own: Leads, rows: int, scored: LabelledRelation | None = None, seed: int = 0, strata: Strata | None = None
+) -> LabelledLeads:
     """About so many of the source's own leads and of the scored ones whose id is not among them; all if there are less.
 
-    The relation's `own_leads` must hold the keys of the own leads' ids.
+    The relation's `own_leads` must hold the keys of the own leads' ids. Weights of contacted leads are normalised by
+    the `strata`.
     """
     # Leads without an id are told apart by where they stand.
     keys = map(str, range(len(own.target))) if own.ids is None else _keys(own.ids).to_pylist()
@@ -131,20 +154,25 @@ def sample(own: Leads, rows: int, scored: LabelledRelation | None = None, seed: 
     made = plan([known, *([scored] if scored else [])], rows, seed)
     kept = known.kept(made) if made else np.full(len(own.target), NEWEST)
     mine = np.flatnonzero(kept != NOT_KEPT)
-    own_leads, moments, strata, place = select(own, mine), known.moments[mine], kept[mine], mine + 1
+    own_leads, moments, stratum, place = select(own, mine), known.moments[mine], kept[mine], mine + 1
     every = own_leads
     if scored is not None and (table := scored.drawn(made, input_columns(own.schema))).num_rows:
-        every = _with_scored(own_leads, table)
+        every = _with_scored(own_leads, table, strata)
         moments = np.concatenate([moments, microseconds(table["time"])])
-        strata = np.concatenate([strata, table["stratum"].to_numpy().astype(np.int64)])
+        stratum = np.concatenate([stratum, table["stratum"].to_numpy().astype(np.int64)])
         place = np.concatenate([place, np.zeros(table.num_rows, dtype=np.int64)])
     if made:
-        every = replace(every, drawn=drawn(made, strata))
+        every = replace(every, drawn=drawn(made, stratum))
     order = np.lexsort((every.whole, moments))  # of one moment the newest leads last, else as they came
-    return LabelledLeads(select(every, order), place[order], len(own.target))
+    return LabelledLeads(select(every, order), place[order], len(own.target), strata)
 
 
-def _with_scored(own: Leads, table: pa.Table) -> Leads:
+def _recent(schema: LeadSchema, table: pa.Table) -> RecentLeads:
+    table = table.sort_by([("time", "ascending"), ("lead_key", "ascending")])
+    return RecentLeads(prepared(schema, table), pd.to_datetime(microseconds(table["time"]), unit="us", utc=True))
+
+
+def _with_scored(own: Leads, table: pa.Table, strata: Strata | None) -> Leads:
     """The source's own leads, then the scored ones."""
     frame = pd.concat([own.frame, prepared(own.schema, table)], ignore_index=True)
     target = np.concatenate([own.target, table["target"].to_numpy().astype(np.int8)])
@@ -156,7 +184,20 @@ def _with_scored(own: Leads, table: pa.Table) -> Leads:
     digest = hashlib.sha256(own.sha256.encode())
     digest.update(pd.util.hash_pandas_object(frame.assign(target=target), index=False).to_numpy().tobytes())
     ids = np.concatenate([ids, table["lead_id"].to_numpy(zero_copy_only=False)])
-    return replace(own, frame=frame, target=target, ids=ids, times=times, sha256=digest.hexdigest(), left_out={})
+    weight, explored = table["weight"].to_numpy(), table["explored"].to_numpy(zero_copy_only=False)
+    weight = strata.normalised(weight, explored) if strata else weight
+    weights = np.concatenate([np.ones(len(own.target)), weight])
+    return replace(
+        own,
+        frame=frame,
+        target=target,
+        ids=ids,
+        times=times,
+        sha256=digest.hexdigest(),
+        left_out={},
+        contact_weights=None if (weights == 1).all() else weights,
+        explored=np.concatenate([np.zeros(len(own.target), dtype=bool), explored]),
+    )
 
 
 def _moments(own: Leads) -> npt.NDArray[np.int64]:
@@ -180,6 +221,8 @@ def select(leads: Leads, rows: npt.NDArray[np.intp]) -> Leads:
         times=None if leads.times is None else leads.times[rows],
         left_out={name: cells[rows] for name, cells in leads.left_out.items()},
         drawn=leads.drawn and leads.drawn.select(rows),
+        contact_weights=None if leads.contact_weights is None else leads.contact_weights[rows],
+        explored=None if leads.explored is None else leads.explored[rows],
     )
 
 

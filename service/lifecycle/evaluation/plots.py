@@ -33,7 +33,7 @@ def plots(
 def roc(cells: ScoreCells, threshold: float) -> Figure:
     """The ROC curve with the chosen threshold marked."""
     figure, axes = labelled_axes("Share of others contacted", "Share of conversions contacted")
-    target, scores, leads = cells.target, cells.scores, cells.leads
+    target, scores, leads = cells.target, cells.scores, cells.mass
     false_rate, true_rate, _ = roc_curve(target, scores, sample_weight=leads)
     area = roc_auc_score(target, scores, sample_weight=leads)
     axes.plot(false_rate, true_rate, color=BLUE, label=f"model, area {area:.3f}")
@@ -51,11 +51,13 @@ def calibration(cells: ScoreCells) -> Figure:
     """Conversion rate by score in ten bins of about equally many leads, with 95 % intervals (normal approximation)."""
     figure, axes = labelled_axes("Mean score", "Share that converted")
     order = np.argsort(cells.scores, kind="stable")
-    target, scores, leads = cells.target[order], cells.scores[order], cells.leads[order]
+    order = order[cells.known[order]]
+    target, scores, leads = cells.target[order], cells.scores[order], cells.mass[order]
     _, bins = np.unique(np.floor(10 * (np.cumsum(leads) - leads / 2) / leads.sum()), return_inverse=True)
     count = np.bincount(bins, leads)
     mean, rate = (np.bincount(bins, leads * each) / count for each in (scores, target))
-    interval = 1.96 * np.sqrt(rate * (1 - rate) / count)
+    effective = count**2 / np.bincount(bins, leads**2 / cells.leads[order])
+    interval = 1.96 * np.sqrt(rate * (1 - rate) / effective)
     axes.errorbar(mean, rate, interval, fmt="o-", color=BLUE, capsize=3, label="ten bins of equally many leads")
     top = 1.1 * float(max(mean.max(), (rate + interval).max()))
     axes.plot([0, top], [0, top], color=GREY, linestyle="--", label="perfectly calibrated")
@@ -74,7 +76,7 @@ def lift_by_contacts(cells: ScoreCells, threshold: float) -> Figure:
     shown = share >= 0.01  # of fewer leads the lift is a matter of chance
     axes.plot(share[shown], lift[shown], color=BLUE, label="model")
     axes.axhline(1, color=GREY, linestyle="--", label="at random")
-    chosen = float(np.average(cells.scores >= threshold, weights=cells.leads))
+    chosen = float(np.average(cells.scores >= threshold, weights=cells.mass))
     axes.axvline(chosen, color=RED, linewidth=1, label=f"a contact pays for {chosen:.0%}")
     axes.set(xlim=(0, 1), ylim=(0, None))
     axes.legend(loc="upper right")
@@ -99,9 +101,10 @@ def profit_by_threshold(cells: ScoreCells, threshold: float, economics: Economic
 
 def _best_first(cells: ScoreCells) -> tuple[Scores, Scores, Scores]:
     """The distinct scores, best first; how many leads have at least each of them, and how many of these converted."""
-    scores, tie = np.unique(-cells.scores, return_inverse=True)
+    known = cells.known
+    scores, tie = np.unique(-cells.scores[known], return_inverse=True)
     contacts, hits = (
-        np.cumsum(np.bincount(tie, each), dtype=np.float64) for each in (cells.leads, cells.leads * cells.target)
+        np.cumsum(np.bincount(tie, each[known]), dtype=np.float64) for each in (cells.mass, cells.mass * cells.target)
     )
     return -scores, contacts, hits
 

@@ -12,6 +12,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from service.lifecycle.evaluation.calibration import calibration_error
 from service.model.bundle import Band, Economics
 from service.model.decide import contacts_made
 
@@ -27,59 +28,75 @@ NAMES = ("precision", "recall", "f1", "roc_auc", "accuracy", "profit", "pr_auc",
 
 
 def figures(
-    target: Target, scores: Scores, threshold: float, economics: Economics, made: Mask | None = None
+    target: Target,
+    scores: Scores,
+    threshold: float,
+    economics: Economics,
+    made: Mask | None = None,
+    weights: Scores | None = None,
 ) -> dict[str, float]:
     """All figures by NAMES, and `contacts`. The decision is to contact leads that score at least the threshold.
 
     `profit` and `contacts` are per 1,000 leads, the former in the currency of the economics, and of the contacts that
     were `made`: by default those that the team can make of these leads. `lift` is that of the best tenth; the others
-    are shares. With no contact precision and f1 are 0. Needs outcomes of both kinds: raises ValueError otherwise.
+    are shares. With no contact precision and f1 are 0. `weights` say how many leads each stands for, 1 unless given.
+    Needs outcomes of both kinds: raises ValueError otherwise.
     """
     if not 0 < target.sum() < len(target):
         raise ValueError(f"of {len(target)} leads {target.sum()} converted: no figure ranks one kind of outcome alone")
     decided = scores >= threshold
-    made = contacts_made(scores, decided, economics) if made is None else made
+    made = contacts_reached(scores, decided, economics, weights) if made is None else made
+    squares = None if weights is None else weights**2
     return {
-        "precision": float(precision_score(target, decided, zero_division=0)),
-        "recall": float(recall_score(target, decided)),
-        "f1": float(f1_score(target, decided, zero_division=0)),
-        "roc_auc": float(roc_auc_score(target, scores)),
-        "accuracy": float(accuracy_score(target, decided)),
-        "profit": profit(target, made, economics),
-        "pr_auc": float(average_precision_score(target, scores)),
-        "brier": float(brier_score_loss(target, scores)),
-        "calibration_error": calibration_error(target, scores),
-        "lift": lift(target, scores),
-        "contacts": 1000 * float(made.mean()),
+        "precision": float(precision_score(target, decided, zero_division=0, sample_weight=weights)),
+        "recall": float(recall_score(target, decided, sample_weight=weights)),
+        "f1": float(f1_score(target, decided, zero_division=0, sample_weight=weights)),
+        "roc_auc": float(roc_auc_score(target, scores, sample_weight=weights)),
+        "accuracy": float(accuracy_score(target, decided, sample_weight=weights)),
+        "profit": profit(target, made, economics, weights),
+        "pr_auc": float(average_precision_score(target, scores, sample_weight=weights)),
+        "brier": float(brier_score_loss(target, scores, sample_weight=weights)),
+        "calibration_error": calibration_error(target, scores, weights, squares),
+        "lift": lift(target, scores, weights=weights),
+        "contacts": 1000 * float(np.average(made, weights=weights)),
     }
 
 
-def profit(target: Target, made: Mask, economics: Economics) -> float:
+def contacts_reached(scores: Scores, decided: Mask, economics: Economics, weights: Scores | None) -> Mask:
+    """The contacts that the team makes where each lead stands for so many, 1 unless given."""
+    if weights is None:
+        return contacts_made(scores, decided, economics)
+    order = np.argsort(np.where(decided, -scores, np.inf), kind="stable")
+    made = np.zeros(len(scores), dtype=bool)
+    most = economics.contacts_per_1000_leads * float(weights.sum()) / 1000
+    made[order] = np.cumsum(weights[order]) <= most
+    return made & decided
+
+
+def profit(target: Target, made: Mask, economics: Economics, weights: Scores | None = None) -> float:
     """What these contacts earned, less what they cost, per 1,000 leads."""
+    if weights is not None:
+        every = made * (economics.conversion_value * target - economics.contact_cost)
+        return 1000 * float(np.average(every, weights=weights))
     earned = economics.conversion_value * target[made].sum() - economics.contact_cost * made.sum()
     return 1000 * float(earned) / len(target)
 
 
-def calibration_bins(target: Target | Scores, scores: Scores, bins: int = 10) -> tuple[Scores, Scores, Scores]:
+def calibration_bins(target: Target, scores: Scores, bins: int = 10) -> tuple[Scores, Scores, Scores]:
     """Mean score, conversion rate and number of leads of each of these equal-count bins, lowest scores first."""
     order = np.array_split(np.argsort(scores, kind="stable"), min(bins, len(scores)))
     mean, rate = ([float(values[rows].mean()) for rows in order] for values in (scores, target))
     return np.array(mean), np.array(rate), np.array([float(len(rows)) for rows in order])
 
 
-def calibration_error(target: Target, scores: Scores) -> float:
-    """Mean distance of score and conversion rate over ten equal-count bins, weighted by their leads.
-
-    Leads of equal scores count with their common rate, so that the order of the rows changes nothing.
-    """
-    _, tie = np.unique(scores, return_inverse=True)
-    shared = np.bincount(tie, target) / np.bincount(tie)
-    mean, rate, count = calibration_bins(shared[tie], scores)
-    return float(np.average(np.abs(mean - rate), weights=count))
-
-
-def lift(target: Target, scores: Scores, share: float = 0.1) -> float:
+def lift(target: Target, scores: Scores, share: float = 0.1, weights: Scores | None = None) -> float:
     """Conversion rate among the best share of the leads over that of all; equal scores share the last places."""
+    if weights is not None:
+        every, tie = np.unique(-scores, return_inverse=True)
+        leads, converted = (np.bincount(tie, each, len(every)) for each in (weights, weights * target))
+        places = max(1, round(share * float(weights.sum())))
+        taken = np.clip(places - (np.cumsum(leads) - leads), 0, leads) / leads
+        return float(taken @ converted / places / np.average(target, weights=weights))
     places = max(1, round(share * len(scores)))
     last = np.partition(scores, -places)[-places]
     above, tied = scores > last, scores == last

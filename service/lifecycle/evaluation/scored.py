@@ -14,6 +14,7 @@ from service.lifecycle.relations.duck import opened
 from service.lifecycle.relations.first_scores import first_scores
 from service.lifecycle.relations.relation import Relation
 from service.model.choices import joined, parted
+from service.model.numbers import as_written
 from service.model.schema import LeadSchema, Value
 from service.records import RecordError
 from service.storage import Storage
@@ -90,7 +91,7 @@ def prepare(schema: LeadSchema, inputs: Sequence[dict[str, Value]]) -> pd.DataFr
                 texts = [joined(parted(text, feature.separator), feature.separator) for text in texts]
             columns[feature.name] = np.array(texts, dtype=object)
         else:
-            numbers = np.array([np.nan if v is None else float(v) for v in values], dtype=np.float64)
+            numbers = as_written(np.array([np.nan if v is None else float(v) for v in values], dtype=np.float64))
             absent = [m for m in feature.missing if not isinstance(m, str)]
             columns[feature.name] = np.where(np.isin(numbers, absent), np.nan, numbers)
     return pd.DataFrame(columns, columns=[f.name for f in schema.features])

@@ -77,12 +77,15 @@ def _layout(origin: str, text: str, search: Search) -> tuple[Layout, list[int]]:
 
     Scores are written with commas whatever the leads' delimiter is. Raises SourceError where no column holds ids.
     """
-    wanted = set(map(fold, search.id_columns))
+    wanted, refused = set(map(fold, search.id_columns)), search.no_column(origin)
     for delimiter in dict.fromkeys((search.delimiter, None)):
-        layout = layout_of(origin, text, delimiter)
+        try:
+            layout = layout_of(origin, text, delimiter)
+        except SourceError as error:  # ids alone are cut by no delimiter
+            layout, refused = layout_of(origin, text, ","), error
         if at := [place for place, name in enumerate(layout.header) if fold(name) in wanted]:
             return layout, at
-    raise search.no_column(origin)
+    raise refused
 
 
 def _records(origin: str, lines: Iterable[str], delimiter: str) -> Iterator[tuple[str, list[str]]]:

@@ -17,9 +17,11 @@ class Place:
     holds: str
 
 
-OUTCOMES = "outcomes/"
+OUTCOMES, CONTACTS, GROUPS = "outcomes/", "contacts/", "groups/"
 PLACES = (
     Place("leads", OUTCOMES, "outcomes, as the CRM delivers them"),
+    Place("leads", CONTACTS, "whom sales contacted, as the CRM delivers it"),
+    Place("leads", GROUPS, "groups that evaluations go by, as the CRM delivers them"),
     Place("leads", "batch/", "files of leads to be scored"),
     Place("leads", "quarantine/", "rows that the jobs set aside"),
     Place("predictions", "predictions/", "prediction records, of which trials on the page are told by their content"),
@@ -67,9 +69,14 @@ class Target:
 
 
 def targets(storages: Mapping[str, Storage], outcome_ids: tuple[str, ...] = ()) -> list[Target]:
-    """PLACES in these storages, each once where both are one. `outcome_ids` are the columns of ids in outcomes."""
+    """PLACES in these storages, each once where both are one. `outcome_ids`: columns of ids in the CRM's files."""
     found = [
-        Target(storages[p.storage], p.prefix, p.holds, id_columns=outcome_ids if p.prefix == OUTCOMES else ())
+        Target(
+            storages[p.storage],
+            p.prefix,
+            p.holds,
+            id_columns=outcome_ids if p.prefix in (OUTCOMES, CONTACTS, GROUPS) else (),
+        )
         for p in PLACES
     ]
     return list({each.url: each for each in reversed(found)}.values())[::-1]

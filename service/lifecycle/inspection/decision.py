@@ -20,6 +20,7 @@ from service.lifecycle.evaluation.terminal import terminal_table
 from service.lifecycle.inspection.consequences import Consequence, Consequences, consequences
 from service.lifecycle.training import skill
 from service.lifecycle.training.leaks import find_leaks
+from service.lifecycle.training.search import search_before
 from service.lifecycle.training.selection import Compared, Progress, compare
 from service.model.bundle import LeakReport
 
@@ -48,7 +49,9 @@ def show(source: Source, console: Console, html: Path | None = None, tell: Progr
     tell(f"reading the leads of {source.name}")
     leads = sample(load(source), source.recipe.rows).leads
     leaks = find_leaks(judgeable(leads), source.leaks, tell)
-    compared = compare(leads, source.economics, source.recipe, tell=tell)
+    compared = compare(
+        leads, source.economics, source.recipe, tell=tell, settings=search_before(leads, source.recipe, tell=tell)
+    )
     tell("computing what each metric would choose")
     found = consequences(source, compared)
     title, about = f"Which metric for {source.name}?", _about(source, leads, compared, leaks)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC
 
 import pandas as pd
 
@@ -84,7 +85,7 @@ def _time(column: Column) -> RoleCandidate:
     if missing := len(column.codes) - len(column.present):
         return RoleCandidate(column.name, "", f"{missing:,} of {len(column.codes):,} leads have none")
     try:
-        times = column.times(None)
+        times = column.times(None, UTC)
     except SourceError as error:
         return RoleCandidate(column.name, "", _short(error, column))
     order = f", read {column.finding.order}" if column.finding.order not in (None, "year first") else ""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
@@ -15,26 +16,31 @@ from service.lifecycle.evaluation.labelled import LabelledLeads, select
 from service.lifecycle.evaluation.quality import Scores, Target, figures
 from service.lifecycle.evaluation.segments import segments
 from service.lifecycle.promotion import gate
+from service.lifecycle.promotion.explored import holding_enough, recent_since, since_exploring, too_few_explored
 from service.lifecycle.promotion.gate import Contender, Rules, Verdict
-from service.lifecycle.training.candidates import candidates
+from service.lifecycle.promotion.optimism import optimism
+from service.lifecycle.promotion.power import Look
+from service.lifecycle.training.candidates import DEFAULT, ModelSettings, candidates
 from service.lifecycle.training.golden import as_received
-from service.lifecycle.training.selection import Rows, Selection, Split, choices, fit, split
+from service.lifecycle.training.search import search
+from service.lifecycle.training.selection import Everyone, Rows, Selection, Split, choices, fit, split
 from service.model.bundle import Bundle
 
 MOST = 4_000
-"""Leads to judge by, at most: more would be taken from those that the challenger learns what is new from."""
+"""Leads of a first look, at most: more would be taken from those that the challenger learns what is new from."""
 
 ENOUGH = 200
-"""Conversions, and leads without one, that are enough to judge by. It is they that a comparison rests on, not leads:
-where many convert, a shorter window tells as much, and the challenger has seen more of what is new. On the bank's
-contacts (scripts/replay) any number from 75 to 250 serves as well; with up to MOST, challengers come too late."""
+"""Conversions, and leads without one, that are enough for a first look. A comparison rests on them, not on leads: where
+many convert, a shorter window tells as much, and the challenger has seen more of what is new. On the bank's contacts
+(scripts/replay) any number from 75 to 250 serves as well; with up to MOST, challengers come too late."""
 
 
 class Fitted(NamedTuple):
-    """A candidate's name, and its pipeline, fitted."""
+    """A candidate's name, its pipeline, fitted, and the settings that it was made with."""
 
     candidate: str
     pipeline: Pipeline
+    settings: ModelSettings = DEFAULT
 
 
 Fit = Callable[[Leads], Fitted]
@@ -50,41 +56,72 @@ class Challenge:
 
 
 def challenge(
-    matured: LabelledLeads, champion: Bundle, source: Source, recipe: Fit | None = None, rules: Rules | None = None
+    matured: LabelledLeads,
+    champion: Bundle,
+    source: Source,
+    recipe: Fit | None = None,
+    rules: Rules | None = None,
+    look: Look | None = None,
 ) -> Challenge:
-    """Train a challenger on the leads before the window, and compare both models on the window."""
-    rules = rules or Rules()
+    """Train a challenger on the leads before the window, and compare both models on the window.
+
+    Where only contacted leads have outcomes, a window with too few explored ones says nothing of the others: refused.
+    """
+    rules, look = rules or Rules(), look or Look(interesting=source.interesting_gain)
     leads = matured.leads
+    weighted = source.outcomes_of == "contacted"
     unseen = to_judge_by(matured, champion)
-    rows = window(leads.target, unseen, rules)
+    if weighted:
+        unseen = since_exploring(matured, unseen)
+    rows = window(leads.target, unseen, rules, max(look.leads or 0, holding_enough(leads, unseen) if weighted else 0))
     if rows is None:
         return Challenge(Verdict(None, str(gate.too_small(leads.target[unseen], rules)), {}), None)
-    before = np.arange(rows[0])
-    fitted = (recipe or by_recipe(source))(select(leads, before))
-    frame, target = leads.frame.iloc[rows], leads.target[rows]
-    scores: Scores = fitted.pipeline.predict_proba(frame)[:, 1]
-    threshold = source.economics.threshold
+    if weighted and (few := too_few_explored(matured, rows)):
+        return Challenge(Verdict(None, few, {}), None)
+    chosen = trained(leads, rows, source, recipe)
+    if (frame := recent_since(matured, rows)) is not None:
+        chosen = replace(chosen, everyone=Everyone(frame, chosen.pipeline.predict_proba(frame)[:, 1]))
+    frame = leads.frame.iloc[rows]
+    days = None if leads.times is None else days_of(leads.times[rows])
+    served = Contender(score(champion, frame), champion.manifest.threshold, days)
+    challenger = Contender(chosen.scores, chosen.threshold, days)
     verdict = gate.decide(
-        target,
-        Contender(score(champion, frame), champion.manifest.threshold),
-        Contender(scores, threshold),
+        chosen.target,
+        served,
+        challenger,
         source.metric,
         source.economics,
-        segments(leads.schema, frame, target, rules.large, rules.segment_outcomes),
+        segments(leads.schema, frame, chosen.target, rules.large, rules.segment_outcomes),
         rules,
+        look=look,
+        weights=chosen.weights,
     )
-    chosen = Selection(
+    lucky = optimism(
+        chosen.target, served, challenger, verdict, source.metric, source.economics, rules, weights=chosen.weights
+    )
+    return Challenge(verdict, replace(chosen, optimism=lucky))
+
+
+def trained(leads: Leads, rows: Rows, source: Source, recipe: Fit | None = None) -> Selection:
+    """A challenger that has learned from the leads before these rows, and what it shows on these."""
+    before = np.arange(rows[0])
+    fitted = (recipe or by_recipe(source))(select(leads, before))
+    target, threshold = leads.target[rows], source.economics.threshold
+    scores: Scores = fitted.pipeline.predict_proba(leads.frame.iloc[rows])[:, 1]
+    weights = None if leads.contact_weights is None else leads.contact_weights[rows]
+    return Selection(
         fitted.candidate,
         fitted.pipeline,
         Split(before, rows, f"the most recent {len(rows):,} that the champion had not seen"),
         target,
         scores,
         threshold,
-        {fitted.candidate: figures(target, scores, threshold, source.economics)},
+        {fitted.candidate: figures(target, scores, threshold, source.economics, weights=weights)},
         {},
-        tuple(choices(target, scores, source.economics)),
+        tuple(choices(target, scores, source.economics, weights)),
+        settings=fitted.settings,
+        weights=weights,
     )
-    return Challenge(verdict, chosen)
 
 
 def to_judge_by(matured: LabelledLeads, champion: Bundle) -> Rows:
@@ -92,19 +129,25 @@ def to_judge_by(matured: LabelledLeads, champion: Bundle) -> Rows:
     return np.flatnonzero(matured.unseen(champion.manifest.provenance) & matured.leads.whole)
 
 
-def window(target: Target, unseen: Rows, rules: Rules) -> Rows | None:
+def window(target: Target, unseen: Rows, rules: Rules, wanted: int | None = None) -> Rows | None:
     """The most recent of the leads that the champion has not seen: from the rest the challenger learns.
 
-    As many as hold ENOUGH of each outcome, at most half of them and MOST; and no fewer leads, and of each outcome, than
-    the rules ask for: None where there are not that many.
+    As many as hold ENOUGH of each outcome, at most MOST, or as `wanted` where an earlier look found more necessary: so
+    it grows with the weeks. Never more than half of them; and no fewer leads, and of each outcome, than the rules ask
+    for: None where there are not that many.
     """
     converted = np.cumsum(target[unseen][::-1])
     rarer = np.minimum(converted, np.arange(1, len(unseen) + 1) - converted)
     least, ample = (int(np.searchsorted(np.maximum.accumulate(rarer), n)) + 1 for n in (rules.outcomes, ENOUGH))
     if least > len(unseen) or len(unseen) < rules.leads:
         return None
-    size = max(min(len(unseen) // 2, MOST, ample), rules.leads, least)
+    size = max(min(len(unseen) // 2, max(min(MOST, ample), wanted or 0)), rules.leads, least)
     return unseen[-size:]
+
+
+def days_of(times: pd.DatetimeIndex) -> npt.NDArray[np.int64]:
+    """The day of each time, in UTC; all that are unknown are of one."""
+    return times.to_numpy("datetime64[D]").astype(np.int64)
 
 
 def score(champion: Bundle, frame: pd.DataFrame) -> Scores:
@@ -117,29 +160,37 @@ def score(champion: Bundle, frame: pd.DataFrame) -> Scores:
 def by_recipe(source: Source) -> Fit:
     """The source's recipe. "best" is the better candidate on the most recent of the leads, then fitted on all."""
 
+    recipe = source.recipe
+
     def fit_by(leads: Leads) -> Fitted:
-        name = str(source.recipe.candidate)
-        if name == "best":
+        name = str(recipe.candidate)
+        if name != "best":
+            found = search(leads, recipe)
+        else:
             parts = split(leads)
             train, rest = select(leads, parts.train), select(leads, parts.held_out)
+            found = search(train, recipe)
             reached = {}
-            for each, pipeline in candidates(train.schema, train.frame).items():
-                scores = fit(pipeline, train.frame, train.target, rest.frame, source.recipe, train.weights)
-                reached[each] = figures(rest.target, scores, source.economics.threshold, source.economics)[
-                    source.metric
-                ]
+            for each, pipeline in candidates(train.schema, train.frame, 0, recipe.monotone, found).items():
+                scores = fit(pipeline, train.frame, train.target, rest.frame, recipe, train.weights)
+                economics, weights = source.economics, rest.contact_weights
+                of = figures(rest.target, scores, economics.threshold, economics, weights=weights)
+                reached[each] = of[source.metric]
             name = max(reached, key=lambda each: reached[each])
-        chosen = candidates(leads.schema, leads.frame)[name]
-        fit(chosen, leads.frame, leads.target, leads.frame.iloc[:1], source.recipe, leads.weights)
-        return Fitted(name, chosen)
+        chosen = candidates(leads.schema, leads.frame, 0, recipe.monotone, found)[name]
+        fit(chosen, leads.frame, leads.target, leads.frame.iloc[:1], recipe, leads.weights)
+        return Fitted(name, chosen, found.get(name, DEFAULT))
 
     return fit_by
 
 
 def refit(matured: LabelledLeads, chosen: Selection, source: Source) -> Selection:
-    """The same candidate, fitted on all leads, the window too; the figures stay those of the challenger."""
-    leads = matured.leads
-    pipeline = candidates(leads.schema, leads.frame)[chosen.candidate]
-    held_out = leads.frame.iloc[chosen.split.held_out]
-    scores = fit(pipeline, leads.frame, leads.target, held_out, source.recipe, leads.weights)
-    return replace(chosen, pipeline=pipeline, refitted=scores)
+    """The same candidate and settings, fitted on all leads, the window too.
+
+    The figures and scores stay those of the challenger, which had not seen the window: scores of leads that a model was
+    fitted on are too sure, and would promise too much.
+    """
+    leads, settings = matured.leads, {chosen.candidate: chosen.settings}
+    pipeline = candidates(leads.schema, leads.frame, 0, source.recipe.monotone, settings)[chosen.candidate]
+    fit(pipeline, leads.frame, leads.target, leads.frame.iloc[:1], source.recipe, leads.weights)
+    return replace(chosen, pipeline=pipeline, refitted=True)

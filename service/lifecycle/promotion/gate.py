@@ -1,14 +1,16 @@
 """The gate: whether a challenger takes the champion's place. Both are judged on leads that neither has seen.
 
-Two ways lead through it. Two models of one recipe, trained on different leads, are never quite equal; the least gain
-keeps the gate shut for such differences, so that both ways together promote an equal model in fewer than 5 % of trials
-(`tests.benchmarks.gate` measures it):
+Three ways lead through it:
 
 - the challenger is better in the source's metric by more than a least gain, beyond noise;
 - the champion's calibration has failed beyond noise, and the challenger is better in Brier score beyond noise and not
-  worse in the source's metric than a margin.
+  worse in the source's metric than a margin;
+- the champion's calibration is far off beyond noise, and the challenger, of which that cannot be said, has a smaller
+  calibration error, a better Brier score, and is not worse than that margin either.
 
-Neither way is open where a large segment gets worse than allowed, beyond noise.
+None is open where a large segment gets worse than allowed, beyond noise. What is beyond noise depends on how often
+challengers were compared with this champion: over all looks chance promotes an equal one in at most 5 % of champions'
+lives (`regressions.level`; `tests.benchmarks.loop.gate_years` measures it).
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,15 +19,20 @@ from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from service.history import Estimate
+from service.history import Estimate, Power
 from service.lifecycle.data.source import Metric
-from service.lifecycle.evaluation.bootstrap import CHUNK, Weights, figure, resamples
-from service.lifecycle.evaluation.quality import Mask, Scores, Target, calibration_error
+from service.lifecycle.evaluation import calibration
+from service.lifecycle.evaluation.calibration import grouped
+from service.lifecycle.evaluation.quality import Mask, Scores, Target, contacts_reached
+from service.lifecycle.evaluation.regressions import level
+from service.lifecycle.promotion.influence import Influence, influence
+from service.lifecycle.promotion.power import Look, found_by, measured
 from service.model.bundle import Economics
 from service.model.decide import contacts_made
 
-BINS = 10
+WHO = ("champion", "challenger")
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,9 @@ class Rules:
     """What the gate asks for.
 
     `gain`, `margin` and `segment_loss` are in the metric's own unit for shares; for profit they are shares of what
-    contacting exactly those who convert would earn. `failed` is in standard errors. A large segment has at least the
-    share `large` of the leads and `segment_outcomes` leads of each outcome.
+    contacting exactly those who convert would earn. `failed` is in standard errors. A calibration is far off where its
+    error is more than `far_off` of the conversion rate, or of the rate of the others where that is less, beyond noise.
+    A large segment has at least the share `large` of the leads and `segment_outcomes` of each outcome.
     """
 
     leads: int = 1_000
@@ -42,6 +50,7 @@ class Rules:
     gain: float = 0.004
     margin: float = 0.02
     failed: float = 3.0
+    far_off: float = 0.2
     large: float = 0.1
     segment_outcomes: int = 30
     segment_loss: float = 0.02
@@ -50,10 +59,26 @@ class Rules:
 
 @dataclass(frozen=True)
 class Contender:
-    """A model before the gate: its score of each lead, and from which score on it has a lead contacted."""
+    """A model before the gate: its score of each lead, and from which score on it has a lead contacted.
+
+    With the leads' `days` the team contacts the best of each day, as many as it can. Recorded decisions are not asked,
+    for a challenger has none.
+    """
 
     scores: Scores
     threshold: float
+    days: npt.NDArray[np.int64] | None = None
+
+    def contacts(self, economics: Economics, weights: Scores | None = None) -> Mask:
+        """Whom the team contacts, where each lead stands for so many, 1 unless given: then all are of one day."""
+        if weights is not None:
+            return contacts_reached(self.scores, self.decided, economics, weights)
+        return contacts_made(self.scores, self.decided, economics, self.days)
+
+    @property
+    def decided(self) -> Mask:
+        """Whom the model has contacted."""
+        return self.scores >= self.threshold
 
 
 @dataclass(frozen=True)
@@ -63,6 +88,7 @@ class Verdict:
     by: Literal["gain", "calibration"] | None
     reason: str
     figures: dict[str, Estimate]
+    power: Power | None = None
 
     @property
     def promote(self) -> bool:
@@ -79,42 +105,58 @@ def decide(
     segments: Mapping[str, Mask] | None = None,
     rules: Rules | None = None,
     seed: int = 0,
+    look: Look | None = None,
+    weights: Scores | None = None,
 ) -> Verdict:
     """Compare both on the same leads, which neither has seen. All arrays have one entry a lead.
 
-    Beyond noise means that the whole 95 % interval lies beyond: by chance that happens in 2.5 % a way.
+    `weights` say how many leads each stands for; figures and their errors are then of weighted means. Whether scores
+    fail as probabilities is tested without them: it is asked of outcomes given the score.
     """
-    rules = rules or Rules()
+    rules, look = rules or Rules(), look or Look()
     if small := too_small(target, rules):
         return Verdict(None, small, {})
-    everyone = np.ones(len(target), dtype=bool)
-    both = _Both(target, (champion, challenger), economics, rules.draws, seed)
-    pair, brier_pair = both.pairs({metric: (metric, everyone), "brier": ("brier", everyone)}).values()
-    gain, brier, unit = pair.gain(), brier_pair.gain(-1), _unit(metric, target, economics)
+    contenders = (champion, challenger)
+    both = _Both(
+        target, contenders, tuple(each.contacts(economics, weights) for each in contenders), economics, weights
+    )
+    compared, brier_compared = both.figure(metric), both.figure("brier")
+    unit = metric_unit(metric, target, economics, weights)
+    gain, brier = _gain(compared), _gain(brier_compared[::-1])
     figures = {
-        **{f"{who}.{metric}": pair.each(i) for i, who in enumerate(("champion", "challenger"))},
-        **{f"{who}.brier": brier_pair.each(i) for i, who in enumerate(("champion", "challenger"))},
-        f"gain.{metric}": gain,
-        "gain.brier": brier,
+        **{f"{who}.{metric}": each.estimate for who, each in zip(WHO, compared, strict=True)},
+        **{f"{who}.brier": each.estimate for who, each in zip(WHO, brier_compared, strict=True)},
+        f"gain.{metric}": gain.estimate,
+        "gain.brier": brier.estimate,
     }
+    power = measured(metric, target, gain.error, rules.gain * unit, look.interesting * unit, look)
     failure = miscalibration(target, champion.scores, rules, seed)
+    far = nearer(target, champion.scores, challenger.scores, rules, look, weights)
+    kept = gain.value >= -rules.margin * unit
+    brier_better = brier.value > look.beyond * brier.error
     by: Literal["gain", "calibration"] | None = None
-    if gain.low > rules.gain * unit:
+    if gain.value - look.beyond * gain.error > rules.gain * unit:
         by, reason = "gain", f"better in {metric} by {_said(gain)}"
-    elif failure and brier.low > 0 and gain.value >= -rules.margin * unit:
+    elif failure and brier_better and kept:
         by = "calibration"
         reason = f"the champion's {failure}; better in Brier score by {_said(brier)}; {metric} changes by {_said(gain)}"
+    elif far and brier.value > 0 and kept:
+        by = "calibration"
+        reason = f"the champion's {far}; better in Brier score by {_said(brier)}; {metric} changes by {_said(gain)}"
     else:
         reason = f"not better in {metric} by more than {rules.gain * unit:.4g} beyond noise: {_said(gain)}"
-        if not failure:
-            reason += "; the champion is calibrated within noise"
-        elif brier.low > 0:
-            reason += f"; the champion's {failure}, but {metric} would lose more than {rules.margin * unit:.4g}"
-        else:
-            reason += f"; the champion's {failure}, but the Brier score is not better beyond noise: {_said(brier)}"
+        lost = None if kept else f"{metric} would lose more than {rules.margin * unit:.4g}"
+        reason += f"; {found_by(power)}; {_calibrated(failure, lost, brier)}"
     if by and (worse := list(_worse(both, metric, segments or {}, rules))):
-        return Verdict(None, f"{reason}; but it gets worse for {'; '.join(worse)}", figures)
-    return Verdict(by, reason, figures)
+        return Verdict(None, f"{reason}; but it gets worse for {'; '.join(worse)}; {found_by(power)}", figures, power)
+    return Verdict(by, reason, figures, power)
+
+
+def _calibrated(failure: str | None, lost: str | None, brier: Influence) -> str:
+    """Why the champion's calibration is no reason for the challenger."""
+    if not failure:
+        return "the champion is calibrated within noise"
+    return f"the champion's {failure}, but {lost or f'the Brier score is not better beyond noise: {_said(brier)}'}"
 
 
 def too_small(target: Target, rules: Rules) -> str | None:
@@ -140,7 +182,8 @@ def miscalibration(target: Target, scores: Scores, rules: Rules | None = None, s
         return (
             f"mean score is {scores.mean():.4f} where {target.mean():.4f} converted, {abs(off):.1f} standard errors off"
         )
-    error, limit = calibration_error(target, scores), _calibration_limit(scores, rules, seed)
+    groups, rare = grouped(target, scores), 2 * (1 - NormalDist().cdf(rules.failed))
+    error, limit = float(groups.error()), float(np.quantile(groups.by_chance(rules.draws, seed), 1 - rare))
     return f"calibration error is {error:.4f}, chance explains {limit:.4f}" if error > limit else None
 
 
@@ -149,78 +192,84 @@ def errors_off(target: Target, scores: Scores) -> float:
     return float(target.sum() - scores.sum()) / (float(np.sqrt((scores * (1 - scores)).sum())) or 1.0)
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """One figure of champion and challenger: on the leads themselves, and in each resample (2 x draws)."""
-
-    values: Scores
-    drawn: Scores
-
-    def each(self, who: int) -> Estimate:
-        low, high = np.quantile(self.drawn[who], (0.025, 0.975))
-        return Estimate(float(self.values[who]), float(low), float(high))
-
-    def gain(self, sign: int = 1) -> Estimate:
-        low, high = np.quantile(sign * (self.drawn[1] - self.drawn[0]), (0.025, 0.975))
-        return Estimate(sign * float(self.values[1] - self.values[0]), float(low), float(high))
+def nearer(
+    target: Target,
+    champion: Scores,
+    challenger: Scores,
+    rules: Rules,
+    look: Look,
+    weights: Scores | None = None,
+) -> str | None:
+    """How the champion's scores are far off as probabilities, beyond the noise of so many looks, where the challenger's
+    are nearer and may be right; None where that is not so."""
+    rate = float(np.average(target, weights=weights))
+    limit = rules.far_off * min(rate, 1 - rate)
+    squares = None if weights is None else weights**2
+    before, after = (
+        calibration.interval(grouped(target, scores, weights, squares), 1 - 2 * level(look.number))
+        for scores in (champion, challenger)
+    )
+    if before.low <= limit or after.low > limit or after.value >= before.value:
+        return None
+    return (
+        f"calibration error is {before.value:.4f} ({before.low:.4f} to {before.high:.4f}), far off is {limit:.4f}, the "
+        f"challenger's is {after.value:.4f}"
+    )
 
 
 @dataclass(frozen=True)
 class _Both:
-    """Champion and challenger on the same leads."""
+    """Champion and challenger on the same leads, and whom the team contacts for each."""
 
     target: Target
-    contenders: tuple[Contender, Contender]
+    contenders: tuple[Contender, ...]
+    made: tuple[Mask, ...]
     economics: Economics
-    draws: int
-    seed: int
+    weights: Scores | None
 
-    def pairs(self, asked: Mapping[str, tuple[str, Mask]]) -> dict[str, _Pair]:
-        """For each, the figure of this name on the leads of this mask, under the same resamples of all leads."""
-        both = [(c, contacts_made(c.scores, c.scores >= c.threshold, self.economics)) for c in self.contenders]
-        of = {
-            key: [figure(name, self.target[m], c.scores[m], c.threshold, self.economics, made[m]) for c, made in both]
-            for key, (name, m) in asked.items()
-        }
+    def figure(self, name: str, of: Mask | None = None) -> list[Influence]:
+        """This figure of each, of all leads or those of a mask."""
+        part = slice(None) if of is None else of
+        weights = None if self.weights is None else self.weights[part]
+        return [
+            influence(
+                name,
+                self.target[part],
+                each.scores[part],
+                each.decided[part],
+                made[part],
+                self.economics,
+                weights,
+            )
+            for each, made in zip(self.contenders, self.made, strict=True)
+        ]
 
-        def values(weights: Weights) -> dict[str, Scores]:
-            return {key: np.array([each(weights[:, asked[key][1]]) for each in two]) for key, two in of.items()}
 
-        whole = values(np.ones((1, len(self.target))))
-        chunks = [values(weights) for weights in resamples(len(self.target), self.draws, self.seed)]
-        return {key: _Pair(whole[key][:, 0], np.concatenate([chunk[key] for chunk in chunks], axis=1)) for key in asked}
+def _gain(compared: list[Influence]) -> Influence:
+    """The second less the first."""
+    first, second = compared
+    return second.less(first)
 
 
 def _worse(both: _Both, metric: Metric, segments: Mapping[str, Mask], rules: Rules) -> Iterator[str]:
     """The segments that get worse by more than allowed beyond noise, at 5 % for all of them together (Bonferroni)."""
-    for name, pair in both.pairs({name: (metric, mask) for name, mask in segments.items()}).items():
-        loss = pair.drawn[0] - pair.drawn[1]
-        least = float(np.quantile(loss, 0.05 / len(segments)))
-        allowed = rules.segment_loss * _unit(metric, both.target[segments[name]], both.economics)
+    for name, mask in segments.items():
+        gain = _gain(both.figure(metric, mask))
+        least = -gain.value - NormalDist().inv_cdf(1 - 0.05 / len(segments)) * gain.error
+        weights = None if both.weights is None else both.weights[mask]
+        allowed = rules.segment_loss * metric_unit(metric, both.target[mask], both.economics, weights)
         if least > allowed:
             yield f"{name}: {metric} loses at least {least:.4g}, {allowed:.4g} is allowed"
 
 
-def _unit(metric: Metric, target: Target, economics: Economics) -> float:
+def metric_unit(metric: Metric, target: Target, economics: Economics, weights: Scores | None = None) -> float:
     """1 for shares; for profit what contacting exactly those who convert would earn per 1,000 leads."""
     if metric != "profit":
         return 1.0
-    return 1000 * float(target.mean()) * (economics.conversion_value - economics.contact_cost)
+    rate = float(np.average(target, weights=weights))
+    return 1000 * rate * (economics.conversion_value - economics.contact_cost)
 
 
-def _calibration_limit(scores: Scores, rules: Rules, seed: int) -> float:
-    """The calibration error that as few draws exceed as a mean is off by `failed` standard errors by chance."""
-    ranked, draw = np.sort(scores), np.random.default_rng(seed)
-    bins = np.array_split(np.arange(len(scores)), min(BINS, len(scores)))
-    starts, sizes = [int(rows[0]) for rows in bins], [len(rows) for rows in bins]
-    errors = []
-    for done in range(0, rules.draws, CHUNK):
-        outcomes = draw.random((min(CHUNK, rules.draws - done), len(scores))) < ranked
-        off = np.add.reduceat(outcomes - ranked, starts, axis=1) / sizes
-        errors.append(np.average(np.abs(off), axis=1, weights=sizes))
-    rare = 2 * (1 - NormalDist().cdf(rules.failed))
-    return float(np.quantile(np.concatenate(errors), 1 - rare))
-
-
-def _said(gain: Estimate) -> str:
-    return f"{gain.value:.4f} ({gain.low:.4f} to {gain.high:.4f})"
+def _said(gain: Influence) -> str:
+    of = gain.estimate
+    return f"{of.value:.4f} ({of.low:.4f} to {of.high:.4f})"

@@ -1,7 +1,7 @@
-"""Labelled leads in cells: all that the figures of a version, its bands and its segments are computed from.
+"""Judged leads in cells: all that the figures of a version, its bands and its segments are computed from.
 
-The relations read `labelled`, and `lines`, which has a row for each version: its `threshold`, and as `capacity` how
-many of 1,000 leads the team can contact. All are additive over leads: `leads` sums their weights.
+The relations read `judged_leads`, and `lines`, which has a row for each version: its `threshold`, and as `capacity` how
+many of 1,000 leads the team can contact. All are additive over leads.
 """
 
 # ruff: noqa: S608 - names and values in the texts are quoted by `relation`
@@ -20,76 +20,105 @@ LINES = pa.schema([("model_version", pa.string()), ("threshold", pa.float64()), 
 NEAR = 0.1
 """A score is near the threshold within this share of it: a little more or less, and the decision is the other."""
 
-CELL = "bin, above, decided, made, target"
-"""What leads of one cell have in common besides version, band and segment. `made` is by MADE."""
+CELL = "bin, above, decided, explored, target, weight"
+"""What leads of one cell have in common besides version, band and segment. `decided` are leads to contact for their
+score, not those that were `explored`. Leads without a label have a `weight` of 0."""
 
-MADE = {"none": 0, "some": 1, "all": 2}
-"""Whether the team contacts the leads: best scores first, and of the last score that it reaches a share."""
+_DAY = "date_trunc('day', time)"
+"""The day of a lead's first score, in UTC: the engines' zone."""
 
 _SUMS = """
-    sum(weight) as leads, sum(weight * score) as score_sum, min(score) as least, max(score) as most,
-    sum(case when near then weight else 0 end) as near
+    sum(1e0) as leads, sum(score) as score_sum, min(score) as least, max(score) as most,
+    sum(case when near then 1e0 else 0e0 end) as near, sum(made) as contacts
 """
 
 
 def cells() -> list[Relation]:
-    """`cells(model_version, band, <CELL>, leads, score_sum, least, most, near)`, `cuts`, and `latencies`.
+    """`cells(model_version, band, <CELL>, leads, score_sum, least, most, near, contacts)`, `cuts`,
+    `latencies` and `exploring`.
 
-    `cuts` says for each version from which score on the team cannot make all contacts, and which share of them it
-    makes of that score; a version without a row makes all. `near` are leads near the threshold.
+    `near` are leads near the threshold. `contacts` are what the team makes: each day the best of the leads decided on,
+    as many as it can of that day's leads, and of the last score that it reaches a share. `cuts` says for each version
+    and day which score that is, and the share; where there is no row it makes all.
+
+    `exploring(model_version, since, until)` are the first scores of a version's first explored lead with an outcome,
+    null where there is none, and of its last lead.
     """
-    return [*_cuts(), *_cells()]
+    return [*_capacities(), *_cuts(), *_cells()]
 
 
-def _cuts() -> list[Relation]:
-    decided = "case when decision = 'contact' then weight else 0 end"
-    running = "rows between unbounded preceding and current row"
+_RUNNING = "rows between unbounded preceding and current row"
+
+
+def _capacities() -> list[Relation]:
     return [
         Relation(
             "binned",
-            f"select labelled.*, {bin_in_sql('score')} as bin, decision = 'contact' as decided from labelled",
+            f"""
+            select judged_leads.*, {bin_in_sql("score")} as bin, {_DAY} as day,
+                decision = 'contact' and not explored as decided
+            from judged_leads
+            """,
             kept=True,
         ),
         Relation(
+            # What a day's capacity has beyond whole contacts, the next day has.
             "capacities",
-            """
-            select lines.model_version, floor(max(capacity) * sum(weight) / 1000) as most
-            from binned join lines on binned.model_version = lines.model_version group by lines.model_version
+            f"""
+            select model_version, day,
+                floor(capacity * reached / 1000) - floor(capacity * (reached - leads) / 1000) as most
+            from (
+                select model_version, day, capacity, leads,
+                    sum(leads) over (partition by model_version order by day {_RUNNING}) as reached
+                from (
+                    select binned.model_version, day, max(capacity) as capacity, sum(1e0) as leads
+                    from binned join lines on binned.model_version = lines.model_version
+                    group by binned.model_version, day
+                ) as days
+            ) as running
             """,
         ),
+    ]
+
+
+def _cuts() -> list[Relation]:
+    by_day = "one.model_version = other.model_version and one.day = other.day"
+    return [
         Relation(
             "bin_sums",
             f"""
-            select model_version, bin, wanted,
-                sum(wanted) over (partition by model_version order by bin desc {running}) as reached
-            from (select model_version, bin, sum({decided}) as wanted from binned group by model_version, bin) as sums
+            select model_version, day, bin, wanted,
+                sum(wanted) over (partition by model_version, day order by bin desc {_RUNNING}) as reached
+            from (
+                select model_version, day, bin, sum(1e0) as wanted
+                from binned where decided group by model_version, day, bin
+            ) as sums
             """,
         ),
         Relation(
             "cut_bins",
-            """
-            select bin_sums.model_version, bin, most, reached - wanted as before
-            from bin_sums join capacities on bin_sums.model_version = capacities.model_version
+            f"""
+            select one.model_version, one.day, bin, most, reached - wanted as before
+            from bin_sums as one join capacities as other on {by_day}
             where reached > most and reached - wanted <= most
             """,
         ),
         Relation(
             "cut_scores",
             f"""
-            select model_version, score, wanted, most,
-                before + sum(wanted) over (partition by model_version order by score desc {running}) as reached
+            select model_version, day, score, wanted, most,
+                before + sum(wanted) over (partition by model_version, day order by score desc {_RUNNING}) as reached
             from (
-                select binned.model_version, score, sum(weight) as wanted, max(most) as most, max(before) as before
-                from binned join cut_bins
-                on binned.model_version = cut_bins.model_version and binned.bin = cut_bins.bin
-                where decided group by binned.model_version, score
+                select one.model_version, one.day, score, sum(1e0) as wanted, max(most) as most, max(before) as before
+                from binned as one join cut_bins as other on {by_day} and one.bin = other.bin
+                where decided group by one.model_version, one.day, score
             ) as sums
             """,
         ),
         Relation(
             "cuts",
             """
-            select model_version, score as cut, (most - (reached - wanted)) / wanted as share
+            select model_version, day, score as cut, (most - (reached - wanted)) / wanted as share
             from cut_scores where reached > most and reached - wanted <= most
             """,
             kept=True,
@@ -104,10 +133,10 @@ def _cells() -> list[Relation]:
             f"""
             select binned.*, score >= threshold as above,
                 abs(score - threshold) <= {literal(NEAR)} * threshold as near,
-                case when not decided then {MADE["none"]} when score > coalesce(cut, -1) then {MADE["all"]}
-                    when score = cut then {MADE["some"]} else {MADE["none"]} end as made
+                case when not decided then 0e0 when score > coalesce(cut, -1) then 1e0
+                    when score = cut then share else 0e0 end as made
             from binned join lines on binned.model_version = lines.model_version
-            left join cuts on binned.model_version = cuts.model_version
+            left join cuts on binned.model_version = cuts.model_version and binned.day = cuts.day
             """,
         ),
         Relation(
@@ -116,10 +145,17 @@ def _cells() -> list[Relation]:
         Relation(
             "latencies",
             f"""
-            select model_version, {latency_bin_in_sql("latency_ms")} as step, sum(weight) as leads,
-                sum(weight * latency_ms) as milliseconds, max(latency_ms) as most
-            from labelled where latency_ms is not null
+            select model_version, {latency_bin_in_sql("latency_ms")} as step, sum(1e0) as leads,
+                sum(latency_ms) as milliseconds, max(latency_ms) as most
+            from judged_leads where weight > 0 and latency_ms is not null
             group by model_version, {latency_bin_in_sql("latency_ms")}
+            """,
+        ),
+        Relation(
+            "exploring",
+            """
+            select model_version, min(case when explored and weight > 0 then time end) as since, max(time) as until
+            from judged_leads group by model_version
             """,
         ),
     ]
@@ -147,7 +183,7 @@ def segments(
         for feature in schema.features
         if feature.kind != "number"
     ]
-    none = f"select model_version, '' as feature, '' as value, {CELL}, near, score, weight from placed where false"
+    none = f"select model_version, '' as feature, '' as value, {CELL}, near, made, score from placed where false"
     no_choice = "select 0 as schema_number, '' as feature, '' as cell, '' as choice from placed where false"
     choices = [each.choices(each.feature.separator) for each in found if each.feature.separator]
     return [
@@ -157,13 +193,14 @@ def segments(
             "large_segments",
             f"""
             select counts.model_version, feature, value from (
-                select model_version, feature, value, sum(weight) as leads, sum(weight * target) as converted
+                select model_version, feature, value, sum(1e0) as leads, sum(target) as converted,
+                    sum(case when weight > 0 then 1 - target else 0 end) as others
                 from segment_leads group by model_version, feature, value
             ) as counts
-            join (select model_version, sum(weight) as leads from binned group by model_version) as totals
+            join (select model_version, sum(1e0) as leads from binned group by model_version) as totals
             on counts.model_version = totals.model_version
             where counts.leads / totals.leads >= {literal(min_share)}
-            and least(converted, counts.leads - converted) >= {min_outcomes}
+            and least(converted, others) >= {min_outcomes}
             """,
             kept=True,
         ),
@@ -210,7 +247,7 @@ class _Segmented(NamedTuple):
             joins = f"""left join segment_choices on segment_choices.schema_number = {self.number}
                 and segment_choices.feature = {literal(self.feature.name)} and segment_choices.cell = {self.cell}"""
         return f"""select placed.model_version, {literal(self.feature.name)} as feature, {values} as value,
-            {CELL}, near, score, weight from placed {joins} {self._where}"""
+            {CELL}, near, made, score from placed {joins} {self._where}"""
 
     def choices(self, separator: str) -> str:
         """The choices in the cells of the versions' leads; equal cells are parted once."""

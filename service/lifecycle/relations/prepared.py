@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from service.lifecycle.relations.columns import InputKind, input_column
 from service.lifecycle.relations.relation import literal, quoted
 from service.model.choices import joined, parted
+from service.model.numbers import as_written
 from service.model.schema import Feature, LeadSchema
 from service.model.spelling import BLANKS, UNSEEN
 
@@ -48,9 +49,23 @@ def cell_in_sql(feature: Feature, columns: Set[str]) -> str:
     wanted = "varchar" if texts else "double"
     cells = [f"cast({quoted(name)} as {wanted})" for name in feature_columns(feature) if name in columns]
     cell = f"coalesce({', '.join(cells)})" if len(cells) > 1 else "".join(cells) or f"cast(null as {wanted})"
+    cell = as_written_in_sql(cell) if feature.kind == "number" else cell
     absent = [literal(mark) for mark in feature.missing if isinstance(mark, str) == texts]
     absent += ["''"] if texts else []
     return f"case when {cell} in ({', '.join(absent)}) then null else {cell} end" if absent else cell
+
+
+def as_written_in_sql(number: str) -> str:
+    """`service.model.numbers.as_written` of the double.
+
+    Of several decimals that single precision does not tell apart an engine may take one with a digit more.
+    """
+    # From 2^23 on all numbers of single precision are whole. Spark's floor is no double.
+    part = f"abs({number}) > 1e-13 and abs({number}) < 8388608 and {number} <> floor({number})"
+    long = f"(abs({number}) >= 1000 or {number} * 1000 <> floor({number} * 1000))"
+    single = f"cast(try_cast({number} as float) as double) = {number}"
+    shortest = f"cast(cast(cast({number} as float) as varchar) as double)"
+    return f"case when {part} and {long} and {single} then {shortest} else {number} end"
 
 
 def joined_in_sql(cell: str, separator: str) -> str:
@@ -86,7 +101,7 @@ def _texts(feature: Feature, table: pa.Table) -> npt.NDArray[np.object_]:
 
 def _numbers(feature: Feature, table: pa.Table) -> npt.NDArray[np.float64]:
     found = [_column(table, kind, feature, pa.float64()) for kind in ("number", "boolean")]
-    cells: npt.NDArray[np.float64] = pc.coalesce(*found).fill_null(np.nan).to_numpy()
+    cells = as_written(pc.coalesce(*found).fill_null(np.nan).to_numpy())
     absent = [mark for mark in feature.missing if not isinstance(mark, str)]
     return np.where(np.isin(cells, absent), np.nan, cells)
 

@@ -1,8 +1,8 @@
 """The relations by which a sample is drawn from labelled leads; see `service.lifecycle.relations.sample_plan`.
 
-They read `labelled`, which has one row a lead: lead_key, lead_id, time, target (1 where it converted) and the inputs,
-and `own_leads`, which has the lead_key of leads that are known otherwise and left out here. Sessions must be in UTC:
-`date_trunc` counts hours in the session's zone.
+They read `labelled`, which has one row a lead: lead_key, lead_id, time, target (1 where it converted), weight, explored
+(see `outcomes.labelled`) and the inputs, and `own_leads`, which has the lead_key of leads that are known otherwise and
+left out here. Sessions must be in UTC: `date_trunc` counts hours in the session's zone.
 """
 
 # ruff: noqa: S608 - names and values in the texts are quoted by `relation`
@@ -58,7 +58,7 @@ class LabelledRelation:
         return Hours(microseconds(found["hour"]) // HOUR, _target(found), found["leads"].to_numpy())
 
     def drawn(self, plan: SamplePlan | None, columns: Sequence[str]) -> pa.Table:
-        """The leads that the plan keeps, all without a plan: lead_id, time, target, stratum, and these columns.
+        """The leads that the plan keeps, all without a plan: lead_id, time, target, weight, explored, stratum, these.
 
         A column that no record has is left out.
         """
@@ -99,9 +99,16 @@ def newest(rows: int, seed: int) -> Relation:
     return Relation("sample_newest", query)
 
 
+def recent(rows: int, columns: Sequence[str]) -> Relation:
+    """time and these columns of that many of the leads scored last, with or without an outcome."""
+    named = ", ".join(["time", "lead_key", *map(quoted, columns)])
+    query = f"select {named} from scored_outcomes order by time desc, lead_key limit {rows:d}"
+    return Relation("recent_leads", query)
+
+
 def drawn(plan: SamplePlan | None, columns: Sequence[str]) -> Relation:
     """These columns of the leads that the plan keeps; `stratum` is the number of what keeps a lead, or NEWEST."""
-    named = ", ".join(["lead_id", "time", "target", *map(quoted, columns)])
+    named = ", ".join(["lead_id", "time", "target", "weight", "explored", *map(quoted, columns)])
     if plan is None:
         return Relation("sample", f"select {named}, {NEWEST:d} as stratum from sampled_from")
     place = _place(plan.seed)

@@ -1,7 +1,8 @@
 """Figures of the jobs, under one name in Prometheus and in Cloud Monitoring; `monitoring` writes alerts on these.
 
-What a job published last is kept as `figures/<job>/<time>.json` in the models' storage, and what a run does not say
-anew is published again with it: neither a failed run nor one that could not get its figures out makes them vanish.
+What a job published last is kept as `figures/<job>/<time>.json` in the models' storage. A run that has no figures (it
+started, it failed, or it found nothing to do) publishes these again, so none of them vanishes. A run that has figures
+replaces them all, so that none outlives the evaluation that no longer has it; those on runs themselves stay.
 """
 
 import contextlib
@@ -18,17 +19,22 @@ from service.lifecycle.runtime.gauges import NAMES, Gauge, PublishFailed
 from service.storage import Conflict, Storage, StorageError
 
 PREFIX = "figures/"
+ON_RUNS = "leadscoring_job_"
+"""How the names of gauges about a job's runs begin."""
 
 
 def publish(target: str, job: str, gauges: Sequence[Gauge], models: Storage) -> None:
     """Make the gauges known: as time series of `projects/ID[/locations/REGION]`, or in a local folder as `<job>.prom`.
 
-    The file is replaced whole, so that a reader never sees half of it. Raises PublishFailed and StorageError.
+    Kept gauges about runs go with them; other kept ones only where these are about runs alone. The file is replaced
+    whole, so that a reader never sees half of it. Raises PublishFailed and StorageError.
     """
     storage_failed: StorageError | None = None
     try:
         names = {gauge.name for gauge in gauges}
-        gauges = [*gauges, *(gauge for gauge in _kept(models, job) if gauge.name not in names)]
+        replaced = any(not name.startswith(ON_RUNS) for name in names)
+        kept = [gauge for gauge in _kept(models, job) if not replaced or gauge.name.startswith(ON_RUNS)]
+        gauges = [*gauges, *(gauge for gauge in kept if gauge.name not in names)]
         with contextlib.suppress(Conflict):  # another run of this very microsecond
             models.create(f"{PREFIX}{job}/{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.json", msgspec.json.encode(gauges))
     except StorageError as error:  # that the storage fails is the very thing to make known

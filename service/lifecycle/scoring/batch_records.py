@@ -2,7 +2,8 @@
 
 A piece is what is scored into one object: a file, or a part of one. Its records are one Parquet object in the storage
 of records, `predictions/dt=D/hh=H/<name>.parquet`, with the columns of `relations.columns`. All of them have one time,
-that of the piece's first start, which `predictions/claims/<name>.json` keeps. A task that was killed and is started
+that of the piece's first start, which `predictions/claims/<name>.json` keeps; that of a file keeps the contact rule,
+by which all its parts are scored, whatever takes that one's place meanwhile. A task that was killed and is started
 again therefore writes the same records to the same object, or finds them there: none is lost, none is there twice.
 """
 
@@ -25,6 +26,8 @@ from service.lifecycle.relations.record_files import CLAIMS, read_manifest
 from service.lifecycle.scoring.cells import is_blank
 from service.lifecycle.scoring.encoder import Encoded, Encoder
 from service.model.bundle import Bundle
+from service.model.contact_rule import POLICIES, ContactRule
+from service.model.decide import DECISIONS, Chosen, ContactList
 from service.model.schema import Kind
 from service.model.trees import Matrix
 from service.reading.cells import as_text
@@ -43,10 +46,11 @@ _now = partial(datetime.now, UTC)
 Record = Callable[[pa.RecordBatch], None]
 
 
-class Claim(msgspec.Struct, frozen=True):
-    """When a piece was first begun: the time of its records."""
+class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
+    """When a piece was first begun: the time of its records. Of a file also the contact rule of its first start."""
 
     time: datetime
+    rule: dict[str, Any] | None = None
 
 
 def piece_id(piece: str, id_column: str) -> str:
@@ -77,6 +81,21 @@ def rows_of(
     return pa.RecordBatch.from_pydict(columns)
 
 
+def ruled(records: pa.RecordBatch, contacts: ContactList, rule: ContactRule) -> pa.RecordBatch:
+    """The records with these decisions, and where leads are explored with policy and probability."""
+    explored = contacts.explored
+    columns = {"decision": _named(contacts.ranked | explored, DECISIONS)}
+    if rule.explores:
+        columns["policy"] = _named(explored, POLICIES)
+        columns["probability"] = pa.array(np.where(contacts.ranked, 1.0, rule.explore_probability))
+    others = {name: records.column(name) for name in records.schema.names if name not in columns}
+    return pa.RecordBatch.from_pydict(others | columns)
+
+
+def _named(second: Chosen, names: tuple[str, str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(second.astype(np.int8)), pa.array(names))
+
+
 def _inputs(encoder: Encoder, cells: pa.RecordBatch, encoded: Encoded, name: str, kind: Kind) -> pa.Array:
     """A column of inputs, null where they are missing. Of a column that the model does not use, what can be read."""
     if kind == "category":
@@ -103,8 +122,18 @@ def _texts(cells: pa.Array) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(found.take(encoded.indices), pa.array(distinct, pa.string()))
 
 
+def rule_of_file(storage: Storage | None, file: str, id_column: str, rule: ContactRule) -> ContactRule:
+    """The rule to score this state of the file by: the given one, or that of an earlier start. Raises StorageError."""
+    if storage is None:
+        return rule
+    claim, _ = _claimed(storage, piece_id(file, id_column), rule)
+    return rule if claim.rule is None else ContactRule.model_validate(claim.rule)
+
+
 @contextmanager
-def recording(storage: Storage | None, piece: str, bundle: Bundle, id_column: str) -> Iterator[Record | None]:
+def recording(
+    storage: Storage | None, piece: str, bundle: Bundle, id_column: str, rule: ContactRule
+) -> Iterator[Record | None]:
     """Takes the rows of a piece's records; the object appears whole when the block ends without an error.
 
     None where there is no storage, or where the records are there from an earlier start. A piece without a lead has
@@ -114,12 +143,13 @@ def recording(storage: Storage | None, piece: str, bundle: Bundle, id_column: st
         yield None
         return
     name = piece_id(piece, id_column)
-    time, known = _claimed(storage, name)
+    claim, known = _claimed(storage, name)
+    time = claim.time.astimezone(UTC)
     key = f"{records.PREFIX}dt={time:%Y-%m-%d}/hh={time:%H}/{name}.parquet"
     if known and _is_there(storage, f"{time:%Y-%m-%d}", key):
         yield None
         return
-    writing = _RecordObject(storage, key, _constants(bundle, name, time))
+    writing = _RecordObject(storage, key, _constants(bundle, name, time, rule))
     try:
         yield writing.take
     except BaseException as error:
@@ -128,16 +158,16 @@ def recording(storage: Storage | None, piece: str, bundle: Bundle, id_column: st
     writing.end()
 
 
-def _claimed(storage: Storage, name: str) -> tuple[datetime, bool]:
-    """The time of the piece, and whether an earlier start, or another one, has claimed it. Raises StorageError."""
-    key, now = f"{CLAIMS}{name}.json", _now()
+def _claimed(storage: Storage, name: str, rule: ContactRule | None = None) -> tuple[Claim, bool]:
+    """The claim of the piece, and whether an earlier start, or another one, has made it. Raises StorageError."""
+    key, claim = f"{CLAIMS}{name}.json", Claim(_now(), rule.model_dump(mode="json") if rule else None)
     try:
-        storage.create(key, msgspec.json.encode(Claim(now)))
-        return now, False
+        storage.create(key, msgspec.json.encode(claim))
+        return claim, False
     except Conflict:
         stored = storage.read(key)
     try:
-        return msgspec.json.decode(stored.data if stored else b"", type=Claim).time.astimezone(UTC), True
+        return msgspec.json.decode(stored.data if stored else b"", type=Claim), True
     except msgspec.DecodeError as error:
         raise StorageError(f"{storage.url}/{key}: holds no time ({error}); restore an earlier version of it") from error
 
@@ -150,7 +180,7 @@ def _is_there(storage: Storage, day: str, key: str) -> bool:
     return any(each.key == key for each in read_manifest(storage, day)[0].inputs)
 
 
-def _constants(bundle: Bundle, name: str, time: datetime) -> dict[str, Any]:
+def _constants(bundle: Bundle, name: str, time: datetime, rule: ContactRule) -> dict[str, Any]:
     """What is the same in all records of a piece. No request was answered, so that there is no latency."""
     manifest = bundle.manifest
     return {
@@ -159,7 +189,7 @@ def _constants(bundle: Bundle, name: str, time: datetime) -> dict[str, Any]:
         "model_version": bundle.version,
         "source": manifest.provenance.source,
         "channel": "batch",
-        "line": manifest.threshold,
+        "line": rule.line,
         "role": "champion",
     }
 

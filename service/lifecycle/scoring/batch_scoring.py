@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
@@ -23,13 +23,15 @@ from service.lifecycle.data.file_parts import FilePart
 from service.lifecycle.data.form import Form
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.quarantine import Rejected
-from service.lifecycle.scoring.batch_records import Record, rows_of
+from service.lifecycle.relations.lead_keys import lead_keys
+from service.lifecycle.scoring.batch_records import Record, rows_of, ruled
 from service.lifecycle.scoring.cell_counts import ColumnCounts, check_like_training
-from service.lifecycle.scoring.encoder import Encoder
+from service.lifecycle.scoring.encoder import Encoded, Encoder
 from service.lifecycle.scoring.for_people import ForPeople, Wish
-from service.lifecycle.scoring.scores_file import CONTACT, OUTPUT, Format, decided, writing_rows
+from service.lifecycle.scoring.scores_file import CONTACT, Format, decided, output_schema, writing_rows
 from service.model.bundle import Bundle
-from service.model.decide import Decider, contacts_made
+from service.model.contact_rule import POLICIES, ContactRule
+from service.model.decide import DECISIONS, Chosen, ContactList, Decider, contact_list
 from service.model.trees import Matrix
 from service.storage import Opened, Writable
 
@@ -77,7 +79,7 @@ class FileJob:
     """How files are scored. With a `wish` the output is for people, else for programs.
 
     `accepted` are columns that may be wholly unlike training. With `quote` errors quote cells: for a person's own
-    screen, never for a log.
+    screen, never for a log. `rule` takes the place of the bundle's own contact rule.
     """
 
     bundle: Bundle
@@ -86,6 +88,16 @@ class FileJob:
     wish: Wish | None = None
     accepted: frozenset[str] = frozenset()
     quote: bool = False
+    rule: ContactRule | None = None
+
+    @cached_property
+    def decider(self) -> Decider:
+        """Decides by the contact rule."""
+        return Decider(self.bundle.manifest, self.rule)
+
+    def ruled_by(self, rule: ContactRule) -> "FileJob":
+        """The same under this contact rule."""
+        return self if rule == self.decider.rule else replace(self, rule=rule)
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -94,8 +106,10 @@ class FileJob:
 
     @property
     def capped(self) -> bool:
-        """Whether decisions depend on all of a file's scores: those for people, of a team that cannot contact all."""
-        return self.wish is not None and self.bundle.manifest.economics.contacts_per_1000_leads < 1000
+        """Whether decisions depend on all of a file's scores: those for people, of a team that cannot contact all, or
+        that explores."""
+        limited = self.bundle.manifest.economics.contacts_per_1000_leads < 1000 or self.decider.rule.explores
+        return self.wish is not None and limited
 
 
 def open_leads(origin: str, opened: Opened, job: FileJob, part: FilePart | None = None) -> tuple[LeadFile, list[str]]:
@@ -120,7 +134,7 @@ def score_file(
     quarantine: Put,
     form: Format,
     tell: Callable[[int], None] = lambda _: None,
-    made: npt.NDArray[np.bool_] | None = None,
+    contacts: ContactList | None = None,
     judged: Callable[[Counts], Counts] = lambda counts: counts,
     record: Record | None = None,
 ) -> Counts:
@@ -128,23 +142,25 @@ def score_file(
 
     `record` takes the rows of the leads' prediction records.
 
-    `made` are the contacts that the team can make, from `contacts_of_team`, where the job is `capped`. Whether the
+    `contacts` are those that the team can make, from `contacts_of_team`, where the job is `capped`. Whether the
     columns are like training's is told from what `judged` makes of the counts: of a part, those of the whole file.
     """
     counts, done = Counts(), 0
     written: Future[None] | None = None
-    wish, bundle = job.wish, job.bundle
-    people = ForPeople(bundle, job.encoder, leads.columns, leads.origin, wish) if wish else None
+    wish, bundle, rule = job.wish, job.bundle, job.decider.rule
+    people = ForPeople(bundle, job.encoder, leads.columns, leads.origin, wish, rule) if wish else None
     with (
-        writing_rows(out, form, people, leads.written) as write,
+        writing_rows(out, form, people, leads.written, rule) as write,
         ThreadPoolExecutor(1, "write") as writing,  # while more is read
     ):
         for batch, part in _in_order(
             leads, job, lambda batch: _score(leads.origin, batch, job, people, record is not None)
         ):
-            rows = part.rows
-            if people and made is not None:
-                rows = people.decide(rows, made[counts.scored : counts.scored + part.scored])
+            rows, records = part.rows, part.records
+            if people and contacts is not None:
+                mine = contacts.part(counts.scored, part.scored)
+                rows = people.decide(rows, mine)
+                records = records and ruled(records, mine, rule)
             if part.rejected:
                 quarantine(part.rejected)
                 counts.add(part.rejected)
@@ -154,7 +170,7 @@ def score_file(
             counts.contacts += pc.sum(pc.equal(rows.column("decision").indices, CONTACT)).as_py() or 0
             if written:
                 written.result()
-            written = writing.submit(_write, write, rows, record, part.records)
+            written = writing.submit(_write, write, rows, record, records)
             done = counts.scored + counts.set_aside
             tell(done)
         if written:
@@ -179,19 +195,31 @@ def count_file(leads: LeadFile, job: FileJob) -> Counts:
     return counts
 
 
-def contacts_of_team(leads: LeadFile, job: FileJob) -> npt.NDArray[np.bool_]:
-    """For each lead of the file that is scored, in order, whether the team contacts it: the best, as many as it can.
+def contacts_of_team(leads: LeadFile, job: FileJob) -> ContactList:
+    """For each lead of the file that is scored, in order, whether the team contacts it: the best that fit beside those
+    that are explored, and these.
 
-    Unlike the rest it keeps something of each lead: 8 bytes, and 40 for a moment.
+    Unlike the rest it keeps something of each lead: 9 bytes, and 40 for a moment.
     """
     engine, manifest = job.bundle.engine, job.bundle.manifest
 
-    def work(batch: LeadBatch) -> Matrix:
-        matrix = job.encoder.encode(batch.cells).matrix
-        return engine.score_matrix(matrix) if len(matrix) else np.empty(0)
+    def work(batch: LeadBatch) -> tuple[Matrix, Chosen]:
+        encoded = job.encoder.encode(batch.cells)
+        count = len(encoded.matrix)
+        scores = engine.score_matrix(encoded.matrix) if count else np.empty(0)
+        return scores, _drawn(job, encoded, np.arange(count))
 
-    scores = np.concatenate([np.empty(0), *(part for _, part in _in_order(leads, job, work))])
-    return contacts_made(scores, scores >= manifest.threshold, manifest.economics)
+    parts = [(np.empty(0), np.zeros(0, dtype=bool)), *(part for _, part in _in_order(leads, job, work))]
+    scores, drawn = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return contact_list(scores, drawn, manifest.threshold, manifest.economics)
+
+
+def _drawn(job: FileJob, encoded: Encoded, places: npt.NDArray[np.intp]) -> Chosen:
+    """Which of the leads are drawn to be explored, of those at these places; the others are not."""
+    drawn = np.zeros(len(encoded.matrix), dtype=bool)
+    if job.decider.rule.explores and len(places):
+        drawn[places] = job.decider.drawn(lead_keys(encoded.ids.take(pa.array(places))).to_pylist())
+    return drawn
 
 
 def _in_order(leads: LeadFile, job: FileJob, work: Callable[[LeadBatch], Result]) -> Iterator[tuple[LeadBatch, Result]]:
@@ -245,10 +273,20 @@ def _score(origin: str, batch: LeadBatch, job: FileJob, people: ForPeople | None
             for bad in encoded.bad
         ]
     scores = bundle.engine.score_matrix(encoded.matrix) if len(encoded.matrix) else np.empty(0)
-    decision, band = decided(Decider(bundle.manifest), scores)
+    decision, band = decided(job.decider, scores)
     records = rows_of(job.encoder, batch.cells, encoded, scores, decision, band) if recorded and len(scores) else None
     if people:
         return ScoredBatch(people.rows(batch, encoded, scores), len(scores), rejected, encoded.counts, records)
     version = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(scores), np.int8)), pa.array([bundle.version]))
-    rows = pa.RecordBatch.from_arrays([encoded.ids, pa.array(scores), decision, band, version], schema=OUTPUT)
+    columns = [encoded.ids, pa.array(scores), decision, band, version]
+    rule = job.decider.rule
+    if rule.explores:
+        above = scores >= rule.line
+        contacts = ContactList(above, _drawn(job, encoded, np.flatnonzero(~above)))
+        records = records and ruled(records, contacts, rule)
+        contacted = above | contacts.explored
+        columns[2] = pa.DictionaryArray.from_arrays(pa.array(contacted.astype(np.int8)), pa.array(DECISIONS))
+        policy = pa.array(contacts.explored.astype(np.int8), mask=~contacted)
+        columns.append(pa.DictionaryArray.from_arrays(policy, pa.array(POLICIES)))
+    rows = pa.RecordBatch.from_arrays(columns, schema=output_schema(rule))
     return ScoredBatch(rows, len(scores), rejected, encoded.counts, records)

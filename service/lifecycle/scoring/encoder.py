@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from service.lifecycle.data.decimals import decimals
 from service.lifecycle.data.form import Form
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.relations.lead_keys import text_bytes
@@ -17,6 +18,7 @@ from service.lifecycle.scoring.cell_counts import ColumnCounts
 from service.lifecycle.scoring.cells import CategoryLookup, Mask, by_value, is_text, or_missing
 from service.lifecycle.scoring.id_column import read_ids, totals
 from service.model.bundle import Bundle
+from service.model.numbers import as_written
 from service.model.reference import Categories
 from service.model.schema import MAX_ID, MAX_NUMBER, Feature, Kind
 from service.model.spelling import PLAIN, WHOLE, Mark, NumberSpelling, clean
@@ -123,6 +125,8 @@ class Encoder:
             else:
                 faults.append((name, REASONS[self.kinds[name]], bad))
                 counts.of(name).add(rows - int(np.isnan(values).sum()), int(bad.sum()))
+        numbered = len(self._encoding.numbers)
+        matrix[:, :numbered] = as_written(matrix[:, :numbered])
         for column, value in self._engine.absent:
             numbers = matrix[:, column]
             numbers[numbers == value] = np.nan
@@ -196,8 +200,11 @@ def _may_be_thousands(array: pa.Array) -> bool:
 
 
 def _column(cells: pa.RecordBatch, name: str) -> pa.Array:
-    """The column, or one of nothing but missing values."""
-    return cells.column(name) if name in cells.schema.names else pa.nulls(cells.num_rows, pa.string())
+    """The column, or one of nothing but missing values. Numbers of single precision are the decimals they stand for."""
+    if name not in cells.schema.names:
+        return pa.nulls(cells.num_rows, pa.string())
+    column = cells.column(name)
+    return decimals(column) if pa.types.is_floating(column.type) else column
 
 
 def _fits(kind: Kind, column: pa.DataType) -> bool:

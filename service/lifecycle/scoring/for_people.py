@@ -14,7 +14,8 @@ from service.lifecycle.data.csv_batches import LeadBatch
 from service.lifecycle.data.source import SourceError
 from service.lifecycle.scoring.encoder import Encoded, Encoder
 from service.model.bundle import Bundle
-from service.model.decide import DECISIONS, Decider
+from service.model.contact_rule import POLICIES, ContactRule
+from service.model.decide import DECISIONS, ContactList, Decider
 from service.model.reasons import Explainer, Input
 from service.model.schema import Value
 from service.model.spelling import WHOLE, Mark
@@ -38,18 +39,21 @@ class Wish(NamedTuple):
 class ForPeople:
     """Makes the rows for one bundle and one file with these columns. Safe to use from several threads.
 
-    Raises SourceError where a column to show is not in the file.
+    Where leads are explored a column `policy` says why a lead is contacted. Raises SourceError where a column to show
+    is not in the file.
     """
 
-    def __init__(self, bundle: Bundle, encoder: Encoder, columns: pa.Schema, origin: str, wish: Wish) -> None:
+    def __init__(
+        self, bundle: Bundle, encoder: Encoder, columns: pa.Schema, origin: str, wish: Wish, rule: ContactRule
+    ) -> None:
         show, reasons = wish.show, wish.reasons
         if unknown := [name for name in show if name not in columns.names]:
             raise SourceError(f"{origin}: has no column {unknown[0]!r} to show; it has {', '.join(columns.names)}")
         self._bundle, self._encoder, self._show = bundle, encoder, show
-        self._decider = Decider(bundle.manifest)
+        self._decider = Decider(bundle.manifest, rule)
         self._reasons = _InWords(bundle, encoder) if reasons else None
         own = [("lead_id", pa.string()), ("score", pa.float64()), ("band", NAME), ("expected_value", pa.float64())]
-        own.append(("decision", NAME))
+        own += [("decision", NAME), *([("policy", NAME)] if rule.explores else [])]
         said = [f"reason_{place + 1}" for place in range(SAID if reasons else 0)]
         taken = {"left_out", "model_version", *said, *(name for name, _ in own)}
         shown = [(f"file_{name}" if name in taken else name, _plain(columns.field(name).type)) for name in show]
@@ -72,6 +76,8 @@ class ForPeople:
         places = _Places.of(batch, encoded)
         said = self._reasons.of(batch, encoded, scores, places.scored) if self._reasons else []
         own = [encoded.ids, pa.array(scores), bands, pa.array(worth), decided]
+        if self._decider.rule.explores:
+            own.append(pa.nulls(len(scores), NAME))
         shown = [batch.cells.column(name).cast(_plain(batch.cells.column(name).type)) for name in self._show]
         if places.unchanged:
             left_out = [pa.nulls(len(scores), pa.string())]
@@ -83,14 +89,21 @@ class ForPeople:
         ordered = [ids, *rest[: len(own) - 1], *told, *rest[len(own) - 1 :], pa.array(places.why, pa.string()), version]
         return pa.RecordBatch.from_arrays([column.take(places.order) for column in ordered], schema=self.schema)
 
-    def decide(self, rows: pa.RecordBatch, made: npt.NDArray[np.bool_]) -> pa.RecordBatch:
-        """The rows with the decision that the team's capacity leaves: `made` says of each scored one if it is made."""
-        place = self.schema.get_field_index("decision")
-        scored = rows.column(place).is_valid().to_numpy(zero_copy_only=False)
-        codes = np.zeros(len(scored), np.int32)
-        codes[scored] = made
-        decided = pa.DictionaryArray.from_arrays(pa.array(codes, mask=~scored), pa.array(DECISIONS))
-        return rows.set_column(place, self.schema.field(place), decided)
+    def decide(self, rows: pa.RecordBatch, contacts: ContactList) -> pa.RecordBatch:
+        """The rows with the decisions of their file's list, which says of each scored one whether it is contacted."""
+        scored = rows.column("score").is_valid().to_numpy(zero_copy_only=False)
+        # An array for each column: Arrow keeps them without a copy.
+        decisions, policies = np.zeros(len(scored), np.int32), np.zeros(len(scored), np.int32)
+        decisions[scored], policies[scored] = contacts.ranked | contacts.explored, contacts.explored
+        rows = self._with(rows, "decision", pa.array(decisions, mask=~scored), DECISIONS)
+        if not self._decider.rule.explores:
+            return rows
+        return self._with(rows, "policy", pa.array(policies, mask=decisions == 0), POLICIES)
+
+    def _with(self, rows: pa.RecordBatch, name: str, codes: pa.Array, names: tuple[str, ...]) -> pa.RecordBatch:
+        place = self.schema.get_field_index(name)
+        column = pa.DictionaryArray.from_arrays(codes, pa.array(names))
+        return rows.set_column(place, self.schema.field(place), column)
 
 
 class _Places(NamedTuple):

@@ -11,6 +11,7 @@ from pyarrow import parquet
 from service.lifecycle.data.lead_file import Written
 from service.lifecycle.scoring.for_people import ForPeople
 from service.lifecycle.scoring.sheet import SheetWriter
+from service.model.contact_rule import ContactRule
 from service.model.decide import DECISIONS, Decider
 from service.model.trees import Matrix
 from service.storage import Writable
@@ -31,6 +32,15 @@ OUTPUT = pa.schema(
 )
 
 
+POLICY = pa.field("policy", _NAME)
+"""A column more where leads are explored: why a lead is contacted; empty where it is not."""
+
+
+def output_schema(rule: ContactRule) -> pa.Schema:
+    """The columns for programs, under this rule."""
+    return OUTPUT.append(POLICY) if rule.explores else OUTPUT
+
+
 def decided(decider: Decider, scores: Matrix) -> tuple[pa.DictionaryArray, pa.DictionaryArray]:
     """Decision and band of each score, as columns of OUTPUT."""
     decision, band = decider.places(scores)
@@ -42,10 +52,10 @@ def decided(decider: Decider, scores: Matrix) -> tuple[pa.DictionaryArray, pa.Di
 
 @contextmanager
 def writing_rows(
-    out: Writable, form: Format, people: ForPeople | None, written: Written
+    out: Writable, form: Format, people: ForPeople | None, written: Written, rule: ContactRule
 ) -> Iterator[Callable[[pa.RecordBatch], None]]:
     """Writes rows of the output: for people as the leads' file is written, for programs as Arrow writes CSV."""
-    schema = people.schema if people else OUTPUT
+    schema = people.schema if people else output_schema(rule)
     gathered: list[pa.RecordBatch] = []
     if form == "csv" and people:
         decimal = people.decimal or ("," if written.delimiter == ";" else ".")

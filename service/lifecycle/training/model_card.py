@@ -10,6 +10,7 @@ from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.quality import NAMES
 from service.lifecycle.training.selection import Rows, Selection, weights_of
 from service.model.bundle import Manifest, Skill, TrainingSample
+from service.model.contact_rule import ContactRule
 
 CHOSEN = "the one chosen"
 NOT_REFITTED = "The served model is the very one that was judged: it was not fitted again with the held-out leads."
@@ -37,6 +38,7 @@ def model_card(source: Source, leads: Leads, selection: Selection, manifest: Man
         f"worth {money.conversion_value:g}. Of the leads from there on the team takes the best, as many as it can: "
         f"{money.contacts_per_1000_leads:g} of 1,000. On the held-out leads that is {seen['contacts']:.0f} contacts, "
         f"and a profit of {seen['profit']:,.0f}, per 1,000 leads.",
+        *_rule(manifest.rule, manifest.exploration),
         f"The candidates were compared by **{source.metric}**: {source.metric_reason or 'no reason was stated.'} "
         + _agreed(source)
         + _recipe(source.recipe),
@@ -81,7 +83,7 @@ def _trained_on(leads: Leads, selection: Selection, rows: int) -> str:
     return (
         f"{len(parts.train):,} of {rows:,} leads, of which {_converted(leads, parts.train):.1%} converted; judged "
         f"on {len(parts.held_out):,} held-out ones, {parts.how}, of which {selection.target.mean():.1%} converted. "
-        + (NOT_REFITTED if selection.refitted is None else REFITTED)
+        + (REFITTED if selection.refitted else NOT_REFITTED)
     )
 
 
@@ -111,6 +113,18 @@ def _converted(leads: Leads, rows: Rows) -> float:
     return float(np.average(leads.target[rows], weights=weights_of(leads, rows)))
 
 
+def _rule(rule: ContactRule, exploration: float) -> list[str]:
+    """From where a single lead is contacted, before a list of others tells its rank, and who is explored."""
+    text = f"A lead that comes alone is contacted from score {rule.line:.4f} on"
+    text += "." if rule.share_above is None else f", as {rule.share_above:.1%} of the held-out leads are."
+    if rule.explores:
+        text += (
+            f" Below it {rule.explore_probability:.2%} of the leads, drawn by a hash of their ids, are contacted to "
+            f"learn how they convert: {exploration:.0%} of the contacts."
+        )
+    return [text]
+
+
 def _agreed(source: Source) -> str:
     stated = source.agreement
     if stated is None:
@@ -122,9 +136,14 @@ def _agreed(source: Source) -> str:
 
 def _recipe(recipe: TrainingRecipe) -> str:
     named = f" The recipe names {spoken(recipe.candidate)}." if recipe.candidate != "best" else ""
-    if recipe.half_life_leads is None:
-        return named
-    return f"{named} A lead counted half as much as one that is {recipe.half_life_leads:,.0f} leads younger."
+    if recipe.half_life_leads is not None:
+        named += f" A lead counted half as much as one that is {recipe.half_life_leads:,.0f} leads younger."
+    if recipe.monotone:
+        bound = ", ".join(f"{name} ({direction})" for name, direction in recipe.monotone.items())
+        named += f" With these numbers the score moves one way only: {bound}."
+    if recipe.search_seconds:
+        named += f" Settings were searched for {recipe.search_seconds:,.0f} s."
+    return named
 
 
 def skill_lines(skill: Skill) -> list[str]:

@@ -6,6 +6,7 @@ rounded to float32, a row can fall on the other side.
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,20 @@ import pandas as pd
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
 
+from service.lifecycle.data.source import Direction
 from service.lifecycle.training.candidates import CHOICES
 from service.lifecycle.training.golden import as_received, probes
+from service.lifecycle.training.monotone import signs
 from service.model import trees as tables
 from service.model.bundle import TOLERANCE
 from service.model.engine import TREES, Category, Encoding, Engine
 from service.model.schema import LeadSchema
 
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
+ROWS, STEPS, ROUNDING = 50, 100, 1e-9
+"""Of the check of bound numbers: leads, values, and how far a score may move the wrong way."""
 Array = npt.NDArray[np.float64]
 
 
@@ -40,6 +45,10 @@ class ParityError(Exception):
     """The exported graph does not score as scikit-learn does; the model must not be published."""
 
 
+class NotMonotone(ParityError):
+    """The exported graph moves a score the way that the recipe excludes; the model must not be published."""
+
+
 def to_onnx(pipeline: Pipeline) -> Exported:
     """Export one of `candidates`, fitted. Raises TypeError on a model that it does not know."""
     encoder, model = pipeline.named_steps["encode"], pipeline.named_steps["model"]
@@ -50,8 +59,11 @@ def to_onnx(pipeline: Pipeline) -> Exported:
         (sigmoid,) = calibrated.calibrators
         slope, offset, model = float(sigmoid.a_), float(sigmoid.b_), calibrated.estimator
     graph = _Graph()
-    if isinstance(model, LogisticRegression):
-        margin = _linear(graph, encoder.named_transformers_.get("numbers"), model, encoding)
+    scaling = encoder.named_transformers_.get("numbers")
+    if isinstance(model, LogisticRegression) and isinstance(scaling, FeatureUnion):
+        margin = _splines(graph, scaling, model, encoding)
+    elif isinstance(model, LogisticRegression):
+        margin = _linear(graph, scaling, model, encoding)
     elif hasattr(model, "_predictors"):
         margin = _trees(graph, model, slope, offset)
     else:
@@ -81,6 +93,30 @@ def check_parity(pipeline: Pipeline, exported: Exported, schema: LeadSchema, fra
         worst = int(np.nan_to_num(distance, nan=np.inf).argmax())
         where = f"held-out lead {worst + 1}" if worst < len(frame) else f"the invented lead {leads[worst]}"
         raise ParityError(f"ONNX and scikit-learn differ by {distance[worst]:.2g} (allowed: {TOLERANCE:g}) on {where}")
+
+
+def check_monotone(
+    exported: Exported, schema: LeadSchema, frame: pd.DataFrame, monotone: Mapping[str, Direction]
+) -> None:
+    """Score the first of these prepared rows, the service's way, with each bound number at up to STEPS of its values.
+
+    Raises NotMonotone where a score moves against the number's direction by more than rounding.
+    """
+    engine = Engine(exported.onnx, exported.encoding, schema)
+    leads = [as_received(schema, row) for row in frame.head(ROWS).to_dict("records")]
+    matrix = engine.encode(engine.parse(json.dumps(leads).encode()))
+    for name, sign in signs(schema, monotone).items():
+        if name not in exported.encoding.numbers or not (known := frame[name].dropna()).size:
+            continue
+        values = np.unique(np.quantile(known, np.linspace(0, 1, STEPS)))
+        rows = np.tile(matrix, (len(values), 1))
+        rows[:, exported.encoding.numbers.index(name)] = np.repeat(values, len(matrix))
+        worst = (-sign * np.diff(engine.score_matrix(rows).reshape(len(values), -1), axis=0)).max(initial=0.0)
+        if not worst <= ROUNDING:
+            raise NotMonotone(
+                f"where {name!r} rises a score {'falls' if sign > 0 else 'rises'} by {worst:.2g}, though the recipe "
+                f"calls it {monotone[name]}; correct recipe.monotone or name another candidate"
+            )
 
 
 def _encoding(encoder: Any) -> Encoding:
@@ -124,6 +160,44 @@ def _linear(graph: "_Graph", scaling: Pipeline | None, model: LogisticRegression
     if absent.any():
         indicator = graph.node("Cast", missing, to=TensorProto.DOUBLE)
         margin = graph.node("Add", margin, graph.node("MatMul", indicator, graph.constant(absent.reshape(-1, 1))))
+    return graph.node("Add", margin, graph.constant(bias))
+
+
+def _splines(graph: "_Graph", scaling: FeatureUnion, model: LogisticRegression, encoding: Encoding) -> str:
+    """A line's height at its first knot, and what each piece between two knots adds as a value passes along it."""
+    count, coefficients = len(encoding.numbers), model.coef_[0]
+    weights, bias = np.zeros(encoding.width), float(model.intercept_[0])
+    scaled = len(coefficients) - (encoding.width - count)
+    weights[count:] = coefficients[scaled:]
+    if not count:
+        return graph.node(
+            "Add", graph.node("MatMul", "leads", graph.constant(weights[:, np.newaxis])), graph.constant(bias)
+        )
+    (_, lines), (_, indicator) = scaling.transformer_list
+    each = lines.named_steps["columntransformer"].named_transformers_
+    fill, absent, start = np.zeros(encoding.width), np.zeros(encoding.width), 0
+    columns, lows, spans, rises = [], [], [], []
+    for column in range(count):
+        (line,) = each[f"{column}"].bsplines_
+        knots = line.t[1:-1]  # of degree 1: one more lies outside at each end
+        heights = coefficients[start : start + len(knots)]
+        columns += [column] * (len(knots) - 1)
+        lows.append(knots[:-1])
+        spans.append(np.diff(knots))
+        rises.append(np.diff(heights))
+        bias, start = bias + float(heights[0]), start + len(knots)
+    fill[:count] = lines.named_steps["simpleimputer"].statistics_
+    absent[indicator.features_] = coefficients[start:scaled]
+    missing = graph.node("IsNaN", "leads")
+    filled = graph.node("Where", missing, graph.constant(fill), "leads")
+    along = graph.node("Gather", filled, graph.constant(columns, np.int64), axis=1)
+    along = graph.node("Sub", along, graph.constant(np.concatenate(lows)))
+    along = graph.node("Div", along, graph.constant(np.concatenate(spans)))
+    along = graph.node("Clip", along, graph.constant(0.0), graph.constant(1.0))
+    margin = graph.node("MatMul", along, graph.constant(np.concatenate(rises).reshape(-1, 1)))
+    margin = graph.node("Add", margin, graph.node("MatMul", filled, graph.constant(weights.reshape(-1, 1))))
+    indicators = graph.node("Cast", missing, to=TensorProto.DOUBLE)
+    margin = graph.node("Add", margin, graph.node("MatMul", indicators, graph.constant(absent.reshape(-1, 1))))
     return graph.node("Add", margin, graph.constant(bias))
 
 

@@ -37,12 +37,16 @@ def describe(
     scores: Scores,
     target: Target,
     threshold: float,
+    judged: Scores | None = None,
 ) -> Reference:
-    """The reference of a model. `seen` are all leads that it knows of, `held_out` those that it was judged on.
+    """The reference of a model. `seen` are all leads that it knows of, `held_out` others, like those that are to come.
 
-    Both are prepared frames. `scores` and `target` are of the held-out leads.
+    Both are prepared frames. `scores` are of the held-out leads. `target` is of them too, or of leads with the scores
+    `judged` where not all of them have an outcome.
     """
-    mean, rate, count = calibration_bins(target, scores, min(CALIBRATION_BINS, max(1, len(scores) // LEADS_PER_BIN)))
+    judged = scores if judged is None else judged
+    bins = min(CALIBRATION_BINS, max(1, len(judged) // LEADS_PER_BIN))
+    mean, rate, count = calibration_bins(target, judged, bins)
     return Reference(
         leads=len(held_out),
         contacted=int((scores >= threshold).sum()),

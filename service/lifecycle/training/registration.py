@@ -10,18 +10,34 @@ from service.history import Estimate
 from service.lifecycle.data.leads import Leads
 from service.lifecycle.data.source import Source
 from service.lifecycle.evaluation.cells import ScoreCells
+from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.labelled import Seen
 from service.lifecycle.evaluation.plots import plots
-from service.lifecycle.evaluation.quality import bands
+from service.lifecycle.evaluation.quality import Scores, Target, bands, contacts_reached
+from service.lifecycle.evaluation.regressions import standard_error
 from service.lifecycle.training import onnx_export, reference_profile
 from service.lifecycle.training.golden import golden
 from service.lifecycle.training.model_card import model_card
-from service.lifecycle.training.selection import Selection
+from service.lifecycle.training.monotone import plain
+from service.lifecycle.training.selection import Everyone, Selection
 from service.model import bundle
-from service.model.bundle import Golden, LeakReport, Manifest, Provenance, Skill, TrainingSample
+from service.model.bundle import (
+    Economics,
+    Golden,
+    JudgedOn,
+    LeakReport,
+    Manifest,
+    Provenance,
+    Skill,
+    TrainingSample,
+)
+from service.model.contact_rule import ContactRule, rule_of
 from service.model.reference import Reference
 from service.storage import Storage
 from service.tracking import Run
+
+ERROR_DRAWS = 500
+"""Resamples that a benchmark's standard errors come from: 500 know them to about 3 %."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,7 @@ def prepare(
     held_out = leads.frame.iloc[chosen.split.held_out]
     exported = onnx_export.to_onnx(chosen.pipeline)
     onnx_export.check_parity(chosen.pipeline, exported, leads.schema, held_out)
+    onnx_export.check_monotone(exported, leads.schema, held_out, source.recipe.monotone)
     manifest = Manifest(
         # With the run: a training that is repeated after it was stopped halfway makes a bundle of its own.
         version=bundle.new_version(exported.onnx + run_id.encode(), now),
@@ -62,10 +79,11 @@ def prepare(
         id_column=source.id_column,
         encoding=exported.encoding,
         threshold=chosen.threshold,
-        bands=bands(chosen.served),
+        bands=bands(chosen.every_score),
         metric=source.metric,
         agreement=source.agreement,
         benchmark=chosen.held_out[chosen.candidate],
+        judged_on=_judged_on(chosen, source.economics),
         economics=source.economics,
         provenance=Provenance(
             source=source.name,
@@ -83,21 +101,61 @@ def prepare(
         ),
         skill=skill,
         leaks=leaks,
+        exploration=source.exploration.share,
+        contact_rule=_contact_rule(source, chosen),
     )
     invented = golden(chosen.pipeline, leads.schema, held_out)
     card = model_card(source, leads, chosen, manifest)
-    looked = reference_profile.describe(
-        leads.schema, leads.frame, held_out, chosen.served, chosen.target, chosen.threshold
+    return Release(manifest, exported.onnx, invented, card, _reference(leads, chosen))
+
+
+def _reference(leads: Leads, chosen: Selection) -> Reference:
+    """Of leads like those to come; the calibration is of held-out leads, which have outcomes."""
+    everyone = chosen.everyone or Everyone(leads.frame.iloc[chosen.split.held_out], chosen.scores)
+    return reference_profile.describe(
+        leads.schema,
+        leads.frame,
+        everyone.frame,
+        everyone.scores,
+        chosen.target[chosen.standing],
+        chosen.threshold,
+        chosen.scores[chosen.standing],
     )
-    return Release(manifest, exported.onnx, invented, card, looked)
 
 
 def record(release: Release, source: Source, leads: Leads, chosen: Selection, run: Run) -> str:
     """Record it in MLflow; return its version in the registry. Raises MlflowException."""
     run.log(_parameters(source, chosen, release.manifest), _metrics(chosen))
-    cells = ScoreCells.of(chosen.target, chosen.scores, chosen.scores >= chosen.threshold, chosen.threshold)
+    decided = chosen.scores >= chosen.threshold
+    cells = ScoreCells.of(chosen.target, chosen.scores, decided, chosen.threshold, weights=chosen.weights)
     run.attach({bundle.CARD: release.card}, plots(cells, chosen.threshold, source.economics))
-    return run.register(source.name, chosen.pipeline, leads.frame)
+    return run.register(source.name, plain(chosen.pipeline), leads.frame)
+
+
+def _contact_rule(source: Source, chosen: Selection) -> ContactRule:
+    """By scores of leads not learned from: of a model that was refitted on the held-out leads too, those before."""
+    capacity, share = source.economics.contacts_per_1000_leads, source.exploration.share
+    return rule_of(chosen.every_score, chosen.threshold, capacity, share)
+
+
+def _judged_on(chosen: Selection, money: Economics) -> JudgedOn:
+    return judged_on(chosen.target, chosen.scores, chosen.threshold, money, chosen.optimism, chosen.weights)
+
+
+def judged_on(
+    target: Target,
+    scores: Scores,
+    threshold: float,
+    economics: Economics,
+    optimism: dict[str, float],
+    weights: Scores | None = None,
+) -> JudgedOn:
+    """What a benchmark of these held-out leads rests on; `weights` say how many leads each stands for."""
+    made = contacts_reached(scores, scores >= threshold, economics, weights)
+    cells = ScoreCells.of(target, scores, made, threshold, weights=weights)
+    found = estimates(cells, threshold, economics, ERROR_DRAWS)
+    errors = {name: standard_error(figure) for name, figure in found.items()}
+    return JudgedOn(leads=len(target), converted=int(target.sum()), errors=errors, optimism=optimism)
 
 
 def publish(models: Storage, release: Release) -> str:
@@ -115,11 +173,14 @@ def _parameters(source: Source, chosen: Selection, manifest: Manifest) -> dict[s
         **stated,
         **outcome,
         **source.economics.model_dump(),
+        "exploration.share": source.exploration.share,
         **{f"recipe.{name}": value for name, value in source.recipe},
         **{f"model.{name}": value for name, value in model.items() if not hasattr(value, "get_params")},
+        **{f"settings.{name}": value for name, value in chosen.settings._asdict().items()},
         "candidate": chosen.candidate,
         "split": chosen.split.how,
         "threshold": manifest.threshold,
+        "line": manifest.rule.line,
         "features": ", ".join(f"{f.name}: {f.kind}" for f in manifest.lead_schema.features),
         "bundle_version": manifest.version,
         "rows": manifest.provenance.rows,

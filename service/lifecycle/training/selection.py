@@ -1,7 +1,8 @@
 """Which candidate is served: the recipe's, or the best by the source's metric on leads that none of them has seen."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,9 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from service.lifecycle.data.leads import Leads
-from service.lifecycle.data.source import Metric, TrainingRecipe
+from service.lifecycle.data.source import Direction, Metric, TrainingRecipe
 from service.lifecycle.evaluation.quality import Scores, Target, figures
-from service.lifecycle.training.candidates import candidates
+from service.lifecycle.training.candidates import DEFAULT, ModelSettings, candidates
 from service.lifecycle.training.shared_values import shared_frame
 from service.model.bundle import Economics
 
@@ -76,12 +77,22 @@ class Choice:
     lost: float
 
 
+class Everyone(NamedTuple):
+    """Leads that are like those to come, with or without an outcome: prepared inputs, and the model's scores."""
+
+    frame: pd.DataFrame
+    scores: Scores
+
+
 @dataclass(frozen=True)
 class Selection:
     """The chosen model, fitted on the training leads alone, and what it and the others showed.
 
-    One that was then refitted on all leads showed what it did before; `refitted` are its own scores. `held_out` and
-    `cross_validated` hold figures by candidate; `scores` are the chosen one's, of the held-out leads.
+    One that was then `refitted` on all leads showed before what it did: its own scores of leads that it knows would be
+    too good. `held_out` and `cross_validated` hold figures by candidate; `scores` are the chosen one's, of the held-out
+    leads. `settings` are those that it was made with; `optimism` is as in `JudgedOn`. `weights` say how many leads each
+    held-out one stands for where only contacted ones have outcomes; `everyone` are then leads that nobody selected, of
+    which the model has seen none either.
     """
 
     candidate: str
@@ -93,13 +104,34 @@ class Selection:
     held_out: dict[str, dict[str, float]]
     cross_validated: dict[str, dict[str, float]]
     choices: tuple[Choice, ...]
-    refitted: Scores | None = None
+    refitted: bool = False
+    settings: ModelSettings = DEFAULT
     out_of_fold: Scores = field(default_factory=lambda: np.empty(0))
+    optimism: dict[str, float] = field(default_factory=dict)
+    weights: Scores | None = None
+    everyone: Everyone | None = None
 
     @property
-    def served(self) -> Scores:
-        """Scores of the held-out leads by the model as it is served."""
-        return self.scores if self.refitted is None else self.refitted
+    def every_score(self) -> Scores:
+        """Scores of leads that are like those to come."""
+        if self.everyone is not None:
+            return self.everyone.scores
+        return self.scores if self.weights is None else self.scores[self.standing]
+
+    @property
+    def standing(self) -> Rows:
+        """Places of held-out leads that are together like all leads: each in proportion to its weight.
+
+        They are as many as the effective sample size (L. Kish, Survey Sampling, 1965), so that who counts them takes
+        them for no more than they tell.
+        """
+        if self.weights is None:
+            return np.arange(len(self.scores))
+        reached = np.cumsum(self.weights)
+        count = max(1, round(float(reached[-1] ** 2 / (self.weights**2).sum())))
+        at = (np.arange(count) + 0.5) * reached[-1] / count
+        places: Rows = np.minimum(np.searchsorted(reached, at), len(reached) - 1)
+        return places
 
 
 def split(leads: Leads, share: float = HELD_OUT, seed: int = 0) -> Split:
@@ -137,14 +169,15 @@ def select(
     recipe: TrainingRecipe,
     seed: int = 0,
     tell: Progress = lambda _: None,
+    settings: Mapping[str, ModelSettings] | None = None,
 ) -> Selection:
     """Fit every candidate on the training leads; the recipe names one, or the metric decides on the held-out leads.
 
     The chosen model is not fitted again, so that the held-out figures are those of the very model that is served.
     """
-    compared = compare(leads, economics, recipe, seed, tell)
+    compared = compare(leads, economics, recipe, seed, tell, settings)
     chosen = compared.best(metric, recipe)
-    means, unseen_scores = cross_validate(leads, economics, seed, tell)
+    means, unseen_scores = cross_validate(leads, economics, seed, tell, recipe.monotone, settings)
     return Selection(
         chosen,
         compared.pipelines[chosen],
@@ -155,16 +188,25 @@ def select(
         compared.figures,
         means,
         tuple(choices(compared.target, compared.scores[chosen], economics)),
+        settings=(settings or {}).get(chosen, DEFAULT),
         out_of_fold=unseen_scores[chosen],
     )
 
 
 def compare(
-    leads: Leads, economics: Economics, recipe: TrainingRecipe, seed: int = 0, tell: Progress = lambda _: None
+    leads: Leads,
+    economics: Economics,
+    recipe: TrainingRecipe,
+    seed: int = 0,
+    tell: Progress = lambda _: None,
+    settings: Mapping[str, ModelSettings] | None = None,
 ) -> Compared:
-    """Fit every candidate on the training leads, and judge it on the held-out ones. Raises TooFewOutcomes."""
+    """Fit every candidate on the training leads, and judge it on the held-out ones.
+
+    Raises TooFewOutcomes, and SourceError where the recipe binds a column that is no number.
+    """
     parts = split(leads, seed=seed)
-    fitted = candidates(leads.schema, leads.frame.iloc[parts.train], seed)
+    fitted = candidates(leads.schema, leads.frame.iloc[parts.train], seed, recipe.monotone, settings)
     target, unseen = leads.target[parts.held_out], leads.frame.iloc[parts.held_out]
     scores = {}
     for name, pipeline in fitted.items():
@@ -178,7 +220,12 @@ def compare(
 
 
 def cross_validate(
-    leads: Leads, economics: Economics, seed: int = 0, tell: Progress = lambda _: None
+    leads: Leads,
+    economics: Economics,
+    seed: int = 0,
+    tell: Progress = lambda _: None,
+    monotone: Mapping[str, Direction] | None = None,
+    settings: Mapping[str, ModelSettings] | None = None,
 ) -> tuple[dict[str, dict[str, float]], dict[str, Scores]]:
     """Each candidate's figures, the mean of five stratified, shuffled folds, and its score of each lead while held out.
 
@@ -191,7 +238,7 @@ def cross_validate(
     for number, (train, rest) in enumerate(folds, 1):
         rest = rest[leads.whole[rest]]
         known, unseen = leads.frame.iloc[train], leads.frame.iloc[rest]
-        for name, pipeline in candidates(leads.schema, known, seed).items():
+        for name, pipeline in candidates(leads.schema, known, seed, monotone, settings).items():
             tell(f"cross-validating {name}, fold {number} of {FOLDS}")
             scores = fit(pipeline, known, leads.target[train], unseen, weights=weights_of(leads, train))
             out_of_fold.setdefault(name, np.empty(len(leads.target)))[rest] = scores
@@ -243,24 +290,26 @@ def recency(weights: Scores, half_life: float) -> Scores:
     return halved
 
 
-def choices(target: Target, scores: Scores, economics: Economics) -> Iterator[Choice]:
-    """For each metric the threshold that is best by it alone on these leads.
+def choices(target: Target, scores: Scores, economics: Economics, weights: Scores | None = None) -> Iterator[Choice]:
+    """For each metric the threshold that is best by it alone on these leads, of which each may stand for several.
 
     Where that asks for more contacts than the team can make, the profit is that of the best it can. ROC-AUC has no
     threshold; for it stands the point of the curve farthest above chance (Youden's J).
     """
-    chosen = figures(target, scores, economics.threshold, economics)["profit"]
-    false_rate, true_rate, cuts = roc_curve(target, scores, drop_intermediate=False)
-    converted, others = target.sum(), len(target) - target.sum()
+    chosen = figures(target, scores, economics.threshold, economics, weights=weights)["profit"]
+    false_rate, true_rate, cuts = roc_curve(target, scores, sample_weight=weights, drop_intermediate=False)
+    leads = len(target) if weights is None else float(weights.sum())
+    converted = target.sum() if weights is None else float(weights @ target)
+    others = leads - converted
     hits, contacts = true_rate * converted, true_rate * converted + false_rate * others
     by_metric: dict[Metric, Scores] = {
         "precision": hits / np.maximum(contacts, 1),
         "recall": true_rate,
         "f1": 2 * hits / (contacts + converted),
         "roc_auc": true_rate - false_rate,
-        "accuracy": (hits + others - (contacts - hits)) / len(target),
+        "accuracy": (hits + others - (contacts - hits)) / leads,
         "profit": np.where(
-            1000 * contacts <= economics.contacts_per_1000_leads * len(target),
+            1000 * contacts <= economics.contacts_per_1000_leads * leads,
             economics.conversion_value * hits - economics.contact_cost * contacts,
             -np.inf,
         ),
@@ -268,5 +317,6 @@ def choices(target: Target, scores: Scores, economics: Economics) -> Iterator[Ch
     for metric, values in by_metric.items():
         # The last point of recall contacts everyone; of equally good points the first contacts the fewest.
         cut = float(np.clip(cuts[int(np.argmax(values))], 0, 1))
-        at, asked = figures(target, scores, cut, economics), 1000 * float((scores >= cut).mean())
+        at = figures(target, scores, cut, economics, weights=weights)
+        asked = 1000 * float(np.average(scores >= cut, weights=weights))
         yield Choice(metric, cut, at[metric], asked, at["profit"], chosen - at["profit"])

@@ -13,7 +13,7 @@ from pathlib import Path
 from service.lifecycle.relations.spark_batch import VARIABLES
 from tests.benchmarks.peers import ProgramMissing
 from tests.service.dataproc_double import Dataproc
-from tests.service.lifecycle.relations import local_spark
+from tests.service.lifecycle.relations.spark_process import local_spark
 
 
 def main() -> int:

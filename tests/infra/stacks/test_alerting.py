@@ -1,3 +1,5 @@
+import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,8 @@ import yaml
 from infra.bindings import App, GcsBackend, GoogleProvider
 from infra.components.cloud_armor import HEALTH_PATH
 from infra.environments import DEV, ENVIRONMENTS, PROD
+from infra.policies import check, plan
+from infra.policies.policy import POLICIES
 from infra.rehearsal.masking import Plan
 from infra.rehearsal.rehearse import rehearse
 from infra.rehearsal.synthesis import read
@@ -16,6 +20,7 @@ from monitoring import catalogue, prometheus
 from monitoring.alerts import Alert, Severity
 from monitoring.dashboards import cloud, dashboards
 from monitoring.platform import Job, Platform
+from service.lifecycle.report import MAIL
 from tests.infra.conftest import Plans, planned
 
 RUNBOOKS = Path(__file__).parents[3] / "monitoring" / "runbooks"
@@ -109,6 +114,55 @@ def test_an_expression_that_looks_like_a_terraform_template_arrives_as_it_was_wr
     assert promql(policy)["duration"] == "300s"
     assert promql(policy)["evaluation_interval"] == "60s"
     assert policy["documentation"][0]["content"] == "Cost of ${x} %{y}"
+
+
+def test_the_weekly_reports_address_is_mailed_to_whom_the_environment_says(engine: Terraform, tmp_path: Path) -> None:
+    env = DEV.model_copy(update={"report_email": "sales@acme.example"})
+    app = App(outdir=str(tmp_path))
+    stack = AlertingStack(app, "dev-alerting", env=env, alerts=[], dashboards=[], health_path="/readyz")
+    GoogleProvider(stack, "google", project=DEV.project)
+    GcsBackend(stack, bucket="states", prefix="dev-alerting")
+    app.synth()
+    (result,) = rehearse(read(tmp_path), engine)
+    policy = policies(result.plan)["weekly_report"]
+    assert told(result.plan)["weekly_report"] == ["google_monitoring_notification_channel.report_mail"]
+    channel = planned(result.plan, "google_monitoring_notification_channel")["report_mail"]
+    assert channel["labels"] == {"email_address": "sales@acme.example"}
+    (match,) = policy["conditions"][0]["condition_matched_log"]
+    assert f'resource.labels.job_name="{env.name("report")}"' in match["filter"]
+    assert f'textPayload:"{MAIL}"' in match["filter"]
+    extractor = re.fullmatch(r'REGEXP_EXTRACT\((\w+), "(.*)"\)', match["label_extractors"]["address"])
+    assert extractor
+    url = "https://storage.cloud.google.com/acme-leads-dev-models/reports/2026-03-02.pdf"
+    found = re.search(extractor[2], f"{MAIL} {url} says: The model earned 31,000.")
+    assert found
+    assert (extractor[1], found[1]) == ("textPayload", url)
+    assert policy["documentation"][0]["content"].endswith("${log.extracted_label.address}")
+    # Both are needed by a policy on logs, and the least that Cloud Monitoring takes for the first is half an hour.
+    assert policy["alert_strategy"] == [
+        {
+            "auto_close": "1800s",
+            "notification_channel_strategy": [],
+            "notification_prompts": ["OPENED"],
+            "notification_rate_limit": [{"period": "3600s"}],
+        }
+    ]
+
+    assert refused(tmp_path, result.plan) == []
+    loud = result.plan["resource_changes"]
+    (changed,) = (each["change"]["after"] for each in loud if each["name"] == "weekly_report")
+    (strategy,) = changed["alert_strategy"]
+    for name, other in (("notification_rate_limit", []), ("notification_prompts", None)):
+        changed["alert_strategy"] = [strategy | {name: other}]
+        assert refused(tmp_path, result.plan) == ["alert-condition"]
+
+
+def refused(folder: Path, planned_stack: Plan) -> list[str]:
+    """The policies that a plan breaks."""
+    file = folder / "dev-alerting.json"
+    file.write_text(json.dumps(planned_stack))
+    judged = [resource for resource in plan.read(file).resources if resource.type not in check.HARMLESS]
+    return [p.id for p in POLICIES.values() for r in judged if p.judges(r) and p.judge(r)]
 
 
 def test_text_without_templates_is_left_alone() -> None:

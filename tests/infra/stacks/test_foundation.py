@@ -24,7 +24,7 @@ def test_each_workload_has_an_identity_of_its_own(plans: Plans) -> None:
     accounts = planned(plans("prod")["foundation"], "google_service_account")
     assert {name: account["account_id"] for name, account in accounts.items()} == {
         workload: f"acme-leads-prod-{workload}"
-        for workload in ("scoring", "jobs", "compact", "mlflow", "migrator", "nodes", "smoke", "watcher")
+        for workload in ("scoring", "jobs", "compact", "reporter", "mlflow", "migrator", "nodes", "smoke", "watcher")
     }
 
 
@@ -46,6 +46,7 @@ def test_the_whole_project_is_opened_only_for_what_has_nothing_narrower(plans: P
         assert {name: grant["role"] for name, grant in grants.items()} == {
             "jobs_metric_writer": "roles/monitoring.metricWriter",
             "compact_metric_writer": "roles/monitoring.metricWriter",
+            "reporter_metric_writer": "roles/monitoring.metricWriter",
             "jobs_metric_viewer": "roles/monitoring.viewer",
             "nodes_default": "roles/container.defaultNodeServiceAccount",
             **({"watcher_metric_viewer": "roles/monitoring.viewer"} if ENVIRONMENTS[env].pages else {}),

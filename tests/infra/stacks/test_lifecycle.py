@@ -9,7 +9,7 @@ from infra.rehearsal.masking import Plan
 from service.lifecycle.runtime.runner import OPTIONS
 from tests.infra.conftest import Plans, planned
 
-SCHEDULED = {"evaluate", "drift", "retrain", "batch", "compact"}
+SCHEDULED = {"evaluate", "drift", "retrain", "batch", "compact", "report"}
 JOBS = SCHEDULED | {"train"}
 
 
@@ -82,9 +82,15 @@ def test_compaction_is_told_the_storage_where_figures_go_and_how_long_records_li
     }
 
 
+def test_the_report_is_told_the_models_storage_alone(plans: Plans) -> None:
+    arguments = tasks(plans("prod")["lifecycle"])["report"]["containers"][0]["args"][2:]
+    given = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    assert given.keys() == {"--models", "--metrics"}
+
+
 def test_jobs_run_as_their_own_accounts_and_reach_mlflow_through_the_network(plans: Plans) -> None:
     for name, task in tasks(plans("prod")["lifecycle"]).items():
-        account = "compact" if name == "compact" else "jobs"
+        account = {"compact": "compact", "report": "reporter"}.get(name, "jobs")
         assert task["service_account"] == f"acme-leads-prod-{account}@acme-leads-prod.iam.gserviceaccount.com"
         (access,) = task["vpc_access"]
         assert access["egress"] == "ALL_TRAFFIC"

@@ -16,10 +16,11 @@ from infra.stacks import storage
 from infra.stacks.serving import NAMESPACE
 from infra.synthesize import synthesize
 from service import records
+from service.lifecycle import report
 from service.lifecycle.data import quarantine
 from service.lifecycle.promotion import lease
 from service.lifecycle.runtime import job_gauges
-from service.model import bundle
+from service.model import bundle, stored_rule
 from tests.infra.conftest import Plans, Stacks, planned
 
 BUCKETS = {"models", "leads", "predictions", "artifacts", "access_logs"}
@@ -121,6 +122,8 @@ def test_each_workload_may_do_what_its_work_needs_and_no_more(plans: Plans) -> N
         ("models", "compact", read, False),
         ("leads", "compact", create, True),
         ("models", "compact", create, True),
+        ("models", "reporter", read, False),
+        ("models", "reporter", create, True),
         ("artifacts", "jobs", change, False),
         ("artifacts", "mlflow", change, False),
     }
@@ -137,6 +140,7 @@ def test_of_the_published_models_jobs_can_alter_only_the_pointer(plans: Plans) -
 def test_jobs_change_and_add_objects_below_their_prefixes_alone(plans: Plans) -> None:
     found = planned(plans("prod")["storage"], "google_storage_bucket_iam_member")
     for grant, bucket, prefix in (
+        ("models_jobs_rule", "models", stored_rule.RULES),
         ("models_jobs_lease", "models", lease.FOLDER),
         ("leads_jobs_set_aside", "leads", quarantine.PREFIX),
         ("leads_compact_set_aside", "leads", quarantine.PREFIX),
@@ -144,6 +148,8 @@ def test_jobs_change_and_add_objects_below_their_prefixes_alone(plans: Plans) ->
         ("predictions_compact_records", "predictions", "records/"),
         ("predictions_compact_lease", "predictions", lease.FOLDER),
         ("models_compact_figures", "models", f"{job_gauges.PREFIX}compact/"),
+        ("models_reporter_figures", "models", f"{job_gauges.PREFIX}report/"),
+        ("models_reporter_reports", "models", report.PREFIX),
     ):
         (condition,) = found[grant]["condition"]
         name = f"projects/_/buckets/acme-leads-prod-{bucket}/objects/{prefix}"
@@ -187,10 +193,9 @@ def test_content_is_encrypted_with_the_environments_own_key_where_it_asks_for_on
 def test_an_environment_may_keep_its_application_logs_in_a_bucket_that_only_the_sink_writes_to(
     engine: Terraform, tmp_path: Path
 ) -> None:
-    env = PROD.model_copy(update={"application_log_days": 90})
-    accounts = {
-        name: f"{name}@acme-leads-prod.iam.gserviceaccount.com" for name in ("scoring", "jobs", "compact", "mlflow")
-    }
+    env = PROD.model_copy(update={"application_log_days": 90, "report_readers": ("group:sales@acme.example",)})
+    names = ("scoring", "jobs", "compact", "reporter", "mlflow")
+    accounts = {name: f"{name}@acme-leads-prod.iam.gserviceaccount.com" for name in names}
     app = App(outdir=str(tmp_path))
     key = "projects/acme-leads-prod/locations/europe-west1/keyRings/keys/cryptoKeys/storage"
     made = storage.StorageStack(app, "prod-storage", env=env, spark=None, namespace=NAMESPACE, key=key, **accounts)
@@ -211,6 +216,9 @@ def test_an_environment_may_keep_its_application_logs_in_a_bucket_that_only_the_
     assert sink["unique_writer_identity"] is True
     assert f'resource.labels.namespace_name="{NAMESPACE}"' in sink["filter"]
     members = planned(result.plan, "google_storage_bucket_iam_member")
+    (condition,) = members["reports_reader_0"]["condition"]
+    assert members["reports_reader_0"]["role"] == "roles/storage.objectViewer"
+    assert condition["expression"].endswith('/buckets/acme-leads-prod-models/objects/reports/")')
     written = {name: member["role"] for name, member in members.items() if member["bucket"] == bucket["name"]}
     assert written == {"logs_sink_create": "roles/storage.objectCreator"}
 

@@ -133,7 +133,11 @@ def test_the_description_shows_how_to_ask_for_reasons(server: Server) -> None:
     assert (explain["name"], explain["schema"]) == ("explain", {"type": "boolean", "default": False})
     schemas = document["components"]["schemas"]
     items = schemas["ScoreResponse"]["properties"]["scores"]["items"]
-    assert items == {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("ExplainedScore", "LeadScore")]}
+    assert items == {
+        "anyOf": [
+            {"$ref": f"#/components/schemas/{name}"} for name in ("ExplainedScore", "ExploringScore", "LeadScore")
+        ]
+    }
     assert set(schemas["ExplainedScore"]["required"]) - set(schemas["LeadScore"]["required"]) == {"reasons"}
 
 

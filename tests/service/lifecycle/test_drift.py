@@ -8,7 +8,10 @@ from mlflow.tracking import MlflowClient
 from service import history
 from service.history import DriftCheck
 from service.lifecycle.drift import main
+from service.model.bundle import Economics
+from service.model.contact_rule import ContactRule
 from service.model.schema import Feature, LeadSchema
+from service.model.stored_rule import read_rule
 from tests.conftest import free_port
 from tests.facts import states
 from tests.service import forge
@@ -31,7 +34,8 @@ def blinded(world: World, version: str, count: int = 600) -> None:
 
 def test_a_quiet_week_is_recorded_and_nothing_is_found(tmp_path: Path, mlflow_url: str) -> None:
     world = World(tmp_path, "quiet-week")
-    pointer = forge.release(world.models)
+    money = Economics(conversion_value=100, contact_cost=10, contacts_per_1000_leads=200)
+    pointer = forge.release(world.models, economics=money, contact_rule=ContactRule(line=0.4))
     world.score(pointer, NOON - days(7), NOON, 700, seed=5)
     world.score(pointer, NOON - days(30), NOON - days(20), 300, seed=6)
     assert main(world.options(mlflow_url, NOON, "--metrics", str(tmp_path / "figures"))) == 0
@@ -56,9 +60,17 @@ def test_a_quiet_week_is_recorded_and_nothing_is_found(tmp_path: Path, mlflow_ur
     assert 'leadscoring_expected_figure{figure="roc_auc",job="drift"}' in figures
     assert 'leadscoring_feature_unseen_ratio{feature="region",job="drift"} 0.0' in figures
 
+    # The contact rule follows the leads: a fifth of them fits.
+    rule, generation = read_rule(world.models, pointer.version)
+    assert rule is not None
+    assert (rule.basis, rule.leads, rule.since, rule.until) == ("recent", 700, NOON - days(7), NOON)
+    assert rule.line > 0.4
+    assert rule.share_above == pytest.approx(0.2, abs=0.01)
+
     # The same check again changes nothing.
     assert main(world.options(mlflow_url, NOON)) == 0
     assert checks(world) == [entry]
+    assert read_rule(world.models, pointer.version).generation == generation
 
 
 def test_leads_that_differ_are_found_which_is_no_failure(
@@ -86,6 +98,7 @@ def test_a_thin_week_is_filled_up_from_before_and_an_empty_one_says_so(
     tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = World(tmp_path, "thin")
+    world.explore(0.1)
     pointer = forge.release(world.models)
     assert main(world.options(mlflow_url, NOON)) == 0
     assert "0 leads were scored" in capsys.readouterr().err
@@ -93,6 +106,9 @@ def test_a_thin_week_is_filled_up_from_before_and_an_empty_one_says_so(
     assert main(world.options(mlflow_url, NOON)) == 0
     assert "90 leads were scored" in capsys.readouterr().err
     assert checks(world) == []
+    rule, _ = read_rule(world.models, pointer.version)
+    assert rule
+    assert rule.explores
     world.score(pointer, NOON - days(26), NOON - days(24), 500, seed=6)
     assert main(world.options(mlflow_url, NOON)) == 0
     assert [(c.leads, c.since) for c in checks(world)] == [(590, NOON - days(28))]

@@ -2,20 +2,29 @@ import gzip
 import re
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
 from service import history
-from service.history import Evaluation
+from service.history import Estimate, Evaluation, FoundChanges
+from service.lifecycle import evaluate
 from service.lifecycle.evaluate import main
-from service.lifecycle.evaluation.quality import NAMES, figures
+from service.lifecycle.evaluation.quality import NAMES, Target, figures
 from service.lifecycle.evaluation.scored import read_scored
+from service.lifecycle.evaluation.weighting import missing_days
+from service.lifecycle.relations.outcomes import CLIP
+from service.lifecycle.runtime.gauges import Gauge
+from service.lifecycle.runtime.job_gauges import publish
 from service.model import bundle
+from service.model.bundle import JudgedOn
 from tests.facts import states
 from tests.service import forge
-from tests.service.lifecycle.evaluation.test_completeness import Api, samples
+from tests.service.lifecycle.evaluation.reading.test_completeness import Api, samples
 from tests.service.lifecycle.records import NOON
 from tests.service.lifecycle.world import World, days, shifted
 
@@ -42,9 +51,14 @@ def runs(mlflow_url: str, name: str) -> list[str]:
     return [run.info.run_id for run in client.search_runs([found.experiment_id])] if found else []
 
 
-def test_the_champion_is_judged_recorded_and_exported(tmp_path: Path, mlflow_url: str) -> None:
+def test_the_champion_is_judged_recorded_and_exported(
+    tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     world, outcomes = scored_world(tmp_path, "judged")
     world.tell(outcomes, share=0.75)
+    world.source.write_text(world.source.read_text().replace("maturity_days", 'groups = ["country"]\nmaturity_days'))
+    countries = [f"{lead},{'DE' if i < 500 else 'AT' if i < 790 else 'LI'}" for i, lead in enumerate(outcomes)]
+    world.leads.create("groups/crm.csv", "\n".join(["lead_id,country", *countries, ",DE"]).encode())
     metrics = tmp_path / "figures"
     assert main(world.options(mlflow_url, NOON, "--metrics", str(metrics))) == 0
 
@@ -52,6 +66,9 @@ def test_the_champion_is_judged_recorded_and_exported(tmp_path: Path, mlflow_url
     assert (entry.leads, entry.without_outcome) == (600, 200)
     assert (entry.since, entry.until) == (NOON - days(58), NOON - days(30))
     assert entry.complete is None
+    assert entry.selection is not None
+    assert (entry.selection.leads, entry.selection.with_outcome) == (800, 600)
+    assert (entry.selection.depends_on_decision, entry.selection.depends_on_score) == (False, False)
     told = list(outcomes)[:600]
     stored = read_scored(world.predictions, NOON - days(90), NOON).table.set_index("lead_id").loc[told]
     manifest = bundle.read_manifest(world.models, entry.model_version)
@@ -60,10 +77,20 @@ def test_the_champion_is_judged_recorded_and_exported(tmp_path: Path, mlflow_url
     wanted = figures(target, scores, manifest.threshold, manifest.economics)
     assert {n: e.value for n, e in entry.figures.items()} == pytest.approx({n: wanted[n] for n in NAMES}, abs=1e-4)
 
+    check_groups(entry, stored.loc[told[:500]], target[:500])
     contacts = [lead for lead, decision in stored["decision"].items() if decision == "contact"]
     won = sum(outcomes[str(lead)] for lead in contacts)
     assert entry.business["contacts"] == len(contacts)
     assert entry.business["profit"] == 100 * won - 10 * len(contacts)
+    made = entry.contacts
+    assert made
+    assert made.earned
+    assert (made.revenue, made.cost) == (100 * won, 10 * len(contacts))
+    every = read_scored(world.predictions, NOON - days(90), NOON).table["decision"] == "contact"
+    called = (stored["decision"] == "contact").to_numpy()
+    rate = every.mean() * target[called].mean() + (1 - every.mean()) * target[~called].mean()
+    assert made.earned.value == pytest.approx(100 * (won - len(contacts) * rate))
+    assert made.earned.low < made.earned.value < made.earned.high
     assert entry.business["random_revenue"] == pytest.approx(100 * target.mean() * len(contacts))
     assert entry.business["all_roi"] == pytest.approx((100 * target.sum() - 6000) / 6000)
     assert sum(b.leads for b in entry.bands) == 600
@@ -78,6 +105,123 @@ def test_the_champion_is_judged_recorded_and_exported(tmp_path: Path, mlflow_url
     )
     assert 'leadscoring_evaluation_leads{job="evaluate"} 600' in text
     assert "records_missing" not in text
+    assert 'leadscoring_evaluation_outcomes_selected{by="decision",job="evaluate"} 0' in text
+    assert capsys.readouterr().out.startswith(entry.selection.about)
+
+
+def check_groups(entry: Evaluation, first: pd.DataFrame, target: Target) -> None:
+    """`first` are the leads of the largest group, `target` what came of them."""
+    assert [(group.value, group.leads, group.with_outcome) for group in entry.groups] == [
+        ("DE", 500, 500),
+        (None, 300, 100),  # AT, and LI, which is too small to be alone
+    ]
+    assert entry.groups[0].conversion
+    assert entry.groups[0].conversion.value == pytest.approx(target.mean())
+    assert entry.groups[0].mean_score == pytest.approx(first["score"].mean())
+    assert entry.groups[0].contact_rate
+    assert entry.groups[0].contact_rate.value == pytest.approx((first["decision"] == "contact").mean())
+    assert entry.set_aside == {"predictions": 0, "outcomes": 0, "contacts": 0, "groups": 1}
+
+
+def test_where_only_leads_to_contact_have_outcomes_the_first_line_says_of_whom_the_figures_hold(
+    tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, outcomes = scored_world(tmp_path, "selected", 1_600)
+    decided = read_scored(world.predictions, NOON - days(90), NOON).table.set_index("lead_id")["decision"]
+    world.tell({lead: won for lead, won in outcomes.items() if decided[lead] == "contact"})
+    assert main(world.options(mlflow_url, NOON)) == 0
+    (entry,) = evaluated(world)
+    assert entry.selection is not None
+    assert entry.selection.depends_on_decision
+    assert entry.selection.with_outcome_by_decision == {"contact": 1, "skip": 0}
+    assert capsys.readouterr().out.startswith(entry.selection.about)
+
+
+def contacted_world(root: Path, name: str, explore: float) -> tuple[World, dict[str, bool]]:
+    """A world whose outcomes are those of contacted leads, and all outcomes."""
+    world = World(root, name)
+    world.contacted_only()
+    outcomes = world.score(forge.release(world.models), RIPE - days(5), RIPE, 2_400, explore=explore)
+    decided = read_scored(world.predictions, NOON - days(90), NOON).table.set_index("lead_id")["decision"]
+    world.tell({lead: won for lead, won in outcomes.items() if decided[lead] == "contact"})
+    return world, outcomes
+
+
+def test_explored_leads_make_figures_of_contacted_ones_those_of_all(
+    tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, outcomes = contacted_world(tmp_path, "explored", 0.3)
+    assert main(world.options(mlflow_url, NOON, "--metrics", str(tmp_path))) == 0
+    (entry,) = evaluated(world)
+    assert entry.weighting is not None
+    assert entry.exploration is not None
+    assert entry.weighting.enough
+    assert entry.weighting.clip == CLIP
+    assert entry.exploration.contacts == entry.weighting.explored > 50
+    assert entry.weighting.effective < entry.leads
+    table = read_scored(world.predictions, NOON - days(90), NOON).table.set_index("lead_id").loc[list(outcomes)]
+    manifest = bundle.read_manifest(world.models, entry.model_version)
+    target = np.array(list(outcomes.values()), dtype=np.int8)
+    wanted = figures(target, table["score"].to_numpy(np.float64), manifest.threshold, manifest.economics)
+    for name in ("roc_auc", "brier", "profit", "recall"):
+        found = entry.figures[name]
+        assert abs(found.value - wanted[name]) < found.high - found.low, name
+    out = capsys.readouterr().out
+    assert f"effective sample size is {entry.weighting.effective:,.0f}" in out
+    assert "exploring:" in out
+    file = MlflowClient(mlflow_url).download_artifacts(entry.mlflow_run_id, "report.html", str(tmp_path))
+    assert "What exploring cost and brought" in Path(file).read_text()
+    assert (
+        f'leadscoring_exploration_contacts{{job="evaluate"}} {entry.exploration.contacts}'
+        in (tmp_path / "evaluate.prom").read_text()
+    )
+
+
+def test_without_exploration_there_is_no_figure_of_all_leads_and_the_first_line_says_so(
+    tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, _ = contacted_world(tmp_path, "unexplored", 0.0)
+    before = [Gauge("leadscoring_evaluation_figure", 0.9, {"figure": "roc_auc"})]
+    publish(str(tmp_path), "evaluate", before, world.models)
+    for later in (0, 1):
+        assert main(world.options(mlflow_url, NOON + days(later), "--metrics", str(tmp_path))) == 0
+        entry = evaluated(world)[-1]
+        assert entry.figures == {}
+        assert entry.weighting is not None
+        assert not entry.weighting.enough
+        assert (entry.exploration, entry.comparison) == (None, None)
+        assert entry.business["contacts"] == entry.leads
+        assert not {name for name in entry.business if name.startswith(("random_", "all_"))}
+        assert entry.selection is not None
+        assert "no figures of all leads" in entry.selection.about
+        out = capsys.readouterr().out
+        assert out.startswith(entry.selection.about)
+        assert "ROC-AUC" not in out
+        assert "roc auc" not in out
+    file = MlflowClient(mlflow_url).download_artifacts(entry.mlflow_run_id, "report.html", str(tmp_path))
+    html = Path(file).read_text()
+    assert "no figures of all leads" in html
+    bands = html[html.index("<h2>Bands") : html.index("<h2>Segments")]
+    assert re.search(r"too few</td>\s*<td[^>]*>0\.\d{4}", bands)  # no share that converted, beside the mean score
+    gauges = (tmp_path / "evaluate.prom").read_text()
+    assert "leadscoring_evaluation_figure" not in gauges  # those of before say nothing of these leads
+    assert "leadscoring_evaluation_effective_leads" in gauges
+
+
+def test_with_too_few_explored_leads_the_first_line_says_in_how_many_days_there_are_enough(
+    tmp_path: Path, mlflow_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, _ = contacted_world(tmp_path, "few", 0.01)
+    assert main(world.options(mlflow_url, NOON)) == 0
+    (entry,) = evaluated(world)
+    assert entry.weighting is not None
+    assert 0 < entry.weighting.explored < 50
+    assert entry.figures == {}
+    missing = missing_days(entry.weighting, 5)  # explored in the last 5 of the 28 days that are looked at
+    assert missing
+    said = re.search(r"([\d,]+) more days", capsys.readouterr().out.splitlines()[0])
+    assert said
+    assert int(said[1].replace(",", "")) == pytest.approx(missing, rel=0.2)
 
 
 def test_a_lead_without_an_outcome_counts_as_lost_where_the_source_says_so(tmp_path: Path, mlflow_url: str) -> None:
@@ -127,17 +271,24 @@ def test_bad_rows_are_set_aside_and_named(tmp_path: Path, mlflow_url: str, capsy
     world.tell(outcomes, "a.csv")
     world.leads.create("outcomes/b.csv", b"lead_id,won\nL-1-00001,\nstranger,no\n")
     world.leads.create("outcomes/c.csv", b"\x1f\x8bnonsense")
+    world.leads.create("contacts/d.csv", b"\x1f\x8bnonsense")
     folder = next((tmp_path / "predictions").rglob("*.gz")).parent
     (folder / "broken.jsonl.gz").write_bytes(b"broken")
     assert main(world.options(mlflow_url, NOON)) == 0
-    shown = capsys.readouterr().err
-    lines = shown.splitlines()
+    shown = capsys.readouterr()
+    lines = shown.err.splitlines()
     states(lines, "outcomes/b.csv", "row 2", "won", "no outcome")
     states(lines, "broken.jsonl.gz", "gzip")
     states(lines, "1 outcomes", "not scored")
     kinds = sorted(key.split("/")[1] for key in world.leads.keys("quarantine/"))
-    assert kinds == ["outcomes", "outcomes", "predictions"]
-    assert evaluated(world)[0].leads == 800
+    assert kinds == ["contacts", "outcomes", "outcomes", "predictions"]
+    (entry,) = evaluated(world)
+    assert entry.leads == 800
+    assert entry.contacts
+    states(entry.contacts.doubt, "1 list of contacts")
+    assert shown.out.startswith(f"Contacts may be missing: {entry.contacts.doubt}. The figures are of all")
+    file = MlflowClient(mlflow_url).download_artifacts(entry.mlflow_run_id, "report.html", str(tmp_path))
+    assert f'class="bad">Contacts may be missing: {entry.contacts.doubt}' in Path(file).read_text()
 
 
 def test_conversions_in_capitals_count_and_another_file_is_set_aside_whole(
@@ -221,6 +372,23 @@ def test_changes_beyond_noise_are_said(tmp_path: Path, mlflow_url: str) -> None:
     states(entry.changes, "roc auc", "worse", "training", "0.8000")
 
 
+def test_a_version_is_first_compared_when_it_has_enough_leads_or_had_a_whole_window() -> None:
+    figures = {"roc_auc": Estimate(0.6, 0.55, 0.65)}
+    judged = JudgedOn(leads=1_000, converted=100, errors={"roc_auc": 0.01}, optimism={})
+    manifest = SimpleNamespace(version="v", benchmark={"roc_auc": 0.8}, judged_on=judged)
+
+    def look(leads: int, served_since: datetime) -> FoundChanges | None:
+        headline: Any = SimpleNamespace(manifest=manifest, whole=SimpleNamespace(figures=figures, leads=leads))
+        loop: Any = None
+        return evaluate._comparison(loop, headline, (RIPE, NOON), [], served_since)
+
+    assert look(evaluate.COMPARED - 1, RIPE + days(1)) is None
+    for leads, since in ((evaluate.COMPARED, RIPE + days(1)), (100, RIPE)):
+        found = look(leads, since)
+        assert found
+        assert found.look == len(found.changes) == 1
+
+
 @pytest.mark.slow
 def test_windows_apart_are_compared(tmp_path: Path, mlflow_url: str) -> None:
     world = World(tmp_path, "apart")
@@ -234,6 +402,24 @@ def test_windows_apart_are_compared(tmp_path: Path, mlflow_url: str) -> None:
     earlier = f"with {pointer.version} until {before.until:%Y-%m-%d}"
     assert any(c.startswith(f"brier is worse than {earlier}") for c in after.changes)
     assert not any("until" in c for c in before.changes)
+
+
+@pytest.mark.slow
+def test_leads_are_compared_once_and_what_was_found_stays(tmp_path: Path, mlflow_url: str) -> None:
+    world = World(tmp_path, "once")
+    pointer = forge.release(world.models)
+    first = world.score(pointer, RIPE - days(5), RIPE, 800, seed=1)
+    later = world.score(pointer, RIPE + days(5), RIPE + days(9), 800, seed=2)
+    world.tell(shifted(first, 0.4) | later)
+    for after in (0, 1, 10):
+        assert main(world.options(mlflow_url, NOON + days(after), "--days", "7")) == 0
+    one, same, two = (entry.comparison for entry in evaluated(world))
+    assert one
+    assert two
+    assert (one.look, one.until, two.look) == (1, evaluated(world)[0].until, 2)
+    assert one.changes
+    assert same == one
+    states(evaluated(world)[1].changes, one.changes[0], f"leads scored until {one.until:%Y-%m-%d}")
 
 
 @pytest.mark.slow

@@ -120,6 +120,18 @@ def test_a_lead_is_gone_from_every_kind_of_object_and_nothing_else_is(places: di
     assert swept(places, GONE) == ([], [])
 
 
+def test_a_lead_is_gone_from_files_of_contacts_in_every_form(places: dict[str, Storage]) -> None:
+    leads = places["leads"]
+    leads.create("contacts/ids.csv", b"lead_id\na\nb\nc\n")
+    leads.create("contacts/times.csv", b"Lead;called\na;2026-03-01\nb;2026-03-02\n")
+    leads.create("contacts/calls.parquet", as_parquet(["a", "b", "c"]))
+    found = sweep(targets(places, ("lead_id", "lead")), GONE, False)
+    assert [failure for place in found for failure in place.failed] == []
+    assert content(leads, "contacts/ids.csv") == b"lead_id\na\nc\n"
+    assert content(leads, "contacts/times.csv") == b"Lead;called\na;2026-03-01\n"
+    assert parquet.read_table(io.BytesIO(content(leads, "contacts/calls.parquet")))["lead_id"].to_pylist() == ["a", "c"]
+
+
 def test_an_object_of_this_lead_alone_is_deleted(places: dict[str, Storage]) -> None:
     key = "predictions/dt=2026-01-01/hh=00/x.jsonl.gz"
     places["predictions"].create(key, as_records("b"))
@@ -199,7 +211,7 @@ def test_a_place_that_cannot_be_listed_is_named_and_the_others_are_searched(
     removed, failed = swept({"leads": open_storage("gs://no-such-bucket"), "predictions": predictions}, GONE)
     assert len(removed) == 1
     assert [each.split(": ")[0] for each in failed] == [
-        f"gs://no-such-bucket/{prefix}" for prefix in ("outcomes/", "batch/", "quarantine/")
+        f"gs://no-such-bucket/{prefix}" for prefix in ("outcomes/", "contacts/", "groups/", "batch/", "quarantine/")
     ]
 
 

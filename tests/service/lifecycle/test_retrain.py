@@ -5,14 +5,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import pytest
 from mlflow.tracking import MlflowClient
 
 from service import history
-from service.history import Decision, DriftCheck, FeatureDrift
+from service.history import Decision, DriftCheck, Estimate, FeatureDrift, Power
 from service.lifecycle import retrain
 from service.lifecycle.promotion import lease
 from service.lifecycle.promotion.gate import Rules
+from service.lifecycle.promotion.power import Look
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.runner import JobFailed
 from service.lifecycle.training import onnx_export, registration
@@ -138,6 +140,15 @@ def test_a_challenger_that_is_no_better_is_refused_and_the_champion_stays(
     run = MlflowClient(mlflow_url).get_run(decision.mlflow_run_id)
     assert run.data.tags["decision"] == "refused"
     assert run.data.tags["reason"] == decision.reason
+    assert decision.power is not None
+    assert (decision.power.metric, decision.power.look) == ("roc_auc", 1)
+    states(decision.reason, "look 1", f"{decision.power.detectable:.4f}", f"{decision.power.interesting:.4f}")
+    assert run.data.metrics["power.detectable"] == decision.power.detectable
+    next_week = (NOW + timedelta(days=7)).isoformat()
+    assert retrain.main([*same.arguments("--trigger", "hand"), "--now", next_week]) == 0
+    again = decisions(same)[-1].power
+    assert again is not None
+    assert again.look == 2
     assert champion_run(same) == better.manifest.provenance.mlflow_run_id
 
 
@@ -213,6 +224,44 @@ def test_it_rests_after_somebody_moved_the_pointer_by_hand(champion: Path, mlflo
     bundle.move_pointer(made.models, by_hand, pointed[1])
     assert retrain.main(made.arguments()) == 0
     states(decisions(made)[-1].reason, "last", f"{by_hand.moved_at:%Y-%m-%d %H:%M} UTC")
+
+
+def test_the_next_window_holds_the_leads_that_the_last_look_at_this_champion_asked_for(
+    champion: Path, mlflow_url: str, tmp_path: Path
+) -> None:
+    made = loop.make(champion, str(tmp_path / "store"), mlflow_url, tmp_path / "metrics")
+    pointed = bundle.read_pointer(made.models)
+    assert pointed is not None
+    gain, power = (
+        {"gain.roc_auc": Estimate(0, 0, 0)},
+        Power(
+            metric="roc_auc",
+            leads=1_000,
+            converted=90,
+            look=1,
+            error=1,
+            detectable=1,
+            interesting=0.03,
+            leads_needed=1_234,
+        ),
+    )
+    for days, before, needed in ((3, pointed[0].version, 1_100), (2, pointed[0].version, 1_234), (1, "another", 9_999)):
+        said = Decision(
+            time=pointed[0].moved_at + timedelta(days=10 - days),
+            action="refused",
+            trigger="schedule",
+            version=None,
+            before=before,
+            author=retrain.AUTHOR,
+            reason="a test",
+            figures=gain,
+            power=msgspec.structs.replace(power, leads_needed=needed),
+        )
+        history.append(made.models, said)
+    work = runner.Loop(made.source, made.models, made.predictions, made.leads, made.mlflow, NOW, print, print)
+    assert retrain._look(work, pointed[0]) == Look(3, 0.03, 1_234)
+    moved = pointed[0].model_copy(update={"moved_at": NOW})
+    assert retrain._look(work, moved) == Look(1, 0.03, None)
 
 
 def test_refusals_are_counted_since_the_last_promotion_whatever_was_kept_between(

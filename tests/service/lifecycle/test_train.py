@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from service.lifecycle.data.sample import Sample, generate
-from service.lifecycle.data.source import Source, SourceError, load_source
+from service.lifecycle.data.source import Exploration, Source, SourceError, load_source
 from service.lifecycle.train import main, train
 from service.lifecycle.training import selection
 from service.lifecycle.training.candidates import candidates
@@ -73,7 +73,7 @@ def served(root: Path) -> str | None:
 
 
 def test_a_training_is_recorded_published_served_and_crowned(mlflow_url: str, tmp_path: Path) -> None:
-    source = named("whole").model_copy(update={"leave_out": ("region",)})
+    source = named("whole").model_copy(update={"leave_out": ("region",), "exploration": Exploration(share=0.1)})
     trained = train(source, open_storage(str(tmp_path)), mlflow_url)
     assert served(tmp_path) == trained.manifest.version
     version = MlflowClient(mlflow_url).get_model_version_by_alias("whole", ALIAS)
@@ -94,7 +94,17 @@ def test_a_training_is_recorded_published_served_and_crowned(mlflow_url: str, tm
         "| A | 0.",
     ]
     assert [text for text in said if text not in card] == []
-    assert bundle.read_manifest(open_storage(str(tmp_path)), trained.manifest.version).leaks == trained.leaks
+    published = bundle.read_manifest(open_storage(str(tmp_path)), trained.manifest.version)
+    assert published.leaks == trained.leaks
+    rule = published.contact_rule
+    assert rule is not None
+    assert (rule.basis, rule.leads, published.exploration) == ("training", ROWS // 5, 0.1)
+    assert rule.share_above is not None
+    contacts = rule.share_above + (1 - rule.share_above) * rule.explore_probability
+    assert contacts <= source.economics.contacts_per_1000_leads / 1000 + 1e-9
+    assert rule.explore_probability == pytest.approx(
+        0.1 * source.economics.contacts_per_1000_leads / 1000 / (1 - rule.share_above)
+    )
     lines = [line for line in card.splitlines() if line.startswith("|")]
     assert {line.count(" |") for line in lines} <= {2, 3, 5, 6}
 

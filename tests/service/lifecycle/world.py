@@ -52,19 +52,42 @@ class World:
         given = [word for name, place in places.items() for word in (f"--{name}", place.url)]
         return ["--source", str(self.source), *given, "--tracking", tracking, "--now", now.isoformat(), *more]
 
+    def contacted_only(self) -> None:
+        """Have the source say that only contacted leads have outcomes."""
+        told = self.source.read_text().replace("maturity_days", 'outcomes_of = "contacted"\nmaturity_days')
+        self.source.write_text(told)
+
+    def explore(self, share: float) -> None:
+        """Have the source say that this share of the contacts explores."""
+        told = self.source.read_text().partition("[exploration]")[0]
+        self.source.write_text(f"{told}[exploration]\nshare = {share}\n")
+
     def score(
-        self, pointer: Pointer, since: datetime, until: datetime, count: int, seed: int = 1, name: str = "L"
+        self,
+        pointer: Pointer,
+        since: datetime,
+        until: datetime,
+        count: int,
+        seed: int = 1,
+        name: str = "L",
+        explore: float = 0.0,
     ) -> dict[str, bool]:
-        """Have the bundle score this many leads, evenly over the time; return what became of each."""
+        """Have the bundle score this many leads, evenly over the time; return what became of each.
+
+        Leads below the threshold are contacted with the probability `explore`.
+        """
         served = bundle.load(self.models, pointer)
         frame, outcome = forge.rows(count, seed)
         inputs = [as_received(served.manifest.lead_schema, row) for row in frame.to_dict("records")]
         scores = served.engine.score(served.engine.parse(json.dumps(inputs).encode()))
         step, found = (until - since) / count, dict[str, bool]()
+        draw = np.random.default_rng([seed, 1])  # the leads are drawn by the seed alone
         records: list[PredictionRecord[dict[str, object]]] = []
         for i, (fields, score, converted) in enumerate(zip(inputs, scores, outcome, strict=True)):
             lead = f"{name}-{seed}-{i:05d}"
             found[lead] = bool(converted)
+            by_line, drawn = score >= served.manifest.threshold, draw.random() < explore
+            policy = {"policy": "explore" if drawn and not by_line else "line"} if explore else {}
             records.append(
                 record(
                     lead,
@@ -72,9 +95,11 @@ class World:
                     inputs={k: v for k, v in fields.items() if v is not None},
                     score=float(score),
                     model_version=served.version,
-                    decision="contact" if score >= served.manifest.threshold else "skip",
+                    decision="contact" if by_line or drawn else "skip",
                     band=next(b.name for b in served.manifest.bands if score >= b.min_score),
                     latency_ms=0.5 + i % 10,
+                    probability=(1.0 if by_line else explore) if explore else None,
+                    **policy,
                 )
             )
         upload(self.predictions, records, name=f"i{seed}")

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from service.lifecycle import report
 from service.local import scheduler
-from service.local.scheduler import WINDOWS, Clock, Scheduler, commands, main, merged, serve
+from service.local.scheduler import SCHEDULE, WINDOWS, Clock, Scheduler, commands, main, merged, serve
+from service.rhythm import LOOP
 from tests.conftest import HANG_S, free_port
 from tests.facts import states
 
@@ -74,6 +76,18 @@ def test_records_are_compacted_by_the_hours_of_the_real_clock(tmp_path: Path) ->
     world.scheduler.tick(MIDNIGHT + HOUR / 3)
     assert world.said == ["compact starts"]
     world.scheduler.stop()
+
+
+def test_the_weeks_report_is_made_on_the_real_clocks_monday(tmp_path: Path) -> None:
+    world = World(tmp_path, "", speed=1440, jobs=["report"])
+    for hours, said in ((14, []), (37, []), (38, ["report starts"])):  # a Monday begins after 24 hours
+        world.scheduler.tick(MIDNIGHT + hours * HOUR)
+        assert world.said == said
+    world.scheduler.stop()
+
+
+def test_every_job_that_is_due_has_a_command_and_all_of_the_rhythm_but_files_are_due() -> None:
+    assert commands(given(1), 30).keys() == SCHEDULE.keys() == LOOP.crons.keys() - {"batch"}
 
 
 def test_a_job_that_still_runs_is_not_started_again(tmp_path: Path) -> None:
@@ -144,6 +158,13 @@ def test_days_shrink_alike_for_all_jobs() -> None:
         assert option not in real[name]
     assert quick["evaluate"][-2:] == ["--counter", "c"]
     assert "--counter" not in quick["drift"]
+
+
+def test_the_report_is_called_as_it_is_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = given(1)
+    options.models, options.metrics = str(tmp_path / "models"), str(tmp_path / "figures")
+    assert report.main(commands(options, 30)["report"][3:]) == 0
+    states(capsys.readouterr().out, report.MAIL, "not known yet")
 
 
 @pytest.mark.parametrize("name", ["evaluate", "drift", "retrain"])

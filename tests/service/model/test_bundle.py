@@ -87,6 +87,15 @@ def test_a_bundle_older_than_agreements_is_loaded(models: Storage) -> None:
     assert Manifest.model_validate_json(json.dumps(old)).agreement is None
 
 
+def test_a_bundle_older_than_contact_rules_is_loaded_and_decides_by_its_threshold(models: Storage) -> None:
+    exported = to_onnx(forge.train()[0])
+    later = {"judged_on", "exploration", "contact_rule"}
+    old = forge.manifest(exported).model_dump(mode="json", exclude=later)
+    read = Manifest.model_validate_json(json.dumps(old))
+    assert (read.judged_on, read.exploration, read.contact_rule) == (None, 0, None)
+    assert (read.rule.line, read.rule.explores, read.rule.leads) == (read.threshold, False, 0)
+
+
 def test_a_version_is_written_once(models: Storage) -> None:
     forge.release(models, version="v1")
     with pytest.raises(Conflict):

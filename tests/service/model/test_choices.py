@@ -32,7 +32,7 @@ SECRET = "Zwentibold Quästenberg"
 SCHEMA = LeadSchema(
     features=(*forge.SCHEMA.features, Feature(name="interests", kind="category", separator=";", missing=("nothing",)))
 )
-MODELS = ["logistic_regression", "gradient_boosting"]
+MODELS = ["logistic_regression", "spline_regression", "gradient_boosting"]
 
 
 def rows() -> tuple[pd.DataFrame, np.ndarray]:

@@ -180,7 +180,7 @@ export function startFile(served, seen) {
       return;
     }
     $("list").hidden = false;
-    worth.show(list.scores, list.pays);
+    worth.show(list.scores, list.pays(served.threshold));
     columns();
     offer();
     const versions = [...new Set(result.rows.map((row) => row.model_version).filter(Boolean))];
@@ -193,7 +193,7 @@ export function startFile(served, seen) {
   /** Shows the list with the chosen columns. */
   function columns() {
     const chosen = Array.from({ length: CHOSEN }, (_, i) => Number($(`show-${i + 1}`).value));
-    list.show([...new Set(chosen.filter((place) => place >= 0))], worth.contacts);
+    list.show([...new Set(chosen.filter((place) => place >= 0))], worth.contacts, worth.most);
   }
 
   function offer() {

@@ -26,9 +26,9 @@ export class List {
     return Float64Array.from(this.order, (i) => this.results[i].score);
   }
 
-  /** How many leads the model would contact: the best of these, as many as the team can make, are to be contacted. */
-  get pays() {
-    return this.order.filter((i) => this.results[i].decision === "contact").length;
+  /** How many leads are worth a contact: the best of these, as many as the team can make, are to be contacted. */
+  pays(threshold) {
+    return this.order.filter((i) => this.results[i].score >= threshold).length;
   }
 
   /** Rows without a score, in the file's order: { row, number, problems }. */
@@ -42,10 +42,16 @@ export class List {
     return [...this.leads.leftOut, ...found].sort((a, b) => a.number - b.number);
   }
 
-  /** Shows the list with these columns of the file. `contacted` is the number of leads that are to be contacted. */
-  show(columns, contacted = 0) {
+  /** Shows the list with these columns of the file. At most `contacted` leads are contacted for their rank, and `most`
+   * together with the explored ones, as `contact_list` of service/model/decide.py has it. */
+  show(columns, contacted = 0, most = contacted) {
     this.columns = columns;
-    this.contacted = contacted;
+    this.best = 0;
+    let explored = this.order.filter((i) => this.results[i].drawn).length;
+    for (let rank = 0; rank <= contacted; rank += 1) {
+      if (rank + explored <= most) this.best = rank;
+      if (rank < contacted && this.results[this.order[rank]].drawn) explored -= 1;
+    }
     const named = columns.map((i) => [this.leads.header[i]]);
     const heads = [["Rank", "number"], ["Lead"], ...named, ["Score", "number"], ["Band"], ["Decision"], ["Expected value", "number"], ["Why"]];
     $("list-head").replaceChildren(
@@ -67,10 +73,13 @@ export class List {
   /** Greys the leads from this rank on. */
   grey(from) {
     this.beyond = from;
-    [...$("list-rows").children].forEach((row, rank) => row.classList.toggle("beyond", rank >= from));
+    [...$("list-rows").children].forEach((row, rank) => row.classList.toggle("beyond", rank >= from && this.#policy(rank) !== "explore"));
   }
 
-  #decision = (rank) => (rank < this.contacted ? "contact" : "skip");
+  /** Why the lead of this rank is contacted; "" where it is not. */
+  #policy = (rank) => (rank < this.best ? "line" : this.results[this.order[rank]].drawn ? "explore" : "");
+
+  #decision = (rank) => (this.#policy(rank) ? "contact" : "skip");
 
   #fill() {
     const { leads, order, results } = this;
@@ -85,7 +94,7 @@ export class List {
           ...this.columns.map((column) => shortened(leads.rows[i][column])),
           element("td", percent(score), "number"),
           element("td", band),
-          element("td", { contact: "Contact", skip: "Skip" }[this.#decision(rank)]),
+          element("td", { line: "Contact", explore: "Contact to learn", "": "Skip" }[this.#policy(rank)]),
           element("td", amount(value), "number"),
           reasons(because),
         ]),
@@ -106,12 +115,14 @@ export class List {
     const { delimiter } = leads.layout;
     const written = (value) => String(value).replace(".", decimal);
     const unnamed = leads.idColumn < 0;
-    const names = [...(unnamed ? ["lead_id"] : []), ...ADDED].map((column) => (header.includes(column) ? `model_${column}` : column));
+    const explores = order.some((i) => results[i].policy);
+    const added = explores ? ADDED.flatMap((column) => (column === "decision" ? [column, "policy"] : [column])) : ADDED;
+    const names = [...(unnamed ? ["lead_id"] : []), ...added].map((column) => (header.includes(column) ? `model_${column}` : column));
     const parts = [line([...header, ...names], delimiter)];
     order.forEach((i, rank) => {
       const { lead_id: id, score, band, expected_value: value, because, model_version: version } = results[i];
       const said = Array.from({ length: REASONS }, (_, place) => because[place] ?? "");
-      const own = [...(unnamed ? [id] : []), String(rank + 1), written(score), band, this.#decision(rank), written(Number(value.toFixed(2))), ...said, version, ""];
+      const own = [...(unnamed ? [id] : []), String(rank + 1), written(score), band, this.#decision(rank), ...(explores ? [this.#policy(rank)] : []), written(Number(value.toFixed(2))), ...said, version, ""];
       parts.push(line([...leads.rows[i], ...own], delimiter));
     });
     const width = header.length;

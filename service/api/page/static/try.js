@@ -60,7 +60,8 @@ export function startTry(served, seen) {
       const answer = await post(body, { explain: true, signal });
       if (signal.aborted) return;
       failed("");
-      show(answer.scores[0], given);
+      // A service of a release before contact rules, as during a roll-out, names no line: its line is the threshold.
+      show(answer.scores[0], given, answer.line ?? served.threshold);
       seen(answer.scores[0].model_version);
     } catch (error) {
       if (error.name === "AbortError" || signal.aborted) return;
@@ -76,7 +77,7 @@ export function startTry(served, seen) {
     }
   }
 
-  function show(scored, given) {
+  function show(scored, given, line) {
     const { conversion_value: worth, contact_cost: cost } = served.economics;
     const decision = scored.decision === "contact" ? "Contact" : "Skip";
     const expected = scored.score * worth - cost;
@@ -94,9 +95,10 @@ export function startTry(served, seen) {
     for (const row of document.querySelectorAll("#try [data-band]"))
       row.classList.toggle("here", row.dataset.band === scored.band);
     $("needle").style.width = percent(scored.score).replace(" ", "");
-    $("threshold").style.left = percent(served.threshold).replace(" ", "");
+    $("threshold").style.left = percent(line).replace(" ", "");
+    const pays = line > served.threshold ? `, as many as the team can contact; a contact pays from ${percent(served.threshold)} on. ` : ". ";
     $("meaning").textContent =
-      `Worth contacting from ${percent(served.threshold)} on, the mark on the bar. ` +
+      `Worth contacting from ${percent(line)} on, the mark on the bar${pays}` +
       `A contact is expected to ${expected < 0 ? "lose" : "earn"} ${number(Math.abs(expected))}.`;
     const moved = scored.reasons.filter(({ effect }) => Math.abs(effect) >= SEEN);
     reasons(moved, given);

@@ -48,6 +48,11 @@ export class Worth {
     return Math.min(this.pays, this.team);
   }
 
+  /** How many can be contacted in all, the explored ones among them: without a limit as many as pay. */
+  get most() {
+    return this.capacity < 1000 ? this.team : this.pays;
+  }
+
   value(contacts) {
     return this.worth * this.expected[contacts] - this.cost * contacts;
   }

@@ -153,6 +153,11 @@ def from_api(server: Server, path: Path) -> Scores:
 
 def from_page(browser: Browser, url: str, path: Path, id_column: str) -> Scores:
     """As they stand in the file that the page offers."""
+    return written(downloaded(browser, url, path), id_column)
+
+
+def downloaded(browser: Browser, url: str, path: Path) -> str:
+    """The file that the page offers."""
     page = browser.new_page(accept_downloads=True)
     page.set_default_timeout(600_000)
     errors = heard(page)
@@ -170,7 +175,7 @@ def from_page(browser: Browser, url: str, path: Path, id_column: str) -> Scores:
     finally:
         page.close()
     assert errors == []
-    return written(text, id_column)
+    return text
 
 
 def written(text: str, id_column: str = "lead_id") -> Scores:

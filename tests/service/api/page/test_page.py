@@ -206,6 +206,24 @@ def test_an_ended_session_and_a_service_away_are_told(page: Page, server: Server
     expect(page.locator("#try-error")).to_contain_text("The service cannot be reached.")
 
 
+def test_an_answer_without_a_line_as_during_a_roll_out_shows_the_threshold(page: Page, server: Server) -> None:
+    """An instance of a release before contact rules answers so."""
+
+    def older(route: Route) -> None:
+        answer = route.fetch().json()
+        del answer["line"]
+        route.fulfill(json=answer)
+
+    page.route("**/v1/score?explain=true", older)
+    open_page(page, url(server))
+    page.locator("#typical").click()
+    threshold = 100 * page.request.get(f"{url(server)}/v1/model").json()["threshold"]
+    expect(page.locator("#meaning")).to_contain_text(
+        f"Worth contacting from {threshold:.1f} % on, the mark on the bar."
+    )
+    assert page.locator("#threshold").get_attribute("style") == f"left: {threshold:g}%;"
+
+
 def test_a_new_model_is_told(page: Page, tmp_path: Path) -> None:
     forge.release(open_storage(str(tmp_path / "store")), version="v1")
     own = Server(tmp_path)

@@ -165,6 +165,13 @@ def test_leaks_are_left_out_and_so_are_other_columns_but_their_cells_are_kept(lo
     assert ((found.left_out["note"] == "") == (np.arange(N) % 3 == 0)).all()
 
 
+def test_a_group_is_no_input_whether_the_file_has_it_or_not(loads: Loads) -> None:
+    found = loads({"Country": cycle("DE", "AT"), "job": cycle("a", "b", "c")}, groups=("country", "sector"))
+    assert kinds(found) == {"job": "category"}
+    states(found.notes, "country: left out", "groups")
+    assert list(found.left_out) == ["country"]
+
+
 def test_leads_stand_in_time_order_oldest_first_with_their_ids(loads: Loads) -> None:
     hours = [f"2025-01-{1 + (i * 7) % 28:02d}T{i % 24:02d}:00:00+02:00" for i in range(N)]
     leads = loads({"at": hours, "id": [f"L{i}" for i in range(N)], "x": cycle(1, 2)}, time_column="at", id_column="id")
@@ -221,6 +228,43 @@ def test_a_stated_order_of_day_and_month_that_the_rows_contradict_is_doubted(loa
     states(leads.notes, "at: CHECK time_format", "'%d/%m/%Y'")
     leads = loads({"at": days, "x": cycle(1, 2, 3)}, time_column="at", time_format="%d/%m/%Y")
     assert not any("CHECK" in note for note in leads.notes)
+
+
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [
+        ("2024-07-01 12:00:00", None),
+        ("1.7.2024 12:00", None),
+        ("01/07/24 12h", "%d/%m/%y %Hh"),
+        ("45474.5", None),
+    ],
+)
+def test_times_without_a_zone_are_of_the_stated_one(loads: Loads, written: str, form: str | None) -> None:
+    columns = {"created at": [written] * N, "x": cycle(1, 2)}
+    by_zone = {
+        zone: loads(columns, time_column="created at", time_format=form, timezone=zone)
+        for zone in ("UTC", "America/New_York")
+    }
+    for zone, hour in (("UTC", 12), ("America/New_York", 16)):
+        times = by_zone[zone].times
+        assert times is not None
+        assert times[0] == pd.Timestamp(2024, 7, 1, hour, tz="UTC")
+        states(by_zone[zone].notes, "created at", "no zone", zone)
+
+
+@pytest.mark.parametrize("written", ["2024-07-01T12:00:00Z", "2024-07-01 14:00+0200", "1719835200"])
+def test_times_with_a_zone_keep_it(loads: Loads, written: str) -> None:
+    leads = loads({"created_at": [written] * N, "x": cycle(1, 2)}, time_column="created_at", timezone="Asia/Tokyo")
+    assert leads.times is not None
+    assert leads.times[0] == pd.Timestamp("2024-07-01 12:00", tz="UTC")
+    assert not any("no zone" in note for note in leads.notes)
+
+
+@pytest.mark.parametrize("written", ["2024-03-31 02:30:00", "31.3.2024 02:30"])
+def test_an_hour_that_a_clock_leaves_out_is_the_next_one(loads: Loads, written: str) -> None:
+    leads = loads({"at": [written] * N, "x": cycle(1, 2)}, time_column="at", timezone="Europe/Berlin")
+    assert leads.times is not None
+    assert leads.times[0] == pd.Timestamp("2024-03-31 01:30", tz="UTC")
 
 
 def test_a_lead_without_time_is_named(loads: Loads) -> None:

@@ -80,7 +80,12 @@ def test_the_template_with_every_optional_key_uncommented_is_valid_but_for_the_s
     source = load_source(written(tmp_path, full.replace("rows_in_time_order = true", "")))
     assert source.kinds == {"postal_code": "category"}
     assert source.economics.contacts_per_1000_leads == 250
-    assert source.recipe == TrainingRecipe(candidate="logistic_regression", half_life_leads=20_000)
+    assert source.recipe == TrainingRecipe(
+        candidate="logistic_regression",
+        half_life_leads=20_000,
+        search_seconds=60,
+        monotone={"days_since_last_contact": "decreasing"},
+    )
 
 
 def test_a_complete_source_is_read_as_written(tmp_path: Path) -> None:
@@ -90,6 +95,9 @@ def test_a_complete_source_is_read_as_written(tmp_path: Path) -> None:
     assert source.location == str(tmp_path / "leads.csv")
     assert not source.in_time_order
     assert source.recipe == TrainingRecipe(candidate="best", half_life_leads=None)
+    assert source.exploration.share == 0
+    exploring = load_source(written(tmp_path, COMPLETE + "\n[exploration]\nshare = 0.05\n"))
+    assert exploring.exploration.share == 0.05
 
 
 def test_a_source_that_nobody_agreed_on_is_read_compared_by_profit_and_names_what_it_lacks(tmp_path: Path) -> None:
@@ -119,6 +127,8 @@ def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
     ("old", "new", "key", "facts"),
     [
         ('metric = "profit"', 'metrc = "profit"', "metrc", ["unknown", "'metric'"]),
+        ('metric = "profit"', 'metric = "profit"\ngroups = ["a", "a"]', "groups", ["'a'", "twice"]),
+        ('metric = "profit"', 'metric = "profit"\ngroups = ["lead_id"]', "groups", ["'lead_id'", "id"]),
         ("contact_cost = 5", "contact_costs = 5", "economics.contact_costs", ["unknown", "'contact_cost'"]),
         ('metric = "profit"', 'metric = "gini"', "metric", ["'precision'", "'recall'", "'f1'"]),
         ("agreed_on = 2025-01-31", "agreed_on = 9999-01-01", "agreed_on", ["future"]),
@@ -151,7 +161,14 @@ def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
             "recipe.candidat",
             ["unknown", "'candidate'"],
         ),
+        (
+            "[economics]",
+            "[exploration]\nshare = 0.6\n[economics]",
+            "exploration.share",
+            ["0.5"],
+        ),
         ("[economics]", "[recipe]\ncandidate = 'svm'\n[economics]", "recipe.candidate", ["'logistic_regression'"]),
+        ("[economics]", "[recipe.monotone]\na = 'up'\n[economics]", "recipe.monotone.a", ["'increasing'"]),
         (
             "[economics]",
             "[recipe]\nhalf_life_leads = 9\n[economics]",
@@ -180,6 +197,11 @@ def test_a_variable_in_the_path_is_expanded_and_a_missing_one_is_named(
             "outcomes.id_colum",
             ["'id_column'"],
         ),
+        ('positive = "yes"', 'positive = "yes"\noutcomes_of = "some"', "outcomes_of", ["'contacted'"]),
+        ("[economics]", "[exploration]\nshares = 0.1\n[economics]", "exploration.shares", ["'share'"]),
+        ("[economics]", "[contacts]\ntime_colum = 'a'\n[economics]", "contacts.time_colum", ["'time_column'"]),
+        ("[economics]", "[contacts]\ntime_format = '%d'\n[economics]", "contacts.time_format", ["time_column"]),
+        ("[economics]", "[contacts]\ntime_column = 'lead_id'\n[economics]", "contacts", ["'lead_id'", "two"]),
         ('name = "crm"', 'name = "My CRM"', "name", ["pattern"]),
         ('name = "crm"', "name = ", "crm.toml", ["TOML"]),
     ],
@@ -202,6 +224,21 @@ def test_the_outcome_may_be_one_value_or_several_and_a_lead_is_final_once_it_cou
     assert (source.positive, source.negative, source.maturity_days) == (("won", 1), (False,), 90)
     source = load_source(written(tmp_path, COMPLETE))
     assert (source.positive, source.negative, source.maturity_days) == (("yes",), (), 30)
+
+
+def test_contacts_have_the_ids_of_outcomes_unless_the_source_names_their_column(tmp_path: Path) -> None:
+    source = load_source(written(tmp_path, COMPLETE))
+    assert (source.outcomes_of, source.contact_id, source.exploration.share) == ("all", "lead_id", 0)
+    more = """outcomes_of = "contacted"
+        outcomes = {path = "won.csv", id_column = "deal"}
+        contacts = {time_column = "at"}
+        exploration = {share = 0.05}
+        id_column = "id"
+        leaks"""
+    source = load_source(written(tmp_path, COMPLETE.replace("leaks", more)))
+    assert (source.outcomes_of, source.contact_id, source.exploration.share) == ("contacted", "deal", 0.05)
+    more = 'contacts = {id_column = "caller"}\nleaks'
+    assert load_source(written(tmp_path, COMPLETE.replace("leaks", more))).contact_id == "caller"
 
 
 def test_the_files_of_a_source_are_its_leads_and_its_outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from service.records import PredictionRecord
 def estimates(
     target: Target, scores: Scores, threshold: float, economics: Economics, draws: int
 ) -> dict[str, Estimate]:
-    """The figures by NAMES with 95 % intervals, of resamples with as many leads each."""
+    """The figures by NAMES but the calibration error, with 95 % intervals, of resamples with as many leads each."""
     values = figures(target, scores, threshold, economics)
     simple = {name: figure(name, target, scores, threshold, economics) for name in SIMPLE}
     ranked = rank(target, scores)
@@ -28,7 +28,8 @@ def estimates(
         {name: each(weights) for name, each in simple.items()} | by_rank(ranked, weights)
         for weights in resamples(len(target), draws, seed=0)
     ]
-    drawn = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in NAMES}
+    resampled = [name for name in NAMES if name != "calibration_error"]
+    drawn = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in resampled}
     found = {}
     for name, each in drawn.items():
         low, high = np.quantile(each, (0.025, 0.975)) - (each.mean() - values[name])

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,13 +12,17 @@ import pytest
 
 from service.lifecycle.data.leads import Leads
 from service.lifecycle.data.outcome import OutcomeValues
-from service.lifecycle.evaluation.labelled import LabelledLeads, sample, select
+from service.lifecycle.data.source import load_source
+from service.lifecycle.evaluation.labelled import LabelledLeads, matured, sample, select
+from service.lifecycle.evaluation.strata import Strata
 from service.lifecycle.promotion.challenger import ENOUGH, MOST, window
 from service.lifecycle.promotion.gate import Rules
 from service.lifecycle.relations.sampling import LabelledRelation, counted
 from service.model.bundle import Provenance
 from service.model.schema import Feature, LeadSchema
+from tests.service import forge
 from tests.service.lifecycle.relations.labelled_leads import Tables, labelled_table, own_leads
+from tests.service.lifecycle.world import World
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SCHEMA = LeadSchema(features=(Feature(name="pages", kind="number"), Feature(name="region", kind="category")))
@@ -79,6 +84,45 @@ def test_scored_leads_stand_among_the_own_by_time_and_one_that_is_there_already_
     assert every.leads.target.tolist() == [1, 0, 1, 1, 0]
     assert every.place.tolist() == [1, 0, 2, 3, 0]
     assert every.seen() == (3, day(9))
+
+
+def test_contacted_leads_keep_the_weights_of_their_labels_and_the_source_s_own_weigh_one() -> None:
+    mine = own(["a", "b"], [1, 3])
+    times = [int(day(at).timestamp() * 1e6) for at in (2.0, 4.0)]
+    blank = pa.nulls(2, pa.string())
+    table = labelled_table(["x", "y"], times, [0, 0], weights=[20.0, 1.0], pages=[102.0, 104.0], region=blank)
+    every = sample(mine, 100, counted(Tables(labelled=table, own_leads=own_leads("a", "b")), 100)[0])
+    assert every.leads.weights is not None
+    assert every.leads.weights.tolist() == [1, 20, 1, 1]
+    part = select(every.leads, np.array([1, 2]))
+    assert part.weights is not None
+    assert part.explored is not None
+    assert (part.weights.tolist(), part.explored.tolist()) == ([20, 1], [True, False])
+    again = counted(Tables(labelled=table, own_leads=own_leads("a", "b")), 100)[0]
+    normalised = sample(mine, 100, again, strata=Strata(day(2), 0.5, 1.5, 3.0)).leads.weights
+    assert normalised is not None
+    assert normalised.tolist() == [1, 30, 1, 3]
+    assert join(mine, {"x": 2}).leads.weights is None
+
+
+def test_of_contacted_leads_strata_and_all_recent_ones_are_read_too(tmp_path: Path) -> None:
+    world = World(tmp_path, "contacted")
+    world.contacted_only()
+    frame, won = forge.rows(400, seed=3)
+    own_rows = frame.assign(opted_in=frame["opted_in"].astype("boolean"), won=np.where(won, "yes", "no"))
+    own_rows.to_csv(world.root / "own.csv", index=False)
+    outcomes = world.score(forge.release(world.models), day(0), day(10), 600, explore=0.2)
+    world.tell(outcomes)
+    found = matured(load_source(world.source), forge.SCHEMA, world.predictions, world.leads, day(60))
+    weights, explored = found.leads.contact_weights, found.leads.explored
+    assert found.strata is not None
+    assert found.recent is not None
+    assert weights is not None
+    assert explored is not None
+    scored_since = int((found.recent.times >= pd.Timestamp(found.strata.since)).sum())
+    assert (len(found.recent.frame), found.recent.times.is_monotonic_increasing) == (600, True)
+    assert weights[explored].sum() == pytest.approx(found.strata.below * scored_since)
+    assert 20 < explored.sum() < (found.place == 0).sum() < 600
 
 
 def test_own_leads_without_a_time_come_first() -> None:

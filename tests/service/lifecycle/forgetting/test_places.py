@@ -36,6 +36,7 @@ path = "export.csv"
 id_column = "lead_id"
 target_column = "won"
 positive = "yes"
+groups = ["team"]
 {DECIDED}[recipe]
 candidate = "logistic_regression"
 """
@@ -120,6 +121,8 @@ class Walk:
         self._files(models)
         told = [["lead_id", "won"], *zip(self.ids, self.outcome, strict=True), [LEAD, ""], ["L-99999", ""]]
         write_csv(self.leads / "outcomes/crm.csv", told)
+        write_csv(self.leads / "contacts/calls.csv", [["lead_id"], *([lead] for lead in self.ids)])
+        write_csv(self.leads / "groups/teams.csv", [["lead_id", "team"], *([lead, "east"] for lead in self.ids)])
         now = (datetime.now(UTC) + timedelta(days=31)).isoformat()
         places = [f"--{name}={self.platform / name}" for name in ("predictions", "leads")]
         self.run(evaluate, "--source", str(self.source), *models, *places, "--tracking", self.tracking, "--now", now)

@@ -6,7 +6,8 @@ import pytest
 from service.lifecycle.data.source import Metric
 from service.lifecycle.evaluation.bootstrap import figure, resamples
 from service.lifecycle.evaluation.quality import Scores, figures
-from service.lifecycle.promotion.gate import Contender, Rules, Verdict, decide, miscalibration
+from service.lifecycle.promotion.gate import Contender, Rules, Verdict, decide, miscalibration, nearer
+from service.lifecycle.promotion.power import Look
 from service.model.bundle import Economics
 from tests.facts import states
 
@@ -65,6 +66,26 @@ def test_a_repaired_calibration_is_refused_where_the_metric_would_lose_more_than
     states(verdict.reason, "roc_auc", "lose", "0.02")
 
 
+def test_a_calibration_that_is_far_off_promotes_no_worse_brier_score() -> None:
+    rough = np.where(np.arange(COUNT) % 2, TRUE, TARGET.mean())  # calibrated, and knows little
+    rules = Rules(draws=300, margin=0.3)
+    for factor, by in ((1.3, None), (1.6, "calibration")):
+        champion = Contender(TRUE * factor, 0.1)
+        verdict = decide(TARGET, champion, Contender(rough, 0.1), "roc_auc", ECONOMICS, None, rules)
+        assert nearer(TARGET, champion.scores, rough, rules, Look())
+        assert (verdict.figures["gain.brier"].value > 0, verdict.by) == (by is not None, by)
+
+
+def test_far_off_is_told_beyond_the_noise_of_all_looks_and_only_of_the_farther_one() -> None:
+    right = np.where(HALF, TRUE, TARGET.mean())
+    assert nearer(TARGET, TRUE * 0.7, right, RULES, Look(1))
+    assert nearer(TARGET, TRUE * 0.7, right, RULES, Look(2)) is None
+    target, scores = TARGET[:1_000], TRUE[:1_000]
+    # Of the higher scores chance explains more, so that of these alone it is not sure that they are far off.
+    assert nearer(target, scores * 0.65, scores * 1.37, RULES, Look())
+    assert nearer(target, scores * 0.65, scores * 1.45, RULES, Look()) is None
+
+
 def test_a_better_brier_score_alone_promotes_nothing() -> None:
     rate = np.full(COUNT, TARGET.mean())  # knows nothing, and is calibrated
     everybody = [Contender(scores, 0.0) for scores in (rate, TRUE)]
@@ -82,6 +103,23 @@ def test_a_segment_that_gets_worse_keeps_the_gate_shut() -> None:
     assert verdict.by is None
     states(verdict.reason, "worse", "second half", "roc_auc")
     assert "first half" not in verdict.reason
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "profit"])
+def test_contacted_leads_are_compared_as_the_leads_that_they_stand_for(metric: Metric) -> None:
+    explored = (TRUE < 0.1) & (np.arange(COUNT) % 10 == 0)
+    known = explored | (TRUE >= 0.1)
+    weights, target = np.where(explored, 10.0, 1.0)[known], TARGET[known]
+    economics = ECONOMICS.model_copy(update={"contacts_per_1000_leads": 300})
+    champion, challenger = (Contender(scores[known], 0.1) for scores in (BLURRED, TRUE))
+    verdict = decide(target, champion, challenger, metric, economics, None, RULES, weights=weights)
+    for who, each in {"champion": champion, "challenger": challenger}.items():
+        wanted = figures(target, each.scores, 0.1, economics, weights=weights)[metric]
+        assert verdict.figures[f"{who}.{metric}"].value == pytest.approx(wanted)
+    every = figures(TARGET, TRUE, 0.1, economics)[metric]
+    both = (decide(target, champion, challenger, metric, economics, None, RULES, weights=w) for w in (weights, None))
+    found, plain = (abs(each.figures[f"challenger.{metric}"].value - every) for each in both)
+    assert found < plain / 2
 
 
 def test_too_few_leads_or_outcomes_are_refused_with_what_is_asked_for() -> None:

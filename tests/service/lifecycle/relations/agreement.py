@@ -20,6 +20,7 @@ from pyarrow import compute, parquet
 from service.lifecycle.drift_detection import window
 from service.lifecycle.relations import cells, duck, outcomes, sample_plan, sampling, spark, spark_batch
 from service.lifecycle.relations.columns import FIXED
+from service.lifecycle.relations.contacts import CONTACT_ROWS, CONTACTS
 from service.lifecycle.relations.duck import FIRST_SEEN
 from service.lifecycle.relations.first_scores import first_scores
 from service.lifecycle.relations.lead_keys import lead_keys
@@ -29,8 +30,8 @@ from service.model.reference import Categories, Numbers, Reference, ScoreBin
 from service.model.schema import Feature, LeadSchema
 from service.storage import Folder
 from tests.service.dataproc_double import Dataproc
-from tests.service.lifecycle.relations import local_spark
 from tests.service.lifecycle.relations.awkward import EXAMPLES
+from tests.service.lifecycle.relations.spark_process import local_spark
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 HOURS = 48
@@ -62,12 +63,19 @@ KEPT = (
     *("lead_key", "lead_id", "model_version", "time", "score", "decision", "band", "latency_ms"),
     *("text:job", "text:interests", "boolean:ok", "number:age"),
 )
-OF_LEADS = ("first_scores", "outcomes", "labelled")
+LABEL_COLUMNS = (
+    *("target", "contacted", "explored", "probability", "weight"),
+    *("is_labelled", "is_lost", "is_known", "is_ripe", "is_after", "is_chosen"),
+)
+RULES = outcomes.LabelRules(
+    UNTIL, timedelta(hours=24), outcomes_of="contacted", contact_log=True, zone="America/New_York"
+)
+OF_LEADS = ("first_scores", "outcomes", "contacts", "labelled", "judged_leads", "scored_outcomes")
 """Relations with a row for each lead."""
 RESULTS = (
     *OF_LEADS,
-    *("record_counts", "contradictions", "outcome_counts", "label_counts"),
-    *("cells", "cuts", "latencies", "segment_choices", "large_segments", "segment_cells"),
+    *("record_counts", "contradictions", "outcome_counts", "label_counts", "selection_counts"),
+    *("cells", "cuts", "latencies", "exploring", "segment_choices", "large_segments", "segment_cells"),
 )
 BEGINS = (UNTIL - timedelta(hours=1), UNTIL - timedelta(hours=HOURS // 2), SINCE)
 LINES = pa.table({"model_version": ["v1", "v2"], "threshold": [0.2, 0.25], "capacity": [100.0, 1000.0]})
@@ -75,7 +83,12 @@ SEED = 7
 SMALL = 10_000
 IN_SHORT = 2_000_000
 """Records above which the command compares digests of what has a row for each lead: all of them are much memory."""
-SUMMED = frozenset({"leads", "score_sum", "near", "milliseconds", "share"})
+SUMMED = frozenset(
+    {
+        *("leads", "score_sum", "near", "contacts", "milliseconds", "share"),
+        *("weight_sum", "square_sum", "weighted_converted"),
+    }
+)
 """Columns of sums: their last bits depend on the order of the terms. All other columns are equal to the last bit."""
 TOLERANCE = 1e-12
 
@@ -132,8 +145,8 @@ def _records(random: np.random.Generator, rows: int, leads: int) -> pa.Table:
         "channel": chosen(["api", "batch", "trial", None], text, [0.5, 0.3, 0.1, 0.1]),
         "line": pa.array(np.full(rows, 0.2)),
         "role": chosen(["champion", "shadow", None], text, [0.5, 0.1, 0.4]),
-        "policy": pa.nulls(rows, text),
-        "probability": pa.nulls(rows, pa.float64()),
+        "policy": chosen(["line", "explore", None], text),
+        "probability": chosen([1.0, 0.1, 0.001, None], pa.float64(), [0.5, 0.2, 0.1, 0.2]),
         "number:age": pa.array(random.integers(18, 90, rows).astype(float), mask=random.random(rows) < 0.1),
         "text:job": chosen(["clerk", "Ärztin", "日本", "unknown", "", None], text),
         "text:interests": chosen([*EXAMPLES, *["Webinar", "Newsletter", "Webinar;Newsletter", None] * 5], text),
@@ -146,7 +159,7 @@ def _records(random: np.random.Generator, rows: int, leads: int) -> pa.Table:
 def _outcome_rows(random: np.random.Generator, rows: int, leads: int) -> pa.Table:
     ids = pa.array([f"Lead-{n}é" for n in random.integers(0, leads, rows).tolist()])
     files = random.integers(0, 3, rows)
-    hours = random.integers(0, 5, rows)  # few, for ties
+    hours = random.integers(-24, 5, rows) // 5 * 5  # few, for ties
     times = pa.array(hours * 3_600_000_000 + int(UNTIL.timestamp()) * 1_000_000).cast(pa.timestamp("us", "UTC"))
     converted = pa.array(random.random(rows) < 0.2, mask=random.random(rows) < 0.1)
     # Files have times or they have not.
@@ -158,18 +171,24 @@ def _outcome_rows(random: np.random.Generator, rows: int, leads: int) -> pa.Tabl
     )
 
 
+def contact_rows(said: pa.Table) -> pa.Table:
+    """Contacts of two thirds of the leads, some without a time."""
+    rows = said.slice(0, len(said) * 2 // 3).select(["lead_key", "time"])
+    earlier = compute.subtract(rows["time"], pa.scalar(timedelta(hours=30), pa.duration("us")))
+    numbers = {"file_number": np.zeros(len(rows), dtype=np.int32), "row": np.arange(len(rows))}
+    return pa.table({"lead_key": rows["lead_key"], "time": earlier} | numbers, schema=CONTACT_ROWS)
+
+
 def define(engine: RelationEngine, said: pa.Table, complete: datetime | None = None) -> None:
-    """Make all relations known, with weights that are powers of two."""
+    """Make all relations known."""
     with engine.writing("outcome_rows", said.schema) as write:
         write(said)
     with engine.writing("lines", cells.LINES) as write:
         write(LINES)
-    engine.define([*first_scores(SINCE), *outcomes.outcomes(), *outcomes.labelled(KEPT, UNTIL, complete)])
-    columns = ", ".join(f'"{name}"' for name in KEPT)
-    weight = "case when substr(md5(lead_key), 1, 1) < '8' then 2e0 else 5e-1 end"
-    engine.define(
-        [Relation("labelled", f"select {columns}, target, {weight} as weight from scored_outcomes where is_labelled")]
-    )
+    with engine.writing("contact_rows", CONTACT_ROWS) as write:
+        write(contact_rows(said))
+    rules = RULES._replace(complete=complete)
+    engine.define([*first_scores(SINCE), *outcomes.outcomes(), CONTACTS, *outcomes.labelled(KEPT, rules)])
     engine.define(cells.cells())
     engine.define(cells.segments(SCHEMAS, engine.columns, 0.05, 5))
     with engine.writing("own_leads", sampling.OWN_LEADS) as write:
@@ -195,8 +214,11 @@ def everything(engine: RelationEngine, said: pa.Table, in_short: bool = False) -
     define(engine, said)
     digests = [
         digest("first_scores", sorted(engine.columns)),
-        digest("outcomes", ["lead_key", "state"]),
+        digest("outcomes", ["lead_key", "state", "time"]),
+        digest("contacts", ["lead_key", "time"]),
         digest("labelled", [*KEPT, "target", "weight"]),
+        digest("judged_leads", [*KEPT, "explored", "target", "weight"]),
+        digest("scored_outcomes", [*KEPT, *LABEL_COLUMNS]),
     ]
     engine.define(digests)
     names = [each.name for each in digests] if in_short else [*OF_LEADS]

@@ -37,13 +37,22 @@ class Tables:
         return {name: self.connection.sql(f"select * from {quoted(name)}").to_arrow_table() for name in names}
 
 
-def labelled_table(keys: Sequence[str], microseconds: npt.ArrayLike, target: npt.ArrayLike, **inputs: Any) -> pa.Table:
+def labelled_table(
+    keys: Sequence[str],
+    microseconds: npt.ArrayLike,
+    target: npt.ArrayLike,
+    weights: npt.ArrayLike | None = None,
+    **inputs: Any,
+) -> pa.Table:
     """The relation `labelled`; inputs of numbers or texts by name."""
+    weighing = np.ones(len(keys)) if weights is None else np.asarray(weights, dtype=np.float64)
     columns = {
         "lead_key": pa.array(keys, pa.string()),
         "lead_id": pa.array(keys, pa.string()),
         "time": pa.array(np.asarray(microseconds, dtype=np.int64)).cast(pa.timestamp("us", "UTC")),
         "target": pa.array(np.asarray(target, dtype=np.int32)),
+        "weight": pa.array(weighing),
+        "explored": pa.array(weighing > 1),
     }
     for name, cells in inputs.items():
         array = pa.array(cells)

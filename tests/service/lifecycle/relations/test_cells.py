@@ -45,7 +45,8 @@ class Lead(NamedTuple):
     score: float
     contact: bool
     target: int
-    weight: int
+    explored: bool
+    weight: float
 
 
 LEADS = st.builds(
@@ -55,12 +56,13 @@ LEADS = st.builds(
     st.sampled_from([0.0, 0.1, 0.2, 0.2 + 1e-9, 0.5, 0.9]),
     st.booleans(),
     st.integers(0, 1),
-    st.integers(1, 3),
+    st.booleans(),
+    st.sampled_from([0.0, 1.0, 12.5]),
 )
 
 
-def labelled(leads: list[Lead]) -> pa.Table:
-    """The relation of these leads, whose latency is their number."""
+def judged_leads(leads: list[Lead]) -> pa.Table:
+    """The relation of these leads, whose latency is their number. One without a weight has no label."""
     table = record_table(
         [
             record(
@@ -74,17 +76,22 @@ def labelled(leads: list[Lead]) -> pa.Table:
             for number, lead in enumerate(leads)
         ]
     )
-    target = pa.array([lead.target for lead in leads], pa.int32())
-    weight = pa.array([float(lead.weight) for lead in leads])
-    return table.append_column("target", target).append_column("weight", weight)
+    for name, column in {
+        "explored": pa.array([lead.explored for lead in leads]),
+        "target": pa.array([lead.target if lead.weight else 0 for lead in leads], pa.int32()),
+        "weight": pa.array([lead.weight for lead in leads]),
+    }.items():
+        table = table.append_column(name, column)
+    return table
 
 
 def computed(leads: list[Lead], capacity: float, share: float, outcomes: int) -> dict[str, pd.DataFrame]:
     """The relations by name."""
     lines = {"model_version": list(SCHEMAS), "threshold": [0.2] * 3, "capacity": [capacity] * 3}
-    engine = Tables(labelled=labelled(leads), lines=pa.table(lines, schema=LINES))
+    table = judged_leads(leads)
+    engine = Tables(judged_leads=table, labelled=table, lines=pa.table(lines, schema=LINES))
     engine.define([*cells(), *segments(SCHEMAS, engine.columns, share, outcomes)])
-    found = engine.results(["placed", "segment_cells", "cells", "cuts"])
+    found = engine.results(["placed", "segment_cells", "cells"])
     return {name: table.to_pandas() for name, table in found.items()}
 
 
@@ -92,11 +99,12 @@ def summed(leads: pd.DataFrame) -> dict[tuple[Any, ...], tuple[float, ...]]:
     """The rows of cells of these rows of `placed`."""
     return {
         cell: (
-            float(each["weight"].sum()),
-            float((each["weight"] * each["score"]).sum()),
+            float(len(each)),
+            each["score"].sum(),
             each["score"].min(),
             each["score"].max(),
-            float(each["weight"][each["near"]].sum()),
+            float(each["near"].sum()),
+            each["made"].sum(),
         )
         for cell, each in leads.groupby(CELL_NAMES)
     }
@@ -109,7 +117,7 @@ def name_of(schema: LeadSchema, feature: str, value: str) -> str:
     return f"{feature} {float(value) if feature in schema.named('boolean') else value!r}"
 
 
-@example([Lead("one", {"trial": -0.0}, 0.0, False, 0, 1)], 0.0, 0)
+@example([Lead("one", {"trial": -0.0}, 0.0, False, 0, False, 1.0)], 0.0, 0)
 @given(st.lists(LEADS, min_size=1, max_size=40), st.sampled_from([0.0, 0.05, 0.07, 0.5]), st.integers(0, 2))
 @settings(max_examples=20, deadline=None)
 def test_segments_are_those_of_the_leads_row_by_row(leads: list[Lead], share: float, outcomes: int) -> None:
@@ -122,12 +130,15 @@ def test_segments_are_those_of_the_leads_row_by_row(leads: list[Lead], share: fl
             assert rows.empty
             continue
         frame = prepare(schema, [lead.inputs for lead in leads if lead.version == version])
-        times = mine["weight"].astype(int)
-        every = np.repeat(np.arange(len(mine)), times)
-        target = mine["target"].to_numpy(dtype=np.int8)[every]
-        masks = row_wise_segments(schema, frame.iloc[every].reset_index(drop=True), target, share, outcomes)
-        wanted = {name: summed(mine.iloc[np.unique(every[mask])]) for name, mask in masks.items()}
-        sums = ["leads", "score_sum", "least", "most", "near"]
+        target, known = mine["target"].to_numpy(dtype=np.int8), mine["weight"].to_numpy() > 0
+        # A segment is large by all of its leads, and by the outcomes of those that are labelled.
+        masks = row_wise_segments(schema, frame, target, share, 0)
+        wanted = {
+            name: summed(mine[mask])
+            for name, mask in masks.items()
+            if min((target[mask & known] == kind).sum() for kind in (0, 1)) >= outcomes
+        }
+        sums = ["leads", "score_sum", "least", "most", "near", "contacts"]
         given = {
             name_of(schema, str(feature), str(value)): {
                 tuple(cell): tuple(each)

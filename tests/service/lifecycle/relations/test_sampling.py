@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.lifecycle.relations.sample_plan import HOUR, NEWEST, NOT_KEPT, KnownLeads, places_of, plan
-from service.lifecycle.relations.sampling import HOURS, SAMPLED_FROM, LabelledRelation, counted, drawn, newest
+from service.lifecycle.relations.sampling import HOURS, SAMPLED_FROM, LabelledRelation, counted, drawn, newest, recent
 from tests.service.lifecycle.relations.labelled_leads import Tables, labelled_table, own_leads
 
 NOW = 1_770_000_000_000_000
@@ -53,7 +53,7 @@ def test_only_the_columns_that_are_asked_for_are_read() -> None:
     table = labelled_table(["a"], [NOW], [1], pages=[1.0], region=["x"])
     relation, _ = counted(Tables(labelled=table, own_leads=own_leads()), ROWS)
     names = relation.drawn(None, ["text:region"]).column_names
-    assert names == ["lead_id", "time", "target", "text:region", "stratum"]
+    assert names == ["lead_id", "time", "target", "weight", "explored", "text:region", "stratum"]
 
 
 def test_leads_without_a_time_are_older_than_all_that_were_scored() -> None:
@@ -70,7 +70,13 @@ def test_leads_without_a_time_are_older_than_all_that_were_scored() -> None:
 
 def test_spark_understands_every_relation() -> None:
     known, _ = both(2_000, 1)
-    for relation in (SAMPLED_FROM, HOURS, newest(100, 1), drawn(plan([known], ROWS), ["text:^region"])):
+    for relation in (
+        SAMPLED_FROM,
+        HOURS,
+        newest(100, 1),
+        recent(9, ["text:^region"]),
+        drawn(plan([known], ROWS), ["text:^region"]),
+    ):
         (text,) = sqlglot.transpile(
             relation.query, read="duckdb", write="spark", unsupported_level=sqlglot.ErrorLevel.RAISE
         )

@@ -57,6 +57,18 @@ def test_a_figure_that_is_said_anew_replaces_all_of_its_name(tmp_path: Path) -> 
     assert "brier" not in text
 
 
+def test_a_figure_that_a_run_with_figures_leaves_out_is_gone_and_those_on_runs_stay(tmp_path: Path) -> None:
+    models = open_storage(str(tmp_path / "models"))
+    publish(str(tmp_path), "evaluate", [figure(0.8), Gauge(SUCCESS, 1), Gauge(FAILURE, 0)], models)
+    for gauges in ([Gauge("leadscoring_evaluation_leads", 9), Gauge(SUCCESS, 2)], [Gauge(FAILURE, 3)]):
+        publish(str(tmp_path), "evaluate", gauges, models)
+        text = (tmp_path / "evaluate.prom").read_text()
+        assert "leadscoring_evaluation_figure" not in text
+        assert 'leadscoring_evaluation_leads{job="evaluate"} 9' in text
+        assert f'{SUCCESS}{{job="evaluate"}} 2' in text
+    assert f'{FAILURE}{{job="evaluate"}} 3' in text
+
+
 def test_what_cloud_monitoring_refuses_goes_out_with_the_next_run(
     tmp_path: Path,
     monitoring: Monitoring,

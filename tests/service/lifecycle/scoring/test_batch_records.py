@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ from service.lifecycle.training.onnx_export import to_onnx
 from service.lifecycle.training.reference_profile import describe
 from service.model import bundle
 from service.model.bundle import Bundle
+from service.model.contact_rule import ContactRule
 from service.model.decide import Decider
 from service.model.schema import Feature, LeadSchema
 from service.storage import Folder, Storage, open_storage
@@ -275,6 +277,40 @@ def test_the_parts_of_a_file_are_together_what_the_whole_would_be(served: Bundle
     assert Counter(row["lead_id"] for row in rows) == {f"L-{i:04d}": 1 for i in range(500)}
     assert len({row["request_id"] for row in rows}) == len(list(places.records.keys("predictions/dt="))) > 3
     assert leads_of(places.records) == {f"L-{i:04d}": 1 for i in range(500)}
+
+
+def test_a_file_that_is_started_again_is_scored_by_the_rule_of_its_records(served: Bundle, tmp_path: Path) -> None:
+    places = Places(str(tmp_path))
+    places.leads.create("may.csv", numbered(300))
+
+    def scored_by(rule: ContactRule) -> bytes:
+        batch.run(job_ruled_by(served, places, rule))
+        (key,) = places.out.keys("may.csv")
+        stored = places.out.read(key)
+        assert stored
+        places.out.delete(key, stored.generation)
+        return stored.data
+
+    first = scored_by(ContactRule(line=0.3))
+    assert scored_by(ContactRule(line=0.7, explore_probability=0.5)) == first  # the records are there
+    assert {row["line"] for row in recorded(places.records)} == {0.3}
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_all_parts_of_a_file_are_scored_by_one_rule(served: Bundle, tmp_path: Path) -> None:
+    places = Places(str(tmp_path))
+    places.leads.create("may.csv", numbered(500))
+    for task, line in enumerate((0.3, 0.7)):
+        batch.run(job_ruled_by(served, places, ContactRule(line=line), task=task, tasks=2))
+    rows = recorded(places.records)
+    assert len(rows) == 500
+    assert len({row["request_id"] for row in rows}) > 3
+    assert {row["line"] for row in rows} == {0.3}
+
+
+def job_ruled_by(served: Bundle, places: Places, rule: ContactRule, **options: Any) -> batch.BatchJob:
+    made = job(served, places, **options)
+    return replace(made, job=replace(made.job, rule=rule))
 
 
 KILLED = """

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
+from service.lifecycle.data.columns import read_column
 from service.lifecycle.data.form import Form, form_of
 from service.lifecycle.data.lead_file import LeadFile
 from service.lifecycle.data.source import Source, SourceError
+from service.lifecycle.data.table import Table
 from service.lifecycle.scoring.encoder import Encoded, Encoder
 from service.model import bundle
 from service.model.bundle import Bundle, Economics
@@ -87,6 +89,29 @@ def test_parquet_gives_the_matrix_that_json_gives(served: Bundle, rows: list[Lea
     )
 
 
+@given(st.lists(st.decimals(-9999, 9999, places=2).map(float), min_size=1, max_size=30))
+def test_a_number_scores_the_same_in_single_precision_in_training_batch_and_requests(
+    served: Bundle, numbers: list[float]
+) -> None:
+    single = pa.array(numbers, pa.float32())
+    wide = single.to_numpy().astype(np.float64).tolist()
+    sent = [as_json(served, [{**LEAD, "visits": value} for value in values]) for values in (numbers, wide)]
+    fixed = {name: [LEAD[name]] * len(numbers) for name in NAMES if name != "visits"}
+    filed = [encode(served, {"visits": cells, **fixed}).matrix for cells in (numbers, single, pa.array(wide))]
+    for matrix in (*sent, *filed):
+        np.testing.assert_array_equal(matrix, sent[0])
+    for cells in (single, pa.array(wide)):
+        learned = read_column(Table("leads", pa.table({"visits": cells}), range(len(cells)), ""), "visits")
+        assert learned.prepare("number").tolist() == numbers
+
+
+def test_a_text_and_a_mark_of_single_precision_are_those_that_were_written(served: Bundle) -> None:
+    table = Table("leads", pa.table({"area": pa.array([0.1, -99.9, 2.0], pa.float32())}), range(3), "")
+    assert read_column(table, "area").prepare("category").tolist() == ["0.1", "-99.9", "2"]
+    assert np.isnan(read_column(table, "area", missing=[-99.9]).prepare("number")).tolist() == [False, True, False]
+
+
+LEAD: Lead = {"visits": 1.0, "days.since contact": 3.5, "opted_in": True, "industry": "retail", "region": "north"}
 NOTHING: Lead = dict.fromkeys(NAMES)
 
 

@@ -14,7 +14,7 @@ from service.model.schema import Feature, LeadSchema
 from tests.service import forge
 
 
-@pytest.mark.parametrize("name", ["logistic_regression", "gradient_boosting"])
+@pytest.mark.parametrize("name", ["logistic_regression", "spline_regression", "gradient_boosting"])
 def test_every_candidate_scores_the_same_on_both_engines(name: str) -> None:
     pipeline, frame = forge.train(name)
     check_parity(pipeline, to_onnx(pipeline), forge.SCHEMA, frame)

@@ -55,7 +55,7 @@ def test_shared_texts_are_the_most_frequent_first() -> None:
     assert shared_texts(texts) == ["c", "", "a", "b"]
 
 
-@pytest.mark.parametrize("name", ["logistic_regression", "gradient_boosting"])
+@pytest.mark.parametrize("name", ["logistic_regression", "spline_regression", "gradient_boosting"])
 def test_a_fitted_model_its_export_and_its_golden_rows_hold_no_rare_value(name: str) -> None:
     frame, outcome = forge.rows()
     draw = np.random.default_rng(0)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from service.lifecycle.evaluation import completeness
-from service.lifecycle.evaluation.completeness import Completeness, Counted, ask, increase
+from service.lifecycle.evaluation.reading import completeness
+from service.lifecycle.evaluation.reading.completeness import Completeness, Counted, ask, increase
 from service.lifecycle.evaluation.scored import read_scored
 from service.lifecycle.runtime.runner import JobFailed
 from service.storage import open_storage

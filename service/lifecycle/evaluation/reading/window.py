@@ -6,28 +6,31 @@ published, whether it scored leads of the window or not, and the counter is aske
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
+from service.history import OutcomeSelection
 from service.lifecycle.data.leads import outcome_values
 from service.lifecycle.data.quarantine import Rejected, set_aside
-from service.lifecycle.evaluation import completeness, published
-from service.lifecycle.evaluation.completeness import Completeness, Counted
-from service.lifecycle.evaluation.outcomes import RESULTS, OutcomeFiles, write_outcomes
+from service.lifecycle.evaluation.labels import write_labels
+from service.lifecycle.evaluation.outcomes import RESULTS, OutcomeFiles
+from service.lifecycle.evaluation.reading import completeness, published
+from service.lifecycle.evaluation.reading.completeness import Completeness, Counted
 from service.lifecycle.evaluation.scored import broken_records
+from service.lifecycle.evaluation.selection import selection
 from service.lifecycle.evaluation.version_quality import CELL_RESULTS, VersionCells, version_cells, write_cells
 from service.lifecycle.relations import engines
 from service.lifecycle.relations.cells import segment_columns
 from service.lifecycle.relations.first_scores import first_scores
-from service.lifecycle.relations.outcomes import labelled
+from service.lifecycle.relations.outcomes import SELECTION_COUNTS, LabelRules
 from service.lifecycle.relations.relation import Relation
 from service.lifecycle.runtime.runner import JobFailed, Loop
 from service.model import bundle
 from service.model.bundle import Manifest
 
-COLUMNS = ("model_version", "score", "decision", "band", "latency_ms")
+COLUMNS = ("model_version", "time", "score", "decision", "band", "latency_ms")
 """Of each scored lead, besides the columns of segments."""
 
 VERSIONS = Relation("versions", "select distinct model_version from scored_outcomes")
@@ -45,11 +48,22 @@ class EvaluatedWindow:
 
 @dataclass(frozen=True)
 class ReadWindow:
-    """Counts of labelled leads; the cells of the champion and of all versions of the window, the newest first."""
+    """Counts of labelled leads; the cells of the champion and of all versions of the window, the newest first.
+
+    `choices` are the rows of `selection_counts`, by these `rules`; `set_aside` counts rejected rows by kind of file;
+    `groups` are the rows of `group_counts`, None where the source names no group. `doubt` says why contacts may be
+    missing, "" where nothing suggests it.
+    """
 
     labels: Mapping[str, int]
     versions: Sequence[tuple[Manifest, VersionCells]]
+    selection: OutcomeSelection
     compared: Completeness | None
+    choices: pa.Table
+    rules: LabelRules
+    set_aside: Mapping[str, int]
+    groups: pa.Table | None
+    doubt: str
 
 
 def read_window(loop: Loop, window: EvaluatedWindow, champion: str) -> ReadWindow:
@@ -58,25 +72,33 @@ def read_window(loop: Loop, window: EvaluatedWindow, champion: str) -> ReadWindo
     manifests = published.manifests(loop.models)
     with engines.opened(window.engine, loop.predictions, window.since, window.until, "evaluate", loop.tell) as engine:
         engine.define(first_scores(window.since))
-        written = write_outcomes(engine, loop.source, outcome_values(loop.source), loop.leads)
-        ripe, complete = loop.now - timedelta(days=loop.source.maturity_days), written.complete_until(loop.now)
         wanted = segment_columns((manifest.lead_schema for manifest in manifests.values()), engine.columns)
-        engine.define([*labelled([*COLUMNS, *wanted], ripe, complete), VERSIONS])
+        values = outcome_values(loop.source)
+        columns = [*COLUMNS, *wanted]
+        written = write_labels(engine, loop.source, values, loop.leads, columns, loop.now, by_group=True)
+        engine.define([VERSIONS])
         write_cells(engine, manifests)
-        found = engine.results(["record_counts", *RESULTS, VERSIONS.name, "label_counts", *CELL_RESULTS])
+        counted_by = ["label_counts", SELECTION_COUNTS.name, *(["group_counts"] if loop.source.groups else [])]
+        found = engine.results(["record_counts", *RESULTS, VERSIONS.name, *counted_by, *CELL_RESULTS])
         broken = broken_records(engine.broken, loop.predictions)
-    files = written.read(found)
-    _quarantine(loop, broken, files.rejected)
+    files, rejected, keys = written.set_aside(found, loop.leads)
+    _tell_rejected(loop, [*broken, *rejected], [*set_aside(loop.leads, "predictions", broken), *keys])
     counts = found["record_counts"].to_pylist()
     compared = _compared(loop, window, counted, counts)
     (labels,) = found["label_counts"].to_pylist()
     repeated = sum(row["leads"] for row in counts) - labels["scored"]
+    absent = "" if written.rules.complete is None else _absent(labels["lost"], files)
     loop.note(
         f"{labels['scored']:,} leads scored ({repeated:,} scored again), {labels['labelled']:,} with an outcome; "
         f"{files.converted - labels['known']:,} outcomes are of leads that were not scored in this time, "
-        f"{files.open:,} say that a lead is open{'' if complete is None else _absent(labels['lost'], files)}"
+        f"{files.open:,} say that a lead is open{absent}"
     )
-    return ReadWindow(labels, _versions(loop, manifests, found, champion), compared)
+    choices = found[SELECTION_COUNTS.name]
+    selected = selection(choices, written.rules)
+    by_kind = {"predictions": len(broken), **written.counts(files)}
+    versions = _versions(loop, manifests, found, champion)
+    groups, doubt = found.get("group_counts"), written.contacts.doubt(loop.now)
+    return ReadWindow(labels, versions, selected, compared, choices, written.rules, by_kind, groups, doubt)
 
 
 def _versions(
@@ -118,12 +140,11 @@ def _compared(
     return compared
 
 
-def _quarantine(loop: Loop, broken: Sequence[Rejected], rejected: Sequence[Rejected]) -> None:
-    keys = [*set_aside(loop.leads, "predictions", broken), *set_aside(loop.leads, "outcomes", rejected)]
-    for row in [*broken, *rejected][:5]:
+def _tell_rejected(loop: Loop, rejected: Sequence[Rejected], keys: Sequence[str]) -> None:
+    for row in rejected[:5]:
         loop.note(str(row))
     if keys:
-        loop.note(f"{len(broken) + len(rejected):,} rows were set aside, in {loop.leads.url}: {', '.join(keys)}")
+        loop.note(f"{len(rejected):,} rows were set aside, in {loop.leads.url}: {', '.join(keys)}")
 
 
 def _absent(lost: int, files: OutcomeFiles) -> str:

@@ -1,0 +1,215 @@
+"""What the worlds ask of the loop: the one place that calls the product's estimators, and a reference of their design.
+
+PRODUCT is the product as it is; a function that it does not have yet leaves the figure as the product gives it today.
+REFERENCE computes the same by inverse probabilities, in this module alone: it shows that a world can be solved, never
+that the product does. D. Horvitz and D. Thompson, JASA 47, 1952; M. Dudik and others, Doubly Robust Policy Evaluation
+and Learning, ICML 2011.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from service.history import Estimate
+from service.lifecycle.data.source import Metric
+from service.lifecycle.evaluation.bootstrap import figure, poisson, resamples
+from service.lifecycle.evaluation.calibration import calibration_error
+from service.lifecycle.evaluation.cells import ScoreCells
+from service.lifecycle.evaluation.confidence import estimates
+from service.lifecycle.evaluation.quality import Mask, Scores, Target
+from service.lifecycle.evaluation.weighting import weighting
+from service.lifecycle.promotion import gate
+from service.lifecycle.promotion.challenger import window
+from service.lifecycle.promotion.gate import Contender, Rules, Verdict
+from service.lifecycle.promotion.power import Look
+from service.lifecycle.relations import outcomes
+from service.lifecycle.training.selection import Rows
+from service.model import contact_rule
+from service.model.bundle import Economics
+from service.model.decide import contacts_made
+from tests.benchmarks.loop.policy import Rule, rule_of
+
+FIGURES = ("roc_auc", "brier", "calibration_error", "profit", "profit at half the line")
+DRAWS, CLIP, EXPLORED = 400, 0.002, 50
+"""Resamples of an interval; the least probability that a weight allows for; contacts below the line that it takes."""
+
+
+@dataclass(frozen=True)
+class ScoredLeads:
+    """Leads, or cells of `leads` each, and which of them were contacted under which probability.
+
+    `target` is known of contacted leads alone; of others it is 0.
+    """
+
+    target: Target
+    scores: Scores
+    contacted: Mask
+    probability: Scores
+    leads: Scores
+
+
+class Evaluated(NamedTuple):
+    """The figures, or none; and the sentence that says whom they are about, empty where nothing is said."""
+
+    figures: dict[str, Estimate]
+    about: str
+
+
+class Estimators(NamedTuple):
+    """How the loop makes a contact rule, evaluates, weighs labelled leads, and judges a challenger on which of them."""
+
+    name: str
+    rule: Callable[[Scores, Economics, float], Rule]
+    evaluate: Callable[[ScoredLeads, float, Economics], Evaluated]
+    weights: Callable[[Scores], Scores | None]
+    window: Callable[..., Rows | None]
+    passes: Callable[[Target, Scores | None, Contender, Contender, Metric, Economics], bool]
+    looks: Callable[[Target, Contender, Contender, Metric, Economics, Look], Verdict]
+
+
+def plain_rule(scores: Scores, economics: Economics, share: float) -> Rule:
+    """Whom it pays to contact: nothing is explored."""
+    return Rule(economics.threshold)
+
+
+def product_rule(scores: Scores, economics: Economics, share: float) -> Rule:
+    """The product's."""
+    made = contact_rule.rule_of(scores, economics.threshold, economics.contacts_per_1000_leads, share)
+    return Rule(made.line, made.explore_probability)
+
+
+def product_figures(seen: ScoredLeads, line: float, economics: Economics) -> Evaluated:
+    """The product's: of all leads, where enough were explored."""
+    weights = np.where(seen.contacted, product_weights(seen.probability), 0.0)
+    found: dict[str, Estimate] = {}
+    about = "" if seen.contacted.all() else "outcomes are those of contacted leads alone"
+    for at, names in ((line, FIGURES[:4]), (line / 2, FIGURES[3:4])):
+        below = seen.probability < 1
+        cells = ScoreCells.of(seen.target, seen.scores, seen.scores >= at, at, seen.leads, weights, below)
+        rests_on = weighting(cells)
+        if rests_on and not rests_on.enough:
+            return Evaluated({}, about)
+        shown = estimates(cells, at, economics, DRAWS, names=names)
+        found |= shown if at == line else {FIGURES[4]: shown["profit"]}
+    return Evaluated(found, about)
+
+
+def plain_figures(seen: ScoredLeads, line: float, economics: Economics) -> Evaluated:
+    """Those of all leads that have an outcome, each as one."""
+    known = seen.contacted
+    found: dict[str, Estimate] = {}
+    for at, names in ((line, FIGURES[:4]), (line / 2, FIGURES[3:4])):
+        decided = seen.scores[known] >= at
+        cells = ScoreCells.of(seen.target[known], seen.scores[known], decided, at, seen.leads[known])
+        shown = estimates(cells, at, economics, DRAWS, names=names)
+        found |= shown if at == line else {FIGURES[4]: shown["profit"]}
+    return Evaluated(found, "")
+
+
+def plain_gate(
+    target: Target,
+    weights: Scores | None,
+    champion: Contender,
+    challenger: Contender,
+    metric: Metric,
+    economics: Economics,
+) -> bool:
+    """The product's."""
+    return gate.decide(target, champion, challenger, metric, economics, weights=weights).promote
+
+
+def plain_look(
+    target: Target, champion: Contender, challenger: Contender, metric: Metric, economics: Economics, look: Look
+) -> Verdict:
+    """The product's, one of many."""
+    return gate.decide(target, champion, challenger, metric, economics, look=look)
+
+
+def weighted_figures(seen: ScoredLeads, line: float, economics: Economics) -> Evaluated:
+    """The reference: weights of the inverse probability, self-normalised; profit doubly robust, by the scores."""
+    below = seen.contacted & (seen.probability < 1)
+    explored = float(seen.leads[below].sum())
+    about = "" if seen.contacted.all() else "outcomes are those of contacted leads alone"
+    if about and explored < EXPLORED:
+        return Evaluated({}, f"{about}: {explored:.0f} explored, {EXPLORED} are needed")
+    known, weights = seen.contacted, _inverse(seen.probability)
+    target, scores = seen.target[known], seen.scores[known]
+    drawn = np.concatenate([np.ones((1, len(seen.leads))) * seen.leads, *poisson(seen.leads, DRAWS, 0)])
+    weighted = drawn[:, known] * weights[known]
+    values = {name: figure(name, target, scores, line, economics)(weighted) for name in ("roc_auc", "brier")}
+    values["calibration_error"] = np.array([calibration_error(target, scores, each) for each in weighted])
+    for name, at in ((FIGURES[3], line), (FIGURES[4], line / 2)):
+        values[name] = 1000 * (drawn @ earned(seen, at, economics)) / drawn.sum(axis=1)
+    return Evaluated({name: _interval(value) for name, value in values.items()}, about or "all leads")
+
+
+def earned(seen: ScoredLeads, line: float, economics: Economics) -> Scores:
+    """What a lead earns where all from the line on are contacted: as the score says, and by how much that is wrong."""
+    by_score = economics.conversion_value * seen.scores - economics.contact_cost
+    missed = np.where(seen.contacted, _inverse(seen.probability) * (seen.target - seen.scores), 0.0)
+    return np.where(seen.scores >= line, by_score + economics.conversion_value * missed, 0.0)
+
+
+def weighted_gate(
+    target: Target,
+    weights: Scores | None,
+    champion: Contender,
+    challenger: Contender,
+    metric: Metric,
+    economics: Economics,
+) -> bool:
+    """The reference: a gain beyond noise as in the product, in weighted resamples; a contender reaches whom it can."""
+    rules = Rules()
+    weights = np.ones(len(target)) if weights is None else weights
+    values = []
+    for contender in (champion, challenger):
+        made = _made(contender, weights, economics)
+        value = figure(metric, target, contender.scores, contender.threshold, economics, made)
+        chunks = resamples(len(target), rules.draws, 0)
+        values.append(np.concatenate([value(chunk * weights) for chunk in chunks]))
+    unit = 1.0
+    if metric == "profit":
+        unit = 1000 * float(weights @ target / weights.sum()) * (economics.conversion_value - economics.contact_cost)
+    return bool(np.quantile(values[1] - values[0], 0.025) > rules.gain * unit)
+
+
+def weighted_look(
+    target: Target, champion: Contender, challenger: Contender, metric: Metric, economics: Economics, look: Look
+) -> Verdict:
+    """The reference: as if it were the only one."""
+    passed = weighted_gate(target, None, champion, challenger, metric, economics)
+    return Verdict("gain" if passed else None, "", {})
+
+
+def _made(contender: Contender, weights: Scores, economics: Economics) -> Mask:
+    if np.ptp(weights) == 0:
+        return contacts_made(contender.scores, contender.scores >= contender.threshold, economics)
+    line = rule_of(contender.scores, economics, 0.0, weights).line
+    return contender.scores >= max(line, contender.threshold)
+
+
+def wide_window(target: Target, unseen: Rows, rules: Rules, wanted: int | None = None) -> Rows | None:
+    """The reference: the newer half of the unseen leads; None where it is too small."""
+    rows = unseen[len(unseen) // 2 :]
+    return None if gate.too_small(target[rows], rules) else rows
+
+
+def product_weights(probability: Scores) -> Scores:
+    """Those of the relation `labelled`."""
+    return 1 / np.maximum(probability, outcomes.CLIP)
+
+
+def _inverse(probability: Scores) -> Scores:
+    return 1 / np.maximum(probability, CLIP)
+
+
+def _interval(values: Scores) -> Estimate:
+    """The first value is that of the leads themselves, the others those of resamples."""
+    low, high = np.quantile(values[1:], (0.025, 0.975)) - (values[1:].mean() - values[0])
+    return Estimate(float(values[0]), float(low), float(high))
+
+
+PRODUCT = Estimators("the product", product_rule, product_figures, product_weights, window, plain_gate, plain_look)
+REFERENCE = Estimators("the reference", rule_of, weighted_figures, _inverse, wide_window, weighted_gate, weighted_look)
