@@ -125,6 +125,8 @@ class _Attempt:
             return self.decided("kept", idle), None
         if every.leads.drawn:
             loop.note(sampled(every.leads.drawn.stated))
+        if every.doubt:
+            loop.note(f"contacts may be missing, and with them outcomes: {every.doubt}")
         loop.tell("training a challenger, and comparing it with the champion")
         self.run.log({f"gate.{name}": value for name, value in asdict(self.rules).items()}, {})
         try:

@@ -59,7 +59,8 @@ class LabelledLeads:
 
     It is the place among all of the source's `own_rows` leads, from 1 on; 0 for others. A lead of the source's own that
     has no time comes before all that were scored. `strata` are those of the scored leads where only contacted ones have
-    outcomes; None where nobody was explored. Then `recent` are leads of all kinds.
+    outcomes; None where nobody was explored. Then `recent` are leads of all kinds. `doubt` says why contacts may be
+    missing.
     """
 
     leads: Leads
@@ -67,6 +68,7 @@ class LabelledLeads:
     own_rows: int
     strata: Strata | None = None
     recent: RecentLeads | None = None
+    doubt: str = ""
 
     def unseen(self, by: Provenance) -> npt.NDArray[np.bool_]:
         """Which of them the model was neither trained nor judged on.
@@ -133,7 +135,8 @@ def matured(
         strata = Strata.of(found[STRATA.name]) if of_contacted else None
         every = sample(own, source.recipe.rows, scored, seed, strata)
         if of_contacted:
-            every = replace(every, recent=_recent(schema, found["recent_leads"]))
+            recent_ones = _recent(schema, found["recent_leads"])
+            every = replace(every, recent=recent_ones, doubt=written.contacts.doubt(now))
         broken = broken_records(records_engine.broken, predictions)
     set_aside(leads, "predictions", broken)
     written.set_aside(found, leads)

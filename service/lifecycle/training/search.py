@@ -57,7 +57,7 @@ def search(
         tell(f"searching settings: fit {number}, {name}, {ends - began:.0f} s left")
         pipeline = candidates(train.schema, train.frame, seed, recipe.monotone, {name: settings})[name]
         scores = fit(pipeline, train.frame, train.target, rest.frame, recipe, train.weights)
-        losses.setdefault(name, {})[settings] = _losses(rest.target, scores)
+        losses.setdefault(name, {})[settings] = _losses(rest.target, scores, rest.contact_weights)
         took[name] = now() - began
     return {name: better for name, found in losses.items() if (better := _best(found)) != DEFAULT}
 
@@ -80,9 +80,10 @@ def _order(recipe: TrainingRecipe, seed: int) -> Iterator[tuple[str, ModelSettin
         yield from ((name, settings) for name, settings in zip(names, turn, strict=True) if settings is not None)
 
 
-def _losses(target: Target, scores: Scores) -> Scores:
+def _losses(target: Target, scores: Scores, weights: Scores | None) -> Scores:
+    """The log loss of each lead, by the leads that it stands for."""
     likely: Scores = np.clip(np.where(target == 1, scores, 1 - scores), 1e-12, 1)
-    return -np.log(likely)
+    return -np.log(likely) if weights is None else -np.log(likely) * weights / weights.mean()
 
 
 def _best(found: Mapping[ModelSettings, Scores]) -> ModelSettings:

@@ -20,6 +20,7 @@ from service.lifecycle.promotion.gate import Rules
 from service.lifecycle.relations.sampling import LabelledRelation, counted
 from service.model.bundle import Provenance
 from service.model.schema import Feature, LeadSchema
+from tests.facts import states
 from tests.service import forge
 from tests.service.lifecycle.relations.labelled_leads import Tables, labelled_table, own_leads
 from tests.service.lifecycle.world import World
@@ -113,7 +114,9 @@ def test_of_contacted_leads_strata_and_all_recent_ones_are_read_too(tmp_path: Pa
     own_rows.to_csv(world.root / "own.csv", index=False)
     outcomes = world.score(forge.release(world.models), day(0), day(10), 600, explore=0.2)
     world.tell(outcomes)
+    world.leads.create("contacts/unreadable.csv", b"nobody\n1\n")
     found = matured(load_source(world.source), forge.SCHEMA, world.predictions, world.leads, day(60))
+    states(found.doubt, "contacts", "1")
     weights, explored = found.leads.contact_weights, found.leads.explored
     assert found.strata is not None
     assert found.recent is not None

@@ -92,6 +92,14 @@ def test_what_is_better_beyond_its_standard_error_is_taken_and_what_is_better_by
         assert searched._best({DEFAULT: usual, few: other}) == best
 
 
+def test_a_contacted_lead_counts_as_all_that_it_stands_for() -> None:
+    target, few = np.zeros(40, dtype=np.int8), ModelSettings(knots=4)
+    usual, other = np.full(40, 0.3), np.append(np.full(30, 0.2), np.full(10, 0.4))
+    for weights, best in ((None, few), (np.append(np.ones(30), np.full(10, 9.0)), DEFAULT)):
+        found = {DEFAULT: searched._losses(target, usual, weights), few: searched._losses(target, other, weights)}
+        assert searched._best(found) == best
+
+
 def test_too_few_outcomes_leave_the_usual_settings_and_say_so() -> None:
     lines: list[str] = []
     assert search(leads(300), LINES, 0, lines.append) == {}
