@@ -141,7 +141,7 @@ class AlertingStack(TerraformStack):
         )
 
     def _report(self, env: Environment, channel: str) -> None:
-        """A mail with the weekly report's address, once the job has logged it.
+        """A mail with the weekly report's headline and address, once the job has logged them.
 
         Notification channels take no attachment. Sending mail ourselves would need a mail server's password and egress
         to it. So the report stays in its bucket, where access is granted and revoked. Extracted labels:
@@ -161,7 +161,10 @@ class AlertingStack(TerraformStack):
                     display_name="A weekly report was written",
                     condition_matched_log=AlertLogMatch(
                         filter=f'{job} AND textPayload:"{REPORT}"',
-                        label_extractors={"address": f'REGEXP_EXTRACT(textPayload, "{REPORT} (https://[^ ]+)")'},
+                        label_extractors={
+                            "address": f'REGEXP_EXTRACT(textPayload, "{REPORT} (https://[^ ]+)")',
+                            "headline": f'REGEXP_EXTRACT(textPayload, "{REPORT} https://[^ ]+ says: (.+)")',
+                        },
                     ),
                 )
             ],
@@ -176,7 +179,10 @@ class AlertingStack(TerraformStack):
             documentation=AlertDocumentation(
                 mime_type="text/markdown",
                 subject=f"[{env.id}] Lead scoring: this week's report",
-                content=literal("Nothing is wrong. The weekly report is at ${log.extracted_label.address}"),
+                content=literal(
+                    "${log.extracted_label.headline}\n\nThe report: ${log.extracted_label.address}\n\n"
+                    "Cloud Monitoring mails this as an incident. Nothing is wrong."
+                ),
                 links=[AlertLink(display_name="Where no report comes", url=f"{env.runbooks_url}/jobs.md")],
             ),
         )

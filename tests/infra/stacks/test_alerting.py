@@ -131,13 +131,14 @@ def test_the_weekly_reports_address_is_mailed_to_whom_the_environment_says(engin
     (match,) = policy["conditions"][0]["condition_matched_log"]
     assert f'resource.labels.job_name="{env.name("report")}"' in match["filter"]
     assert f'textPayload:"{MAIL}"' in match["filter"]
-    extractor = re.fullmatch(r'REGEXP_EXTRACT\((\w+), "(.*)"\)', match["label_extractors"]["address"])
-    assert extractor
-    url = "https://storage.cloud.google.com/acme-leads-dev-models/reports/2026-03-02.pdf"
-    found = re.search(extractor[2], f"{MAIL} {url} says: The model earned 31,000.")
-    assert found
-    assert (extractor[1], found[1]) == ("textPayload", url)
-    assert policy["documentation"][0]["content"].endswith("${log.extracted_label.address}")
+    url, headline = "https://storage.cloud.google.com/acme-leads-dev-models/reports/2026-03-02.pdf", "It earned 31,000."
+    shown = {}
+    for label, extractor in match["label_extractors"].items():
+        field, expression = re.fullmatch(r'REGEXP_EXTRACT\((\w+), "(.*)"\)', extractor).groups()  # type: ignore[union-attr]
+        assert field == "textPayload"
+        shown[f"${{log.extracted_label.{label}}}"] = re.search(expression, f"{MAIL} {url} says: {headline}")[1]  # type: ignore[index]
+    assert set(shown.values()) == {url, headline}
+    assert all(variable in policy["documentation"][0]["content"] for variable in shown)
     # Both are needed by a policy on logs, and the least that Cloud Monitoring takes for the first is half an hour.
     assert policy["alert_strategy"] == [
         {
