@@ -152,6 +152,8 @@ RUN_ELSEWHERE = {
     "scripts/destroy dev": "infra/operations/test_destroy.py::test_what_holds_data_is_named_and_nothing_goes",
     ".venv/bin/python -m service.lifecycle.rollback": "service/lifecycle/test_promote.py"
     "::test_rolled_back_again_and_again_it_goes_further_back",
+    ".venv/bin/python -m service.lifecycle.report": "service/lifecycle/test_report.py"
+    "::test_the_report_is_written_once_a_day_from_the_history_alone",
     "scripts/install-system": "containers/test_install_system.py"
     "::test_a_bare_debian_gets_what_the_tests_need_and_starts_none_of_it",
     "scripts/env dev": "test_layout.py::test_every_script_explains_itself_with_examples",

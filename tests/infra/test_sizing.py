@@ -16,6 +16,7 @@ from infra.sizing import MOST_GIB, JobSize, RecordEngine, TooLarge, Volume, job_
 from monitoring.platform import Platform
 from monitoring.simulation.world import DAY, quiet
 from service.lifecycle.relations import spark_batch
+from service.rhythm import LOOP
 from service.settings import Settings
 from tests.facts import states, stating
 
@@ -127,10 +128,8 @@ def test_what_no_engine_takes_over_is_refused_without_naming_one() -> None:
 
 
 def test_windows_are_those_that_the_jobs_read_by_themselves() -> None:
-    for job in ("evaluate", "drift"):
-        text = (ROOT / "service" / "lifecycle" / f"{job}.py").read_text()
-        (days,) = re.findall(r'"--days",\s+type=days\([\w.]+\),\s+default=([\d.]+)', text)
-        assert sizing.JOBS[job].days == float(days)
+    read = {"evaluate": LOOP.evaluated_days, "drift": LOOP.drift_days}
+    assert {job: sizing.JOBS[job].days for job in read} == read
 
 
 def test_capacity_is_what_the_benchmark_measured() -> None:
