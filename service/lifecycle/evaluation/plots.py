@@ -1,5 +1,6 @@
 """Four pictures of a scored set: ROC curve, calibration, lift, and profit by threshold."""
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,7 +12,7 @@ from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.quality import Scores, Target
 from service.model.bundle import Economics
 
-BLUE, GREEN, GREY, RED = "#2f7cc4", "#3c9a5f", "#8a8f98", "#d0453d"
+BLUE, GREEN, ORANGE, GREY, RED = "#2f7cc4", "#3c9a5f", "#c4791f", "#8a8f98", "#d0453d"
 """They can be told from white and from black: the reports have both backgrounds."""
 
 
@@ -122,7 +123,7 @@ def profit_by_contacts(
     figure, axes = labelled_axes("Contacts per 1,000 leads, best first", "Profit per 1,000 leads")
     contacts = 1000 * np.arange(len(target) + 1) / len(target)
     feasible = contacts <= economics.contacts_per_1000_leads
-    for (name, of), colour in zip(scores.items(), (BLUE, GREEN), strict=True):
+    for (name, of), colour in zip(scores.items(), itertools.cycle((BLUE, GREEN, ORANGE)), strict=False):
         hits = np.concatenate([[0], np.cumsum(target[np.argsort(-of, kind="stable")])])
         earned = economics.conversion_value * 1000 * hits / len(target) - economics.contact_cost * contacts
         axes.plot(contacts[feasible], earned[feasible], color=colour, label=name.replace("_", " "))

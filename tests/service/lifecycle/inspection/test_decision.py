@@ -36,7 +36,7 @@ def page(toml: Path) -> str:
 def test_the_page_fits_80_columns_and_names_each_metric_with_its_candidate(page: str) -> None:
     assert [line for line in page.splitlines() if len(line) > 80] == []
     for name in NAMES.values():
-        assert re.search(rf"(?m)^ {name}, .*\n (logistic|gradient)\b", page)
+        assert re.search(rf"(?m)^ {name}, .*\n (logistic|spline|gradient)\b", page)
     states(" ".join(page.split()), "missed", "wasted", "95 % interval", "400 of 1,000 leads", "0.1000")
     states(" ".join(page.split()), "1,234.5 / 12,345.25", "conversion costs 11,110.75")
 
