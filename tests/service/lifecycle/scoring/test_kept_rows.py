@@ -64,25 +64,26 @@ class Scored:
         self.scores = np.array([float(row["score"]) for row in self.rows])
 
 
-@pytest.mark.parametrize("probability", [0.0, 0.15])
+@pytest.mark.parametrize(("line", "probability"), [(0.9, 0.0), (0.9, 0.15), (0.1, 0.15)])
 def test_a_whole_file_is_decided_by_rank_and_its_records_say_the_same(
-    served: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probability: float
+    served: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: float, probability: float
 ) -> None:
     monkeypatch.setattr(csv_batches, "ROWS", BATCH)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    few, rule = limited(served, 300), ContactRule(line=0.9, explore_probability=probability)
+    few, rule = limited(served, 300), ContactRule(line=line, explore_probability=probability)
     found = Scored(few, tmp_path, rule, leads())
     assert list((tmp_path / "temporary").iterdir()) == []
     drawn = np.array(rule.drawn("forge", [row["lead_id"] for row in found.rows])) & rule.explores
     ranked, explored = contact_list(found.scores, drawn, served.manifest.threshold, few.manifest.economics)
     assert ranked.sum() + explored.sum() == round(0.3 * len(found.rows))
-    assert (found.scores[ranked] < rule.line).any()
+    # Rank and line differ, above it or below.
+    assert (ranked != (found.scores >= line)).sum() > 10
     names = np.where(ranked, "line", np.where(explored, "explore", ""))
     decisions = np.where(ranked | explored, "contact", "skip").tolist()
     assert [row["decision"] for row in found.rows] == decisions
     assert [row["decision"] for row in found.records] == decisions
-    assert {row["line"] for row in found.records} == {0.9}
+    assert {row["line"] for row in found.records} == {line}
     states(found.said, "294 scored", "88 to contact", "the best that fit")
     if not probability:
         assert "policy" not in found.rows[0]
