@@ -37,7 +37,8 @@ class RowScore(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `because` are the reasons in words; `reasons` and `because` are there where they were asked for. `policy` and
     `probability` are there where leads are explored, as in a lead's score. `drawn` is true of a lead that is explored
-    wherever it is not contacted for its score or rank.
+    wherever it is not contacted for its score or rank. Rows of a file without a column of ids are never explored, nor
+    are trials.
     """
 
     lead_id: str

@@ -30,6 +30,11 @@ MAX_REASON = 400
 LEADS = 10
 """Leads whose errors are looked for at once."""
 
+LEAD_ID = (
+    "Your id of the lead. Where it is absent one is made up, another in each request. Such a lead is never explored, "
+    "for a retry would draw anew."
+)
+
 
 class LeadScore(msgspec.Struct, frozen=True, gc=False):
     """The answer for one lead. Like all that is made for each lead, it holds no cycle, and the collector skips it."""
@@ -43,7 +48,8 @@ class LeadScore(msgspec.Struct, frozen=True, gc=False):
 
 class ExploringScore(LeadScore, frozen=True, gc=False):
     """The answer for one lead where leads are explored. `policy` says why it is contacted: for its score ("line"), or
-    to learn how leads below the line convert ("explore"); `probability` is that of being contacted, of such a lead.
+    to learn how leads below the line convert ("explore"); `probability` is that of being contacted, of such a lead. It
+    is 0 of a lead below the line that was sent without a `lead_id`, and of a trial: neither is explored.
 
     A type of its own: a field more would cost the others a tenth.
     """
@@ -116,7 +122,7 @@ def request_model(bundle: Bundle, max_leads: int) -> type[BaseModel]:
         __config__=strict,
         lead_id=(
             Annotated[str, Field(min_length=1, max_length=MAX_ID)] | None,
-            Field(None, description="Your id of the lead; one is made up where it is absent."),
+            Field(None, description=LEAD_ID),
         ),
         features=(features, ...),
     )

@@ -103,7 +103,7 @@ class Scorer:
         scores = self.bundle.engine.score(features) if features else []
         reasons = self.explainer.reasons(features, scores) if explain and features else None
         ids, request_ids, latencies_ms = _by_lead(together, decoded)
-        decided = self._decided(request_ids, ids, features, scores, latencies_ms)
+        decided = self._decided(request_ids, ids, self._explorable(_sent_ids(decoded)), features, scores, latencies_ms)
         answers = self._answers(ids, scores, decided, reasons)
         line, decisions = self.rule.line, decided.decisions
         return BatchResult(
@@ -135,8 +135,10 @@ class Scorer:
         reasons = self.explainer.reasons(features, scores) if explain and features else None
         took_ms = round((time.perf_counter() - asked.started) * 1e3, 3)
         ids = [lead_id for _, lead_id, _ in placed]
-        decided = self._decided([asked.request_id] * len(ids), ids, features, scores, [took_ms] * len(ids))
-        columns_of_rule = (decided.decisions, decided.bands, decided.policies, decided.probabilities, self._drawn(ids))
+        explorable = self._explorable(repeat(None, len(ids)) if columns.id_place is None else ids)
+        decided = self._decided([asked.request_id] * len(ids), ids, explorable, features, scores, [took_ms] * len(ids))
+        drawn_ones = self._drawn(ids, explorable)
+        columns_of_rule = (decided.decisions, decided.bands, decided.policies, decided.probabilities, drawn_ones)
         ruled = list(zip(*columns_of_rule, strict=False))
         results = [RowScore(row.lead_id, problems=row.problems) for row in rows]
         worth = self.bundle.manifest.economics.expected_value
@@ -164,6 +166,7 @@ class Scorer:
         self,
         request_ids: Sequence[str],
         ids: Sequence[str],
+        explorable: Sequence[bool],
         features: Sequence[Any],
         scores: Sequence[float],
         latencies_ms: Sequence[float],
@@ -173,7 +176,7 @@ class Scorer:
         policies: Iterable[Policy | None] = repeat(None)
         probabilities: Iterable[float | None] = repeat(None)
         if self.rule.explores:
-            decisions, policies, probabilities = self._exploring(decisions, ids)
+            decisions, policies, probabilities = self._exploring(decisions, ids, explorable)
         now, version = datetime.now(UTC), self.bundle.version
         # Column by column: a walk from lead to lead takes twice as long.
         columns = (request_ids, ids, repeat(now), repeat(version), features, scores, decisions, bands, latencies_ms)
@@ -183,25 +186,35 @@ class Scorer:
         return Decided(decisions, bands, policies, probabilities, lines)
 
     def _exploring(
-        self, by_line: Sequence[Decision], ids: Sequence[str]
+        self, by_line: Sequence[Decision], ids: Sequence[str], explorable: Sequence[bool]
     ) -> tuple[list[Decision], list[Policy | None], list[float | None]]:
-        """Decision, policy and probability of leads with these decisions by the line. No trial is explored."""
+        """Decision, policy and probability of leads with these decisions by the line."""
         decisions, probability = list(by_line), self.rule.explore_probability
         policies: list[Policy | None] = ["line"] * len(ids)
         probabilities: list[float | None] = [1.0 if decision == "contact" else probability for decision in decisions]
-        for place, drawn in enumerate(self._drawn(ids)):
-            if decisions[place] == "skip" and ids[place].startswith(TRIALS):
+        for place, drawn in enumerate(self._drawn(ids, explorable)):
+            if decisions[place] == "skip" and not explorable[place]:
                 probabilities[place] = 0.0
             elif decisions[place] == "skip" and drawn:
                 decisions[place], policies[place] = "contact", "explore"
         return decisions, policies, probabilities
 
-    def _drawn(self, ids: Sequence[str]) -> Iterable[bool]:
-        """Of each lead whether it is explored where it is below the line; no trial is."""
+    def _explorable(self, sent: Iterable[str | None]) -> Sequence[bool]:
+        """Of each lead, sent with this id or none, whether it may be explored; empty where none is.
+
+        No trial is. Nor is a lead without an id of its own: the id that it gets is another in each request, so that a
+        retry would draw anew.
+        """
+        if not self.rule.explores:
+            return ()
+        return [lead_id is not None and not lead_id.startswith(TRIALS) for lead_id in sent]
+
+    def _drawn(self, ids: Sequence[str], explorable: Sequence[bool]) -> Iterable[bool]:
+        """Of each lead whether it is explored where it is below the line."""
         if not self.rule.explores:
             return repeat(False)
         drawn = self.rule.drawn(self.bundle.manifest.provenance.source, map(join_key, ids))
-        return [each and not lead_id.startswith(TRIALS) for each, lead_id in zip(drawn, ids, strict=True)]
+        return [each and may for each, may in zip(drawn, explorable, strict=True)]
 
     def _said_of_all(self, ids: Sequence[str]) -> tuple[Iterable[str | float], ...]:
         """Source, channel, line and role of the leads' records."""
@@ -234,6 +247,11 @@ def _by_lead(
             request_ids += [request_id] * len(leads)
             latencies_ms += [round((ended - started) * 1e3, 3)] * len(leads)
     return ids, request_ids, latencies_ms
+
+
+def _sent_ids(decoded: Sequence[list[Any] | Problem]) -> Iterator[str | None]:
+    """Of each lead that is scored the id that it was sent with."""
+    return (lead.lead_id for leads in decoded if isinstance(leads, list) for lead in leads)
 
 
 def _responses(

@@ -40,7 +40,6 @@ from service.lifecycle.scoring.batch_records import recording, rule_of_file
 from service.lifecycle.scoring.batch_scoring import (
     Counts,
     FileJob,
-    contacts_of_team,
     count_file,
     open_leads,
     quarantine_to,
@@ -52,7 +51,6 @@ from service.lifecycle.scoring.split import WHOLE, Judge, division, may_be_divid
 from service.model import bundle
 from service.model.bundle import Bundle
 from service.model.contact_rule import ContactRule
-from service.model.decide import ContactList
 from service.model.stored_rule import read_rule
 from service.read_ahead import Window
 from service.storage import Conflict, Opened, Storage, Writable, open_storage
@@ -75,7 +73,9 @@ EXAMPLES = """examples:
   python -m service.lifecycle.batch ... --for-people --show name,company      as scripts/score; many times as slow
 
 The rows: lead_id, score, decision, band, model_version, in the order of the file, for programs: a spreadsheet would run
-ids that are formulas. A decision is by the score alone. scripts/score scores a single file, for people.
+ids that are formulas. Where the team cannot contact all leads, or leads are explored, "contact" are the best of the
+file that fit, and the explored ones; in a file that is divided, those from the line on. scripts/score scores a single
+file, for people.
 
 exit status: 0 done, 1 a file or the whole job was refused, 2 wrong use or an unusable lead source
 """
@@ -153,10 +153,12 @@ def score_piece(batch: BatchJob, piece: Piece, done: Collection[str] = ()) -> Co
     if _is_done(piece.name, done):
         return None
     try:
-        counts = _score(batch, piece, origin)
+        counts, job = _score(batch, piece, origin)
     except Conflict:
         return None  # another start of this task was faster, and wrote the same
-    batch.say(f"{origin}{piece.place}: {described(counts)}")
+    chosen = "the best that fit" if job.by_rank(piece.part) else "those from the line on, for the file is divided"
+    how = f"; to contact are {chosen}" if job.limited else ""
+    batch.say(f"{origin}{piece.place}: {described(counts)}{how}")
     for line in counts.columns.lines():
         batch.say(f"  {line}")
     for each in counts.examples:
@@ -222,8 +224,9 @@ def _opened(batch: BatchJob, piece: Piece) -> tuple[LeadFile, list[str]]:
     return open_leads(f"{batch.leads.url}/{piece.key}", file, batch.job, piece.part)
 
 
-def _score(batch: BatchJob, piece: Piece, origin: str) -> Counts:
-    """Score the piece. Raises SourceError, and writes no scores, where no row can be scored or a column is unlike."""
+def _score(batch: BatchJob, piece: Piece, origin: str) -> tuple[Counts, FileJob]:
+    """Score the piece; the job is ruled as its records are. Raises SourceError, and writes no scores, where no row can
+    be scored or a column is unlike."""
     leads, notes = _opened(batch, piece)
     job = batch.job
     file = name_of(piece.key, job.bundle, piece.opened)
@@ -231,7 +234,6 @@ def _score(batch: BatchJob, piece: Piece, origin: str) -> Counts:
     with leads:
         for note in notes:
             batch.say(note)
-        contacts = team_of(batch.leads, piece.key, piece.opened.generation, origin, job)
         as_format = batch.as_format or ("parquet" if leads.is_parquet else "csv")
         with batch.out.writing(f"{piece.name}.{as_format}", None) as out:
             # The records and the quarantine are complete when the scores appear: they are the inner ones.
@@ -239,31 +241,11 @@ def _score(batch: BatchJob, piece: Piece, origin: str) -> Counts:
                 recording(batch.records, piece.name, job.bundle, job.form.id_column, job.decider.rule) as record,
                 quarantine_to(lambda: replacing(batch.out, f"{QUARANTINE}{piece.name}.jsonl.gz")) as put,
             ):
-                counts = score_file(
-                    leads, job, out, put, as_format, contacts=contacts, judged=piece.judged, record=record
-                )
+                counts = score_file(leads, job, out, put, as_format, judged=piece.judged, record=record)
             if counts.set_aside and not counts.scored and not piece.judged(counts).scored:
                 first = counts.examples[0].place
                 raise SourceError(f"{origin}: no row could be scored; the first: {first}. scripts/score says why")
-    return counts
-
-
-def team_of(folder: Storage, key: str, generation: str, origin: str, job: FileJob) -> ContactList | None:
-    """The contacts that the team can make of this file's leads, for which it is read once more; None where it can all.
-
-    Raises SourceError where the file is no longer the one of this generation.
-    """
-    if not job.capped:
-        return None
-    opened = folder.open(key)
-    if opened is not None and opened.generation != generation:
-        opened.file.close()
-        opened = None
-    if opened is None:
-        raise SourceError(f"{origin}: was changed while it was read; score it again")
-    leads, _ = open_leads(origin, opened, job)
-    with leads:
-        return contacts_of_team(leads, job)
+    return counts, job
 
 
 def replacing(storage: Storage, key: str) -> AbstractContextManager[Writable]:

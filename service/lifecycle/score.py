@@ -60,14 +60,13 @@ def score(file: Path, out: Path, job: FileJob, console: Console, records: Storag
             console.print(note, markup=False, highlight=False, soft_wrap=True)
         piece = batch.name_of(file.name, job.bundle, opened)
         job = job.ruled_by(rule_of_file(records, piece, job.form.id_column, job.decider.rule))
-        contacts = batch.team_of(leads_folder, file.name, opened.generation, origin, job)
         with (
             _bar(leads, console) as tell,
             batch.replacing(folder, out.name) as scores,
             recording(records, piece, job.bundle, job.form.id_column, job.decider.rule) as record,
             quarantine_to(lambda: batch.replacing(folder, aside)) as put,
         ):
-            counts = score_file(leads, job, scores, put, FORMATS[out.suffix], tell, contacts, record=record)
+            counts = score_file(leads, job, scores, put, FORMATS[out.suffix], tell, record=record)
     if not counts.set_aside:
         (folder.root / aside).unlink(missing_ok=True)  # an earlier run's, of other leads
     return counts

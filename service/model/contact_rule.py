@@ -9,7 +9,6 @@ import hashlib
 import math
 from collections.abc import Iterable
 from datetime import datetime
-from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
@@ -48,7 +47,7 @@ class ContactRule(BaseModel):
         """Whether any lead below the line is contacted."""
         return self.explore_probability > 0
 
-    @cached_property
+    @property
     def limit(self) -> str:
         """A draw is below `explore_probability` where its digits are below these. "g" is above all digits."""
         # Scaling by a power of two is exact.

@@ -68,16 +68,27 @@ class ContactList(NamedTuple):
         return ContactList(self.ranked[start : start + count], self.explored[start : start + count])
 
 
+def most_contacts(count: int, pays: int, economics: Economics) -> int:
+    """The contacts that the team makes of a list of so many leads, of which so many pay: its capacity, rounded half up.
+
+    At least one where a lead pays, so that a short list is not left without any. Without a limit of contacts there are
+    as many as leads that pay.
+    """
+    capacity = economics.contacts_per_1000_leads
+    if capacity >= 1000:
+        return pays
+    return max(int(capacity * count / 1000 + 0.5), int(pays > 0))
+
+
 def contact_list(scores: npt.NDArray[np.float64], drawn: Chosen, threshold: float, economics: Economics) -> ContactList:
     """The contacts of a list of leads: the best that fit beside the explored ones, then these.
 
     Explored are all that are `drawn` and not among the best: a lead that is not has its probability, however many
-    others are drawn. With them the team is never asked for more contacts than it can make, unless more are drawn than
-    that. Without a limit there are as many contacts as leads that pay. Of equal scores the first counts as the better.
+    others are drawn. With them there are never more contacts than `most_contacts`, unless more are drawn than that. Of
+    equal scores the first counts as the better.
     """
     count, pays = len(scores), int((scores >= threshold).sum())
-    capacity = economics.contacts_per_1000_leads
-    most = int(capacity * count / 1000) if capacity < 1000 else pays
+    most = most_contacts(count, pays, economics)
     order = np.argsort(-scores, kind="stable")
     drawn_outside = int(drawn.sum()) - np.concatenate(([0], np.cumsum(drawn[order])))
     numbers = np.arange(min(most, pays) + 1)

@@ -56,7 +56,7 @@ class LeadFile:
         sheet: str | None = None,
         part: FilePart | None = None,
     ) -> None:
-        self._part = part
+        self.part = part
         self.origin, self._raw, self._size, self._delimiter = origin, file, max(1, size), delimiter
         self._encoding, self._sheet = encoding, sheet
         self._closing = ExitStack()
@@ -104,10 +104,10 @@ class LeadFile:
         text = CsvBytes(self.origin, file, self._encoding)
         layout = text.layout(self._delimiter)
         self._csv = CsvTable(self.origin, text, layout.delimiter, layout.row, told_apart(layout.header))
-        if self._part:
-            within = io.BufferedReader(Window(self._raw, self._part.start, self._part.stop), 1 << 20)
-            text.only(within, self._part.above)
-            self._csv = self._csv._replace(above=self._part.above, last=self._part.last)
+        if self.part:
+            within = io.BufferedReader(Window(self._raw, self.part.start, self.part.stop), 1 << 20)
+            text.only(within, self.part.above)
+            self._csv = self._csv._replace(above=self.part.above, last=self.part.last)
         self.columns = pa.schema([(name, pa.string()) for name in self._csv.columns])
         self.written = Written(layout.delimiter, text.marked)
 
@@ -143,7 +143,7 @@ class LeadFile:
             yield from self._parquet_batches(names, repeating)
         else:
             if not self._packed:
-                bounds = (self._part.start, self._part.stop) if self._part else (self._raw.tell(), self._size)
+                bounds = (self.part.start, self.part.stop) if self.part else (self._raw.tell(), self._size)
                 expect(self._raw, [bounds])
             yield from self._csv._replace(columns=self.columns.names).batches(names, repeating)
 
@@ -182,7 +182,7 @@ class LeadFile:
         own = dict(zip(self.columns.names, self._first.schema_arrow.names, strict=True))
         texts = [own[n] for n in names if n in repeating and pa.types.is_string(self.columns.field(n).type)]
         columns, metadata = [own[n] for n in names], self._first.metadata
-        part = self._part or FilePart(0, metadata.num_row_groups, 0, last=True)
+        part = self.part or FilePart(0, metadata.num_row_groups, 0, last=True)
         groups = range(part.start, part.stop)
         expect(self._whole, chunks(metadata, groups, columns))
         file, first = self._parquet(texts, metadata), part.above + 1

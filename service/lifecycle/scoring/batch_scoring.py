@@ -28,10 +28,11 @@ from service.lifecycle.scoring.batch_records import Record, rows_of, ruled
 from service.lifecycle.scoring.cell_counts import ColumnCounts, check_like_training
 from service.lifecycle.scoring.encoder import Encoded, Encoder
 from service.lifecycle.scoring.for_people import ForPeople, Wish
-from service.lifecycle.scoring.scores_file import CONTACT, Format, decided, output_schema, writing_rows
+from service.lifecycle.scoring.kept_rows import KeptRows
+from service.lifecycle.scoring.scores_file import CONTACT, Format, decided, rows_for_programs, writing_rows
 from service.model.bundle import Bundle
-from service.model.contact_rule import POLICIES, ContactRule
-from service.model.decide import DECISIONS, Chosen, ContactList, Decider, contact_list
+from service.model.contact_rule import ContactRule
+from service.model.decide import Chosen, ContactList, Decider
 from service.model.trees import Matrix
 from service.storage import Opened, Writable
 
@@ -62,13 +63,15 @@ Result = TypeVar("Result")
 
 
 class ScoredBatch(NamedTuple):
-    """A batch that was scored: its rows of the output, how many of them are scored, and what was set aside.
+    """A batch that was scored: its rows of the output, the scores of its leads, and what was set aside.
 
-    `records` are the rows of its prediction records, where these are wanted.
+    `drawn` are the leads that are explored where they are not contacted for score or rank. `records` are the rows of
+    its prediction records, where these are wanted.
     """
 
     rows: pa.RecordBatch
-    scored: int
+    scores: Matrix
+    drawn: Chosen
     rejected: list[Rejected]
     columns: ColumnCounts
     records: pa.RecordBatch | None
@@ -105,11 +108,16 @@ class FileJob:
         return Encoder(self.bundle, self.form)
 
     @property
-    def capped(self) -> bool:
-        """Whether decisions depend on all of a file's scores: those for people, of a team that cannot contact all, or
-        that explores."""
-        limited = self.bundle.manifest.economics.contacts_per_1000_leads < 1000 or self.decider.rule.explores
-        return self.wish is not None and limited
+    def limited(self) -> bool:
+        """Whether the team cannot contact all leads, or explores."""
+        return self.bundle.manifest.economics.contacts_per_1000_leads < 1000 or self.decider.rule.explores
+
+    def by_rank(self, part: FilePart | None) -> bool:
+        """Whether the best leads of the file that fit are contacted, where the job is `limited`.
+
+        A part of a file is decided by the line, for its leads' ranks in the file are not known.
+        """
+        return part is None and self.limited
 
 
 def open_leads(origin: str, opened: Opened, job: FileJob, part: FilePart | None = None) -> tuple[LeadFile, list[str]]:
@@ -134,56 +142,63 @@ def score_file(
     quarantine: Put,
     form: Format,
     tell: Callable[[int], None] = lambda _: None,
-    contacts: ContactList | None = None,
     judged: Callable[[Counts], Counts] = lambda counts: counts,
     record: Record | None = None,
 ) -> Counts:
     """Score every lead of the file into `out`; `tell` is called with the rows done so far. Raises SourceError.
 
-    `record` takes the rows of the leads' prediction records.
-
-    `contacts` are those that the team can make, from `contacts_of_team`, where the job is `capped`. Whether the
-    columns are like training's is told from what `judged` makes of the counts: of a part, those of the whole file.
+    `record` takes the rows of the leads' prediction records. Whether the columns are like training's is told from what
+    `judged` makes of the counts: of a part, those of the whole file.
     """
-    counts, done = Counts(), 0
+    counts, done, by_rank = Counts(), 0, job.by_rank(leads.part)
     written: Future[None] | None = None
     wish, bundle, rule = job.wish, job.bundle, job.decider.rule
     people = ForPeople(bundle, job.encoder, leads.columns, leads.origin, wish, rule) if wish else None
     with (
         writing_rows(out, form, people, leads.written, rule) as write,
+        KeptRows() as kept,
         ThreadPoolExecutor(1, "write") as writing,  # while more is read
     ):
-        for batch, part in _in_order(
-            leads, job, lambda batch: _score(leads.origin, batch, job, people, record is not None)
-        ):
-            rows, records = part.rows, part.records
-            if people and contacts is not None:
-                mine = contacts.part(counts.scored, part.scored)
-                rows = people.decide(rows, mine)
-                records = records and ruled(records, mine, rule)
+
+        def put(rows: pa.RecordBatch, records: pa.RecordBatch | None) -> None:
+            write(rows)
+            if record and records is not None:
+                record(records)
+            counts.contacts += pc.sum(pc.equal(rows.column("decision").indices, CONTACT)).as_py() or 0
+
+        def score(batch: LeadBatch) -> ScoredBatch:
+            return _score(leads.origin, batch, job, people, record is not None, by_rank)
+
+        for batch, part in _in_order(leads, job, score):
             if part.rejected:
                 quarantine(part.rejected)
                 counts.add(part.rejected)
             counts.columns.update(part.columns)
             counts.blank += batch.blank
-            counts.scored += part.scored
-            counts.contacts += pc.sum(pc.equal(rows.column("decision").indices, CONTACT)).as_py() or 0
+            counts.scored += len(part.scores)
             if written:
                 written.result()
-            written = writing.submit(_write, write, rows, record, records)
+            if by_rank:
+                written = writing.submit(kept.put, part.rows, part.records, part.scores, part.drawn)
+            else:
+                written = writing.submit(put, part.rows, part.records)
             done = counts.scored + counts.set_aside
             tell(done)
         if written:
             written.result()
+        for rows, records, contacts in kept.decided(bundle.manifest):
+            put(_by_list(rows, contacts, job, people), records and ruled(records, contacts, rule))
         tell(done)
     check_like_training(judged(counts).columns, bundle, leads.origin, job.accepted, job.quote)
     return counts
 
 
-def _write(write: Record, rows: pa.RecordBatch, record: Record | None, records: pa.RecordBatch | None) -> None:
-    write(rows)
-    if record and records is not None:
-        record(records)
+def _by_list(rows: pa.RecordBatch, contacts: ContactList, job: FileJob, people: ForPeople | None) -> pa.RecordBatch:
+    """The rows with the decisions of their file's list."""
+    if people:
+        return people.decide(rows, contacts)
+    ids, scores, bands = (rows.column(name) for name in ("lead_id", "score", "band"))
+    return rows_for_programs(ids, scores, bands, contacts, job.decider.rule, job.bundle.version)
 
 
 def count_file(leads: LeadFile, job: FileJob) -> Counts:
@@ -193,25 +208,6 @@ def count_file(leads: LeadFile, job: FileJob) -> Counts:
         counts.columns.update(encoded.counts)
         counts.scored += len(encoded.matrix)
     return counts
-
-
-def contacts_of_team(leads: LeadFile, job: FileJob) -> ContactList:
-    """For each lead of the file that is scored, in order, whether the team contacts it: the best that fit beside those
-    that are explored, and these.
-
-    Unlike the rest it keeps something of each lead: 9 bytes, and 40 for a moment.
-    """
-    engine, manifest = job.bundle.engine, job.bundle.manifest
-
-    def work(batch: LeadBatch) -> tuple[Matrix, Chosen]:
-        encoded = job.encoder.encode(batch.cells)
-        count = len(encoded.matrix)
-        scores = engine.score_matrix(encoded.matrix) if count else np.empty(0)
-        return scores, _drawn(job, encoded, np.arange(count))
-
-    parts = [(np.empty(0), np.zeros(0, dtype=bool)), *(part for _, part in _in_order(leads, job, work))]
-    scores, drawn = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return contact_list(scores, drawn, manifest.threshold, manifest.economics)
 
 
 def _drawn(job: FileJob, encoded: Encoded, places: npt.NDArray[np.intp]) -> Chosen:
@@ -256,8 +252,11 @@ def quarantine_to(opened: Callable[[], AbstractContextManager[Writable]]) -> Ite
         yield put
 
 
-def _score(origin: str, batch: LeadBatch, job: FileJob, people: ForPeople | None, recorded: bool) -> ScoredBatch:
-    bundle = job.bundle
+def _score(
+    origin: str, batch: LeadBatch, job: FileJob, people: ForPeople | None, recorded: bool, by_rank: bool
+) -> ScoredBatch:
+    """Score the batch and decide it by the line. Where it is to be decided `by_rank`, any of its leads may be drawn."""
+    bundle, rule = job.bundle, job.decider.rule
     rejected = [Rejected(file=origin, row=each.row, column="", reason=each.reason) for each in batch.ragged]
     encoded = job.encoder.encode(batch.cells)
     if encoded.bad:
@@ -274,19 +273,14 @@ def _score(origin: str, batch: LeadBatch, job: FileJob, people: ForPeople | None
         ]
     scores = bundle.engine.score_matrix(encoded.matrix) if len(encoded.matrix) else np.empty(0)
     decision, band = decided(job.decider, scores)
+    above = scores >= rule.line
+    drawn = _drawn(job, encoded, np.arange(len(scores)) if by_rank else np.flatnonzero(~above))
+    contacts = ContactList(above, drawn & ~above)
     records = rows_of(job.encoder, batch.cells, encoded, scores, decision, band) if recorded and len(scores) else None
-    if people:
-        return ScoredBatch(people.rows(batch, encoded, scores), len(scores), rejected, encoded.counts, records)
-    version = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(scores), np.int8)), pa.array([bundle.version]))
-    columns = [encoded.ids, pa.array(scores), decision, band, version]
-    rule = job.decider.rule
-    if rule.explores:
-        above = scores >= rule.line
-        contacts = ContactList(above, _drawn(job, encoded, np.flatnonzero(~above)))
+    if rule.explores and not by_rank:
         records = records and ruled(records, contacts, rule)
-        contacted = above | contacts.explored
-        columns[2] = pa.DictionaryArray.from_arrays(pa.array(contacted.astype(np.int8)), pa.array(DECISIONS))
-        policy = pa.array(contacts.explored.astype(np.int8), mask=~contacted)
-        columns.append(pa.DictionaryArray.from_arrays(policy, pa.array(POLICIES)))
-    rows = pa.RecordBatch.from_arrays(columns, schema=output_schema(rule))
-    return ScoredBatch(rows, len(scores), rejected, encoded.counts, records)
+    if people:
+        rows = people.rows(batch, encoded, scores)
+    else:
+        rows = rows_for_programs(encoded.ids, pa.array(scores), band, contacts, rule, bundle.version)
+    return ScoredBatch(rows, scores, drawn, rejected, encoded.counts, records)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
@@ -11,8 +12,8 @@ from pyarrow import parquet
 from service.lifecycle.data.lead_file import Written
 from service.lifecycle.scoring.for_people import ForPeople
 from service.lifecycle.scoring.sheet import SheetWriter
-from service.model.contact_rule import ContactRule
-from service.model.decide import DECISIONS, Decider
+from service.model.contact_rule import POLICIES, ContactRule
+from service.model.decide import DECISIONS, ContactList, Decider
 from service.model.trees import Matrix
 from service.storage import Writable
 
@@ -48,6 +49,20 @@ def decided(decider: Decider, scores: Matrix) -> tuple[pa.DictionaryArray, pa.Di
         pa.DictionaryArray.from_arrays(pa.array(decision), pa.array(DECISIONS)),
         pa.DictionaryArray.from_arrays(pa.array(band), pa.array(decider.bands)),
     )
+
+
+def rows_for_programs(
+    ids: pa.Array, scores: pa.Array, bands: pa.Array, contacts: ContactList, rule: ContactRule, version: str
+) -> pa.RecordBatch:
+    """The rows of these leads for programs, with these contacts."""
+    contacted = contacts.ranked | contacts.explored
+    decision = pa.DictionaryArray.from_arrays(pa.array(contacted.astype(np.int8)), pa.array(DECISIONS))
+    by = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(ids), np.int8)), pa.array([version]))
+    columns = [ids, scores, decision, bands, by]
+    if rule.explores:
+        policy = pa.array(contacts.explored.astype(np.int8), mask=~contacted)
+        columns.append(pa.DictionaryArray.from_arrays(policy, pa.array(POLICIES)))
+    return pa.RecordBatch.from_arrays(columns, schema=output_schema(rule))
 
 
 @contextmanager

@@ -96,6 +96,29 @@ def test_a_trial_is_never_explored(bundle: Bundle) -> None:
     assert not any(row.get("drawn") for row in json.loads(of_cells)["rows"])
 
 
+def test_a_lead_without_an_id_of_its_own_is_never_explored(bundle: Bundle) -> None:
+    certain = RULE.model_copy(update={"explore_probability": 1.0})
+    scorer = Scorer(bundle, 100).ruled_by(certain)
+    leads: list[dict[str, Any]] = [{"features": {"visits": i % 12}} for i in range(60)]
+    body = json.dumps({"leads": [*leads, {**leads[0], "lead_id": "known"}]}).encode()
+    cells = json.dumps({"columns": ["visits"], "rows": [[i % 12] for i in range(60)]}).encode()
+    names = ("decision", "policy", "probability")
+    for request_id in ("first", "retry"):
+        answer, records = scored(scorer, ScoreRequest(body, request_id, 0.0))
+        result = scorer.score_cells(ScoreRequest(cells, request_id, 0.0), explain=False)
+        (of_cells,) = result.answers
+        assert isinstance(of_cells, bytes)
+        rows = json.loads(of_cells)["rows"]
+        assert not any(row.get("drawn") for row in rows)
+        of_cells_records = [json.loads(line) for line in result.lines.splitlines()]
+        for said in (answer["scores"][:60], records[:60], rows, of_cells_records):
+            for each, lead in zip(said, answer["scores"], strict=False):
+                above = lead["score"] >= 0.5
+                expected = ("contact", "line", 1) if above else ("skip", "line", 0)
+                assert tuple(each[name] for name in names) == expected
+        assert [answer["scores"][60][name] for name in names] == ["contact", "explore", 1]
+
+
 def test_a_request_id_has_96_bits_and_never_comes_twice() -> None:
     ids = [new_request_id() for _ in range(1_000)]  # more than are drawn at once
     assert len(set(ids)) == len(ids)

@@ -41,6 +41,12 @@ def test_a_draw_equal_to_the_probability_is_not_explored() -> None:
     assert ContactRule(line=1.0, explore_probability=more).drawn("crm", ["lead-7"]) == [True]
 
 
+def test_a_copy_with_another_probability_draws_by_that() -> None:
+    rule = ContactRule(line=1.0, explore_probability=0.05)
+    assert not all(rule.drawn("crm", KEYS))
+    assert all(rule.model_copy(update={"explore_probability": 1.0}).drawn("crm", KEYS))
+
+
 def test_spark_takes_the_condition() -> None:
     query = ContactRule(line=1.0, explore_probability=0.05).drawn_in_sql("crm", "lead_key")
     assert in_spark(f"select {query} from leads").startswith("SELECT SUBSTRING(MD5(")

@@ -59,6 +59,19 @@ def test_a_list_holds_the_best_that_fit_and_all_drawn_ones_outside(capacity: flo
         assert contacts + (not DRAWN[following]) > most
 
 
+@pytest.mark.parametrize(
+    ("count", "capacity", "expected"),
+    [(0, 400, 0), (1, 400, 1), (1, 1, 1), (2, 400, 1), (3, 500, 2), (4, 400, 2), (10, 400, 4), (10, 1000, 10)],
+)
+def test_a_short_list_holds_the_capacity_rounded_and_at_least_one_that_pays(
+    count: int, capacity: float, expected: int
+) -> None:
+    money = Economics(conversion_value=100, contact_cost=10, contacts_per_1000_leads=capacity)
+    scores, nobody = np.linspace(0.9, 0.5, count), np.zeros(count, dtype=bool)
+    assert contact_list(scores, nobody, 0.5, money).ranked.tolist() == [place < expected for place in range(count)]
+    assert not contact_list(scores, nobody, 0.95, money).ranked.any()
+
+
 def test_a_list_without_exploration_holds_the_contacts_that_the_team_makes() -> None:
     money = Economics(conversion_value=100, contact_cost=10, contacts_per_1000_leads=300)
     ranked, explored = contact_list(SCORES, np.zeros(2_000, dtype=bool), 0.4, money)

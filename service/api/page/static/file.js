@@ -193,7 +193,7 @@ export function startFile(served, seen) {
   /** Shows the list with the chosen columns. */
   function columns() {
     const chosen = Array.from({ length: CHOSEN }, (_, i) => Number($(`show-${i + 1}`).value));
-    list.show([...new Set(chosen.filter((place) => place >= 0))], worth.contacts, worth.most);
+    list.show([...new Set(chosen.filter((place) => place >= 0))], worth.pays, worth.team);
   }
 
   function offer() {

@@ -1,5 +1,6 @@
 // The scored leads of a file: the list on the page, best first, and the file that it can be downloaded as.
 
+import { bestThatFit } from "./contacts.js";
 import { line } from "./csv.js";
 import { amount, number, percent, plural } from "./values.js";
 
@@ -42,16 +43,11 @@ export class List {
     return [...this.leads.leftOut, ...found].sort((a, b) => a.number - b.number);
   }
 
-  /** Shows the list with these columns of the file. At most `contacted` leads are contacted for their rank, and `most`
-   * together with the explored ones, as `contact_list` of service/model/decide.py has it. */
-  show(columns, contacted = 0, most = contacted) {
+  /** Shows the list with these columns of the file. At most `pays` leads are contacted for their rank, and `most`
+   * together with the explored ones. */
+  show(columns, pays = 0, most = pays) {
     this.columns = columns;
-    this.best = 0;
-    let explored = this.order.filter((i) => this.results[i].drawn).length;
-    for (let rank = 0; rank <= contacted; rank += 1) {
-      if (rank + explored <= most) this.best = rank;
-      if (rank < contacted && this.results[this.order[rank]].drawn) explored -= 1;
-    }
+    this.best = bestThatFit(this.order.map((i) => this.results[i].drawn), pays, most);
     const named = columns.map((i) => [this.leads.header[i]]);
     const heads = [["Rank", "number"], ["Lead"], ...named, ["Score", "number"], ["Band"], ["Decision"], ["Expected value", "number"], ["Why"]];
     $("list-head").replaceChildren(

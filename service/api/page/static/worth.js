@@ -1,5 +1,6 @@
 // What contacting the best leads is expected to bring: the slider, its figures and its curve.
 
+import { mostContacts } from "./contacts.js";
 import { compact, number, plural } from "./values.js";
 
 const $ = (id) => document.getElementById(id);
@@ -31,7 +32,7 @@ export class Worth {
     for (let i = 0; i < count; i += 1) this.expected[i + 1] = this.expected[i] + scores[i];
     this.count = count;
     this.pays = pays;
-    this.team = Math.min(count, Math.floor((this.capacity * count) / 1000));
+    this.team = mostContacts(count, pays, this.capacity);
     for (const id of ["contacts", "contacts-number"]) $(id).max = count;
     $("of-all").textContent = `of ${plural(count, "lead")}`;
     $("all-that-pay").textContent = `All that pay: ${number(this.pays)}`;
@@ -46,11 +47,6 @@ export class Worth {
   /** How many leads are to be contacted: those that pay, as many as the team can make. */
   get contacts() {
     return Math.min(this.pays, this.team);
-  }
-
-  /** How many can be contacted in all, the explored ones among them: without a limit as many as pay. */
-  get most() {
-    return this.capacity < 1000 ? this.team : this.pays;
   }
 
   value(contacts) {

