@@ -170,6 +170,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     `groups` are the lead source's, the largest values first.
     Where only contacted leads have outcomes, `weighting` says what the figures rest on; with too few explored leads
     there are no figures, and `business` is of the contacts alone. `exploration` is None where no lead was explored.
+    `contacted_only_since` is when the first of the evaluations in a row, this one the last, was made whose figures hold
+    for contacted leads alone; None where this one's hold for all.
     What came later than the first release is None or empty in older entries.
     """
 
@@ -196,6 +198,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     exploration: ExplorationCost | None = None
     set_aside: dict[str, int] = {}
     groups: tuple[GroupOutcome, ...] = ()
+    contacted_only_since: datetime | None = None
 
 
 class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):

@@ -40,6 +40,15 @@ def alert_condition(r: Resource) -> str | None:
     return other_than(r, "conditions.condition_prometheus_query_language.disable_metric_validation", True)
 
 
+@policy("alert-ends", ALERT)
+def alert_ends(r: Resource) -> str | None:
+    """Who is told of an incident is told of its end: PagerDuty resolves its own by that. Log entries have no end."""
+    prompts = r.at("alert_strategy.notification_prompts")
+    return (
+        None if "CLOSED" in prompts or r.at("conditions.condition_matched_log.filter") else "reports no incident's end"
+    )
+
+
 @policy("uptime-encrypted", "google_monitoring_uptime_check_config")
 def uptime_encrypted(r: Resource) -> str | None:
     """A check asks as callers do: encrypted, with a valid certificate."""

@@ -92,6 +92,17 @@ def _no_adaptive_protection(policy: State) -> State:
     return policy | {"adaptive_protection_config": [{"layer_7_ddos_defense_config": [layer_7]}]}
 
 
+def _prompted(policy: State) -> State:
+    """Of an incident's begin and end people are told unless it is said; log entries have no end."""
+    on_logs = any(condition.get("condition_matched_log") for condition in policy.get("conditions") or [])
+    always, default = (["OPENED"], []) if on_logs else ([], ["OPENED", "CLOSED"])
+    return _inner(
+        policy,
+        "alert_strategy",
+        lambda strategy: strategy | {"notification_prompts": always or strategy["notification_prompts"] or default},
+    )
+
+
 def _dashboard(state: State) -> State:
     """Zeros and empty values are left out, as proto3's JSON does; a name and an entity tag are added."""
     if not isinstance(state.get("dashboard_json"), str):
@@ -180,6 +191,11 @@ def _facts() -> Iterator[Fact]:
         peering,
         "pull request 27132",
         lambda s: s | {"reserved_peering_ranges": list(reversed(s["reserved_peering_ranges"] or []))},
+    )
+    yield Fact(
+        "google_monitoring_alert_policy",
+        "https://github.com/GoogleCloudPlatform/magic-modules/pull/12052 and google/monitoring/v3/alert.proto",
+        _prompted,
     )
     yield Fact(DASHBOARD, "https://protobuf.dev/programming-guides/json/#presence", _dashboard)
 

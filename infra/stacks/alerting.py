@@ -130,8 +130,13 @@ class AlertingStack(TerraformStack):
                     ),
                 )
             ],
-            # No data for a day: what was wrong has been switched off, and the incident with it.
-            alert_strategy=AlertStrategy(auto_close="86400s"),
+            alert_strategy=AlertStrategy(
+                # No data for a day: what was wrong has been switched off, and the incident with it.
+                auto_close="86400s",
+                # An incident's end resolves it in PagerDuty. Cloud Monitoring answers both where none is given
+                # (https://github.com/GoogleCloudPlatform/magic-modules/pull/12052), so later plans would show a change.
+                notification_prompts=["OPENED", "CLOSED"],
+            ),
             documentation=AlertDocumentation(
                 mime_type="text/markdown",
                 subject=f"[{env.id}] {alert.name}",

@@ -16,6 +16,8 @@ def newest(name: str, job: str, labels: str = "", by: str = "") -> str:
 
 AUC, CALIBRATION = ',figure="roc_auc"', ',figure="calibration_error"'
 LEADS_TO_JUDGE_BY = 50
+DAYS_OF_CONTACTED = 14
+"""Where exploration begins, explored leads stand for half of the leads that an evaluation looks at in so many days."""
 
 ALERTS = (
     ticket(
@@ -48,6 +50,15 @@ ALERTS = (
         expr=f"{newest('evaluation_leads', 'evaluate')} < {LEADS_TO_JUDGE_BY}",
         summary="Too few leads have a final outcome to judge the model by: the CRM's outcomes stopped coming.",
         panel="Leads to judge by",
+    ),
+    ticket(
+        name="FiguresOfContactedLeadsOnly",
+        expr=f"{newest('evaluation_contacted_only_seconds', 'evaluate')} / 86400 > {DAYS_OF_CONTACTED}",
+        summary=(
+            f"For {DAYS_OF_CONTACTED} days every evaluation is of contacted leads alone: how good the model is on all "
+            "leads, and which good ones it leaves out, nobody can know."
+        ),
+        panel="Whom the figures are about",
     ),
     ticket(
         name="ContactsCostMoreThanTheyEarn",

@@ -1,17 +1,50 @@
-"""How good the scores are, whether leads change, and which model gives them."""
+"""How good the scores are, of whom that holds, whether leads change, and which model gives them."""
 
 from monitoring.catalogue.quality import AUC, CALIBRATION, newest
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Unit
 
+BY_DECISION, BY_SCORE = ',by="decision"', ',by="score"'
 SCORES = (
     "sum by (tenth) (increase(leadscoring_scores_total[1d]))"
     " / on () group_left () sum(increase(leadscoring_scores_total[1d]))"
 )
 
+WHOM = (
+    Panel(
+        "Whom the figures are about",
+        lines=(
+            Line("days of contacted leads alone", f"{newest('evaluation_contacted_only_seconds', 'evaluate')} / 86400"),
+            Line("outcomes depend on the decision: 1", newest("evaluation_outcomes_selected", "evaluate", BY_DECISION)),
+            Line("outcomes depend on the score: 1", newest("evaluation_outcomes_selected", "evaluate", BY_SCORE)),
+        ),
+    ),
+    Panel(
+        "Leads with an outcome, by decision",
+        Unit.RATIO,
+        (Line("${decision}", newest("evaluation_with_outcome_ratio", "evaluate", by="decision")),),
+    ),
+    Panel(
+        "Leads that stand for all",
+        lines=(
+            Line("contacted at random, of all versions", newest("evaluation_explored_leads", "evaluate")),
+            Line("contacted at random, of the judged version", newest("exploration_contacts", "evaluate")),
+            Line("effective sample size", newest("evaluation_effective_leads", "evaluate")),
+        ),
+    ),
+    Panel(
+        "What exploring cost and brought",
+        lines=(
+            Line("brought", newest("exploration_revenue", "evaluate")),
+            Line("cost", newest("exploration_cost", "evaluate")),
+        ),
+    ),
+)
+"""Where only contacted leads have outcomes: of whom the figures are, what they rest on, and what that cost."""
+
 DASHBOARD = Dashboard(
     "model",
     "Lead scoring: model quality",
-    "Are the scores right, do leads still look as at training, and does every pod serve the promoted model?",
+    "Are the scores right, and for whom? Do leads still look as at training? Does every pod serve the promoted model?",
     (
         Panel(
             "Ranking (ROC-AUC)",
@@ -36,6 +69,7 @@ DASHBOARD = Dashboard(
             ),
         ),
         Panel("Leads to judge by", lines=(Line("with a final outcome", newest("evaluation_leads", "evaluate")),)),
+        *WHOM,
         Panel("Scores given in a day", Unit.RATIO, (Line("${tenth}", SCORES),), stacked=True),
         Panel(
             "Scores of the evaluated leads",

@@ -18,6 +18,7 @@ BANDS = {"A": 0.42, "B": 0.24, "C": 0.11, "D": 0.03}  # share that converts
 TENTHS = (0.46, 0.22, 0.12, 0.07, 0.05, 0.03, 0.02, 0.015, 0.01, 0.005)  # of the scores, from the lowest
 FIELDS = ("employees", "country", "job_title")
 CONTACTS, COST = 300.0, 40.0  # a day, each
+EXPLORED = 420.0  # leads with an outcome in an evaluation
 
 
 def further(world: World) -> Iterator[Samples]:
@@ -58,6 +59,7 @@ def _days(world: World, rng: np.random.Generator) -> Iterator[Samples]:
     yield _daily("evaluation_near_threshold_ratio", "evaluate", rng.normal(0.12, 0.006, days))
     for band, share in BANDS.items():
         yield _daily("conversion_ratio", "evaluate", share * rng.normal(1, 0.04, days), band=band)
+    yield from _exploring(rng, days)
     contacts = np.round(rng.normal(CONTACTS, 12, days))
     roi = evaluated["leadscoring_business_roi_ratio", ""]
     yield _daily("business_contacts", "evaluate", contacts)
@@ -68,6 +70,20 @@ def _days(world: World, rng: np.random.Generator) -> Iterator[Samples]:
     for field in FIELDS:
         for name, usual in (("feature_unseen_ratio", 0.004), ("feature_missing_excess_ratio", 0.01)):
             yield _daily(name, "drift", rng.uniform(0, 2 * usual, days), feature=field)
+
+
+def _exploring(rng: np.random.Generator, days: int) -> Iterator[Samples]:
+    """Outcomes are those of contacted leads, of which some were contacted at random."""
+    for by, depends in (("decision", 1.0), ("score", 1.0)):
+        yield _daily("evaluation_outcomes_selected", "evaluate", np.full(days, depends), by=by)
+    for decision, share in (("contact", 0.94), ("skip", 0.0)):
+        yield _daily("evaluation_with_outcome_ratio", "evaluate", share * rng.normal(1, 0.01, days), decision=decision)
+    explored = np.round(rng.normal(EXPLORED, 12, days))
+    yield _daily("evaluation_explored_leads", "evaluate", np.round(1.2 * explored))
+    yield _daily("evaluation_effective_leads", "evaluate", 3.1 * explored)
+    yield _daily("exploration_contacts", "evaluate", explored)
+    yield _daily("exploration_cost", "evaluate", COST * explored)
+    yield _daily("exploration_revenue", "evaluate", 0.4 * COST * explored * rng.normal(1, 0.08, days))
 
 
 def _key(labels: dict[str, str]) -> str:

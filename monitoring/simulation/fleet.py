@@ -39,6 +39,7 @@ FIGURES = {
         ("evaluation_benchmark", "figure=calibration_error"): 0.03,
         ("evaluation_leads", ""): 2_000.0,
         ("evaluation_records_missing_ratio", ""): 0.0,
+        ("evaluation_contacted_only_seconds", ""): 0.0,
         ("business_roi_ratio", ""): 1.5,
         ("champion_trained_timestamp_seconds", ""): float(EPOCH - 3 * DAY * 60),
         ("champion_promoted_timestamp_seconds", ""): float(EPOCH - 2 * DAY * 60),

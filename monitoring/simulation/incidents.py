@@ -453,9 +453,10 @@ OF_JOBS: tuple[Kind, ...] = (
     ),
     _daily(
         "evaluate",
-        "outcomes and records are missing",
+        "outcomes, contacts at random and records are missing",
         {
             "TooFewOutcomes": ("evaluation_leads", 20),
+            "FiguresOfContactedLeadsOnly": ("evaluation_contacted_only_seconds", 15 * DAY * 60),
             "RecordsMissingInBucket": ("evaluation_records_missing_ratio", 0.05),
         },
     ),

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service import history, tracking
-from service.history import Evaluation, ExplorationCost, FoundChanges, OutcomeSelection, VersionOutcome
+from service.history import Evaluation, ExplorationCost, FoundChanges, OutcomeSelection, VersionOutcome, Weighting
 from service.lifecycle.evaluation import regressions, weighting
 from service.lifecycle.evaluation.formatting import number, spoken
 from service.lifecycle.evaluation.quality import NAMES
@@ -89,6 +89,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
             contacts=contacts(found.choices, found.rules, headline.manifest.economics, found.selection, found.doubt),
             set_aside=dict(found.set_aside),
             groups=group_outcomes(loop.source.groups, found.groups, headline.weighting) if found.groups else (),
+            contacted_only_since=_contacted_only_since(found.selection, headline.weighting, earlier, loop.now),
         )
         loop.tell(f"recording the run at {loop.tracking}")
         mlflow.log(_parameters(entry, options), _metrics(entry, headline))
@@ -150,6 +151,16 @@ def _comparison(
     return FoundChanges(look=look, since=window[0], until=window[1], changes=found)
 
 
+def _contacted_only_since(
+    selection: OutcomeSelection, found: Weighting | None, earlier: Sequence[Evaluation], now: datetime
+) -> datetime | None:
+    """Since when figures hold for contacted leads alone, this evaluation's too; None where these hold for all."""
+    holds_for_all = found.enough if found else not selection.depends_on_decision
+    if holds_for_all:
+        return None
+    return earlier[-1].contacted_only_since or now if earlier else now
+
+
 def _said(compared: FoundChanges | None, until: datetime) -> list[str]:
     """The changes, with the leads that they were found on where those are not the evaluation's own."""
     if compared is None:
@@ -208,14 +219,15 @@ def _gauges(entry: Evaluation, headline: VersionQuality, pointer: Pointer) -> li
         Gauge("leadscoring_evaluation_leads", entry.leads),
         *([] if entry.complete is None else [_missing(entry)]),
         *(_selection(entry.selection) if entry.selection else []),
+        Gauge("leadscoring_evaluation_contacted_only_seconds", _contacted_only(entry)),
         *([Gauge("leadscoring_evaluation_effective_leads", entry.weighting.effective)] if entry.weighting else []),
         *(_exploration(entry.exploration) if entry.exploration else []),
         Gauge("leadscoring_evaluation_mean_score", headline.whole.mean_score),
         Gauge("leadscoring_evaluation_near_threshold_ratio", headline.near_threshold),
         *(
-            Gauge("leadscoring_conversion_ratio", b.converted / b.leads, {"band": b.band})
-            for b in entry.bands
-            if b.leads
+            Gauge("leadscoring_conversion_ratio", band.converted_share, {"band": band.name})
+            for band in headline.bands
+            if band.leads and band.converted_share is not None
         ),
         *(Gauge(f"leadscoring_business_{name}", value) for name, value in business.items()),
         Gauge("leadscoring_business_roi_ratio", entry.business["roi"]),
@@ -238,6 +250,11 @@ def _selection(selection: OutcomeSelection) -> list[Gauge]:
 def _exploration(found: ExplorationCost) -> list[Gauge]:
     values = {"contacts": found.contacts, "revenue": found.revenue.value, "cost": found.cost}
     return [Gauge(f"leadscoring_exploration_{name}", value) for name, value in values.items()]
+
+
+def _contacted_only(entry: Evaluation) -> float:
+    since = entry.contacted_only_since
+    return (entry.time - since).total_seconds() if since else 0.0
 
 
 def _missing(entry: Evaluation) -> Gauge:

@@ -23,7 +23,7 @@ from tests.service import forge
 from tests.service.api.server import Server
 
 ALERTS = catalogue.alerts()
-JOBS_LABELS = {"job", "figure", "feature", "band"}  # service.lifecycle.runtime.gauges.Gauge
+JOBS_LABELS = {"job", "figure", "feature", "band", "by", "decision"}  # service.lifecycle.runtime.gauges.Gauge
 each_alert = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 
 

@@ -4,9 +4,11 @@ import re
 import shutil
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+import monitoring
 from monitoring import catalogue
 from monitoring.alerts import Alert, Severity
 from monitoring.promql.mutants import mutants
@@ -16,7 +18,7 @@ from monitoring.proof import promtool
 from monitoring.proof.cases import MINUTE, Case, Firing, counter, gauge
 from monitoring.proof.decoys import among_others, decoys, selectors, takes
 from monitoring.proof.scenarios import cases
-from tests.facts import stating
+from tests.facts import states, stating
 
 ALERTS = catalogue.alerts()
 CASES = cases(ALERTS)
@@ -83,6 +85,12 @@ def test_every_alert_has_a_case_that_fires_it_and_two_that_do_not(alert: Alert) 
     assert alert in night.watched(ALERTS)
     told = {series.selector.split("{")[0] for series in night.series}
     assert metric_names(alert.expr) <= told, "a night without its metrics is quiet for nothing"
+
+
+def test_the_readme_says_how_many_alerts_cases_and_changes_there_are() -> None:
+    text = Path(monitoring.__file__).with_name("README.md").read_text()
+    changes = sum(len(mutants(alert)) for alert in ALERTS)
+    states(text, f"{len(ALERTS)} alerts", f"{len(CASES)} cases", f"{changes:,} changes")
 
 
 def test_a_case_about_an_unknown_alert_is_refused() -> None:

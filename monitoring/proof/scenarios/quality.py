@@ -5,6 +5,8 @@ from datetime import timedelta
 from monitoring.proof.cases import Case, Series, Value, fires, gauge, stays_silent
 
 HALF_HOUR = timedelta(minutes=30)
+DAY, DAY_S = 1440, 86_400.0  # minutes, seconds
+CONTACTED_ONLY = "evaluation_contacted_only_seconds"
 
 
 def figure(name: str, job: str, before: Value, *after: tuple[int, Value], **labels: str) -> Series:
@@ -21,6 +23,11 @@ def auc(name: str, job: str, before: Value, *after: tuple[int, Value]) -> Series
 def error(name: str, before: Value, *after: tuple[int, Value]) -> Series:
     """The same for the calibration error."""
     return figure(name, "evaluate", before, *after, figure="calibration_error")
+
+
+def daily(*values: float) -> tuple[tuple[int, Value], ...]:
+    """One sample a day."""
+    return tuple(stretch for value in values for stretch in ((30, value), (DAY - 30, None)))
 
 
 def simple(alert: str, name: str, job: str, well: float, near: float, bad: float) -> tuple[Case, Case]:
@@ -99,6 +106,16 @@ CASES = (
         lasts=60,
     ),
     *simple("TooFewOutcomes", "evaluation_leads", "evaluate", 200, 60, 40),
+    *simple("FiguresOfContactedLeadsOnly", CONTACTED_ONLY, "evaluate", 0, 13.9 * DAY_S, 14.1 * DAY_S),
+    fires(
+        "FiguresOfContactedLeadsOnly",
+        "one evaluation a day for five days, of which the last is of all leads",
+        figure(CONTACTED_ONLY, "evaluate", None, *daily(13 * DAY_S, 14 * DAY_S, 15 * DAY_S, 16 * DAY_S, 0)),
+        after=2 * DAY,
+        until=4 * DAY,
+        lasts=5 * DAY,
+        step=HALF_HOUR,
+    ),
     *simple("ContactsCostMoreThanTheyEarn", "business_roi_ratio", "evaluate", 0.5, 0.01, -0.1),
     *simple("LeadsDrifted", "drift_found", "drift", 0, 0, 1),
     fires(

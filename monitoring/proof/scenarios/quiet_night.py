@@ -67,6 +67,7 @@ SERIES = (
         quality.figure(name, job, value)
         for name, job, value in (
             ("evaluation_leads", "evaluate", 200),
+            ("evaluation_contacted_only_seconds", "evaluate", 0),
             ("business_roi_ratio", "evaluate", 0.5),
             ("drift_found", "drift", 0),
             ("drift_score_distance", "drift", 0.05),

@@ -15,6 +15,10 @@ NAMES = {
     "leadscoring_evaluation_records_missing_ratio": "Share of the scored leads whose record is not there.",
     "leadscoring_evaluation_outcomes_selected": "1 if having an outcome depends on the decision, or the score.",
     "leadscoring_evaluation_with_outcome_ratio": "Share of the leads of a decision that have an outcome.",
+    "leadscoring_evaluation_contacted_only_seconds": (
+        "Time since the first of the evaluations in a row whose figures hold for contacted leads alone; 0 where they "
+        "hold for all."
+    ),
     "leadscoring_evaluation_explored_leads": "Leads contacted at random whose outcome is final.",
     "leadscoring_evaluation_effective_leads": "Effective sample size where only contacted leads have outcomes.",
     "leadscoring_exploration_contacts": "Explored leads with an outcome.",
@@ -22,7 +26,10 @@ NAMES = {
     "leadscoring_exploration_cost": "What the contacts of explored leads cost.",
     "leadscoring_evaluation_mean_score": "Mean score of the evaluated leads.",
     "leadscoring_evaluation_near_threshold_ratio": "Share of scores close to the threshold.",
-    "leadscoring_conversion_ratio": "Share of a band's leads that converted.",
+    "leadscoring_conversion_ratio": (
+        "Share of a band's leads that convert. Where only contacted leads have outcomes it is an estimate for all, and "
+        "missing for a band of which too few were explored."
+    ),
     "leadscoring_business_contacts": "Contacts decided on, as many as the team can make.",
     "leadscoring_business_revenue": "What the contacted leads that converted were worth.",
     "leadscoring_business_cost": "What the contacts cost.",
@@ -49,7 +56,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Gauge:
-    """One value of one of NAMES. Labels besides the job's own: `figure`, `feature` or `band`."""
+    """One value of one of NAMES. Labels besides the job's own: `figure`, `feature`, `band`, `by` or `decision`."""
 
     name: str
     value: float

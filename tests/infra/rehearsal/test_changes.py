@@ -32,6 +32,11 @@ def cluster(name: str, **values: Any) -> dict[str, Any]:
     return {"name": name, "enable_l4_ilb_subsetting": True, **values}
 
 
+def alert(condition: dict[str, Any], **strategy: Any) -> dict[str, Any]:
+    conditions = {"display_name": "c", **condition}
+    return {"display_name": "a", "combiner": "OR", "conditions": conditions, "alert_strategy": strategy}
+
+
 SCALED = {"min_instance_count": 1}  # comes back as it is written
 LIMITED = {
     "scaling": {"max_instance_count": 1},
@@ -60,6 +65,12 @@ OLD: dict[str, dict[str, dict[str, Any]]] = {
             private_cluster_config={"enable_private_endpoint": True},
         ),
         "subsetting_is_turned_on": {"name": "e"},
+    },
+    "google_monitoring_alert_policy": {
+        "prompts_come_back": alert({"condition_prometheus_query_language": {"query": "up"}}, auto_close="1800s"),
+        "log_entries_have_no_end": alert(
+            {"condition_matched_log": {"filter": "f"}}, notification_prompts=["OPENED", "CLOSED"]
+        ),
     },
     "google_service_networking_connection": {
         "ranges_come_in_another_order": {"network": "n", "service": "s", "reserved_peering_ranges": ["a", "b"]}

@@ -115,6 +115,13 @@ def test_an_expression_that_looks_like_a_terraform_template_arrives_as_it_was_wr
     assert promql(policy)["evaluation_interval"] == "60s"
     assert policy["documentation"][0]["content"] == "Cost of ${x} %{y}"
 
+    assert refused(tmp_path, result.plan) == []
+    (strategy,) = policy["alert_strategy"]
+    assert strategy["notification_prompts"] == ["OPENED", "CLOSED"]
+    for prompts in (["OPENED"], None):
+        strategy["notification_prompts"] = prompts
+        assert refused(tmp_path, result.plan) == ["alert-ends"]
+
 
 def test_the_weekly_reports_address_is_mailed_to_whom_the_environment_says(engine: Terraform, tmp_path: Path) -> None:
     env = DEV.model_copy(update={"report_email": "sales@acme.example"})

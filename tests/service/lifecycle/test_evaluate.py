@@ -106,7 +106,16 @@ def test_the_champion_is_judged_recorded_and_exported(
     assert 'leadscoring_evaluation_leads{job="evaluate"} 600' in text
     assert "records_missing" not in text
     assert 'leadscoring_evaluation_outcomes_selected{by="decision",job="evaluate"} 0' in text
+    assert gauge(text, "evaluation_contacted_only_seconds") == 0
+    for band in entry.bands:
+        assert gauge(text, "conversion_ratio", f'band="{band.band}",') == pytest.approx(band.converted / band.leads)
     assert capsys.readouterr().out.startswith(entry.selection.about)
+
+
+def gauge(text: str, name: str, labels: str = "") -> float | None:
+    """The value of a gauge in a scraped text; None where it is not there."""
+    found = re.search(rf'^leadscoring_{name}{{{labels}job="evaluate"}} (\S+)$', text, re.MULTILINE)
+    return float(found[1]) if found else None
 
 
 def check_groups(entry: Evaluation, first: pd.DataFrame, target: Target) -> None:
@@ -134,6 +143,7 @@ def test_where_only_leads_to_contact_have_outcomes_the_first_line_says_of_whom_t
     assert entry.selection is not None
     assert entry.selection.depends_on_decision
     assert entry.selection.with_outcome_by_decision == {"contact": 1, "skip": 0}
+    assert entry.contacted_only_since == NOON
     assert capsys.readouterr().out.startswith(entry.selection.about)
 
 
@@ -171,10 +181,15 @@ def test_explored_leads_make_figures_of_contacted_ones_those_of_all(
     assert "exploring:" in out
     file = MlflowClient(mlflow_url).download_artifacts(entry.mlflow_run_id, "report.html", str(tmp_path))
     assert "What exploring cost and brought" in Path(file).read_text()
-    assert (
-        f'leadscoring_exploration_contacts{{job="evaluate"}} {entry.exploration.contacts}'
-        in (tmp_path / "evaluate.prom").read_text()
-    )
+    text = (tmp_path / "evaluate.prom").read_text()
+    assert gauge(text, "exploration_contacts") == entry.exploration.contacts
+    assert gauge(text, "evaluation_contacted_only_seconds") == 0
+    straddling = table["band"] == "B"  # the line is within it
+    above = (table["score"] >= manifest.threshold)[straddling]
+    won, called = target[straddling], (table["decision"] == "contact")[straddling]
+    of_all = above.mean() * won[above].mean() + (1 - above.mean()) * won[called & ~above].mean()
+    assert gauge(text, "conversion_ratio", 'band="B",') == pytest.approx(of_all)
+    assert of_all < won[called].mean() - 0.03  # of the contacted leads alone
 
 
 def test_without_exploration_there_is_no_figure_of_all_leads_and_the_first_line_says_so(
@@ -201,11 +216,15 @@ def test_without_exploration_there_is_no_figure_of_all_leads_and_the_first_line_
     file = MlflowClient(mlflow_url).download_artifacts(entry.mlflow_run_id, "report.html", str(tmp_path))
     html = Path(file).read_text()
     assert "no figures of all leads" in html
-    bands = html[html.index("<h2>Bands") : html.index("<h2>Segments")]
-    assert re.search(r"too few</td>\s*<td[^>]*>0\.\d{4}", bands)  # no share that converted, beside the mean score
+    shown = html[html.index("<h2>Bands") : html.index("<h2>Segments")]
+    assert re.search(r"too few</td>\s*<td[^>]*>0\.\d{4}", shown)  # no share that converted, beside the mean score
     gauges = (tmp_path / "evaluate.prom").read_text()
     assert "leadscoring_evaluation_figure" not in gauges  # those of before say nothing of these leads
     assert "leadscoring_evaluation_effective_leads" in gauges
+    assert gauge(gauges, "evaluation_contacted_only_seconds") == days(1).total_seconds()
+    ratio = entry.bands[0].converted / entry.bands[0].leads
+    of_bands = [gauge(gauges, "conversion_ratio", f'band="{name}",') for name in "ABC"]
+    assert of_bands == [pytest.approx(ratio), None, None]  # B and C have leads below the line, and none with an outcome
 
 
 def test_with_too_few_explored_leads_the_first_line_says_in_how_many_days_there_are_enough(
@@ -370,6 +389,22 @@ def test_changes_beyond_noise_are_said(tmp_path: Path, mlflow_url: str) -> None:
     assert main(world.options(mlflow_url, NOON)) == 0
     (entry,) = evaluated(world)
     states(entry.changes, "roc auc", "worse", "training", "0.8000")
+
+
+def test_evaluations_of_contacted_leads_alone_are_counted_from_the_first_in_a_row() -> None:
+    def since(earlier: list[datetime | None], enough: bool | None, depends: bool) -> datetime | None:
+        entries: Any = [SimpleNamespace(contacted_only_since=each) for each in earlier]
+        selection: Any = SimpleNamespace(depends_on_decision=depends, depends_on_score=True)
+        weighting: Any = None if enough is None else SimpleNamespace(enough=enough)
+        return evaluate._contacted_only_since(selection, weighting, entries, NOON)
+
+    begun = NOON - days(9)
+    assert since([], None, depends=True) == NOON
+    assert since([begun], None, depends=True) == begun
+    assert since([begun, None], enough=False, depends=True) == NOON  # the last one held for all leads
+    assert since([begun], enough=False, depends=False) == begun
+    assert since([begun], enough=True, depends=True) is None
+    assert since([begun], None, depends=False) is None
 
 
 def test_a_version_is_first_compared_when_it_has_enough_leads_or_had_a_whole_window() -> None:
