@@ -17,6 +17,8 @@ from tests.drill.faults import FAULTS
 from tests.drill.pagerduty import Event
 
 ROOT = Path(__file__).parents[2]
+GRACE_S = 30
+"""A program that outlives the drill by its own stop is killed after 15 s."""
 KILL = next(fault for fault in FAULTS if fault.name == "kill")
 
 
@@ -75,7 +77,15 @@ def start(folder: Path, *options: str) -> subprocess.Popen[str]:
 
 
 def left(folder: Path) -> list[str]:
-    """Command lines of what still runs there: the folder stands in them, or in their environment."""
+    """Command lines of what still runs there once it has had time to end."""
+    deadline = time.monotonic() + GRACE_S
+    while (found := running_in(folder)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
+def running_in(folder: Path) -> list[str]:
+    """Command lines of what runs there: the folder stands in them, or in their environment."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has ended meanwhile
@@ -123,7 +133,7 @@ def test_ctrl_c_stops_everything_that_was_started(tmp_path: Path) -> None:
         while not (folder / "train.log").exists() and time.monotonic() < deadline:
             assert running.poll() is None
             time.sleep(0.1)
-        assert len(left(folder)) >= 3  # itself, MLflow, the training
+        assert len(running_in(folder)) >= 3  # itself, MLflow, the training
     finally:
         running.send_signal(signal.SIGINT)
         said, _ = running.communicate(timeout=HANG_S)
