@@ -1,11 +1,17 @@
 """The worlds can be solved, and a benchmark's exit status is 1 where one of its inputs is lowered."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from msgspec import structs
 
+from service.history import OutcomeSelection
 from service.lifecycle.evaluation.quality import Scores, Target
+from service.lifecycle.evaluation.selection import selection
+from service.lifecycle.relations.outcomes import LabelRules
 from service.lifecycle.relations.relation import Relation
 from tests.benchmarks.loop import __main__ as loop
 from tests.benchmarks.loop import gate_years, late, quiet, replays, rescoring, segment
@@ -49,6 +55,32 @@ def test_a_weighted_profit_is_right_in_the_quiet_world_and_a_plain_one_is_not() 
     assert plain["without exploration: figures given"] == 1
 
 
+def test_the_product_warns_of_contacted_leads_and_of_no_others() -> None:
+    assert not missed(quiet.measure(2, PRODUCT, silent), {name: quiet.LIMITS[name] for name in quiet.WARNED})
+
+
+def silenced(found: OutcomeSelection, *_: object) -> OutcomeSelection:
+    """The same without the sentence."""
+    return structs.replace(found, about="")
+
+
+def untested(counts: pa.Table, rules: LabelRules) -> OutcomeSelection:
+    """The sentence, of a test that finds nothing."""
+    return structs.replace(selection(counts, rules), depends_on_decision=False)
+
+
+@pytest.mark.parametrize(
+    ("what", "instead"),
+    [("weighting.about", silenced), ("selection", untested), ("weighting.weighting", lambda _: None)],
+)
+def test_a_product_that_does_not_warn_is_the_exit_status(
+    what: str, instead: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quiet, "QUICK", 2)
+    monkeypatch.setattr(f"tests.benchmarks.loop.estimators.{what}", instead)
+    assert loop.main(["--quick", "--only", "a"]) == 1
+
+
 @pytest.mark.parametrize("share", [0.0, 0.0005])
 def test_too_little_exploration_misses_the_quiet_worlds_limits(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quiet, "SHARE", share)
@@ -58,9 +90,7 @@ def test_too_little_exploration_misses_the_quiet_worlds_limits(share: float, mon
 def test_wrong_probabilities_miss_the_quiet_worlds_limits() -> None:
     wrong = REFERENCE._replace(
         evaluate=lambda seen, line, money: weighted_figures(
-            type(seen)(seen.target, seen.scores, seen.contacted, np.minimum(1, 2 * seen.probability), seen.leads),
-            line,
-            money,
+            replace(seen, probability=np.minimum(1, 2 * seen.probability)), line, money
         )
     )
     assert "bias of brier" in missed(quiet.measure(8, wrong, silent), quiet.LIMITS)
