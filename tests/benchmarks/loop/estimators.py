@@ -6,7 +6,7 @@ that the product does. D. Horvitz and D. Thompson, JASA 47, 1952; M. Dudik and o
 and Learning, ICML 2011.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -91,8 +91,7 @@ class Estimators(NamedTuple):
     evaluate: Callable[[ScoredLeads, float, Economics], Evaluated]
     weights: Callable[[Scores], Scores | None]
     window: Callable[..., Rows | None]
-    passes: Callable[[Target, Scores | None, Contender, Contender, Metric, Economics], bool]
-    looks: Callable[[Target, Contender, Contender, Metric, Economics, Look], Verdict]
+    judge: Callable[..., Verdict]
 
 
 def plain_rule(scores: Scores, economics: Economics, share: float) -> Rule:
@@ -159,23 +158,18 @@ def plain_figures(seen: ScoredLeads, line: float, economics: Economics) -> Evalu
     return Evaluated(found, "", False)
 
 
-def plain_gate(
+def plain_judge(
     target: Target,
-    weights: Scores | None,
     champion: Contender,
     challenger: Contender,
     metric: Metric,
     economics: Economics,
-) -> bool:
-    """The product's."""
-    return gate.decide(target, champion, challenger, metric, economics, weights=weights).promote
-
-
-def plain_look(
-    target: Target, champion: Contender, challenger: Contender, metric: Metric, economics: Economics, look: Look
+    look: Look,
+    weights: Scores | None = None,
+    segments: Mapping[str, Mask] | None = None,
 ) -> Verdict:
-    """The product's, one of many."""
-    return gate.decide(target, champion, challenger, metric, economics, look=look)
+    """The product's."""
+    return gate.decide(target, champion, challenger, metric, economics, segments, look=look, weights=weights)
 
 
 def weighted_figures(seen: ScoredLeads, line: float, economics: Economics) -> Evaluated:
@@ -202,15 +196,20 @@ def earned(seen: ScoredLeads, line: float, economics: Economics) -> Scores:
     return np.where(seen.scores >= line, by_score + economics.conversion_value * missed, 0.0)
 
 
-def weighted_gate(
+def weighted_judge(
     target: Target,
-    weights: Scores | None,
     champion: Contender,
     challenger: Contender,
     metric: Metric,
     economics: Economics,
-) -> bool:
-    """The reference: a gain beyond noise as in the product, in weighted resamples; a contender reaches whom it can."""
+    look: Look,
+    weights: Scores | None = None,
+    segments: Mapping[str, Mask] | None = None,
+) -> Verdict:
+    """The reference: a gain beyond noise in weighted resamples, as if it were the only look; segments are not asked.
+
+    A contender reaches whom it can.
+    """
     rules = Rules()
     weights = np.ones(len(target)) if weights is None else weights
     values = []
@@ -222,14 +221,7 @@ def weighted_gate(
     unit = 1.0
     if metric == "profit":
         unit = 1000 * float(weights @ target / weights.sum()) * (economics.conversion_value - economics.contact_cost)
-    return bool(np.quantile(values[1] - values[0], 0.025) > rules.gain * unit)
-
-
-def weighted_look(
-    target: Target, champion: Contender, challenger: Contender, metric: Metric, economics: Economics, look: Look
-) -> Verdict:
-    """The reference: as if it were the only one."""
-    passed = weighted_gate(target, None, champion, challenger, metric, economics)
+    passed = bool(np.quantile(values[1] - values[0], 0.025) > rules.gain * unit)
     return Verdict("gain" if passed else None, "", {})
 
 
@@ -261,5 +253,5 @@ def _interval(values: Scores) -> Estimate:
     return Estimate(float(values[0]), float(low), float(high))
 
 
-PRODUCT = Estimators("the product", product_rule, product_figures, product_weights, window, plain_gate, plain_look)
-REFERENCE = Estimators("the reference", rule_of, weighted_figures, _inverse, wide_window, weighted_gate, weighted_look)
+PRODUCT = Estimators("the product", product_rule, product_figures, product_weights, window, plain_judge)
+REFERENCE = Estimators("the reference", rule_of, weighted_figures, _inverse, wide_window, weighted_judge)

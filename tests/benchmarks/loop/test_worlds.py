@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ from msgspec import structs
 from service.history import OutcomeSelection
 from service.lifecycle.evaluation.quality import Scores, Target
 from service.lifecycle.evaluation.selection import selection
+from service.lifecycle.promotion.gate import Verdict
 from service.lifecycle.relations.outcomes import LabelRules
 from service.lifecycle.relations.relation import Relation
 from tests.benchmarks.loop import __main__ as loop
@@ -116,6 +118,13 @@ def test_a_lead_s_last_score_is_found_out(monkeypatch: pytest.MonkeyPatch) -> No
     assert abs(rescoring.error(1, compacted=False)) < 0.05
 
 
+def test_a_rule_that_explores_nobody_is_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment, "share_of_profit", lambda seed, by: 1.0)
+    monkeypatch.setattr(segment, "COST_LEADS", 5_000)
+    monkeypatch.setattr(loop, "PRODUCT", PRODUCT._replace(rule=plain_rule))
+    assert loop.main(["--quick", "--only", "b"]) == 1
+
+
 def test_labels_are_of_leads_whose_outcome_is_final() -> None:
     came, scores = np.array([0.0, 0.0, 20.0]), np.full(3, 0.1)
     target, _ = late.labels(scores, came, np.array([late.MATURITY - 1.0, np.inf, 25.0]), late.MATURITY + 10.0)
@@ -143,10 +152,16 @@ def test_a_loop_that_never_explores_does_not_find_the_segment(monkeypatch: pytes
     assert segment.share_of_profit(1, REFERENCE) < 0.8 < found
 
 
-@pytest.mark.parametrize(("passes", "name"), [(True, "equal"), (False, "better")])
-def test_a_gate_that_is_always_open_or_shut_is_found_out(passes: bool, name: str) -> None:
-    found = gate_years.measure(2, PRODUCT._replace(passes=lambda *_: passes), silent)
-    assert missed(found, gate_years.LIMITS) == {each for each in gate_years.LIMITS if each.startswith(name)}
+@pytest.mark.parametrize(("by", "missing"), [("gain", ("equal",)), (None, ("better", "champion"))])
+def test_a_gate_that_is_always_open_or_shut_is_the_exit_status(
+    by: Literal["gain"] | None, missing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = PRODUCT._replace(judge=lambda *_: Verdict(by, "", {}))
+    found = gate_years.measure(2, judged, silent)
+    assert missed(found, gate_years.LIMITS) == {each for each in gate_years.LIMITS if each.startswith(missing)}
+    monkeypatch.setattr(loop, "PRODUCT", judged)
+    monkeypatch.setattr(gate_years, "measure", lambda *_: found)
+    assert loop.main(["--quick", "--only", "f"]) == 1
 
 
 def test_the_loop_is_held_against_the_best_of_the_others() -> None:
