@@ -110,12 +110,17 @@ def test_exploring_costs_what_is_allowed_and_twice_the_share_costs_more() -> Non
 def test_a_lead_s_last_score_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     last = "select * from records qualify row_number() over (partition by lead_key order by time desc) = 1"
     monkeypatch.setattr(rescoring, "LEADS", 40)
-    monkeypatch.setattr(rescoring, "IMPORTED", 0.0)
     with monkeypatch.context() as context:
         context.setattr(rescoring, "first_scores", lambda since: [Relation("first_scores", last)])
-        assert rescoring.error(1, compacted=False) > 0.05
+        assert rescoring.error(1, compacted=False, dated=False) > 0.05
     monkeypatch.setattr(rescoring, "RESCORED", 0)
-    assert abs(rescoring.error(1, compacted=False)) < 0.05
+    assert abs(rescoring.error(1, compacted=False, dated=False)) < 0.05
+
+
+def test_a_score_that_knows_the_outcome_is_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rescoring, "error", lambda seed, compacted, dated=True: 0.0 if dated else 0.06)
+    monkeypatch.setattr(late, "measure", lambda *_: {late.FALSE: 0.0})
+    assert loop.main(["--quick", "--only", "c"]) == 1
 
 
 def test_a_rule_that_explores_nobody_is_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
