@@ -1,7 +1,8 @@
 """How a model is kept, each way on its own: the closed loop beside never, always and ungated retraining, and an oracle.
 
 All see the same blocks. When a block begins a strategy knows the outcomes that are final then; the oracle alone knows
-the block itself.
+the block itself. The closed loop alone looks for drift, which refreshes the served model's contact rule; the others
+contact by the rule that their model was published with.
 """
 
 from argparse import Namespace
@@ -32,6 +33,7 @@ from service.lifecycle.training import registration
 from service.lifecycle.training.selection import Selection, Split
 from service.model import bundle
 from service.model.bundle import Bundle, Pointer
+from service.model.stored_rule import read_rule
 from service.rhythm import LOOP
 from service.storage import Storage, open_storage
 
@@ -98,7 +100,8 @@ def follow(world: History, keep: Keep, folder: Path, tracking: str, tell: Progre
             champion = _champion(models)
             events.append(replace(decided, version=champion.version))
             served[champion.version] = champion
-        world.score(block, champion, predictions)
+        # As the service and batch do: drift may have refreshed the rule.
+        world.score(block, champion, read_rule(models, champion.version).rule, predictions)
     over = len(world.blocks) + 1
     for block in (over - 1, over):
         world.deliver(block, leads)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from service.lifecycle.evaluation import outcomes
 from service.lifecycle.training.golden import as_received
 from service.lifecycle.training.selection import Rows
 from service.model.bundle import Bundle
-from service.model.decide import Decider
+from service.model.contact_rule import ContactRule, Policy
+from service.model.decide import Decider, Decision
 from service.model.schema import Value
+from service.reading.ids import join_key
 from service.records import PredictionRecord, object_key, to_lines, to_object
 from service.storage import Storage
 
@@ -69,29 +72,37 @@ class History:
                 day[mine] = (begin - BEGIN).days
         return day[rows]
 
-    def score(self, block: int, bundle: Bundle, predictions: Storage) -> None:
-        """Score the block's leads by this bundle, as the service does; each sitting's records become one object."""
-        engine, decider = bundle.engine, Decider(bundle.manifest)
+    def score(self, block: int, bundle: Bundle, rule: ContactRule | None, predictions: Storage) -> None:
+        """Score the block's leads by this bundle, as the service does; each sitting's records become one object.
+
+        They are contacted by this rule, by the bundle's own where it is None.
+        """
+        engine, decider = bundle.engine, Decider(bundle.manifest, rule)
         for begin, rows in self.sittings(block):
             leads = engine.parse(msgspec.json.encode([self.inputs[row] for row in rows]))
-            scores = engine.score(leads)
+            scores, ids = engine.score(leads), [lead_id(row) for row in rows]
+            drawn = decider.drawn(map(join_key, ids))
             records = [
                 PredictionRecord(
                     request_id=f"block-{block}",
-                    lead_id=lead_id(row),
+                    lead_id=ids[place],
                     time=begin + place / len(rows) * LASTS,
                     model_version=bundle.version,
                     inputs=lead,
                     score=score,
-                    decision=decider.decision(score),
+                    decision=decision,
                     band=decider.band(score),
                     latency_ms=0.0,
                     source=self.source.name,
                     channel="api",
                     line=decider.rule.line,
                     role="champion",
+                    policy=policy,
+                    probability=probability,
                 )
-                for place, (row, lead, score) in enumerate(zip(rows, leads, scores, strict=True))
+                for place, (lead, score, (decision, policy, probability)) in enumerate(
+                    zip(leads, scores, map(partial(_chosen, decider), scores, drawn), strict=True)
+                )
             ]
             predictions.create(object_key(f"{begin:%Y%m%dT%H%M%SZ}-replay"), to_object(to_lines(records)))
 
@@ -106,6 +117,16 @@ class History:
                 parquet.write_table(table, sink)
                 key = f"{outcomes.PREFIX}block-{scored:03}-part-{part}.parquet"
                 leads.create(key, sink.getvalue().to_pybytes())
+
+
+def _chosen(decider: Decider, score: float, drawn: bool) -> tuple[Decision, Policy | None, float | None]:
+    """Decision, policy and probability, the last two where the rule explores."""
+    decision, rule = decider.decision(score), decider.rule
+    if not rule.explores:
+        return decision, None, None
+    if decision == "contact":
+        return decision, "line", 1.0
+    return ("contact", "explore", rule.explore_probability) if drawn else (decision, "line", rule.explore_probability)
 
 
 def lead_id(row: int) -> str:

@@ -6,25 +6,30 @@ that the product does. D. Horvitz and D. Thompson, JASA 47, 1952; M. Dudik and o
 and Learning, ICML 2011.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from service.history import Estimate
 from service.lifecycle.data.source import Metric
+from service.lifecycle.evaluation import weighting
 from service.lifecycle.evaluation.bootstrap import figure, poisson, resamples
 from service.lifecycle.evaluation.calibration import calibration_error
 from service.lifecycle.evaluation.cells import ScoreCells
 from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.quality import Mask, Scores, Target
-from service.lifecycle.evaluation.weighting import weighting
+from service.lifecycle.evaluation.selection import selection
 from service.lifecycle.promotion import gate
 from service.lifecycle.promotion.challenger import window
 from service.lifecycle.promotion.gate import Contender, Rules, Verdict
 from service.lifecycle.promotion.power import Look
-from service.lifecycle.relations import outcomes
+from service.lifecycle.relations.bins import bin_of
+from service.lifecycle.relations.outcomes import CLIP as PRODUCT_CLIP
+from service.lifecycle.relations.outcomes import LabelRules
 from service.lifecycle.training.selection import Rows
 from service.model import contact_rule
 from service.model.bundle import Economics
@@ -34,13 +39,18 @@ from tests.benchmarks.loop.policy import Rule, rule_of
 FIGURES = ("roc_auc", "brier", "calibration_error", "profit", "profit at half the line")
 DRAWS, CLIP, EXPLORED = 400, 0.002, 50
 """Resamples of an interval; the least probability that a weight allows for; contacts below the line that it takes."""
+NOT_ALL = ("of contacted leads alone", "not of all scored leads")
+"""One of these is in a sentence that warns."""
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+"""The outcomes of all leads of these worlds are final; any time would do."""
 
 
 @dataclass(frozen=True)
 class ScoredLeads:
     """Leads, or cells of `leads` each, and which of them were contacted under which probability.
 
-    `target` is known of contacted leads alone; of others it is 0.
+    `target` is known of contacted leads alone; of others it is 0. They came in so many `days`. `stated` says whether
+    the lead source states that outcomes are those of contacted leads.
     """
 
     target: Target
@@ -48,13 +58,29 @@ class ScoredLeads:
     contacted: Mask
     probability: Scores
     leads: Scores
+    days: int
+    stated: bool = True
+
+    @property
+    def below(self) -> Mask:
+        """Those below the line, which are contacted by chance alone."""
+        return self.probability < 1
 
 
 class Evaluated(NamedTuple):
-    """The figures, or none; and the sentence that says whom they are about, empty where nothing is said."""
+    """The figures, or none; the sentence that says whom they are about, empty where nothing is said.
+
+    `selected` says whether outcomes were found to depend on the decision.
+    """
 
     figures: dict[str, Estimate]
     about: str
+    selected: bool
+
+    @property
+    def warned(self) -> bool:
+        """Whether the test finds that outcomes are selected, and the sentence says that figures are not of all."""
+        return self.selected and any(words in self.about for words in NOT_ALL)
 
 
 class Estimators(NamedTuple):
@@ -65,8 +91,7 @@ class Estimators(NamedTuple):
     evaluate: Callable[[ScoredLeads, float, Economics], Evaluated]
     weights: Callable[[Scores], Scores | None]
     window: Callable[..., Rows | None]
-    passes: Callable[[Target, Scores | None, Contender, Contender, Metric, Economics], bool]
-    looks: Callable[[Target, Contender, Contender, Metric, Economics, Look], Verdict]
+    judge: Callable[..., Verdict]
 
 
 def plain_rule(scores: Scores, economics: Economics, share: float) -> Rule:
@@ -81,19 +106,44 @@ def product_rule(scores: Scores, economics: Economics, share: float) -> Rule:
 
 
 def product_figures(seen: ScoredLeads, line: float, economics: Economics) -> Evaluated:
-    """The product's: of all leads, where enough were explored."""
-    weights = np.where(seen.contacted, product_weights(seen.probability), 0.0)
-    found: dict[str, Estimate] = {}
-    about = "" if seen.contacted.all() else "outcomes are those of contacted leads alone"
-    for at, names in ((line, FIGURES[:4]), (line / 2, FIGURES[3:4])):
-        below = seen.probability < 1
-        cells = ScoreCells.of(seen.target, seen.scores, seen.scores >= at, at, seen.leads, weights, below)
-        rests_on = weighting(cells)
-        if rests_on and not rests_on.enough:
-            return Evaluated({}, about)
-        shown = estimates(cells, at, economics, DRAWS, names=names)
-        found |= shown if at == line else {FIGURES[4]: shown["profit"]}
-    return Evaluated(found, about)
+    """The product's: of all leads, where the source states whose outcomes there are, and enough were explored.
+
+    Test and sentence are those of `service.lifecycle.evaluate`, from the counts that it would have of these leads.
+    """
+    rules = LabelRules(NOW, timedelta(0), outcomes_of="contacted" if seen.stated else "all")
+    tested = selection(selection_counts(seen), rules)
+    judged = seen.contacted | seen.stated
+    target, scores, leads = seen.target[judged], seen.scores[judged], seen.leads[judged]
+    weights = below = None
+    if seen.stated:
+        weights, below = np.where(seen.contacted, product_weights(seen.probability), 0.0), seen.below
+    cells = {at: ScoreCells.of(target, scores, scores >= at, at, leads, weights, below) for at in (line, line / 2)}
+    rests_on = weighting.weighting(cells[line])
+    explored_days = seen.days if (seen.contacted & seen.below).any() else 0
+    about = weighting.about(tested, rests_on, seen.days, explored_days, "").about
+    if rests_on and not rests_on.enough:
+        return Evaluated({}, about, tested.depends_on_decision)
+    found = estimates(cells[line], line, economics, DRAWS, names=FIGURES[:4])
+    half = estimates(cells[line / 2], line / 2, economics, DRAWS, names=FIGURES[3:4])
+    return Evaluated(found | {FIGURES[4]: half["profit"]}, about, tested.depends_on_decision)
+
+
+def selection_counts(seen: ScoredLeads) -> pa.Table:
+    """The rows of the relation `selection_counts`: everyone whom the rule chose was contacted, and has an outcome."""
+    known = seen.contacted
+    return pa.table(
+        {
+            "is_chosen": known,
+            "contacted": known,
+            "explored": known & seen.below,
+            "score_bin": bin_of(seen.scores),
+            "is_known": known,
+            "is_labelled": known,
+            "leads": seen.leads,
+            "converted": seen.leads * seen.target,
+            "score_sum": seen.leads * seen.scores,
+        }
+    )
 
 
 def plain_figures(seen: ScoredLeads, line: float, economics: Economics) -> Evaluated:
@@ -105,35 +155,29 @@ def plain_figures(seen: ScoredLeads, line: float, economics: Economics) -> Evalu
         cells = ScoreCells.of(seen.target[known], seen.scores[known], decided, at, seen.leads[known])
         shown = estimates(cells, at, economics, DRAWS, names=names)
         found |= shown if at == line else {FIGURES[4]: shown["profit"]}
-    return Evaluated(found, "")
+    return Evaluated(found, "", False)
 
 
-def plain_gate(
+def plain_judge(
     target: Target,
-    weights: Scores | None,
     champion: Contender,
     challenger: Contender,
     metric: Metric,
     economics: Economics,
-) -> bool:
-    """The product's."""
-    return gate.decide(target, champion, challenger, metric, economics, weights=weights).promote
-
-
-def plain_look(
-    target: Target, champion: Contender, challenger: Contender, metric: Metric, economics: Economics, look: Look
+    look: Look,
+    weights: Scores | None = None,
+    segments: Mapping[str, Mask] | None = None,
 ) -> Verdict:
-    """The product's, one of many."""
-    return gate.decide(target, champion, challenger, metric, economics, look=look)
+    """The product's."""
+    return gate.decide(target, champion, challenger, metric, economics, segments, look=look, weights=weights)
 
 
 def weighted_figures(seen: ScoredLeads, line: float, economics: Economics) -> Evaluated:
     """The reference: weights of the inverse probability, self-normalised; profit doubly robust, by the scores."""
-    below = seen.contacted & (seen.probability < 1)
-    explored = float(seen.leads[below].sum())
+    explored = float(seen.leads[seen.contacted & seen.below].sum())
     about = "" if seen.contacted.all() else "outcomes are those of contacted leads alone"
     if about and explored < EXPLORED:
-        return Evaluated({}, f"{about}: {explored:.0f} explored, {EXPLORED} are needed")
+        return Evaluated({}, f"{about}: {explored:.0f} explored, {EXPLORED} are needed", True)
     known, weights = seen.contacted, _inverse(seen.probability)
     target, scores = seen.target[known], seen.scores[known]
     drawn = np.concatenate([np.ones((1, len(seen.leads))) * seen.leads, *poisson(seen.leads, DRAWS, 0)])
@@ -142,7 +186,7 @@ def weighted_figures(seen: ScoredLeads, line: float, economics: Economics) -> Ev
     values["calibration_error"] = np.array([calibration_error(target, scores, each) for each in weighted])
     for name, at in ((FIGURES[3], line), (FIGURES[4], line / 2)):
         values[name] = 1000 * (drawn @ earned(seen, at, economics)) / drawn.sum(axis=1)
-    return Evaluated({name: _interval(value) for name, value in values.items()}, about or "all leads")
+    return Evaluated({name: _interval(value) for name, value in values.items()}, "all leads", bool(about))
 
 
 def earned(seen: ScoredLeads, line: float, economics: Economics) -> Scores:
@@ -152,15 +196,20 @@ def earned(seen: ScoredLeads, line: float, economics: Economics) -> Scores:
     return np.where(seen.scores >= line, by_score + economics.conversion_value * missed, 0.0)
 
 
-def weighted_gate(
+def weighted_judge(
     target: Target,
-    weights: Scores | None,
     champion: Contender,
     challenger: Contender,
     metric: Metric,
     economics: Economics,
-) -> bool:
-    """The reference: a gain beyond noise as in the product, in weighted resamples; a contender reaches whom it can."""
+    look: Look,
+    weights: Scores | None = None,
+    segments: Mapping[str, Mask] | None = None,
+) -> Verdict:
+    """The reference: a gain beyond noise in weighted resamples, as if it were the only look; segments are not asked.
+
+    A contender reaches whom it can.
+    """
     rules = Rules()
     weights = np.ones(len(target)) if weights is None else weights
     values = []
@@ -172,14 +221,7 @@ def weighted_gate(
     unit = 1.0
     if metric == "profit":
         unit = 1000 * float(weights @ target / weights.sum()) * (economics.conversion_value - economics.contact_cost)
-    return bool(np.quantile(values[1] - values[0], 0.025) > rules.gain * unit)
-
-
-def weighted_look(
-    target: Target, champion: Contender, challenger: Contender, metric: Metric, economics: Economics, look: Look
-) -> Verdict:
-    """The reference: as if it were the only one."""
-    passed = weighted_gate(target, None, champion, challenger, metric, economics)
+    passed = bool(np.quantile(values[1] - values[0], 0.025) > rules.gain * unit)
     return Verdict("gain" if passed else None, "", {})
 
 
@@ -198,7 +240,7 @@ def wide_window(target: Target, unseen: Rows, rules: Rules, wanted: int | None =
 
 def product_weights(probability: Scores) -> Scores:
     """Those of the relation `labelled`."""
-    return 1 / np.maximum(probability, outcomes.CLIP)
+    return 1 / np.maximum(probability, PRODUCT_CLIP)
 
 
 def _inverse(probability: Scores) -> Scores:
@@ -211,5 +253,5 @@ def _interval(values: Scores) -> Estimate:
     return Estimate(float(values[0]), float(low), float(high))
 
 
-PRODUCT = Estimators("the product", product_rule, product_figures, product_weights, window, plain_gate, plain_look)
-REFERENCE = Estimators("the reference", rule_of, weighted_figures, _inverse, wide_window, weighted_gate, weighted_look)
+PRODUCT = Estimators("the product", product_rule, product_figures, product_weights, window, plain_judge)
+REFERENCE = Estimators("the reference", rule_of, weighted_figures, _inverse, wide_window, weighted_judge)

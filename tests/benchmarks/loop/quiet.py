@@ -2,7 +2,9 @@
 
 A model's log-odds are normal (mean MEAN, deviation DEVIATION); the true ones are TRUST times as far from the mean, so
 that the model is a little too sure. For 28 days 3,000 leads a day come, and the contact rule of the whole distribution
-holds. A histogram of the scores, with what was contacted and converted of each bin, says all that leads would.
+holds. A histogram of the scores, with what was contacted and converted of each bin, says all that leads would. The
+same without exploration, with a lead source that states whose outcomes there are and with one that does not: is that
+said, and does no figure pretend?
 """
 
 from collections.abc import Mapping
@@ -29,10 +31,15 @@ MONEY = Economics(conversion_value=600, contact_cost=60, contacts_per_1000_leads
 BIAS = {FIGURES[0]: 0.005, FIGURES[1]: 0.001, FIGURES[2]: 0.005, FIGURES[3]: 0.02, FIGURES[4]: 0.02}
 """The largest absolute bias; of profit as a share of it."""
 COVERED = (0.92, 0.98)
+WARNED = (
+    "without exploration: warned",
+    "without exploration, in a source that does not state it: warned",
+    "with exploration: warned",
+)
 LIMITS: dict[str, tuple[float, float]] = {
     **{f"bias of {name}": (-most, most) for name, most in BIAS.items()},
     **{f"coverage of {name}": COVERED for name in FIGURES},
-    "without exploration: warned": (1.0, 1.0),
+    **dict(zip(WARNED, ((1.0, 1.0), (1.0, 1.0), (0.0, 0.0)), strict=True)),
     "without exploration: figures given": (0.0, 0.0),
 }
 
@@ -55,7 +62,7 @@ def truth(line: float) -> dict[str, float]:
     }
 
 
-def window(seed: int, rule: Rule, days: int) -> ScoredLeads:
+def window(seed: int, rule: Rule, days: int, stated: bool) -> ScoredLeads:
     """What is known after so many days: a cell for each bin, contacted or not, and outcome."""
     draw = np.random.default_rng(seed)
     leads = draw.multinomial(days * LEADS, DENSITY)
@@ -65,21 +72,25 @@ def window(seed: int, rule: Rule, days: int) -> ScoredLeads:
     held = cells > 0
     kinds = np.repeat([0, 1, 2], BINS)[held]
     scores = np.tile(SCORES, 3)[held]
-    return ScoredLeads((kinds == 0).astype(np.int8), scores, kinds < 2, rule.probability(scores), cells[held])
+    return ScoredLeads(
+        (kinds == 0).astype(np.int8), scores, kinds < 2, rule.probability(scores), cells[held], days, stated
+    )
 
 
-def evaluated(seed: int, share: float, days: int, by: Estimators) -> Evaluated:
-    """The figures of one window."""
+def evaluated(seed: int, share: float, days: int, by: Estimators, stated: bool = True) -> Evaluated:
+    """The figures of one window, and what is said of them."""
     rule = rule_of(SCORES, MONEY, share, DENSITY)
-    return by.evaluate(window(seed, rule, days), rule.line, MONEY)
+    return by.evaluate(window(seed, rule, days, stated), rule.line, MONEY)
 
 
 def measure(seeds: int, by: Estimators = PRODUCT, tell: Progress = print, days: int = DAYS) -> dict[str, float]:
     """Bias and coverage over so many windows, and what is said of as many that nobody explored."""
     true = truth(rule_of(SCORES, MONEY, SHARE, DENSITY).line)
-    explored, unexplored = (
-        run_trials(partial(evaluated, share=share, days=days, by=by), range(seeds), f"quiet world, {how}", tell)
-        for share, how in ((SHARE, "explored"), (0.0, "not explored"))
+    explored, unexplored, unknown = (
+        run_trials(
+            partial(evaluated, share=share, days=days, by=by, stated=stated), range(seeds), f"quiet world, {how}", tell
+        )
+        for share, stated, how in ((SHARE, True, "explored"), (0.0, True, "not explored"), (0.0, False, "unknown"))
     )
     found: dict[str, float] = {}
     for name in FIGURES:
@@ -88,8 +99,9 @@ def measure(seeds: int, by: Estimators = PRODUCT, tell: Progress = print, days: 
         found[f"bias of {name}"] = (float(np.mean([e.value for e in shown])) - true[name]) / scale if shown else np.nan
         hits = sum(e.low <= true[name] <= e.high for e in shown)
         found[f"coverage of {name}"] = hits / seeds
-    found["without exploration: warned"] = float(np.mean([bool(each.about) for each in unexplored]))
     found["without exploration: figures given"] = float(np.mean([bool(each.figures) for each in unexplored]))
+    for name, windows in zip(WARNED, (unexplored, unknown, explored), strict=True):
+        found[name] = float(np.mean([each.warned for each in windows]))
     return found
 
 

@@ -5,7 +5,12 @@ on the day that it comes, and in each of the RESCORED nights after it. A lead th
 night (WARMING log-odds a night); once it has converted, fields of the CRM give it away (KNOWN log-odds more).
 Conversions come evenly over MATURITY days. Of the window's leads IMPORTED are scored for the first time when their
 outcome is known. Records, outcome files and the relations that read them are the product's own; records are compacted
-or not, as an installation has it.
+or not, as an installation has it. A file of outcomes comes every night, with those that came that day.
+
+With times in the outcome files, a lead whose outcome came before its first score is left out. Without times nobody can
+tell: a file's name does not say when the file came, and a storage gives no time of an object. What can be known there
+is the lead's first score over all compacted history, which was made before any outcome unless the lead was imported
+late. So the world without times has no imported leads.
 """
 
 import tempfile
@@ -54,9 +59,11 @@ SOURCE = Source(
     outcomes=OutcomesFile(path="outcomes.csv", time_column="at"),
     economics=Economics(conversion_value=600, contact_cost=60),
 )
+UNDATED = SOURCE.model_copy(update={"outcomes": OutcomesFile(path="outcomes.csv")})
 LIMITS: dict[str, tuple[float, float]] = {
     "ROC-AUC less the true one, records as they came": (-OFF, OFF),
     "ROC-AUC less the true one, compacted records": (-OFF, OFF),
+    "ROC-AUC less the true one, compacted records, outcomes without times": (-OFF, OFF),
 }
 
 
@@ -83,19 +90,19 @@ class Lives:
         return rows, expit(self.log_odds[rows] + warm + KNOWN * known)
 
 
-def lives(seed: int) -> Lives:
-    """All leads of the history."""
+def lives(seed: int, late_imports: float) -> Lives:
+    """All leads of the history, this share of the window's imported late."""
     draw, count = np.random.default_rng(seed), DAYS * LEADS
     day = np.repeat(np.arange(DAYS), LEADS).astype(np.float64)
     odds = draw.normal(MEAN, DEVIATION, count)
     seen = MEAN + DEVIATION**2 / (DEVIATION**2 + ERROR**2) * (odds + draw.normal(0, ERROR, count) - MEAN)
     converts = np.where(draw.random(count) < expit(odds), draw.uniform(0.1, MATURITY, count), np.nan)
-    imported = (draw.random(count) < IMPORTED) & (day >= DAYS - WINDOW)
+    imported = (draw.random(count) < late_imports) & (day >= DAYS - WINDOW)
     return Lives(day, np.where(imported, day - MATURITY - 1, day), seen, converts)
 
 
-def write(world: Lives, predictions: Folder, leads: Folder) -> None:
-    """The records of every night, and one file of outcomes, which has those of leads that are old enough."""
+def write(world: Lives, predictions: Folder, leads: Folder, dated: bool) -> None:
+    """The records of every night, and the file of outcomes that comes in it."""
     for night in range(DAYS):
         rows, scores = world.score(night)
         at = BEGIN + timedelta(days=night, hours=2)
@@ -118,47 +125,52 @@ def write(world: Lives, predictions: Folder, leads: Folder) -> None:
         ]
         predictions.create(object_key(f"{at:%Y%m%dT%H%M%SZ}-night"), to_object(to_lines(records)))
     ended = np.where(np.isnan(world.converts), MATURITY, world.converts) + world.came
-    rows = np.flatnonzero(world.came + MATURITY <= DAYS)
-    table = {
-        "lead_id": [f"lead-{row}" for row in rows],
-        "outcome": ["won" if world.target[row] else "lost" for row in rows],
-        "at": [(BEGIN + timedelta(days=float(ended[row]), hours=3)).isoformat() for row in rows],
-    }
-    sink = pa.BufferOutputStream()
-    parquet.write_table(pa.table(table), sink)
-    leads.create(f"{PREFIX}all.parquet", sink.getvalue().to_pybytes())
+    for night in range(1, DAYS + 1):
+        rows = np.flatnonzero(np.ceil(ended) == night)
+        if not len(rows):
+            continue
+        table = {
+            "lead_id": [f"lead-{row}" for row in rows],
+            "outcome": ["won" if world.target[row] else "lost" for row in rows],
+        }
+        if dated:
+            table["at"] = [(BEGIN + timedelta(days=float(ended[row]), hours=3)).isoformat() for row in rows]
+        sink = pa.BufferOutputStream()
+        parquet.write_table(pa.table(table), sink)
+        leads.create(f"{PREFIX}night-{night:02}.parquet", sink.getvalue().to_pybytes())
 
 
-def reported(predictions: Folder, leads: Folder) -> float:
+def reported(predictions: Folder, leads: Folder, dated: bool) -> float:
     """ROC-AUC of the window's labelled leads, as the product's evaluation reads them."""
     # Leads of the window's end have no final outcome yet.
     since, ripe = NOW - timedelta(days=WINDOW), NOW - timedelta(days=MATURITY)
     with opened("duckdb", predictions, since, NOW, "benchmark", lambda _: None) as engine:
         engine.define(first_scores(since))
         values = OutcomeValues(("won",), ("lost",))
-        written = write_outcomes(engine, SOURCE, values, leads)
+        written = write_outcomes(engine, SOURCE if dated else UNDATED, values, leads)
         engine.define(labelled(["score"], LabelRules(ripe, timedelta(days=MATURITY), written.complete_until(NOW))))
         table = engine.results(["labelled"])["labelled"]
     return float(roc_auc_score(table["target"].to_numpy(), table["score"].to_numpy()))
 
 
-def error(seed: int, compacted: bool) -> float:
-    """The reported ROC-AUC less the true one."""
-    world = lives(seed)
+def error(seed: int, compacted: bool, dated: bool = True) -> float:
+    """The reported ROC-AUC less the true one; outcomes without times are of a world without imported leads."""
+    world = lives(seed, IMPORTED if dated else 0.0)
     true = float(roc_auc_score(world.target, expit(world.log_odds)))
     with tempfile.TemporaryDirectory(prefix="rescoring-") as name:
         predictions, leads = Folder(Path(name) / "predictions"), Folder(Path(name) / "leads")
-        write(world, predictions, leads)
+        write(world, predictions, leads, dated)
         if compacted:
             compact(predictions, leads, NOW + timedelta(days=1))
-        return reported(predictions, leads) - true
+        return reported(predictions, leads, dated) - true
 
 
 def measure(seeds: int, tell: Progress = print) -> dict[str, float]:
     """The mean error over so many histories."""
+    kinds = {"compacted": False}, {"compacted": True}, {"compacted": True, "dated": False}
     return {
-        name: float(np.mean(run_trials(partial(error, compacted=compacted), range(1, seeds + 1), name, tell)))
-        for name, compacted in zip(LIMITS, (False, True), strict=True)
+        name: float(np.mean(run_trials(partial(error, **kind), range(1, seeds + 1), name, tell)))
+        for name, kind in zip(LIMITS, kinds, strict=True)
     }
 
 

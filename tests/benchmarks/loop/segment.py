@@ -3,12 +3,12 @@
 The leads are the sample's. Of lead source SEGMENT, SEGMENT_SHARE of all leads, 2.8 % convert, and 5 % score at or above
 the line; from block ONSET on CONVERSION of them converts. The first model learns from FIRST leads whose outcomes are
 all known. Then blocks of BLOCK leads come, and the outcomes of a block are known two blocks later; a challenger is
-tried at every block. One loop sees the outcomes of all leads, the other those of the leads that its contact rule
-contacts.
+tried at every block, in the window and with the looks of `retrain`. One loop sees the outcomes of all leads, the other
+those of the leads that its contact rule contacts.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +21,10 @@ from service.lifecycle.data.sample import Sample, generate
 from service.lifecycle.data.source import Source, TrainingRecipe, load_source
 from service.lifecycle.evaluation.labelled import select
 from service.lifecycle.evaluation.quality import Mask, Scores
+from service.lifecycle.evaluation.segments import segments
+from service.lifecycle.promotion.explored import holding_enough
 from service.lifecycle.promotion.gate import Contender, Rules
+from service.lifecycle.promotion.power import Look
 from service.lifecycle.training.candidates import candidates
 from service.lifecycle.training.selection import Rows, fit
 from service.model.bundle import Economics
@@ -60,10 +63,11 @@ class World:
 
 @dataclass(frozen=True)
 class Model:
-    """A fitted model, and how many of the oldest leads it was trained or judged on."""
+    """A fitted model, how many of the oldest leads it was trained or judged on, and the next look at it."""
 
     pipeline: Pipeline
     seen: int
+    look: Look
 
     def score(self, leads: Leads, rows: Rows) -> Scores:
         """Scores of the leads in these rows."""
@@ -83,29 +87,34 @@ def world(seed: int) -> World:
     return World(source, Leads(**{**vars(leads), "target": target}), chances)
 
 
-def trained(world: World, rows: Rows, weights: Scores | None, seen: int) -> Model:
-    """A model of these leads."""
+def trained(world: World, rows: Rows, seen: int) -> Model:
+    """A model of these leads, with their weights."""
     part = select(world.leads, rows)
     pipeline = candidates(part.schema, part.frame)[RECIPE.candidate]
-    fit(pipeline, part.frame, part.target, part.frame.iloc[:1], world.source.recipe, weights)
-    return Model(pipeline, seen)
+    fit(pipeline, part.frame, part.target, part.frame.iloc[:1], world.source.recipe, part.weights)
+    return Model(pipeline, seen, Look(interesting=world.source.interesting_gain))
 
 
-def retrained(world: World, champion: Model, rows: Rows, probability: Scores, by: Estimators) -> Model:
-    """The challenger of these labelled leads, oldest first, if it passes; otherwise the champion."""
-    unseen = np.flatnonzero(rows >= champion.seen)
-    judged = by.window(world.leads.target[rows], unseen, Rules())
-    if judged is None:
+def retrained(world: World, champion: Model, rows: Rows, by: Estimators) -> Model:
+    """The challenger of these labelled leads, oldest first, if it passes; otherwise the champion, looked at once more.
+
+    As in `challenger.challenge`: the window holds enough explored leads, or there is no comparison.
+    """
+    leads, economics, metric, rules = world.leads, world.source.economics, world.source.metric, Rules()
+    unseen, weighted = rows[rows >= champion.seen], leads.contact_weights is not None
+    judged = by.window(leads.target, unseen, rules, max(champion.look.leads or 0, holding_enough(leads, unseen)))
+    if judged is None or (weighted and not holding_enough(leads, judged)):
         return champion
-    weights, economics = by.weights(probability), world.source.economics
-    before, recent = rows[: judged[0]], rows[judged]
-    challenger = trained(world, before, None if weights is None else weights[: judged[0]], 0)
-    first, second = (Contender(each.score(world.leads, recent), economics.threshold) for each in (champion, challenger))
-    recent_weights = None if weights is None else weights[judged]
-    metric = world.source.metric
-    if not by.passes(world.leads.target[recent], recent_weights, first, second, metric, economics):
-        return champion
-    return trained(world, rows, weights, int(rows[-1]) + 1)
+    challenger = trained(world, rows[rows < judged[0]], 0)
+    target = leads.target[judged]
+    first, second = (Contender(each.score(leads, judged), economics.threshold) for each in (champion, challenger))
+    large = segments(leads.schema, leads.frame.iloc[judged], target, rules.large, rules.segment_outcomes)
+    weights = leads.contact_weights[judged] if leads.contact_weights is not None else None
+    verdict = by.judge(target, first, second, metric, economics, champion.look, weights, large)
+    if verdict.promote:
+        return trained(world, rows, int(rows[-1]) + 1)
+    needed = verdict.power.leads_needed if verdict.power else None
+    return replace(champion, look=replace(champion.look, number=champion.look.number + 1, leads=needed))
 
 
 def followed(world: World, share: float | None, by: Estimators) -> npt.NDArray[np.float64]:
@@ -113,14 +122,18 @@ def followed(world: World, share: float | None, by: Estimators) -> npt.NDArray[n
     economics, total = world.source.economics, len(world.leads.target)
     known, probability = np.zeros(total, dtype=bool), np.ones(total)
     known[:FIRST] = True
-    champion = trained(world, np.arange(FIRST), None, FIRST)
+    champion = trained(world, np.arange(FIRST), FIRST)
     profits = []
     for block in range(BLOCKS):
         begin = FIRST + block * BLOCK
         final = np.arange(FIRST if block < 2 else begin - BLOCK)
         rows = final[known[final]]
         if block >= 2:
-            champion = retrained(world, champion, rows, probability[rows], by)
+            if share is not None:
+                weights = by.weights(probability)
+                leads = replace(world.leads, contact_weights=weights, explored=known & (probability < 1))
+                world = replace(world, leads=leads)
+            champion = retrained(world, champion, rows, by)
         before = np.arange(begin - BLOCK, begin)
         rule = by.rule(champion.score(world.leads, before), economics, share or 0.0)
         now = np.arange(begin, begin + BLOCK)
@@ -148,7 +161,7 @@ def costs(by: Estimators) -> dict[str, float]:
     sample = Sample(rows=FIRST + COST_LEADS, seed=1)
     source = load_source(SOURCE).model_copy(update={"sample": sample, "recipe": RECIPE})
     made = World(source, load(source), generate(sample).score)
-    model, rows = trained(made, np.arange(FIRST), None, FIRST), np.arange(FIRST, FIRST + COST_LEADS)
+    model, rows = trained(made, np.arange(FIRST), FIRST), np.arange(FIRST, FIRST + COST_LEADS)
     scores, chances = model.score(made.leads, rows), made.chances[rows]
     value = source.economics.expected_value(chances)
 

@@ -1,11 +1,19 @@
 """The worlds can be solved, and a benchmark's exit status is 1 where one of its inputs is lowered."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from msgspec import structs
 
+from service.history import OutcomeSelection
 from service.lifecycle.evaluation.quality import Scores, Target
+from service.lifecycle.evaluation.selection import selection
+from service.lifecycle.promotion.gate import Verdict
+from service.lifecycle.relations.outcomes import LabelRules
 from service.lifecycle.relations.relation import Relation
 from tests.benchmarks.loop import __main__ as loop
 from tests.benchmarks.loop import gate_years, late, quiet, replays, rescoring, segment
@@ -49,6 +57,32 @@ def test_a_weighted_profit_is_right_in_the_quiet_world_and_a_plain_one_is_not() 
     assert plain["without exploration: figures given"] == 1
 
 
+def test_the_product_warns_of_contacted_leads_and_of_no_others() -> None:
+    assert not missed(quiet.measure(2, PRODUCT, silent), {name: quiet.LIMITS[name] for name in quiet.WARNED})
+
+
+def silenced(found: OutcomeSelection, *_: object) -> OutcomeSelection:
+    """The same without the sentence."""
+    return structs.replace(found, about="")
+
+
+def untested(counts: pa.Table, rules: LabelRules) -> OutcomeSelection:
+    """The sentence, of a test that finds nothing."""
+    return structs.replace(selection(counts, rules), depends_on_decision=False)
+
+
+@pytest.mark.parametrize(
+    ("what", "instead"),
+    [("weighting.about", silenced), ("selection", untested), ("weighting.weighting", lambda _: None)],
+)
+def test_a_product_that_does_not_warn_is_the_exit_status(
+    what: str, instead: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quiet, "QUICK", 2)
+    monkeypatch.setattr(f"tests.benchmarks.loop.estimators.{what}", instead)
+    assert loop.main(["--quick", "--only", "a"]) == 1
+
+
 @pytest.mark.parametrize("share", [0.0, 0.0005])
 def test_too_little_exploration_misses_the_quiet_worlds_limits(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quiet, "SHARE", share)
@@ -58,9 +92,7 @@ def test_too_little_exploration_misses_the_quiet_worlds_limits(share: float, mon
 def test_wrong_probabilities_miss_the_quiet_worlds_limits() -> None:
     wrong = REFERENCE._replace(
         evaluate=lambda seen, line, money: weighted_figures(
-            type(seen)(seen.target, seen.scores, seen.contacted, np.minimum(1, 2 * seen.probability), seen.leads),
-            line,
-            money,
+            replace(seen, probability=np.minimum(1, 2 * seen.probability)), line, money
         )
     )
     assert "bias of brier" in missed(quiet.measure(8, wrong, silent), quiet.LIMITS)
@@ -78,12 +110,24 @@ def test_exploring_costs_what_is_allowed_and_twice_the_share_costs_more() -> Non
 def test_a_lead_s_last_score_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     last = "select * from records qualify row_number() over (partition by lead_key order by time desc) = 1"
     monkeypatch.setattr(rescoring, "LEADS", 40)
-    monkeypatch.setattr(rescoring, "IMPORTED", 0.0)
     with monkeypatch.context() as context:
         context.setattr(rescoring, "first_scores", lambda since: [Relation("first_scores", last)])
-        assert rescoring.error(1, compacted=False) > 0.05
+        assert rescoring.error(1, compacted=False, dated=False) > 0.05
     monkeypatch.setattr(rescoring, "RESCORED", 0)
-    assert abs(rescoring.error(1, compacted=False)) < 0.05
+    assert abs(rescoring.error(1, compacted=False, dated=False)) < 0.05
+
+
+def test_a_score_that_knows_the_outcome_is_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rescoring, "error", lambda seed, compacted, dated=True: 0.0 if dated else 0.06)
+    monkeypatch.setattr(late, "measure", lambda *_: {late.FALSE: 0.0})
+    assert loop.main(["--quick", "--only", "c"]) == 1
+
+
+def test_a_rule_that_explores_nobody_is_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment, "share_of_profit", lambda seed, by: 1.0)
+    monkeypatch.setattr(segment, "COST_LEADS", 5_000)
+    monkeypatch.setattr(loop, "PRODUCT", PRODUCT._replace(rule=plain_rule))
+    assert loop.main(["--quick", "--only", "b"]) == 1
 
 
 def test_labels_are_of_leads_whose_outcome_is_final() -> None:
@@ -113,10 +157,16 @@ def test_a_loop_that_never_explores_does_not_find_the_segment(monkeypatch: pytes
     assert segment.share_of_profit(1, REFERENCE) < 0.8 < found
 
 
-@pytest.mark.parametrize(("passes", "name"), [(True, "equal"), (False, "better")])
-def test_a_gate_that_is_always_open_or_shut_is_found_out(passes: bool, name: str) -> None:
-    found = gate_years.measure(2, PRODUCT._replace(passes=lambda *_: passes), silent)
-    assert missed(found, gate_years.LIMITS) == {each for each in gate_years.LIMITS if each.startswith(name)}
+@pytest.mark.parametrize(("by", "missing"), [("gain", ("equal",)), (None, ("better", "champion"))])
+def test_a_gate_that_is_always_open_or_shut_is_the_exit_status(
+    by: Literal["gain"] | None, missing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = PRODUCT._replace(judge=lambda *_: Verdict(by, "", {}))
+    found = gate_years.measure(2, judged, silent)
+    assert missed(found, gate_years.LIMITS) == {each for each in gate_years.LIMITS if each.startswith(missing)}
+    monkeypatch.setattr(loop, "PRODUCT", judged)
+    monkeypatch.setattr(gate_years, "measure", lambda *_: found)
+    assert loop.main(["--quick", "--only", "f"]) == 1
 
 
 def test_the_loop_is_held_against_the_best_of_the_others() -> None:

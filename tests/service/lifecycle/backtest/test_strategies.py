@@ -9,12 +9,17 @@ import pytest
 
 from service.lifecycle.backtest.__main__ import recorded
 from service.lifecycle.backtest.measures import figures, measure
-from service.lifecycle.backtest.strategies import Keep, Kept, always, closed_loop, follow, never, on_trigger
+from service.lifecycle.backtest.strategies import Keep, Kept, Moment, always, closed_loop, follow, never, on_trigger
 from service.lifecycle.backtest.world import History, build
 from service.lifecycle.data.sample import Drift, Sample, generate
 from service.lifecycle.data.source import Source, TrainingRecipe, load_source
+from service.model import bundle
 from service.model.bundle import Economics
+from service.model.contact_rule import ContactRule
 from service.model.decide import contacts_made
+from service.model.stored_rule import replace_rule
+from service.records import read_object
+from service.storage import Folder
 
 pytestmark = [
     # MLflow's own store, used in this very process, warns of what SQLAlchemy will remove, and of MLflow's own hints.
@@ -67,6 +72,33 @@ def test_never_serves_its_first_model_for_good(world: History, tmp_path: Path) -
     assert kept.judged.scored.table["model_version"].nunique() == 1
     assert [(event.block, event.action) for event in kept.events] == [(0, "trained")]
     assert len(kept.judged.target) == ROWS - FIRST
+
+
+def test_leads_are_contacted_by_the_rule_that_was_refreshed_last(world: History, tmp_path: Path) -> None:
+    high = ContactRule(line=0.3, explore_probability=0.1, basis="recent")
+
+    def refresh(at: Moment) -> None:
+        pointed = bundle.read_pointer(at.loop.models)
+        assert pointed is not None
+        if at.block == 2:
+            replace_rule(at.loop.models, pointed[0].version, high, None)
+
+    kept = followed(world, refresh, tmp_path)
+    (served,) = kept.bundles.values()
+    table = kept.judged.scored.table
+    later = (table["time"] >= world.begins(2)).to_numpy()
+    drawn = np.array(high.drawn(world.source.name, table["lead_id"]))
+    contact = (table["decision"] == "contact").to_numpy()
+    assert (
+        contact == np.where(later, (table["score"] >= 0.3) | drawn, table["score"] >= served.manifest.rule.line)
+    ).all()
+    assert 0.05 < drawn[later].mean() < 0.15
+    predictions = Folder(tmp_path / "predictions")
+    stored = [predictions.read(key) for key in predictions.keys("")]
+    records = [record for each in stored if each for record in read_object(each.data)]
+    assert {(r.policy, r.probability) for r in records if r.time < world.begins(2)} == {(None, None)}
+    of = {(r.policy, r.probability, r.decision, r.score >= 0.3) for r in records if r.time >= world.begins(2)}
+    assert of == {("line", 0.1, "skip", False), ("explore", 0.1, "contact", False), ("line", 1.0, "contact", True)}
 
 
 def test_what_comes_later_changes_nothing_before(world: History, tmp_path: Path) -> None:

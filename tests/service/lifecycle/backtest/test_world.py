@@ -95,7 +95,7 @@ def test_an_outcome_is_judged_two_blocks_later_and_not_before(world: History, tm
         known.append(len(outcomes.converted))
         judged.append(len(seen.target))
         if block < 3:
-            world.score(block, served, predictions)
+            world.score(block, served, None, predictions)
     assert judged == [0, 0, 200, 400, 650]
     assert known == [0, 100, 300, 525, 650]  # of the block just over the first half is there, and does not count yet
     assert seen.scored.table["lead_id"].tolist() == [lead_id(row) for row in range(400, 1_050)]
