@@ -14,11 +14,12 @@ from itertools import groupby
 import pyarrow as pa
 
 from service import records
-from service.lifecycle.compaction.first_scores import READ_COLUMNS, add, firsts
+from service.lifecycle.compaction.first_scores import add
 from service.lifecycle.compaction.part_tables import PartTables, read_back, run_name
 from service.lifecycle.compaction.raw_objects import Unreadable, digest, open_raw
 from service.lifecycle.data.quarantine import Rejected, set_aside
 from service.lifecycle.promotion.lease import Lease
+from service.lifecycle.relations.earlier_scores import READ_COLUMNS, firsts
 from service.lifecycle.relations.record_files import (
     DayManifest,
     InputObject,

@@ -11,29 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from service.lifecycle.relations.columns import FIXED
+from service.lifecycle.relations.earlier_scores import SCHEMA, least
 from service.lifecycle.relations.record_files import FIRST, first_keys
-from service.records import TRIALS
 from service.storage import Opened, Storage
 
-COLUMNS = ["lead_key", "lead_id", "time", "request_id", "model_version", "score"]
-READ_COLUMNS = [*COLUMNS, "channel", "role"]
-"""What `firsts` needs of a table of records."""
-SCHEMA = pa.schema([FIXED.field(name) for name in COLUMNS])
 ROW_GROUP = 65_536
 SMALL = 4 << 20
 """Bytes, at most, of a table that is written again whenever a lead is added."""
 SHARE = 10
 """The recent first scores are merged into the others when they are this part of them, in bytes."""
-
-
-def firsts(records: pa.Table) -> pa.Table:
-    """The first score of each lead among these records, sorted by its key. Trials and shadow scores are left out."""
-    trial = pc.equal(records["channel"], "trial").fill_null(False)
-    for start in TRIALS:
-        trial = pc.or_(trial, pc.starts_with(records["lead_id"], start))
-    shadow = pc.equal(records["role"], "shadow").fill_null(False)
-    return _least(records.filter(pc.invert(pc.or_(trial, shadow))).select(COLUMNS))
 
 
 def add(predictions: Storage, part: str, found: Sequence[pa.Table]) -> None:
@@ -61,7 +47,7 @@ def merge(predictions: Storage, key: str, found: Sequence[pa.Table]) -> bool:
     Merging the same again changes nothing. The table is streamed: one row group of it and those found are held.
     Raises StorageError.
     """
-    new = _least(pa.concat_tables(found))
+    new = least(pa.concat_tables(found))
     if not new.num_rows or _is_merged(predictions.open(key), new):
         return False
     opened = predictions.open(key)
@@ -101,13 +87,13 @@ def _groups(opened: Opened | None) -> Iterator[pa.Table]:
         return
     file = parquet.ParquetFile(opened.file, pre_buffer=False, page_checksum_verification=True)
     for number in range(file.num_row_groups):
-        yield file.read_row_group(number, columns=COLUMNS).cast(SCHEMA)
+        yield file.read_row_group(number, columns=SCHEMA.names).cast(SCHEMA)
 
 
 def _merged(opened: Opened | None, new: pa.Table) -> Iterator[pa.Table]:
     for group in _groups(opened):
         before = pc.less_equal(new["lead_key"], group["lead_key"][-1])
-        yield _least(pa.concat_tables([group, new.filter(before)]))
+        yield least(pa.concat_tables([group, new.filter(before)]))
         new = new.filter(pc.invert(before))
     yield new
 
@@ -120,18 +106,7 @@ def _is_merged(opened: Opened | None, new: pa.Table) -> bool:
         for group in _groups(opened):
             before = pc.less_equal(new["lead_key"], group["lead_key"][-1])
             mine = new.filter(before)
-            if mine.num_rows and not _least(pa.concat_tables([group, mine])).equals(group.combine_chunks()):
+            if mine.num_rows and not least(pa.concat_tables([group, mine])).equals(group.combine_chunks()):
                 return False
             new = new.filter(pc.invert(before))
     return not new.num_rows
-
-
-def _least(table: pa.Table) -> pa.Table:
-    """Of each lead the row with the least time, then request id; the other columns break ties."""
-    order = ["lead_key", "time", "request_id", "model_version", "score", "lead_id"]
-    table = table.sort_by([(name, "ascending") for name in order]).combine_chunks()
-    if table.num_rows < 2:
-        return table.cast(SCHEMA)
-    keys = table["lead_key"].combine_chunks()
-    changes = pc.not_equal(keys[1:], keys[:-1])
-    return table.filter(pa.concat_arrays([pa.array([True]), changes])).cast(SCHEMA)

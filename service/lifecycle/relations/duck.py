@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 from pyarrow import parquet
 
+from service.lifecycle.relations import earlier_scores
 from service.lifecycle.relations.columns import FIXED
 from service.lifecycle.relations.raw_objects import RawObjects
 from service.lifecycle.relations.record_files import FIRST, record_files
@@ -26,9 +27,6 @@ MEMORY = 1_500_000_000
 
 BUFFERED = 0.85
 """Share of it that DuckDB's buffers get: it does not count all that it allocates."""
-
-FIRST_SEEN = pa.schema([field for field in FIXED if field.name in {*FIXED.names[:5], "score"}])
-"""The columns of the table of first scores."""
 
 
 class DuckEngine:
@@ -97,10 +95,15 @@ class DuckEngine:
         within = f"time >= {literal(since)} and time < {literal(until)}"
         self._view("records", [*paths, *stored.paths([*found.tables, *columnar])], within)
         none_seen = self.folder / "none_seen.parquet"
-        parquet.write_table(FIRST_SEEN.empty_table(), none_seen)
+        parquet.write_table(earlier_scores.SCHEMA.empty_table(), none_seen)
+        paths = [str(none_seen)]
+        # Before the tables: what is compacted meanwhile is in these.
+        for number, rows in enumerate(earlier_scores.earlier_scores(predictions, since)):
+            paths.append(str(self.folder / f"earlier-{number}.parquet"))
+            parquet.write_table(rows, paths[-1], compression="zstd")
         seen = [key for key in predictions.keys(FIRST) if key.endswith(".parquet")]
         stored.pin(seen)  # sorted: the recent ones, which go into the others, are before these
-        self._view("first_seen", [str(none_seen), *stored.paths(seen)])
+        self._view("first_seen", [*paths, *stored.paths(seen)])
 
 
 @contextmanager

@@ -35,8 +35,8 @@ class RelationEngine(Protocol):
     """Runs relations over `records`, the prediction records of a stretch of time, and `first_seen`.
 
     `columns` are the columns of `records`. It has `relations.columns.FIXED`, and one for each input field and kind that
-    a record of that time has. `first_seen` has the first score of each lead over all compacted history, and may have
-    later ones of it too. `broken` are objects and lines that hold no record, each with its object's key.
+    a record of that time has. `first_seen` has the first score of each lead over all history before that time, and may
+    have later ones of it too. `broken` are objects and lines that hold no record, each with its object's key.
     """
 
     broken: list[tuple[str, RecordError]]

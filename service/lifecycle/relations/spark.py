@@ -11,8 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import parquet
 
+from service.lifecycle.relations import earlier_scores
 from service.lifecycle.relations.columns import FIXED
-from service.lifecycle.relations.duck import FIRST_SEEN
 from service.lifecycle.relations.failures import RelationsFailed
 from service.lifecycle.relations.raw_objects import RawObjects
 from service.lifecycle.relations.record_files import FIRST, record_files
@@ -80,8 +80,15 @@ class SparkEngine:
         self.read(STORED, pa.unify_schemas([each.remove_metadata() for each in columns]), addresses)
         within = f"time >= {literal(since)} and time < {literal(until)}"
         self.define([Relation("records", f"select * from {STORED} where {within}")])  # noqa: S608 - times alone
+        # Before the tables: what is compacted meanwhile is in these.
+        earlier = []
+        for number, rows in enumerate(earlier_scores.earlier_scores(predictions, since)):
+            with self.writing(f"earlier-{number}", rows.schema) as write:
+                write(rows)
+            earlier += self._views.pop(f"earlier-{number}")[1]
         first = [key for key in predictions.keys(FIRST) if key.endswith(".parquet")]
-        self.read("first_seen", FIRST_SEEN, [f"{predictions.url}/{key}" for key in first])
+        seen = [*earlier, *(f"{predictions.url}/{key}" for key in first)]
+        self.read("first_seen", earlier_scores.SCHEMA, seen)
 
     def read(self, name: str, schema: pa.Schema, addresses: Iterable[str]) -> None:
         """Make the rows of these Parquet files known under a name. A column that a file does not have is null there."""

@@ -8,9 +8,10 @@ import pytest
 from pyarrow import parquet
 
 from service.lifecycle.compaction import first_scores
-from service.lifecycle.compaction.first_scores import add, firsts
+from service.lifecycle.compaction.first_scores import add
 from service.lifecycle.relations.columns import record_table
 from service.lifecycle.relations.duck import opened
+from service.lifecycle.relations.earlier_scores import firsts
 from service.lifecycle.relations.record_files import first_keys
 from service.storage import Folder, Storage
 from tests.service.lifecycle.compaction.test_days import first_times

@@ -21,7 +21,7 @@ from service.lifecycle.drift_detection import window
 from service.lifecycle.relations import cells, duck, outcomes, sample_plan, sampling, spark, spark_batch
 from service.lifecycle.relations.columns import FIXED
 from service.lifecycle.relations.contacts import CONTACT_ROWS, CONTACTS
-from service.lifecycle.relations.duck import FIRST_SEEN
+from service.lifecycle.relations.earlier_scores import SCHEMA
 from service.lifecycle.relations.first_scores import first_scores
 from service.lifecycle.relations.lead_keys import lead_keys
 from service.lifecycle.relations.relation import Relation, RelationEngine
@@ -104,16 +104,16 @@ def write_world(predictions: Folder, rows: int, seed: int, per_file: int = 500_0
         predictions.create(
             f"predictions/dt={SINCE:%Y-%m-%d}/hh=00/batch-{number}.parquet", sink.getvalue().to_pybytes()
         )
-    seen = _records(random, max(1, rows // 20), leads).select(FIRST_SEEN.names)
+    seen = _records(random, max(1, rows // 20), leads).select(SCHEMA.names)
     # One row a lead: the table is of first scores. Half of them are of before the window.
     seen = seen.group_by(["lead_key", "lead_id"]).aggregate(
-        [(name, "min") for name in FIRST_SEEN.names if name not in ("lead_key", "lead_id")]
+        [(name, "min") for name in SCHEMA.names if name not in ("lead_key", "lead_id")]
     )
-    seen = seen.rename_columns([name.removesuffix("_min") for name in seen.column_names]).select(FIRST_SEEN.names)
+    seen = seen.rename_columns([name.removesuffix("_min") for name in seen.column_names]).select(SCHEMA.names)
     earlier = compute.subtract(seen["time"], pa.scalar(timedelta(hours=HOURS // 2), pa.duration("us")))
     seen = seen.set_column(seen.column_names.index("time"), "time", earlier)
     sink = pa.BufferOutputStream()
-    parquet.write_table(seen.cast(FIRST_SEEN), sink)
+    parquet.write_table(seen.cast(SCHEMA), sink)
     predictions.create("records/first/part=0.parquet", sink.getvalue().to_pybytes())
     return _outcome_rows(random, rows, leads)
 
