@@ -35,6 +35,9 @@ UNTIMED = -(10**18)
 """The moment of the first lead without a time, in microseconds: 31,000 years ago."""
 
 
+FEWEST = 500
+"""Leads with or without an outcome from which contact rule, bands and reference are made."""
+
 RECENT = 20_000
 """Leads with or without an outcome that are read, at most: shares of them are known to .4 percentage points."""
 
@@ -59,7 +62,7 @@ class LabelledLeads:
 
     It is the place among all of the source's `own_rows` leads, from 1 on; 0 for others. A lead of the source's own that
     has no time comes before all that were scored. `strata` are those of the scored leads where only contacted ones have
-    outcomes; None where nobody was explored. Then `recent` are leads of all kinds. `doubt` says why contacts may be
+    outcomes; None where nobody was explored. `recent` are scored leads of all kinds. `doubt` says why contacts may be
     missing.
     """
 
@@ -87,6 +90,14 @@ class LabelledLeads:
     def whole(cls, own: Leads) -> "LabelledLeads":
         """The source's own leads alone, all of them."""
         return cls(own, np.arange(1, len(own.target) + 1), len(own.target))
+
+    def later(self) -> pd.DataFrame | None:
+        """The leads that were scored after the last one with an outcome; None where there are few."""
+        times = self.leads.times
+        if self.recent is None or times is None:
+            return None
+        later = np.asarray(self.recent.times > times.max())
+        return self.recent.frame[later].reset_index(drop=True) if later.sum() >= FEWEST else None
 
     def seen(self) -> Seen:
         """What a model has seen that is trained on them.
@@ -128,15 +139,16 @@ def matured(
         with records_engine.writing("own_leads", OWN_LEADS) as write:
             if own.ids is not None:
                 write(pa.table([_keys(own.ids)], schema=OWN_LEADS))
-        of_contacted = [STRATA, recent(RECENT, wanted)] if source.outcomes_of == "contacted" else []
-        records_engine.define(of_contacted)
-        besides = [*RESULTS, *(relation.name for relation in of_contacted)]
-        scored, found = counted(records_engine, source.recipe.rows, seed, besides)
-        strata = Strata.of(found[STRATA.name]) if of_contacted else None
-        every = sample(own, source.recipe.rows, scored, seed, strata)
-        if of_contacted:
-            recent_ones = _recent(schema, found["recent_leads"])
-            every = replace(every, recent=recent_ones, doubt=written.contacts.doubt(now))
+        besides = [recent(RECENT, wanted), *([STRATA] if source.outcomes_of == "contacted" else [])]
+        records_engine.define(besides)
+        names = [*RESULTS, *(relation.name for relation in besides)]
+        scored, found = counted(records_engine, source.recipe.rows, seed, names)
+        strata = Strata.of(found[STRATA.name]) if STRATA in besides else None
+        every = replace(
+            sample(own, source.recipe.rows, scored, seed, strata),
+            recent=_recent(schema, found["recent_leads"]),
+            doubt=written.contacts.doubt(now) if source.outcomes_of == "contacted" else "",
+        )
         broken = broken_records(records_engine.broken, predictions)
     set_aside(leads, "predictions", broken)
     written.set_aside(found, leads)

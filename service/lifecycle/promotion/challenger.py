@@ -79,7 +79,7 @@ def challenge(
     if weighted and (few := too_few_explored(matured, rows)):
         return Challenge(Verdict(None, few, {}), None)
     chosen = trained(leads, rows, source, recipe)
-    if (frame := recent_since(matured, rows)) is not None:
+    if weighted and (frame := recent_since(matured, rows)) is not None:
         chosen = replace(chosen, everyone=Everyone(frame, chosen.pipeline.predict_proba(frame)[:, 1]))
     frame = leads.frame.iloc[rows]
     days = None if leads.times is None else days_of(leads.times[rows])
@@ -188,9 +188,14 @@ def refit(matured: LabelledLeads, chosen: Selection, source: Source) -> Selectio
     """The same candidate and settings, fitted on all leads, the window too.
 
     The figures and scores stay those of the challenger, which had not seen the window: scores of leads that a model was
-    fitted on are too sure, and would promise too much.
+    fitted on are too sure, and would promise too much. Contact rule, bands and reference are made of how the new model
+    scores leads that came later, whose outcome is not known yet: where leads change, it may score the window otherwise
+    than the challenger did.
     """
     leads, settings = matured.leads, {chosen.candidate: chosen.settings}
     pipeline = candidates(leads.schema, leads.frame, 0, source.recipe.monotone, settings)[chosen.candidate]
     fit(pipeline, leads.frame, leads.target, leads.frame.iloc[:1], source.recipe, leads.weights)
-    return replace(chosen, pipeline=pipeline, refitted=True)
+    everyone = chosen.everyone
+    if (later := matured.later()) is not None:
+        everyone = Everyone(later, pipeline.predict_proba(later)[:, 1])
+    return replace(chosen, pipeline=pipeline, refitted=True, everyone=everyone)

@@ -6,12 +6,9 @@ import numpy as np
 import pandas as pd
 
 from service.lifecycle.data.leads import Leads
-from service.lifecycle.evaluation.labelled import LabelledLeads
+from service.lifecycle.evaluation.labelled import FEWEST, LabelledLeads
 from service.lifecycle.evaluation.weighting import MAX_BELOW, MIN_EFFECTIVE, MIN_EXPLORED
 from service.lifecycle.training.selection import Rows
-
-FEWEST = 500
-"""Leads with or without an outcome from which contact rule, bands and reference are made."""
 
 
 def since_exploring(matured: LabelledLeads, rows: Rows) -> Rows:

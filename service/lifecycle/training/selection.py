@@ -91,8 +91,8 @@ class Selection:
     One that was then `refitted` on all leads showed before what it did: its own scores of leads that it knows would be
     too good. `held_out` and `cross_validated` hold figures by candidate; `scores` are the chosen one's, of the held-out
     leads. `settings` are those that it was made with; `optimism` is as in `JudgedOn`. `weights` say how many leads each
-    held-out one stands for where only contacted ones have outcomes; `everyone` are then leads that nobody selected, of
-    which the model has seen none either.
+    held-out one stands for where only contacted ones have outcomes; `everyone` are leads that nobody selected, where
+    these are known, of which the model has seen none either.
     """
 
     candidate: str

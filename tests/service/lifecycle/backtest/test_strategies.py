@@ -121,10 +121,12 @@ def test_the_closed_loop_promotes_what_repairs_the_scores_and_sees_nothing_of_wh
     assert decided(was, 4) == decided(now, 4)
     assert decided(was, 5) != decided(now, 5)
     measured = measure(world, was)
-    fits = {"trained": 1, "promoted": 2, "refused": 1, "kept": 0}
-    assert measured.named["fits"] == sum(fits[event.action] for event in was.events)
+    fits = {"trained": 1, "promoted": 2, "refused": 1, "too few": 0, "kept": 0}
+    kinds = ["too few" if "too few" in event.reason else event.action for event in was.events]
+    assert [event.fits for event in was.events] == [fits[kind] for kind in kinds]
+    assert measured.named["fits"] == sum(fits[kind] for kind in kinds)
     assert "promoted" in {event.action for event in was.events}
-    assert not any(event.drift for event in was.events)  # the leads look as before; what they are worth has changed
+    assert [event.drift for event in was.events if event.drift] == []  # the leads look as before; what they are worth has changed
     assert measured.gains[0].brier > 0.01
 
 
