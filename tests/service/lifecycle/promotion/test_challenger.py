@@ -4,12 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from service.lifecycle.data.leads import load
 from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import TrainingRecipe, load_source
-from service.lifecycle.evaluation.labelled import LabelledLeads, sample
+from service.lifecycle.evaluation.labelled import LabelledLeads, RecentLeads, sample, select
 from service.lifecycle.evaluation.quality import figures
 from service.lifecycle.promotion.challenger import ENOUGH, MOST, refit, to_judge_by, trained, window
 from service.lifecycle.promotion.gate import Rules
@@ -76,6 +77,22 @@ def test_a_model_that_is_fitted_again_keeps_what_it_showed_on_leads_that_it_had_
         chosen.threshold,
         chosen.held_out,
     )
+
+
+def test_rule_and_reference_of_a_model_that_is_fitted_again_are_of_its_own_scores_of_later_leads() -> None:
+    recipe = TrainingRecipe(candidate="logistic_regression")
+    source = load_source(SOURCE).model_copy(update={"sample": Sample(rows=1_800), "recipe": recipe})
+    every, rows = load(source), np.arange(700, 1_000)
+    times = pd.date_range("2026-01-01", periods=1_800, freq="h", tz="UTC")
+    leads = replace(select(every, np.arange(1_000)), times=times[:1_000])
+    later = every.frame.iloc[1_000:].reset_index(drop=True)
+    chosen = trained(leads, rows, source)
+    # The last of these are those that have outcomes: only what comes after them is new to the model.
+    recent = RecentLeads(every.frame.iloc[900:].reset_index(drop=True), times[900:])
+    again = refit(replace(LabelledLeads.whole(leads), recent=recent), chosen, source)
+    assert again.every_score.tolist() == again.pipeline.predict_proba(later)[:, 1].tolist()
+    few = RecentLeads(recent.frame[:500], recent.times[:500])
+    assert refit(replace(LabelledLeads.whole(leads), recent=few), chosen, source).every_score is chosen.scores
 
 
 def test_a_challenger_of_contacted_leads_learns_and_is_judged_by_their_weights() -> None:
