@@ -1,8 +1,8 @@
 """How a model is kept, each way on its own: the closed loop beside never, always and ungated retraining, and an oracle.
 
 All see the same blocks. When a block begins a strategy knows the outcomes that are final then; the oracle alone knows
-the block itself. The closed loop alone looks for drift, which refreshes the served model's contact rule; the others
-contact by the rule that their model was published with.
+the block itself. Each sitting's best leads are contacted, as many as the team can and as pay. The closed loop alone
+looks for drift, which refreshes the rule that leads are explored by.
 """
 
 from argparse import Namespace

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,8 +19,8 @@ from service.lifecycle.evaluation import outcomes
 from service.lifecycle.training.golden import as_received
 from service.lifecycle.training.selection import Rows
 from service.model.bundle import Bundle
-from service.model.contact_rule import ContactRule, Policy
-from service.model.decide import Decider, Decision
+from service.model.contact_rule import POLICIES, ContactRule
+from service.model.decide import DECISIONS, Decider, contact_list
 from service.model.schema import Value
 from service.reading.ids import join_key
 from service.records import PredictionRecord, object_key, to_lines, to_object
@@ -73,15 +72,17 @@ class History:
         return day[rows]
 
     def score(self, block: int, bundle: Bundle, rule: ContactRule | None, predictions: Storage) -> None:
-        """Score the block's leads by this bundle, as the service does; each sitting's records become one object.
+        """Score the block's leads by this bundle; each sitting is a list for sales, whose records become one object.
 
-        They are contacted by this rule, by the bundle's own where it is None.
+        A list is decided as `batch` decides a file. Leads are explored by this rule, by the bundle's own where it is
+        None.
         """
-        engine, decider = bundle.engine, Decider(bundle.manifest, rule)
+        engine, decider, manifest = bundle.engine, Decider(bundle.manifest, rule), bundle.manifest
         for begin, rows in self.sittings(block):
             leads = engine.parse(msgspec.json.encode([self.inputs[row] for row in rows]))
-            scores, ids = engine.score(leads), [lead_id(row) for row in rows]
+            scores, ids = np.array(engine.score(leads)), [lead_id(row) for row in rows]
             drawn = decider.drawn(map(join_key, ids))
+            contacts = contact_list(scores, drawn, manifest.threshold, manifest.economics)
             records = [
                 PredictionRecord(
                     request_id=f"block-{block}",
@@ -90,18 +91,20 @@ class History:
                     model_version=bundle.version,
                     inputs=lead,
                     score=score,
-                    decision=decision,
+                    decision=DECISIONS[ranked or explored],
                     band=decider.band(score),
                     latency_ms=0.0,
                     source=self.source.name,
-                    channel="api",
+                    channel="batch",
                     line=decider.rule.line,
                     role="champion",
-                    policy=policy,
-                    probability=probability,
+                    policy=POLICIES[explored] if decider.rule.explores else None,
+                    probability=(1.0 if ranked else decider.rule.explore_probability)
+                    if decider.rule.explores
+                    else None,
                 )
-                for place, (lead, score, (decision, policy, probability)) in enumerate(
-                    zip(leads, scores, map(partial(_chosen, decider), scores, drawn), strict=True)
+                for place, (lead, score, ranked, explored) in enumerate(
+                    zip(leads, scores.tolist(), *(kind.tolist() for kind in contacts), strict=True)
                 )
             ]
             predictions.create(object_key(f"{begin:%Y%m%dT%H%M%SZ}-replay"), to_object(to_lines(records)))
@@ -117,16 +120,6 @@ class History:
                 parquet.write_table(table, sink)
                 key = f"{outcomes.PREFIX}block-{scored:03}-part-{part}.parquet"
                 leads.create(key, sink.getvalue().to_pybytes())
-
-
-def _chosen(decider: Decider, score: float, drawn: bool) -> tuple[Decision, Policy | None, float | None]:
-    """Decision, policy and probability, the last two where the rule explores."""
-    decision, rule = decider.decision(score), decider.rule
-    if not rule.explores:
-        return decision, None, None
-    if decision == "contact":
-        return decision, "line", 1.0
-    return ("contact", "explore", rule.explore_probability) if drawn else (decision, "line", rule.explore_probability)
 
 
 def lead_id(row: int) -> str:

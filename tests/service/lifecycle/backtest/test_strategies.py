@@ -16,7 +16,7 @@ from service.lifecycle.data.source import Source, TrainingRecipe, load_source
 from service.model import bundle
 from service.model.bundle import Economics
 from service.model.contact_rule import ContactRule
-from service.model.decide import contacts_made
+from service.model.decide import contact_list, contacts_made, most_contacts
 from service.model.stored_rule import replace_rule
 from service.records import read_object
 from service.storage import Folder
@@ -74,31 +74,32 @@ def test_never_serves_its_first_model_for_good(world: History, tmp_path: Path) -
     assert len(kept.judged.target) == ROWS - FIRST
 
 
-def test_leads_are_contacted_by_the_rule_that_was_refreshed_last(world: History, tmp_path: Path) -> None:
-    high = ContactRule(line=0.3, explore_probability=0.1, basis="recent")
+def test_each_sitting_holds_the_best_that_fit_and_explores_by_the_rule_that_was_refreshed_last(
+    world: History, tmp_path: Path
+) -> None:
+    refreshed = ContactRule(line=0.3, explore_probability=0.1, basis="recent")
 
     def refresh(at: Moment) -> None:
         pointed = bundle.read_pointer(at.loop.models)
         assert pointed is not None
         if at.block == 2:
-            replace_rule(at.loop.models, pointed[0].version, high, None)
+            replace_rule(at.loop.models, pointed[0].version, refreshed, None)
 
-    kept = followed(world, refresh, tmp_path)
-    (served,) = kept.bundles.values()
-    table = kept.judged.scored.table
-    later = (table["time"] >= world.begins(2)).to_numpy()
-    drawn = np.array(high.drawn(world.source.name, table["lead_id"]))
-    contact = (table["decision"] == "contact").to_numpy()
-    assert (
-        contact == np.where(later, (table["score"] >= 0.3) | drawn, table["score"] >= served.manifest.rule.line)
-    ).all()
-    assert 0.05 < drawn[later].mean() < 0.15
-    predictions = Folder(tmp_path / "predictions")
-    stored = [predictions.read(key) for key in predictions.keys("")]
-    records = [record for each in stored if each for record in read_object(each.data)]
-    assert {(r.policy, r.probability) for r in records if r.time < world.begins(2)} == {(None, None)}
-    of = {(r.policy, r.probability, r.decision, r.score >= 0.3) for r in records if r.time >= world.begins(2)}
-    assert of == {("line", 0.1, "skip", False), ("explore", 0.1, "contact", False), ("line", 1.0, "contact", True)}
+    followed(world, refresh, tmp_path)
+    predictions, economics = Folder(tmp_path / "predictions"), world.source.economics
+    stored = [predictions.read(key) for key in sorted(predictions.keys(""))]
+    for sitting in (read_object(each.data) for each in stored if each):
+        later = sitting[0].time >= world.begins(2)
+        drawn = np.array(refreshed.drawn(world.source.name, (r.lead_id for r in sitting))) & later
+        contacts = contact_list(np.array([r.score for r in sitting]), drawn, economics.threshold, economics)
+        assert [r.decision == "contact" for r in sitting] == (contacts.ranked | contacts.explored).tolist()
+        assert 0 < contacts.ranked.sum() <= most_contacts(len(sitting), len(sitting), economics)
+        of = {(r.policy, r.probability, r.decision) for r in sitting}
+        if later:
+            assert of <= {("line", 0.1, "skip"), ("explore", 0.1, "contact"), ("line", 1.0, "contact")}
+            assert contacts.explored.any()
+        else:
+            assert {(policy, probability) for policy, probability, _ in of} == {(None, None)}
 
 
 def test_what_comes_later_changes_nothing_before(world: History, tmp_path: Path) -> None:
@@ -126,7 +127,9 @@ def test_the_closed_loop_promotes_what_repairs_the_scores_and_sees_nothing_of_wh
     assert [event.fits for event in was.events] == [fits[kind] for kind in kinds]
     assert measured.named["fits"] == sum(fits[kind] for kind in kinds)
     assert "promoted" in {event.action for event in was.events}
-    assert [event.drift for event in was.events if event.drift] == []  # the leads look as before; what they are worth has changed
+    assert [
+        event.drift for event in was.events if event.drift
+    ] == []  # the leads look as before; what they are worth has changed
     assert measured.gains[0].brier > 0.01
 
 
