@@ -13,6 +13,10 @@ import pyarrow as pa
 from service.records import RecordError
 
 
+class RelationsFailed(Exception):
+    """An engine could not run relations; the message says what happened, where, and what to do next."""
+
+
 class Relation(NamedTuple):
     """A query, and the name by which later ones read its rows.
 

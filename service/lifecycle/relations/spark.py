@@ -13,10 +13,9 @@ from pyarrow import parquet
 
 from service.lifecycle.relations import earlier_scores
 from service.lifecycle.relations.columns import FIXED
-from service.lifecycle.relations.failures import RelationsFailed
 from service.lifecycle.relations.raw_objects import RawObjects
 from service.lifecycle.relations.record_files import FIRST, record_files
-from service.lifecycle.relations.relation import Relation, Write, literal
+from service.lifecycle.relations.relation import Relation, RelationsFailed, Write, literal
 from service.lifecycle.relations.spark_batch import Progress, SparkPlace, run_batch
 from service.lifecycle.relations.spark_sql import in_spark, needed, spark_type, tables
 from service.records import RecordError

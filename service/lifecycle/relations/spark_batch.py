@@ -18,7 +18,7 @@ from google.cloud.dataproc_v1 import Batch, BatchControllerClient, CreateBatchRe
 from google.cloud.dataproc_v1.services.batch_controller.transports import BatchControllerGrpcTransport
 from google.protobuf.duration_pb2 import Duration
 
-from service.lifecycle.relations.failures import RelationsFailed
+from service.lifecycle.relations.relation import RelationsFailed
 
 RUNTIME = "2.3"
 """Long-term support until 2027-11-26. 3.0 has none, ends earlier, runs batches as the user who submits them and uses no

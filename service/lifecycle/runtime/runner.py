@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from service.lifecycle.data.source import MAX_ROWS, MIN_ROWS, Source, SourceError, TrainingRecipe, load_source
-from service.lifecycle.relations.failures import RelationsFailed
+from service.lifecycle.relations.relation import RelationsFailed
 from service.lifecycle.runtime.gauges import Gauge, PublishFailed
 from service.lifecycle.runtime.job_gauges import publish
 from service.model.bundle import BundleRefused

@@ -10,11 +10,11 @@ import pytest
 from service.lifecycle.data.leads import load
 from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import TrainingRecipe, load_source
-from service.lifecycle.evaluation.labelled import LabelledLeads, RecentLeads
+from service.lifecycle.evaluation.labelled import FEWEST, LabelledLeads, RecentLeads
 from service.lifecycle.evaluation.strata import Strata
 from service.lifecycle.promotion import challenger
 from service.lifecycle.promotion.challenger import challenge
-from service.lifecycle.promotion.explored import FEWEST, holding_enough, recent_since, since_exploring, too_few_explored
+from service.lifecycle.promotion.explored import holding_enough, recent_since, since_exploring, too_few_explored
 from service.lifecycle.training import registration
 from service.model import bundle
 from service.model.bundle import Bundle

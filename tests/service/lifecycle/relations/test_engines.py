@@ -8,7 +8,7 @@ import pytest
 
 from service.lifecycle.relations import engines
 from service.lifecycle.relations.duck import DuckEngine
-from service.lifecycle.relations.failures import RelationsFailed
+from service.lifecycle.relations.relation import RelationsFailed
 from service.storage import Folder
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

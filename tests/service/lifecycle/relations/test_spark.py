@@ -11,8 +11,7 @@ from pyarrow import parquet
 from service import records
 from service.lifecycle.relations import duck, spark
 from service.lifecycle.relations.columns import record_table
-from service.lifecycle.relations.failures import RelationsFailed
-from service.lifecycle.relations.relation import Relation
+from service.lifecycle.relations.relation import Relation, RelationsFailed
 from service.lifecycle.relations.spark_batch import SparkPlace
 from service.model.schema import Value
 from service.records import PredictionRecord

@@ -9,7 +9,7 @@ import pytest
 from google.cloud.dataproc_v1 import Batch, CreateBatchRequest
 
 from service.lifecycle.relations import spark_batch
-from service.lifecycle.relations.failures import RelationsFailed
+from service.lifecycle.relations.relation import RelationsFailed
 from service.lifecycle.relations.spark_batch import SparkPlace, run_batch
 from tests.service.dataproc_double import Dataproc
 
