@@ -73,9 +73,15 @@ def challenge(
     unseen = to_judge_by(matured, champion)
     if weighted:
         unseen = since_exploring(matured, unseen)
-    rows = window(leads.target, unseen, rules, max(look.leads or 0, holding_enough(leads, unseen) if weighted else 0))
+    explored = holding_enough(leads, unseen) if weighted else 0
+    rows = window(leads.target, unseen, rules, explored)
     if rows is None:
         return Challenge(Verdict(None, str(gate.too_small(leads.target[unseen], rules)), {}), None)
+    if (
+        calibrated(champion, leads, rows, rules)
+        and (wide := window(leads.target, unseen, rules, max(look.leads or 0, explored))) is not None
+    ):
+        rows = wide
     if weighted and (few := too_few_explored(matured, rows)):
         return Challenge(Verdict(None, few, {}), None)
     chosen = trained(leads, rows, source, recipe)
@@ -122,6 +128,15 @@ def trained(leads: Leads, rows: Rows, source: Source, recipe: Fit | None = None)
         settings=fitted.settings,
         weights=weights,
     )
+
+
+def calibrated(champion: Bundle, leads: Leads, rows: Rows, rules: Rules) -> bool:
+    """Whether the champion's scores of these leads hold as probabilities, within noise.
+
+    Where they do, more leads find a smaller gain. Where they do not, leads have changed: older ones tell of a time that
+    is over, and the challenger needs the newest to learn from.
+    """
+    return gate.miscalibration(leads.target[rows], score(champion, leads.frame.iloc[rows]), rules) is None
 
 
 def to_judge_by(matured: LabelledLeads, champion: Bundle) -> Rows:
