@@ -17,8 +17,8 @@ from service import history, tracking
 from service.history import Decision, DriftCheck, Trigger
 from service.lifecycle.evaluation.labelled import LabelledLeads, matured
 from service.lifecycle.promotion import lease
-from service.lifecycle.promotion.challenger import calibrated, challenge, refit, to_judge_by, window
-from service.lifecycle.promotion.gate import Rules, Verdict
+from service.lifecycle.promotion.challenger import challenge, refit, score, to_judge_by, window
+from service.lifecycle.promotion.gate import Rules, Verdict, miscalibration
 from service.lifecycle.promotion.power import Look
 from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.relations import engines
@@ -180,8 +180,8 @@ class _Attempt:
         rows = window(every.leads.target, to_judge_by(every, self.champion), self.rules)
         if rows is None:
             return "too few leads that the champion has not seen to tell whether it is calibrated"
-        fine = calibrated(self.champion, every.leads, rows, self.rules)
-        return "the champion is calibrated within noise" if fine else None
+        target, scores = every.leads.target[rows], score(self.champion, every.leads.frame.iloc[rows])
+        return None if miscalibration(target, scores, self.rules) else "the champion is calibrated within noise"
 
 
 def _look(loop: Loop, pointer: Pointer) -> Look:

@@ -73,15 +73,10 @@ def challenge(
     unseen = to_judge_by(matured, champion)
     if weighted:
         unseen = since_exploring(matured, unseen)
-    explored = holding_enough(leads, unseen) if weighted else 0
-    rows = window(leads.target, unseen, rules, explored)
+    least = holding_enough(leads, unseen) if weighted else 0
+    rows = to_compare(leads.target, unseen, lambda these: score(champion, leads.frame.iloc[these]), rules, look, least)
     if rows is None:
         return Challenge(Verdict(None, str(gate.too_small(leads.target[unseen], rules)), {}), None)
-    if (
-        calibrated(champion, leads, rows, rules)
-        and (wide := window(leads.target, unseen, rules, max(look.leads or 0, explored))) is not None
-    ):
-        rows = wide
     if weighted and (few := too_few_explored(matured, rows)):
         return Challenge(Verdict(None, few, {}), None)
     chosen = trained(leads, rows, source, recipe)
@@ -130,15 +125,6 @@ def trained(leads: Leads, rows: Rows, source: Source, recipe: Fit | None = None)
     )
 
 
-def calibrated(champion: Bundle, leads: Leads, rows: Rows, rules: Rules) -> bool:
-    """Whether the champion's scores of these leads hold as probabilities, within noise.
-
-    Where they do, more leads find a smaller gain. Where they do not, leads have changed: older ones tell of a time that
-    is over, and the challenger needs the newest to learn from.
-    """
-    return gate.miscalibration(leads.target[rows], score(champion, leads.frame.iloc[rows]), rules) is None
-
-
 def to_judge_by(matured: LabelledLeads, champion: Bundle) -> Rows:
     """The leads that the champion has not seen; of a sample those that stand for themselves alone."""
     return np.flatnonzero(matured.unseen(champion.manifest.provenance) & matured.leads.whole)
@@ -158,6 +144,21 @@ def window(target: Target, unseen: Rows, rules: Rules, wanted: int | None = None
         return None
     size = max(min(len(unseen) // 2, max(min(MOST, ample), wanted or 0)), rules.leads, least)
     return unseen[-size:]
+
+
+def to_compare(
+    target: Target, unseen: Rows, scores_of: Callable[[Rows], Scores], rules: Rules, look: Look, least: int = 0
+) -> Rows | None:
+    """The window of a look, with at least so many leads; None where there are too few. `scores_of` are the champion's.
+
+    It holds as many leads as the look before asked for. Where the champion's scores fail as probabilities on the newest
+    leads, it holds these alone: leads have changed, older ones tell of a time that is over, and the challenger needs
+    what is new to learn from.
+    """
+    newest = window(target, unseen, rules, least)
+    if newest is None or not look.leads or gate.miscalibration(target[newest], scores_of(newest), rules):
+        return newest
+    return window(target, unseen, rules, max(look.leads, least))
 
 
 def days_of(times: pd.DatetimeIndex) -> npt.NDArray[np.int64]:

@@ -24,7 +24,7 @@ from service.lifecycle.evaluation.confidence import estimates
 from service.lifecycle.evaluation.quality import Mask, Scores, Target
 from service.lifecycle.evaluation.selection import selection
 from service.lifecycle.promotion import gate
-from service.lifecycle.promotion.challenger import window
+from service.lifecycle.promotion.challenger import to_compare
 from service.lifecycle.promotion.gate import Contender, Rules, Verdict
 from service.lifecycle.promotion.power import Look
 from service.lifecycle.relations.bins import bin_of
@@ -232,7 +232,9 @@ def _made(contender: Contender, weights: Scores, economics: Economics) -> Mask:
     return contender.scores >= max(line, contender.threshold)
 
 
-def wide_window(target: Target, unseen: Rows, rules: Rules, wanted: int | None = None) -> Rows | None:
+def wide_window(
+    target: Target, unseen: Rows, scores_of: Callable[[Rows], Scores], rules: Rules, look: Look, least: int = 0
+) -> Rows | None:
     """The reference: the newer half of the unseen leads; None where it is too small."""
     rows = unseen[len(unseen) // 2 :]
     return None if gate.too_small(target[rows], rules) else rows
@@ -253,5 +255,5 @@ def _interval(values: Scores) -> Estimate:
     return Estimate(float(values[0]), float(low), float(high))
 
 
-PRODUCT = Estimators("the product", product_rule, product_figures, product_weights, window, plain_judge)
+PRODUCT = Estimators("the product", product_rule, product_figures, product_weights, to_compare, plain_judge)
 REFERENCE = Estimators("the reference", rule_of, weighted_figures, _inverse, wide_window, weighted_judge)

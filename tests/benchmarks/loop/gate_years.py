@@ -73,7 +73,7 @@ def promoted_in(seed: int, metric: Metric, error: float, weeks: int, by: Estimat
     kept, look = draw.normal(size=total), Look()
     for week in range(1, weeks + 1):
         count = week * leads
-        rows = by.window(target[:count], np.arange(count), Rules(), look.leads)
+        rows = by.window(target[:count], np.arange(count), champion.__getitem__, Rules(), look)
         if rows is None:
             continue
         weekly = np.sqrt(SAME) * kept[rows] + np.sqrt(1 - SAME) * draw.normal(size=len(rows))

@@ -102,7 +102,8 @@ def retrained(world: World, champion: Model, rows: Rows, by: Estimators) -> Mode
     """
     leads, economics, metric, rules = world.leads, world.source.economics, world.source.metric, Rules()
     unseen, weighted = rows[rows >= champion.seen], leads.contact_weights is not None
-    judged = by.window(leads.target, unseen, rules, max(champion.look.leads or 0, holding_enough(leads, unseen)))
+    least = holding_enough(leads, unseen)
+    judged = by.window(leads.target, unseen, partial(champion.score, leads), rules, champion.look, least)
     if judged is None or (weighted and not holding_enough(leads, judged)):
         return champion
     challenger = trained(world, rows[rows < judged[0]], 0)

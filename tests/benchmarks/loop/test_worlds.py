@@ -199,3 +199,8 @@ def test_a_window_that_nobody_explored_is_the_exit_status(monkeypatch: pytest.Mo
     monkeypatch.setattr(quiet, "QUICK", 2)
     monkeypatch.setattr(quiet, "SHARE", 0.0)
     assert loop.main(["--quick", "--only", "a", "--estimators", "reference"]) == 1
+
+
+@pytest.mark.slow
+def test_a_rough_look_finds_the_limits_kept() -> None:
+    assert loop.main(["--quick", "--only", "a,c,d,e,f"]) == 0
