@@ -39,9 +39,10 @@ WHO = ("champion", "challenger")
 class Rules:
     """What the gate asks for.
 
-    `gain`, `margin` and `segment_loss` are in the metric's own unit for shares; for profit they are shares of what
-    contacting exactly those who convert would earn. `failed` is in standard errors. A calibration is far off where its
-    error is more than `far_off` of the conversion rate, or of the rate of the others where that is less, beyond noise.
+    `gain`, `margin` and `segment_loss` are in the metric's own unit for shares; for profit the first two are shares of
+    what contacting exactly those who convert would earn. `failed` is in standard errors. A calibration is far off where
+    its error is more than `far_off` of the conversion rate, or of the rate of the others where that is less, beyond
+    noise.
     A large segment has at least the share `large` of the leads and `segment_outcomes` of each outcome.
     """
 
@@ -252,14 +253,17 @@ def _gain(compared: list[Influence]) -> Influence:
 
 
 def _worse(both: _Both, metric: Metric, segments: Mapping[str, Mask], rules: Rules) -> Iterator[str]:
-    """The segments that get worse by more than allowed beyond noise, at 5 % for all of them together (Bonferroni)."""
+    """The segments that get worse by more than allowed beyond noise, at 5 % for all of them together (Bonferroni).
+
+    Where profit counts, by ROC-AUC: of a team that cannot contact all, a segment that becomes good takes contacts from
+    the others, whose profit falls though they are ranked as well as before.
+    """
+    judged: Metric = "roc_auc" if metric == "profit" else metric
     for name, mask in segments.items():
-        gain = _gain(both.figure(metric, mask))
+        gain = _gain(both.figure(judged, mask))
         least = -gain.value - NormalDist().inv_cdf(1 - 0.05 / len(segments)) * gain.error
-        weights = None if both.weights is None else both.weights[mask]
-        allowed = rules.segment_loss * metric_unit(metric, both.target[mask], both.economics, weights)
-        if least > allowed:
-            yield f"{name}: {metric} loses at least {least:.4g}, {allowed:.4g} is allowed"
+        if least > rules.segment_loss:
+            yield f"{name}: {judged} loses at least {least:.4g}, {rules.segment_loss:.4g} is allowed"
 
 
 def metric_unit(metric: Metric, target: Target, economics: Economics, weights: Scores | None = None) -> float:

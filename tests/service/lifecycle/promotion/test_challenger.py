@@ -12,8 +12,9 @@ from service.lifecycle.data.sample import Sample
 from service.lifecycle.data.source import TrainingRecipe, load_source
 from service.lifecycle.evaluation.labelled import LabelledLeads, RecentLeads, sample, select
 from service.lifecycle.evaluation.quality import figures
-from service.lifecycle.promotion.challenger import ENOUGH, MOST, refit, to_judge_by, trained, window
+from service.lifecycle.promotion.challenger import ENOUGH, MOST, refit, to_compare, to_judge_by, trained, window
 from service.lifecycle.promotion.gate import Rules
+from service.lifecycle.promotion.power import Look
 from service.lifecycle.training.registration import judged_on
 from service.model import bundle
 from service.storage import open_storage
@@ -55,6 +56,16 @@ def test_the_window_grows_to_what_an_earlier_look_found_necessary_as_far_as_the_
     assert rows is not None
     assert len(rows) == pytest.approx(size, abs=10)
     assert rows[0] >= 5_000 + unseen // 2  # half is left to learn from, and none that the champion has seen is there
+
+
+@pytest.mark.parametrize(("score", "look", "size"), [(0.1, 7_000, 7_000), (0.1, None, 2_000), (0.3, 7_000, 2_000)])
+def test_a_later_look_takes_more_leads_unless_the_champions_scores_fail_on_the_newest(
+    score: float, look: int | None, size: int
+) -> None:
+    target = (np.arange(20_000) % 10 == 0).astype(np.int8)
+    rows = to_compare(target, np.arange(20_000), lambda these: np.full(len(these), score), Rules(), Look(2, 0.03, look))
+    assert rows is not None
+    assert len(rows) == pytest.approx(size, abs=10)
 
 
 @pytest.mark.parametrize(("unseen", "every"), [(999, 2), (3_000, 80)])

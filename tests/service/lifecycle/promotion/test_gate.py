@@ -5,10 +5,11 @@ import pytest
 
 from service.lifecycle.data.source import Metric
 from service.lifecycle.evaluation.bootstrap import figure, resamples
-from service.lifecycle.evaluation.quality import Scores, figures
+from service.lifecycle.evaluation.quality import Scores, figures, profit
 from service.lifecycle.promotion.gate import Contender, Rules, Verdict, decide, miscalibration, nearer
 from service.lifecycle.promotion.power import Look
 from service.model.bundle import Economics
+from service.model.decide import contacts_made
 from tests.facts import states
 
 ECONOMICS = Economics(conversion_value=600, contact_cost=60)
@@ -103,6 +104,26 @@ def test_a_segment_that_gets_worse_keeps_the_gate_shut() -> None:
     assert verdict.by is None
     states(verdict.reason, "worse", "second half", "roc_auc")
     assert "first half" not in verdict.reason
+
+
+def test_a_segment_that_leaves_its_contacts_to_a_better_one_keeps_no_gate_shut() -> None:
+    economics, draw = ECONOMICS.model_copy(update={"contacts_per_1000_leads": 200}), np.random.default_rng(8)
+    chances = np.where(HALF, draw.beta(1, 5, COUNT), 0.3)
+    target = (draw.random(COUNT) < chances).astype(np.int8)
+    overlooked = np.where(HALF, chances, 0.02)
+
+    def promoted(challenger: Scores) -> Verdict:
+        groups = {"as before": HALF, "overlooked": ~HALF}
+        return decide(target, Contender(overlooked, 0.1), Contender(challenger, 0.1), "profit", economics, groups)
+
+    def of_the_others(scores: Scores) -> float:
+        return profit(target[HALF], contacts_made(scores, scores >= 0.1, economics)[HALF], economics)
+
+    assert promoted(chances).promote
+    assert of_the_others(chances) < 0.8 * of_the_others(overlooked)
+    # Where the others are ranked worse too, they are worse off.
+    blurred = np.clip(chances + draw.normal(0, 0.15, COUNT), 0.001, 1)
+    states(promoted(np.where(HALF, blurred, chances)).reason, "worse", "as before")
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "profit"])
