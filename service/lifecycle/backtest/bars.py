@@ -12,7 +12,6 @@ BANK = (
     "trigger.calibration_error<=0.048",
     "closed.brier<=0.120",
     "closed.calibration_error<=0.055",
-    "closed.fits<=12",
     "closed.profit>never.profit",
     "closed.profit>random.profit",
 )

@@ -75,4 +75,4 @@ def test_too_few_leads_end_with_2_and_say_how_many_are_needed(toml: Path, capsys
 def test_on_the_banks_contacts_every_bar_is_met(tmp_path: Path) -> None:
     assert main(["--source", str(EXAMPLES / "bank_marketing.toml"), "--out", str(tmp_path / "out")]) == 0
     bars = json.loads((tmp_path / "out" / "replay.json").read_text())["bars"]
-    assert len(bars) == 7
+    assert len(bars) == 6
