@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from service.lifecycle.compaction.days import Compacted, CompactRun, compact_all, waiting_hours
+from service.lifecycle.compaction.days import Compacted, CompactRun, compact_all
 from service.lifecycle.compaction.upkeep import delete_orphans, expire, merge_tables
 from service.lifecycle.promotion.lease import hold
-from service.lifecycle.relations.record_files import LEASE
+from service.lifecycle.relations.record_files import LEASE, waiting_hours
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import Progress

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from service.lifecycle.compaction.days import Compacted, CompactRun, delete_compacted, raw_by_day
+from service.lifecycle.compaction.days import Compacted, CompactRun, delete_compacted
 from service.lifecycle.data.source import ID_COLUMN, Source, SourceError, load_source
 from service.lifecycle.forgetting import folders
 from service.lifecycle.forgetting.places import Target, outside, remains, targets
@@ -33,7 +33,7 @@ from service.lifecycle.forgetting.sweep import Swept, survey, sweep
 from service.lifecycle.forgetting.tables import settle
 from service.lifecycle.forgetting.trials import Trials
 from service.lifecycle.promotion.lease import hold
-from service.lifecycle.relations.record_files import LEASE
+from service.lifecycle.relations.record_files import LEASE, raw_by_day
 from service.lifecycle.runtime import runner
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Progress

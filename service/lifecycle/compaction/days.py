@@ -5,15 +5,13 @@ aside; merge the first scores; replace the manifest, from when on the tables cou
 run deletes the raw objects.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from itertools import groupby
 
 import pyarrow as pa
 
-from service import records
 from service.lifecycle.compaction.first_scores import add
 from service.lifecycle.compaction.part_tables import PartTables, read_back, run_name
 from service.lifecycle.compaction.raw_objects import Unreadable, digest, open_raw
@@ -24,7 +22,8 @@ from service.lifecycle.relations.record_files import (
     DayManifest,
     InputObject,
     Output,
-    raw_hour,
+    due,
+    raw_by_day,
     read_manifest,
     swap_manifest,
     table_place,
@@ -66,28 +65,6 @@ class CompactRun:
     tell: Progress
 
 
-def raw_by_day(predictions: Storage) -> dict[str, dict[str, datetime]]:
-    """The raw objects by day, each with the end of its hour. Raises StorageError."""
-    found = defaultdict[str, dict[str, datetime]](dict)
-    for key in predictions.keys(records.PREFIX):
-        if hour := raw_hour(key):
-            found[f"{hour:%Y-%m-%d}"][key] = hour + timedelta(hours=1)
-    return dict(found)
-
-
-def waiting_hours(predictions: Storage, until: datetime) -> dict[str, datetime]:
-    """Raw objects of hours that ended by `until` and that no manifest lists, with that end. Raises StorageError."""
-    found = dict[str, datetime]()
-    for day, ends in raw_by_day(predictions).items():
-        found |= {key: ends[key] for key in _due(predictions, day, ends, until)}
-    return found
-
-
-def _due(predictions: Storage, day: str, ends: dict[str, datetime], until: datetime) -> list[str]:
-    listed = {each.key for each in read_manifest(predictions, day)[0].inputs}
-    return [key for key, end in ends.items() if key not in listed and end <= until]
-
-
 def compact_all(run: CompactRun, until: datetime, oldest: date | None = None) -> Compacted:
     """Compact every raw object of an hour that ended by `until`, of `oldest` and later days.
 
@@ -96,7 +73,7 @@ def compact_all(run: CompactRun, until: datetime, oldest: date | None = None) ->
     done = Compacted()
     for day, ends in sorted(raw_by_day(run.predictions).items()):
         delete_compacted(run, day, ends, done)
-        ended = _due(run.predictions, day, ends, until)
+        ended = due(run.predictions, day, ends, until)
         while ended and (oldest is None or day >= str(oldest)):
             try:
                 _compact_day(run, day, ended, done)

@@ -1,17 +1,15 @@
 """First scores of leads: what compaction keeps of all history, and what raw objects hold that are not compacted yet."""
 
-from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from service import records
 from service.lifecycle.relations.columns import FIXED
 from service.lifecycle.relations.raw_objects import RawObjects, gone
-from service.lifecycle.relations.record_files import raw_hour, read_manifest
+from service.lifecycle.relations.record_files import waiting_hours
 from service.records import TRIALS
 from service.storage import Storage
 
@@ -48,26 +46,14 @@ def earlier_scores(predictions: Storage, since: datetime) -> Iterator[pa.Table]:
     Tables have the columns of SCHEMA. Where records are compacted each hour there is next to nothing to read. Objects
     that cannot be read are left to `compact`, which names them. Raises StorageError.
     """
-    keys = _waiting(predictions, since)
+    # The hour in which the time lies may hold scores before it.
+    keys = sorted(waiting_hours(predictions, since + timedelta(hours=1)))
     raw = RawObjects(predictions, BEGINNING, since)
     for table in raw.decoded([key for key in keys if not key.endswith(".parquet")]):
         yield firsts(table)
     for key in keys:
         if key.endswith(".parquet") and (schema := raw.schema(key)):
             yield firsts(_columns(predictions, key, schema))
-
-
-def _waiting(predictions: Storage, since: datetime) -> list[str]:
-    """Raw objects of the hours before this time that no manifest lists."""
-    by_day = defaultdict[str, list[str]](list)
-    for key in predictions.keys(records.PREFIX):
-        if (hour := raw_hour(key)) and hour < since:
-            by_day[f"{hour:%Y-%m-%d}"].append(key)
-    found = []
-    for day, keys in by_day.items():
-        compacted = {each.key for each in read_manifest(predictions, day)[0].inputs}
-        found += [key for key in keys if key not in compacted]
-    return found
 
 
 def _columns(predictions: Storage, key: str, schema: pa.Schema) -> pa.Table:

@@ -10,6 +10,8 @@ A table that no manifest names is never read, and neither is a raw object that a
 """
 
 import re
+from collections import defaultdict
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
@@ -89,6 +91,29 @@ def raw_hour(key: str) -> datetime | None:
     """The beginning of the hour that a raw object's folder names; None for the key of anything else."""
     found = _RAW.fullmatch(key)
     return datetime.fromisoformat(f"{found[1]}T{found[2]}:00:00+00:00") if found else None
+
+
+def raw_by_day(predictions: Storage) -> dict[str, dict[str, datetime]]:
+    """The raw objects by day, each with the end of its hour. Raises StorageError."""
+    found = defaultdict[str, dict[str, datetime]](dict)
+    for key in predictions.keys(records.PREFIX):
+        if hour := raw_hour(key):
+            found[f"{hour:%Y-%m-%d}"][key] = hour + timedelta(hours=1)
+    return dict(found)
+
+
+def waiting_hours(predictions: Storage, until: datetime) -> dict[str, datetime]:
+    """Raw objects of hours that ended by `until` and that no manifest lists, with that end. Raises StorageError."""
+    found = dict[str, datetime]()
+    for day, ends in raw_by_day(predictions).items():
+        found |= {key: ends[key] for key in due(predictions, day, ends, until)}
+    return found
+
+
+def due(predictions: Storage, day: str, ends: Mapping[str, datetime], until: datetime) -> list[str]:
+    """Those of the day's raw objects, each with the end of its hour, that no manifest lists and that ended by then."""
+    listed = {each.key for each in read_manifest(predictions, day)[0].inputs}
+    return [key for key, end in ends.items() if key not in listed and end <= until]
 
 
 def table_place(key: str) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -17,6 +18,16 @@ from tests.facts import states
 
 ECONOMICS = Economics(conversion_value=100, contact_cost=10)
 LINE, EXPLORED = 0.2, 0.1
+SELECTION = OutcomeSelection(
+    leads=9,
+    with_outcome=1,
+    explored=0,
+    with_outcome_by_decision={},
+    with_outcome_by_tenth=(),
+    depends_on_decision=False,
+    depends_on_score=False,
+    about="",
+)
 
 
 def world(count: int, seed: int = 0, power: float = 1.0) -> tuple[Target, Scores]:
@@ -139,16 +150,7 @@ def test_too_few_explored_leads_are_not_enough_and_none_never_will_be() -> None:
     none = weighting(contacted(target, scores, explored=0.0))
     assert none is not None
     assert (none.enough, missing_days(none, 10)) == (False, None)
-    selection = OutcomeSelection(
-        leads=9,
-        with_outcome=1,
-        explored=0,
-        with_outcome_by_decision={},
-        with_outcome_by_tenth=(),
-        depends_on_decision=False,
-        depends_on_score=False,
-        about="Of all.",
-    )
+    selection = msgspec.structs.replace(SELECTION, about="Of all.")
     assert (
         about(selection, None, 10, 10, "a list is broken").about == "Contacts may be missing: a list is broken. Of all."
     )
@@ -194,15 +196,8 @@ def test_a_window_of_which_most_was_not_explored_is_not_enough_however_many_outc
 
 def test_the_first_line_counts_the_days_that_explored_and_advises_a_window_that_holds_enough() -> None:
     few = Weighting(below=0.8, explored=10, clip=CLIP, clipped=0, effective=200.0, enough=False, covered=0.3)
-    selected = OutcomeSelection(
-        leads=1_000,
-        with_outcome=210,
-        explored=10,
-        with_outcome_by_decision={},
-        with_outcome_by_tenth=(),
-        depends_on_decision=True,
-        depends_on_score=True,
-        about="",
+    selected = msgspec.structs.replace(
+        SELECTION, leads=1_000, with_outcome=210, explored=10, depends_on_decision=True, depends_on_score=True
     )
     assert missing_days(few, 3) == 12
     states(about(selected, few, 7, 3, "").about, "3.0 days", "12 more days", "--days 15", "7 days")
