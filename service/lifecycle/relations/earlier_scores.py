@@ -46,8 +46,8 @@ def earlier_scores(predictions: Storage, since: datetime) -> Iterator[pa.Table]:
     Tables have the columns of SCHEMA. Where records are compacted each hour there is next to nothing to read. Objects
     that cannot be read are left to `compact`, which names them. Raises StorageError.
     """
-    # The hour in which the time lies may hold scores before it.
-    keys = sorted(waiting_hours(predictions, since + timedelta(hours=1)))
+    # All hours that began before: that in which the time lies may hold scores before it.
+    keys = sorted(waiting_hours(predictions, since + timedelta(hours=1) - timedelta.resolution))
     raw = RawObjects(predictions, BEGINNING, since)
     for table in raw.decoded([key for key in keys if not key.endswith(".parquet")]):
         yield firsts(table)
