@@ -42,13 +42,14 @@ def test_each_figure_is_what_the_outcomes_then_show_on_average() -> None:
         shown.append((ranked, hit, recall_score(target, contacted), profit(target, contacted, MONEY)))
     estimates = expected(HONEST, scores, 0.2, MONEY)
     for name, values in zip(FIGURES, np.array(shown).T, strict=True):
-        assert estimates[name].value == pytest.approx(values.mean(), abs=3 * values.std() / np.sqrt(60)), name
+        known = 3 * values.std() / np.sqrt(60) + 0.02 * abs(values.mean())  # the held-out outcomes are chance too
+        assert estimates[name].value == pytest.approx(values.mean(), abs=known), name
         inside = np.mean((estimates[name].low <= values) & (values <= estimates[name].high))
         assert 0.8 <= inside <= 1, name
 
 
-def test_scores_that_the_outcomes_contradict_are_corrected_and_others_left_alone() -> None:
-    assert calibration(HONEST)[0].tolist() == [0, 1]
+def test_scores_that_the_outcomes_contradict_are_corrected_and_others_hardly() -> None:
+    assert calibration(HONEST)[0] == pytest.approx([0, 1], abs=0.05)
     intercept, slope = calibration(BOASTING)[0]
     assert (intercept, slope) == (pytest.approx(-1, abs=0.25), pytest.approx(0.5, abs=0.12))
     scores = scores_of(2_000, 4)
@@ -94,3 +95,13 @@ def test_the_same_leads_give_the_same_estimate() -> None:
 
 def test_equal_scores_rank_nothing() -> None:
     assert expected(HONEST, np.full(400, 0.1), 0.2, MONEY)["roc_auc"].value == pytest.approx(0.5)
+
+
+def test_held_out_outcomes_that_may_be_chance_move_the_calibration_by_a_quarter() -> None:
+    odd = reference(HELD[:1_500], expit(logit(HELD[:1_500]) + 0.3))  # more converted than the scores say
+    bins = odd.calibration
+    said = logit(sum(b.converted for b in bins) / 1_500) - logit(sum(b.score * b.leads for b in bins) / 1_500)
+    intercept, slope = calibration(odd)[0]
+    at_mean = intercept + (slope - 1) * logit(sum(b.score * b.leads for b in bins) / 1_500)
+    assert said > 0.15  # within what chance shows of so few leads
+    assert 0 < at_mean < 0.5 * said
