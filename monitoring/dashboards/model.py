@@ -1,7 +1,11 @@
 """How good the scores are, of whom that holds, whether leads change, and which model gives them."""
 
-from monitoring.catalogue.quality import AUC, CALIBRATION, newest
+from collections.abc import Sequence
+
+from monitoring.catalogue.model import moment
+from monitoring.catalogue.quality import AUC, CALIBRATION, Newest, reader
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Unit
+from monitoring.platform import Job
 
 BY_DECISION, BY_SCORE = ',by="decision"', ',by="score"'
 SCORES = (
@@ -9,112 +13,124 @@ SCORES = (
     " / on () group_left () sum(increase(leadscoring_scores_total[1d]))"
 )
 
-WHOM = (
-    Panel(
-        "Whom the figures are about",
-        lines=(
-            Line("days of contacted leads alone", f"{newest('evaluation_contacted_only_seconds', 'evaluate')} / 86400"),
-            Line("outcomes depend on the decision: 1", newest("evaluation_outcomes_selected", "evaluate", BY_DECISION)),
-            Line("outcomes depend on the score: 1", newest("evaluation_outcomes_selected", "evaluate", BY_SCORE)),
-        ),
-    ),
-    Panel(
-        "Leads with an outcome, by decision",
-        Unit.RATIO,
-        (Line("${decision}", newest("evaluation_with_outcome_ratio", "evaluate", by="decision")),),
-    ),
-    Panel(
-        "Leads that stand for all",
-        lines=(
-            Line("contacted at random, of all versions", newest("evaluation_explored_leads", "evaluate")),
-            Line("contacted at random, of the judged version", newest("exploration_contacts", "evaluate")),
-            Line("effective sample size", newest("evaluation_effective_leads", "evaluate")),
-        ),
-    ),
-    Panel(
-        "What exploring cost and brought",
-        lines=(
-            Line("brought", newest("exploration_revenue", "evaluate")),
-            Line("cost", newest("exploration_cost", "evaluate")),
-        ),
-    ),
-)
-"""Where only contacted leads have outcomes: of whom the figures are, what they rest on, and what that cost."""
 
-DASHBOARD = Dashboard(
-    "model",
-    "Lead scoring: model quality",
-    "Are the scores right, and for whom? Do leads still look as at training? Does every pod serve the promoted model?",
-    (
-        Panel(
-            "Ranking (ROC-AUC)",
-            lines=(
-                Line("evaluated", newest("evaluation_figure", "evaluate", AUC)),
-                Line("upper end of its interval", newest("evaluation_figure_high", "evaluate", AUC)),
-                Line("benchmark at training", newest("evaluation_benchmark", "evaluate", AUC), limit=True),
-            ),
-        ),
-        Panel(
-            "Expected ranking (ROC-AUC)",
-            lines=(
-                Line("expected", newest("expected_figure", "drift", AUC)),
-                Line("upper end of its interval", newest("expected_figure_high", "drift", AUC)),
-            ),
-        ),
-        Panel(
-            "Calibration error",
-            lines=(
-                Line("evaluated", newest("evaluation_figure", "evaluate", CALIBRATION)),
-                Line("lower end of its interval", newest("evaluation_figure_low", "evaluate", CALIBRATION)),
-            ),
-        ),
-        Panel("Leads to judge by", lines=(Line("with a final outcome", newest("evaluation_leads", "evaluate")),)),
-        *WHOM,
-        Panel("Scores given in a day", Unit.RATIO, (Line("${tenth}", SCORES),), stacked=True),
-        Panel(
-            "Scores of the evaluated leads",
-            Unit.RATIO,
-            (Line("mean score", newest("evaluation_mean_score", "evaluate")),),
-        ),
-        Panel(
-            "Confidence",
-            Unit.RATIO,
-            (Line("scores near the threshold", newest("evaluation_near_threshold_ratio", "evaluate")),),
-        ),
-        Panel(
-            "Drift found",
-            lines=(
-                Line("leads, scores or decisions differ", newest("drift_found", "drift")),
-                Line("scores differ", newest("drift_score_shifted", "drift")),
-                Line("fields that differ", newest("drift_features", "drift")),
-            ),
-        ),
-        Panel("Distance of the scores", lines=(Line("from training's", newest("drift_score_distance", "drift")),)),
-        Panel("Values never seen in training", Unit.RATIO),
-        Panel("Values missing beyond training's", Unit.RATIO),
-        Panel("Age of the pointer's last reading", Unit.SECONDS),
-        Panel("Share of time with a stale pointer", Unit.RATIO),
-        Panel("Slices with a stale pointer"),
-        Panel(
-            "Pods by model version",
-            lines=(Line("${version}", "count by (version) (leadscoring_model_info == 1)"),),
-            stacked=True,
-        ),
-        Panel("Different models in service"),
-        Panel(
-            "Time since promotion and loading",
-            Unit.SECONDS,
-            (
-                Line("loaded, by the slowest pod", "time() - min(leadscoring_model_loaded_timestamp_seconds > 0)"),
-                Line(
-                    "promoted",
-                    "time() - max(max_over_time(leadscoring_champion_promoted_timestamp_seconds[25h]))",
-                    limit=True,
+def dashboard(jobs: Sequence[Job]) -> Dashboard:
+    """The dashboard of an environment with these jobs, whose figures it shows until their next run."""
+    newest = reader(jobs)
+    return Dashboard(
+        "model",
+        "Lead scoring: model quality",
+        "Are the scores right, and for whom? Do leads look as at training? Does every pod serve the promoted model?",
+        (
+            Panel(
+                "Ranking (ROC-AUC)",
+                lines=(
+                    Line("evaluated", newest("evaluation_figure", "evaluate", AUC)),
+                    Line("upper end of its interval", newest("evaluation_figure_high", "evaluate", AUC)),
+                    Line("benchmark at training", newest("evaluation_benchmark", "evaluate", AUC), limit=True),
                 ),
             ),
+            Panel(
+                "Expected ranking (ROC-AUC)",
+                lines=(
+                    Line("expected", newest("expected_figure", "drift", AUC)),
+                    Line("upper end of its interval", newest("expected_figure_high", "drift", AUC)),
+                ),
+            ),
+            Panel(
+                "Calibration error",
+                lines=(
+                    Line("evaluated", newest("evaluation_figure", "evaluate", CALIBRATION)),
+                    Line("lower end of its interval", newest("evaluation_figure_low", "evaluate", CALIBRATION)),
+                ),
+            ),
+            Panel("Leads to judge by", lines=(Line("with a final outcome", newest("evaluation_leads", "evaluate")),)),
+            *_whom(newest),
+            Panel("Scores given in a day", Unit.RATIO, (Line("${tenth}", SCORES),), stacked=True),
+            Panel(
+                "Scores of the evaluated leads",
+                Unit.RATIO,
+                (Line("mean score", newest("evaluation_mean_score", "evaluate")),),
+            ),
+            Panel(
+                "Confidence",
+                Unit.RATIO,
+                (Line("scores near the threshold", newest("evaluation_near_threshold_ratio", "evaluate")),),
+            ),
+            Panel(
+                "Drift found",
+                lines=(
+                    Line("leads, scores or decisions differ", newest("drift_found", "drift")),
+                    Line("scores differ", newest("drift_score_shifted", "drift")),
+                    Line("fields that differ", newest("drift_features", "drift")),
+                ),
+            ),
+            Panel("Distance of the scores", lines=(Line("from training's", newest("drift_score_distance", "drift")),)),
+            Panel("Values never seen in training", Unit.RATIO),
+            Panel("Values missing beyond training's", Unit.RATIO),
+            Panel("Age of the pointer's last reading", Unit.SECONDS),
+            Panel("Share of time with a stale pointer", Unit.RATIO),
+            Panel("Slices with a stale pointer"),
+            Panel(
+                "Pods by model version",
+                lines=(Line("${version}", "count by (version) (leadscoring_model_info == 1)"),),
+                stacked=True,
+            ),
+            Panel("Different models in service"),
+            Panel(
+                "Time since promotion and loading",
+                Unit.SECONDS,
+                (
+                    Line("loaded, by the slowest pod", "time() - min(leadscoring_model_loaded_timestamp_seconds > 0)"),
+                    Line(
+                        "promoted",
+                        f"time() - {moment('promoted', jobs)}",
+                        limit=True,
+                    ),
+                ),
+            ),
+            Panel("Age of the model", Unit.SECONDS),
+            Panel("Bundles refused"),
+            Panel("Challengers refused in a row"),
         ),
-        Panel("Age of the model", Unit.SECONDS),
-        Panel("Bundles refused"),
-        Panel("Challengers refused in a row"),
-    ),
-)
+    )
+
+
+def _whom(newest: Newest) -> tuple[Panel, ...]:
+    """Where only contacted leads have outcomes: of whom the figures are, what they rest on, and what that cost."""
+    return (
+        Panel(
+            "Whom the figures are about",
+            lines=(
+                Line(
+                    "days of contacted leads alone",
+                    f"{newest('evaluation_contacted_only_seconds', 'evaluate')} / 86400",
+                ),
+                Line(
+                    "outcomes depend on the decision: 1",
+                    newest("evaluation_outcomes_selected", "evaluate", BY_DECISION),
+                ),
+                Line("outcomes depend on the score: 1", newest("evaluation_outcomes_selected", "evaluate", BY_SCORE)),
+            ),
+        ),
+        Panel(
+            "Leads with an outcome, by decision",
+            Unit.RATIO,
+            (Line("${decision}", newest("evaluation_with_outcome_ratio", "evaluate", by="decision")),),
+        ),
+        Panel(
+            "Leads that stand for all",
+            lines=(
+                Line("contacted at random, of all versions", newest("evaluation_explored_leads", "evaluate")),
+                Line("contacted at random, of the judged version", newest("exploration_contacts", "evaluate")),
+                Line("effective sample size", newest("evaluation_effective_leads", "evaluate")),
+            ),
+        ),
+        Panel(
+            "What exploring cost and brought",
+            lines=(
+                Line("brought", newest("exploration_revenue", "evaluate")),
+                Line("cost", newest("exploration_cost", "evaluate")),
+            ),
+        ),
+    )

@@ -145,6 +145,16 @@ def test_the_longest_gap_of_a_cron_line_counts(line: str, gap: int) -> None:
     assert Job("any", line, timedelta(hours=1)).gap == timedelta(hours=gap)
 
 
+@pytest.mark.parametrize(
+    ("line", "back"), [("20 * * * *", "25h"), ("0 5 * * *", "25h"), ("0 5 * * 1", "169h"), ("0 5 1 * *", "745h")]
+)
+def test_figures_of_a_run_are_read_until_the_next_run_should_have_ended(line: str, back: str) -> None:
+    found = {a.name: a.expr for a in catalogue.alerts(Platform(jobs=(Job("evaluate", line, timedelta(hours=1)),)))}
+    for name in ("EvaluateFailing", "EvaluateOverrunning", "EvaluateNearTimeout", "TooFewOutcomes", "ModelTooOld"):
+        assert set(re.findall(r"\[(\w+)\]", found[name])) == {back}, name
+    assert "[25h]" in found["LeadsDrifted"]  # of a job that is not scheduled
+
+
 def test_the_spool_is_half_full_at_half_of_what_the_service_takes() -> None:
     assert Settings.model_fields["spool_max_bytes"].default == records.SPOOL_BYTES
 

@@ -25,9 +25,9 @@ def error(name: str, before: Value, *after: tuple[int, Value]) -> Series:
     return figure(name, "evaluate", before, *after, figure="calibration_error")
 
 
-def daily(*values: float) -> tuple[tuple[int, Value], ...]:
-    """One sample a day."""
-    return tuple(stretch for value in values for stretch in ((30, value), (DAY - 30, None)))
+def every(gap: int, *values: float) -> tuple[tuple[int, Value], ...]:
+    """One sample each so many minutes."""
+    return tuple(stretch for value in values for stretch in ((60, value), (gap - 60, None)))
 
 
 def simple(alert: str, name: str, job: str, well: float, near: float, bad: float) -> tuple[Case, Case]:
@@ -110,7 +110,7 @@ CASES = (
     fires(
         "FiguresOfContactedLeadsOnly",
         "one evaluation a day for five days, of which the last is of all leads",
-        figure(CONTACTED_ONLY, "evaluate", None, *daily(13 * DAY_S, 14 * DAY_S, 15 * DAY_S, 16 * DAY_S, 0)),
+        figure(CONTACTED_ONLY, "evaluate", None, *every(DAY, 13 * DAY_S, 14 * DAY_S, 15 * DAY_S, 16 * DAY_S, 0)),
         after=2 * DAY,
         until=4 * DAY,
         lasts=5 * DAY,
@@ -143,4 +143,14 @@ CASES = (
     *by_feature("UnseenValues", "feature_unseen_ratio", 0.04, 0.06),
     *by_feature("ValuesMissing", "feature_missing_excess_ratio", 0.09, 0.11),
     *simple("ChallengersRefused", "challenger_refused_in_a_row", "retrain", 0, 2, 3),
+    fires(
+        "ChallengersRefused",
+        "one retraining a week: three are refused, the fourth is not",
+        figure("challenger_refused_in_a_row", "retrain", None, *every(7 * DAY, 1, 2, 3, 0)),
+        history=0,
+        after=14 * DAY,
+        until=21 * DAY,
+        lasts=22 * DAY,
+        step=timedelta(hours=1),
+    ),
 )
