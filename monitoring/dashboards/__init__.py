@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from monitoring import catalogue
 from monitoring.alerts import Alert
-from monitoring.dashboards import business, front_door, jobs, mlflow, model, records, service
+from monitoring.dashboards import business, front_door, jobs, mlflow, model, records, service, serving
 from monitoring.dashboards.panel import Dashboard, placed
 from monitoring.platform import Job
 
@@ -42,6 +42,7 @@ def dashboards(
             front_door.DASHBOARD,
             model.dashboard(scheduled),
             business.dashboard(scheduled),
+            serving.dashboard(scheduled),
             records.DASHBOARD,
             jobs.dashboard(alerts),
             mlflow.DASHBOARD,

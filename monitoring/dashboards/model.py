@@ -1,9 +1,8 @@
-"""How good the scores are, of whom that holds, whether leads change, and which model gives them."""
+"""How good the scores are, by which metric, of whom that holds, and whether leads change."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from monitoring.catalogue.model import moment
-from monitoring.catalogue.quality import AUC, CALIBRATION, Newest, reader
+from monitoring.catalogue.quality import AGREED, AUC, CALIBRATION, Newest, reader
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Unit
 from monitoring.platform import Job
 
@@ -12,24 +11,34 @@ SCORES = (
     "sum by (tenth) (increase(leadscoring_scores_total[1d]))"
     " / on () group_left () sum(increase(leadscoring_scores_total[1d]))"
 )
+METRICS = (
+    ("Precision", Unit.RATIO, "precision"),
+    ("Recall", Unit.RATIO, "recall"),
+    ("F1", Unit.COUNT, "f1"),
+    ("Ranking (ROC-AUC)", Unit.COUNT, "roc_auc"),
+    ("Accuracy", Unit.RATIO, "accuracy"),
+    ("Profit per 1,000 leads", Unit.COUNT, "profit"),
+)
 
 
-def dashboard(jobs: Sequence[Job]) -> Dashboard:
+def dashboard(jobs: Iterable[Job]) -> Dashboard:
     """The dashboard of an environment with these jobs, whose figures it shows until their next run."""
     newest = reader(jobs)
     return Dashboard(
         "model",
         "Lead scoring: model quality",
-        "Are the scores right, and for whom? Do leads look as at training? Does every pod serve the promoted model?",
+        "Are the scores right, by the agreed metric and the others, and for whom? Do leads still look as at training?",
         (
             Panel(
-                "Ranking (ROC-AUC)",
+                "The agreed metric",
                 lines=(
-                    Line("evaluated", newest("evaluation_figure", "evaluate", AUC)),
-                    Line("upper end of its interval", newest("evaluation_figure_high", "evaluate", AUC)),
-                    Line("benchmark at training", newest("evaluation_benchmark", "evaluate", AUC), limit=True),
+                    Line("${figure}", newest("agreed_figure", "evaluate", by=AGREED)),
+                    Line("${figure}, upper end of its interval", newest("agreed_figure_high", "evaluate", by=AGREED)),
+                    Line("${figure} at training", newest("agreed_benchmark", "evaluate", by=AGREED), limit=True),
                 ),
             ),
+            *(_metric(newest, title, unit, figure) for title, unit, figure in METRICS),
+            Panel("Age of the agreement", Unit.SECONDS),
             Panel(
                 "Expected ranking (ROC-AUC)",
                 lines=(
@@ -66,32 +75,24 @@ def dashboard(jobs: Sequence[Job]) -> Dashboard:
                 ),
             ),
             Panel("Distance of the scores", lines=(Line("from training's", newest("drift_score_distance", "drift")),)),
-            Panel("Values never seen in training", Unit.RATIO),
+            Panel("Rare or new values beyond training's", Unit.RATIO),
             Panel("Values missing beyond training's", Unit.RATIO),
-            Panel("Age of the pointer's last reading", Unit.SECONDS),
-            Panel("Share of time with a stale pointer", Unit.RATIO),
-            Panel("Slices with a stale pointer"),
-            Panel(
-                "Pods by model version",
-                lines=(Line("${version}", "count by (version) (leadscoring_model_info == 1)"),),
-                stacked=True,
-            ),
-            Panel("Different models in service"),
-            Panel(
-                "Time since promotion and loading",
-                Unit.SECONDS,
-                (
-                    Line("loaded, by the slowest pod", "time() - min(leadscoring_model_loaded_timestamp_seconds > 0)"),
-                    Line(
-                        "promoted",
-                        f"time() - {moment('promoted', jobs)}",
-                        limit=True,
-                    ),
-                ),
-            ),
-            Panel("Age of the model", Unit.SECONDS),
-            Panel("Bundles refused"),
             Panel("Challengers refused in a row"),
+        ),
+    )
+
+
+def _metric(newest: Newest, title: str, unit: Unit, figure: str) -> Panel:
+    """One of the metrics that people can agree on."""
+    labels = f',figure="{figure}"'
+    return Panel(
+        title,
+        unit,
+        (
+            Line("evaluated", newest("evaluation_figure", "evaluate", labels)),
+            Line("lower end of its interval", newest("evaluation_figure_low", "evaluate", labels)),
+            Line("upper end of its interval", newest("evaluation_figure_high", "evaluate", labels)),
+            Line("benchmark at training", newest("evaluation_benchmark", "evaluate", labels), limit=True),
         ),
     )
 

@@ -1,6 +1,6 @@
 import gzip
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -107,14 +107,21 @@ def test_the_champion_is_judged_recorded_and_exported(
     assert "records_missing" not in text
     assert 'leadscoring_evaluation_outcomes_selected{by="decision",job="evaluate"} 0' in text
     assert gauge(text, "evaluation_contacted_only_seconds") == 0
+    agreed = 'agreed_by="us",figure="roc_auc",'
+    assert gauge(text, "agreed_figure_high", agreed, ',metric_reason="a test"') == entry.figures["roc_auc"].high
+    assert gauge(text, "agreed_benchmark", agreed, ',metric_reason="a test"') == entry.benchmark["roc_auc"]
+    assert gauge(text, "agreed_timestamp_seconds", 'agreed_by="us",') == datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    assert gauge(text, "champion_trained_timestamp_seconds") == manifest.provenance.trained_at.timestamp()
+    rate = manifest.judged_on.converted / manifest.judged_on.leads if manifest.judged_on else target.mean()
+    assert gauge(text, "evaluation_benchmark_rarer_ratio") == pytest.approx(min(rate, 1 - rate))
     for band in entry.bands:
         assert gauge(text, "conversion_ratio", f'band="{band.band}",') == pytest.approx(band.converted / band.leads)
     assert capsys.readouterr().out.startswith(entry.selection.about)
 
 
-def gauge(text: str, name: str, labels: str = "") -> float | None:
-    """The value of a gauge in a scraped text; None where it is not there."""
-    found = re.search(rf'^leadscoring_{name}{{{labels}job="evaluate"}} (\S+)$', text, re.MULTILINE)
+def gauge(text: str, name: str, labels: str = "", after: str = "") -> float | None:
+    """The value of a gauge in a scraped text, by its labels before and after the job; None where it is not there."""
+    found = re.search(rf'^leadscoring_{name}{{{labels}job="evaluate"{after}}} (\S+)$', text, re.MULTILINE)
     return float(found[1]) if found else None
 
 
