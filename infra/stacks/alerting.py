@@ -6,6 +6,7 @@ Limits of a policy: https://cloud.google.com/monitoring/api/ref_v3/rest/v3/proje
 from collections.abc import Iterable
 
 from infra.bindings import (
+    AlertChannelStrategy,
     AlertCondition,
     AlertDocumentation,
     AlertLink,
@@ -14,6 +15,7 @@ from infra.bindings import (
     AlertPromql,
     AlertRateLimit,
     AlertStrategy,
+    Fn,
     MonitoringDashboard,
     NotificationChannel,
     NotificationSecrets,
@@ -30,6 +32,7 @@ from monitoring import limits
 from monitoring.alerts import Alert, Severity
 from monitoring.dashboards import cloud
 from monitoring.dashboards.panel import Dashboard
+from monitoring.review.notification import CONSOLE, REMINDER, notification
 
 REPORT = "weekly report at"  # how the line starts that the job `report` logs: service.lifecycle.report.MAIL
 
@@ -56,7 +59,7 @@ class AlertingStack(TerraformStack):
     ) -> None:
         """`health_path` is what the front door answers to anybody. Raises LimitExceeded for an alert or a
         dashboard that Cloud Monitoring would not take."""
-        alerts = tuple(alerts)
+        alerts, dashboards = tuple(alerts), tuple(dashboards)
         limits.check(alerts)
         super().__init__(scope, id)
         mail = self._mail("mail", f"Lead scoring tickets ({env.id})", env.ticket_email)
@@ -64,11 +67,10 @@ class AlertingStack(TerraformStack):
         if env.pages:
             backup = self._mail("page_backup", f"Lead scoring pages by mail ({env.id})", str(env.page_backup_email))
             channels[Severity.PAGE] = [self._pagerduty(env), backup]
+        addresses = {dashboard.id: self._dashboard(env, dashboard) for dashboard in dashboards}
         for alert in alerts:
-            self._policy(env, alert, channels[alert.severity])
-        for dashboard in dashboards:
-            text = cloud.rendered(dashboard, environment=env.id, runbooks_url=str(env.runbooks_url))
-            MonitoringDashboard(self, f"dashboard_{dashboard.id}", dashboard_json=literal(text))
+            reminded = [mail] if mail in channels[alert.severity] else []
+            self._policy(env, alert, channels[alert.severity], reminded, dashboards, addresses)
         self._uptime(env, health_path)
         if env.report_email:
             self._report(env, self._mail("report_mail", f"Lead scoring weekly report ({env.id})", env.report_email))
@@ -106,7 +108,33 @@ class AlertingStack(TerraformStack):
         )
         return str(channel.name)
 
-    def _policy(self, env: Environment, alert: Alert, channels: list[str]) -> None:
+    def _dashboard(self, env: Environment, dashboard: Dashboard) -> str:
+        """Make a dashboard. Returns its address, which holds an id of Google's choice."""
+        text = cloud.rendered(dashboard, environment=env.id, runbooks_url=str(env.runbooks_url))
+        made = MonitoringDashboard(self, f"dashboard_{dashboard.id}", dashboard_json=literal(text))
+        # Its id is projects/PROJECT/dashboards/ID: https://registry.terraform.io/providers/hashicorp/google/6.50.0/docs/
+        # resources/monitoring_dashboard
+        return f"{CONSOLE}/dashboards/builder/{Fn.element(Fn.split('/', made.id), 3)}?project={env.project}"
+
+    def _policy(
+        self,
+        env: Environment,
+        alert: Alert,
+        channels: list[str],
+        reminded: list[str],
+        dashboards: tuple[Dashboard, ...],
+        addresses: dict[str, str],
+    ) -> None:
+        """The policy of `alert`. `reminded` are the channels that hear of an open incident again each day."""
+        told = notification(
+            alert, dashboards, environment=env.id, project=env.project, runbooks_url=str(env.runbooks_url)
+        )
+        links = [AlertLink(display_name="Runbook", url=told.runbook)]
+        if told.dashboard:
+            links.append(AlertLink(display_name=told.dashboard.title, url=addresses[told.dashboard.id]))
+        again = AlertChannelStrategy(
+            notification_channel_names=reminded, renotify_interval=f"{REMINDER.total_seconds():.0f}s"
+        )
         AlertPolicy(
             self,
             alert.name,
@@ -136,12 +164,10 @@ class AlertingStack(TerraformStack):
                 # An incident's end resolves it in PagerDuty. Cloud Monitoring answers both where none is given
                 # (https://github.com/GoogleCloudPlatform/magic-modules/pull/12052), so later plans would show a change.
                 notification_prompts=["OPENED", "CLOSED"],
+                notification_channel_strategy=[again] if reminded else [],
             ),
             documentation=AlertDocumentation(
-                mime_type="text/markdown",
-                subject=f"[{env.id}] {alert.name}",
-                content=literal(alert.summary),
-                links=[AlertLink(display_name="Runbook", url=f"{env.runbooks_url}/{alert.runbook}")],
+                mime_type="text/markdown", subject=told.subject, content=literal(told.content), links=links
             ),
         )
 
