@@ -27,6 +27,7 @@ from infra.bindings import (
     UptimeResource,
     UptimeStatus,
 )
+from infra.components.on_call import add_on_call
 from infra.environment import Environment
 from monitoring import limits
 from monitoring.alerts import Alert, Severity
@@ -45,7 +46,11 @@ def literal(text: str) -> str:
 
 
 class AlertingStack(TerraformStack):
-    """Pages go to PagerDuty, with a mail behind it, where the environment pages; everything else by mail."""
+    """Pages go to PagerDuty, with a mail behind it, where the environment pages; everything else by mail.
+
+    A mail about a ticket comes again each day until the ticket is closed. Where tickets have an owner in PagerDuty it
+    has them too.
+    """
 
     def __init__(
         self,
@@ -66,7 +71,11 @@ class AlertingStack(TerraformStack):
         channels = {Severity.PAGE: [mail], Severity.TICKET: [mail]}
         if env.pages:
             backup = self._mail("page_backup", f"Lead scoring pages by mail ({env.id})", str(env.page_backup_email))
-            channels[Severity.PAGE] = [self._pagerduty(env), backup]
+            pages, tickets = add_on_call(self, env) if env.on_call else (self._key(), None)
+            channels[Severity.PAGE] = [self._pagerduty("pagerduty", f"Lead scoring pages ({env.id})", pages), backup]
+            if tickets:
+                owner = self._pagerduty("pagerduty_owner", f"Lead scoring tickets' owner ({env.id})", tickets)
+                channels[Severity.TICKET] = [owner, mail]
         addresses = {dashboard.id: self._dashboard(env, dashboard) for dashboard in dashboards}
         for alert in alerts:
             reminded = [mail] if mail in channels[alert.severity] else []
@@ -87,7 +96,7 @@ class AlertingStack(TerraformStack):
         )
         return str(channel.name)
 
-    def _pagerduty(self, env: Environment) -> str:
+    def _key(self) -> str:
         # The value comes with TF_VAR_pagerduty_key; with this provider version the state holds it too.
         key = TerraformVariable(
             self,
@@ -97,12 +106,15 @@ class AlertingStack(TerraformStack):
             nullable=False,
             description="Integration key (Events API v2) of the PagerDuty service that is paged.",
         )
+        return str(key.string_value)
+
+    def _pagerduty(self, id: str, name: str, key: str) -> str:
         channel = NotificationChannel(
             self,
-            "pagerduty",
+            id,
             type="pagerduty",
-            display_name=f"Lead scoring pages ({env.id})",
-            sensitive_labels=NotificationSecrets(service_key=key.string_value),
+            display_name=name,
+            sensitive_labels=NotificationSecrets(service_key=key),
             enabled=True,
             force_delete=False,
         )
