@@ -117,7 +117,8 @@ class FoundationStack(TerraformStack):
         # The secrets' values are added by hand or by the bootstrap, and never pass through a state.
         self.watcher = self.heartbeat_address = None
         if env.pages:
-            self._secret(env, "pagerduty-key", ready)
+            # The token makes PagerDuty's services; the key is of one that was made by hand.
+            self._secret(env, "pagerduty-token" if env.on_call else "pagerduty-key", ready)
             self.watcher = self._account(env, "watcher", "Looks whether alerts work, and says so outside.", apis)
             self._grant(env, "watcher_metric_viewer", self.watcher, "roles/monitoring.viewer")
             self.heartbeat_address = self._secret(env, "heartbeat-address", ready, reader=self.watcher)

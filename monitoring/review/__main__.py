@@ -36,6 +36,7 @@ EPILOG = """examples:
   scripts/alerts show EvaluateLate --plot late.png
   scripts/alerts diff main                  thresholds at main and here, and how often each fires in thirty days
   scripts/alerts diff HEAD~1 --markdown     the same for a pull request
+  scripts/alerts env prod                   shell variables and commands that runbooks use, ready to paste
 exit status: 0 done, 1 a case, a commit or a replay could not be evaluated, 2 wrong use, or no promtool or prometheus
 """
 

@@ -47,8 +47,14 @@ def test_a_runbook_has_the_fixed_chapters_and_names_its_alert(alert: Alert) -> N
     assert alert.name in text or re.search(rf"(?:{ends})$", alert.name)
 
 
-def test_every_runbook_belongs_to_an_alert() -> None:
-    assert {path.name for path in RUNBOOKS.iterdir()} == {alert.runbook for alert in ALERTS}
+def test_every_runbook_belongs_to_an_alert_but_the_one_that_all_begin_with() -> None:
+    of_all = "incidents.md"
+    assert {path.name for path in RUNBOOKS.iterdir()} == {of_all, *(alert.runbook for alert in ALERTS)}
+    for runbook in {alert.runbook for alert in ALERTS}:
+        before, _, rest = (RUNBOOKS / runbook).read_text().partition("\n## ")
+        assert of_all in before, runbook
+        assert "`scripts/alerts env ENV`" in before, runbook
+        assert of_all in rest.partition("## Escalate")[2], runbook
 
 
 @pytest.mark.parametrize("slo", SLOS, ids=lambda slo: slo.name)
