@@ -14,6 +14,7 @@ from monitoring.proof.scenarios import (
     quality,
     quiet_night,
     records,
+    runs,
     telemetry,
     tracking,
 )
@@ -34,4 +35,8 @@ def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
         *tracking.CASES,
         *telemetry.CASES,
     )
-    return (*(variant for case in scenarios for variant in (case, among_others(case, alerts))), *quiet_night.CASES)
+    return (
+        *(variant for case in scenarios for variant in (case, among_others(case, alerts))),
+        *(among_others(case, alerts) for case in runs.cases(alerts)),
+        *quiet_night.CASES,
+    )
