@@ -6,6 +6,7 @@ from monitoring.proof.decoys import among_others
 from monitoring.proof.scenarios import (
     capacity,
     compaction,
+    failures,
     front_door,
     jobs,
     model,
@@ -34,6 +35,7 @@ def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
         *jobs.CASES,
         *tracking.CASES,
         *telemetry.CASES,
+        *failures.CASES,
     )
     return (
         *(variant for case in scenarios for variant in (case, among_others(case, alerts))),
