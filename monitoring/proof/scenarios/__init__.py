@@ -6,6 +6,7 @@ from monitoring.proof.decoys import among_others
 from monitoring.proof.scenarios import (
     capacity,
     compaction,
+    failures,
     front_door,
     jobs,
     model,
@@ -14,6 +15,7 @@ from monitoring.proof.scenarios import (
     quality,
     quiet_night,
     records,
+    runs,
     telemetry,
     tracking,
 )
@@ -33,5 +35,10 @@ def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
         *jobs.CASES,
         *tracking.CASES,
         *telemetry.CASES,
+        *failures.CASES,
     )
-    return (*(variant for case in scenarios for variant in (case, among_others(case, alerts))), *quiet_night.CASES)
+    return (
+        *(variant for case in scenarios for variant in (case, among_others(case, alerts))),
+        *(among_others(case, alerts) for case in runs.cases(alerts)),
+        *quiet_night.CASES,
+    )
