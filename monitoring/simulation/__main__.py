@@ -8,12 +8,13 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from monitoring import catalogue
 from monitoring.alerts import Alert
 from monitoring.platform import Platform
 from monitoring.promql.text import metric_names
-from monitoring.simulation import firing, report, tsdb, verdict
+from monitoring.simulation import firing, report, storms, tsdb, verdict
 from monitoring.simulation.report import SeedResult
 from monitoring.simulation.world import PER_DAY
 
@@ -25,6 +26,7 @@ EPILOG = """examples:
   python -m monitoring.simulation --seed 3 --seed 4
   python -m monitoring.simulation --seed 3 --days 10 --json
   python -m monitoring.simulation --seed 0 --per-day 50 --per-day 2000
+  python -m monitoring.simulation --storms              one cause, at most two pages
 With little traffic some promises cannot be kept: an alert on a share waits for events that do not come. These are
 listed as beyond the traffic, with how many were found nevertheless.
 The controls show that the bars can be missed: limits halved must page without a cause, tenfold must miss incidents.
@@ -78,6 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
         action="append",
         help=f"requests a day, declared and in the mean; may be given again (default: {PER_DAY})",
     )
+    parser.add_argument("--storms", action="store_true", help="count what each of the causes that break much opens")
     parser.add_argument("--json", action="store_true", help="print what came out as JSON")
     options = parser.parse_args(arguments)
     if options.days < 3:
@@ -92,6 +95,8 @@ def main(arguments: list[str] | None = None) -> int:
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 2
+    if options.storms:
+        return _storms(options.seed or [0], volumes)
     outcomes = replayed(seeds, options.days, volumes)
     bars = report.bars(outcomes)
     if options.json:
@@ -99,6 +104,24 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         report.show(outcomes, bars)
     return 0 if all(bars.values()) else 1
+
+
+def _storms(seeds: Iterable[int], volumes: Iterable[int]) -> int:
+    kept = True
+    for per_day in volumes:
+        alerts = catalogue.alerts(Platform(leads_per_day=per_day))
+        for seed in seeds:
+            outcomes = stormed(seed, per_day, alerts)
+            print(f"{per_day:,} requests a day, seed {seed}\n")
+            storms.show(outcomes)
+            kept &= report.show_bars(storms.bars(outcomes))
+    return 0 if kept else 1
+
+
+def stormed(seed: int, per_day: int, alerts: Sequence[Alert]) -> list[storms.Outcome]:
+    """Let each of the storms happen, side by side."""
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(partial(storms.run, seed=seed, per_day=per_day, alerts=alerts), storms.STORMS))
 
 
 def replayed(seeds: Sequence[int], days: int, volumes: Iterable[int]) -> list[SeedResult]:

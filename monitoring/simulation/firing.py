@@ -97,6 +97,13 @@ def replay(seed: int, days: int = DAYS, per_day: int = world.PER_DAY) -> Iterato
     told = world.quiet(seed, days, per_day)
     fleet.add_baseline(told)
     happened = incidents.inject(told)
+    with running(told, happened) as found:
+        yield found
+
+
+@contextmanager
+def running(told: world.World, happened: tuple[Incident, ...]) -> Iterator[Replay]:
+    """A world whose baseline and incidents are told, with its traffic, in a Prometheus."""
     fleet.add_traffic(told)
     series = tuple(told.told())
     with tsdb.running() as database:

@@ -109,7 +109,7 @@ def _by_traffic(
     told = reached(first, first + lasts, ALERTS[alert].hold // MINUTE, needs)
     if told is None:
         return Incident(story, first, first + lasts, {}, frozenset(may), frozenset({alert}))
-    by = max(window(ALERTS[alert]), told + delay(ALERTS[alert]) // MINUTE + SLACK)
+    by = told - (-delay(ALERTS[alert]) // MINUTE) + SLACK
     return Incident(story, first, first + lasts, {alert: by}, frozenset(may))
 
 

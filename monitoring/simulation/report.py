@@ -66,8 +66,14 @@ def show(outcomes: Sequence[SeedResult], bars: dict[str, bool]) -> None:
         _of_volume(tuple(of))
     blind = frozenset[str]().union(*(each.without_series for each in outcomes))
     print(f"without a series: {', '.join(sorted(blind)) or 'none'}\n")
+    show_bars(bars)
+
+
+def show_bars(bars: dict[str, bool]) -> bool:
+    """Print each bar with what came of it, and say whether all are kept."""
     for bar, kept in bars.items():
         print(f"{'kept' if kept else 'MISSED'}: {bar}")
+    return all(bars.values())
 
 
 def _of_volume(outcomes: Sequence[SeedResult]) -> None:
