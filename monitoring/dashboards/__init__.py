@@ -20,6 +20,8 @@ ELSEWHERE = {
     ("ScoringOutOfMemory", 1): "Restarts",
     ("ScoringRequestsShed", 1): "Requests shed",
     ("FrontDoorFailsBeforePods", 1): "Share of 5xx at the load balancer",
+    ("FrontDoorFailsBeforePods", 2): "Regions that cannot reach it",
+    ("ServiceMetricsAbsent", 1): "Regions that cannot reach it",
     ("CallersRefusedByPods", 1): "Callers refused by pods",
     ("CallersRefusedAtFrontDoor", 1): "Callers refused at the front door",
     ("FrontDoorSlow", 1): "Requests at the load balancer",
