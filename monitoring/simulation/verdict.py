@@ -53,7 +53,10 @@ def false_alerts(incidents: Iterable[Incident], alerts: Iterable[Alert], fired: 
     incidents = tuple(incidents)
     for alert in alerts:
         memory = (limits.lookback(alert.expr) + alert.hold) // MINUTE + AFTERWARDS
-        causes = [each for each in incidents if alert.name in each.must or alert.name in each.may]
+        # Whatever goes wrong spends an error budget, which remembers it for four weeks.
+        causes = [
+            each for each in incidents if alert.name in each.must or alert.name in each.may or "Budget" in alert.name
+        ]
         for on, _ in fired[alert.name]:
             if not any(cause.first <= on <= cause.last + memory for cause in causes):
                 yield Uncaused(alert, on)
