@@ -140,6 +140,9 @@ RUN_ELSEWHERE = {
     'scripts/alerts try "401 100% 6h"': (
         "monitoring/review/test_tried.py::test_refused_callers_page_in_time_and_what_stays_silent_is_named"
     ),
+    "scripts/alerts check prod": (
+        "monitoring/review/test_checked.py::test_where_every_series_is_there_nothing_is_missing"
+    ),
     ".venv/bin/python -m monitoring.dashboards": "monitoring/dashboards/test_pictures.py::test_a_dashboard_is_drawn",
     "docker build": "containers/test_scoring_image.py::",
     "docker run": "containers/test_mlflow_image.py"

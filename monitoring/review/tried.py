@@ -16,7 +16,7 @@ from monitoring.catalogue import DEFAULT
 from monitoring.review import describe, trial
 from monitoring.review.explain import REACHES, number
 from monitoring.review.outage import Unclear
-from monitoring.review.trial import Fired, Silent, OutageTrial
+from monitoring.review.trial import Fired, OutageTrial, Silent
 from monitoring.simulation.world import START
 
 MOST = 100_000_000  # requests a day
