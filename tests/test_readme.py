@@ -140,6 +140,9 @@ RUN_ELSEWHERE = {
     'scripts/alerts try "401 100% 6h"': (
         "monitoring/review/test_tried.py::test_refused_callers_page_in_time_and_what_stays_silent_is_named"
     ),
+    "scripts/alerts budget prod": (
+        "monitoring/review/test_budget.py::test_what_a_promise_allows_is_shown_at_the_declared_traffic"
+    ),
     "scripts/alerts check prod": (
         "monitoring/review/test_checked.py::test_where_every_series_is_there_nothing_is_missing"
     ),

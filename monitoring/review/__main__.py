@@ -20,7 +20,7 @@ from monitoring.promql.text import duration
 from monitoring.proof.cases import Case
 from monitoring.proof.engine import EngineFailed
 from monitoring.proof.scenarios import cases
-from monitoring.review import checked, diff, plot, tried
+from monitoring.review import budget, checked, diff, plot, tried
 from monitoring.review.explain import REACHES, number, sentence
 from monitoring.simulation.firing import DAYS, replay
 
@@ -33,6 +33,7 @@ EPILOG = """examples:
   scripts/alerts diff main                  thresholds at main and here, and how often each fires in thirty days
   scripts/alerts diff HEAD~1 --markdown     the same for a pull request
   scripts/alerts try "401 100% 6h"          which alerts such an outage sets off; scripts/alerts try --help
+  scripts/alerts budget prod                what each promise allows to go wrong; what is left: --prometheus google
   scripts/alerts check prod                 whether a living Prometheus has what the alerts read
 exit status: 0 done, 1 a case, a commit or a replay could not be evaluated, 2 wrong use, or no promtool or prometheus
 """
@@ -62,11 +63,14 @@ def main(arguments: list[str] | None = None) -> int:
     two.add_argument("--seed", type=int, default=0, help="of the replay (default: %(default)s)")
     tried.add_to(commands)
     checked.add_to(commands)
+    budget.add_to(commands)
     options = parser.parse_args(arguments)
     if options.command == "try":
         return tried.main(options.outage, options.per_day, options.json)
     if options.command == "check":
         return checked.main(options.env, options.prometheus, options.days, options.json)
+    if options.command == "budget":
+        return budget.main(options.env, options.prometheus)
     if options.command == "diff":
         if not 1 <= options.days <= DAYS:
             two.error(f"--days takes 1 to {DAYS}: {options.days}")
