@@ -17,7 +17,7 @@ from infra.environments import ENVIRONMENTS
 from infra.releases import digests, image
 from infra.stacks.alerting import AlertingStack
 from infra.stacks.cluster import ClusterStack
-from infra.stacks.database import DatabaseStack
+from infra.stacks.database import DISK_LIMIT_GB, DatabaseStack
 from infra.stacks.delivery import DeliveryStack
 from infra.stacks.edge import EdgeStack
 from infra.stacks.foundation import FoundationStack
@@ -164,6 +164,7 @@ def _alerting(app: App, env: Environment, lifecycle: LifecycleStack, edge: EdgeS
     platform = Platform(
         jobs=lifecycle.scheduled,
         database_connections=env.database_connections,
+        database_disk_bytes=DISK_LIMIT_GB * 10**9,
         leads_per_day=env.leads_per_day,
         leads_per_request=env.leads_per_request,
     )

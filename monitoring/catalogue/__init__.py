@@ -3,6 +3,7 @@
 from monitoring.alerts import Alert
 from monitoring.catalogue import (
     capacity,
+    cluster,
     compaction,
     front_door,
     jobs,
@@ -25,6 +26,7 @@ def alerts(platform: Platform = DEFAULT) -> tuple[Alert, ...]:
     return (
         *(alert for slo in promises.slos(platform) for alert in slo.alerts()),
         *pods.ALERTS,
+        *cluster.ALERTS,
         *capacity.ALERTS,
         *front_door.alerts(platform.requests_per_day),
         *model.ALERTS,
@@ -32,7 +34,7 @@ def alerts(platform: Platform = DEFAULT) -> tuple[Alert, ...]:
         *compaction.alerts(platform.jobs),
         *quality.ALERTS,
         *jobs.alerts(platform.jobs),
-        *tracking.alerts(platform.database_connections),
+        *tracking.alerts(platform.database_connections, platform.database_disk_bytes),
         *telemetry.ALERTS,
     )
 

@@ -5,6 +5,7 @@ from monitoring.proof.cases import Case
 from monitoring.proof.decoys import among_others
 from monitoring.proof.scenarios import (
     capacity,
+    cluster,
     compaction,
     front_door,
     jobs,
@@ -24,6 +25,7 @@ def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
     scenarios = (
         *promises.CASES,
         *pods.CASES,
+        *cluster.CASES,
         *capacity.CASES,
         *front_door.CASES,
         *model.CASES,
