@@ -11,13 +11,13 @@ from collections.abc import Mapping
 
 from infra import example_values
 from infra.bindings import App, GcsBackend, GoogleProvider, TerraformStack
-from infra.components import spark_batches
+from infra.components import spark_batches, watching
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
 from infra.releases import digests, image
 from infra.stacks.alerting import AlertingStack
 from infra.stacks.cluster import ClusterStack
-from infra.stacks.database import DISK_LIMIT_GB, DatabaseStack
+from infra.stacks.database import DatabaseStack
 from infra.stacks.delivery import DeliveryStack
 from infra.stacks.edge import EdgeStack
 from infra.stacks.foundation import FoundationStack
@@ -28,7 +28,6 @@ from infra.stacks.storage import StorageStack
 from infra.stacks.tracking import TrackingStack
 from monitoring import catalogue
 from monitoring.dashboards import dashboards
-from monitoring.platform import Platform
 from service.settings import Settings
 
 
@@ -161,14 +160,7 @@ def _service(app: App, env: Environment, foundation: FoundationStack) -> tuple[S
 
 
 def _alerting(app: App, env: Environment, lifecycle: LifecycleStack, edge: EdgeStack) -> AlertingStack:
-    platform = Platform(
-        jobs=lifecycle.scheduled,
-        database_connections=env.database_connections,
-        database_disk_bytes=DISK_LIMIT_GB * 10**9,
-        leads_per_day=env.leads_per_day,
-        leads_per_request=env.leads_per_request,
-    )
-    alerts = catalogue.alerts(platform)
+    alerts = catalogue.alerts(watching.platform(env, lifecycle.scheduled))
     return AlertingStack(
         app,
         f"{env.id}-alerting",
