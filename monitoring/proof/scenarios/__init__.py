@@ -6,6 +6,7 @@ from monitoring.proof.decoys import among_others
 from monitoring.proof.scenarios import (
     budgets,
     capacity,
+    cluster,
     compaction,
     failures,
     front_door,
@@ -28,6 +29,7 @@ def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
         *promises.CASES,
         *budgets.CASES,
         *pods.CASES,
+        *cluster.CASES,
         *capacity.CASES,
         *front_door.CASES,
         *model.CASES,
