@@ -42,6 +42,7 @@ class Platform:
         Job("compact", "20 * * * *", 1 * HOUR),
         Job("report", "0 14 * * 1", 1 * HOUR),
     )
+    probes: bool = True  # whether the job `probe` asks for a score every five minutes
     database_connections: int = 100  # that the database takes, max_connections
     leads_per_day: int = 600_000  # declared by the environment
     leads_per_request: int = 1
