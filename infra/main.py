@@ -75,6 +75,7 @@ def build(app: App, env: Environment) -> None:
         tracking_url=tracking.url,
         run_key=foundation.keys.get("run"),
         spark=_spark(env, foundation, network),
+        probe=foundation.probe,
         watcher=foundation.watcher,
         heartbeat_address=foundation.heartbeat_address,
     )
@@ -155,6 +156,7 @@ def _service(app: App, env: Environment, foundation: FoundationStack) -> tuple[S
         service=serving.service,
         endpoint_groups=serving.endpoint_groups,
         smoke=foundation.smoke,
+        probe=foundation.probe,
     )
     edge.add_dependency(serving)  # so it is destroyed before
     return serving, edge
@@ -163,6 +165,7 @@ def _service(app: App, env: Environment, foundation: FoundationStack) -> tuple[S
 def _alerting(app: App, env: Environment, lifecycle: LifecycleStack, edge: EdgeStack) -> AlertingStack:
     platform = Platform(
         jobs=lifecycle.scheduled,
+        probes=env.probe,
         database_connections=env.database_connections,
         leads_per_day=env.leads_per_day,
         leads_per_request=env.leads_per_request,

@@ -32,6 +32,7 @@ ON_TIME = {
 }
 OFTEN = ("evaluate", "drift", "batch", "compact")  # jobs that start every day
 WEEKLY = ("retrain", "report")
+PROBED = ("NobodyIsScored", "ProbesFailing")  # may come with what turns callers away
 STALE = 5 * MINUTE  # for so long Prometheus takes the newest sample for the present
 
 
@@ -134,13 +135,14 @@ def _unreachable(world: World, day: int) -> Iterator[Incident]:
 def _before_pods(world: World, day: int) -> Iterator[Incident]:
     first, lasts = _working(world, day), int(world.rng.integers(30, 90))
     world.refused[first : first + lasts] = world.rng.uniform(0.1, 0.6)
-    yield from _found("requests do not arrive at pods", first, lasts, "FrontDoorFailsBeforePods")
+    yield from _found("requests do not arrive at pods", first, lasts, "FrontDoorFailsBeforePods", may=PROBED)
 
 
 def _denied(world: World, day: int) -> Iterator[Incident]:
     first, lasts = _working(world, day), int(world.rng.integers(30, 90))
     world.denied[first : first + lasts] = world.rng.uniform(0.3, 1)
-    yield Incident("pods refuse callers", first, first + lasts, {"CallersRefusedByPods": 10 + 5 + SLACK})
+    must = {"CallersRefusedByPods": 10 + 5 + SLACK}
+    yield Incident("pods refuse callers", first, first + lasts, must, frozenset(PROBED))
 
 
 def _turned_away(world: World, day: int) -> Iterator[Incident]:
@@ -149,7 +151,7 @@ def _turned_away(world: World, day: int) -> Iterator[Incident]:
     world.rate[first : first + lasts] *= 1 - share
     # The window, the delay of the load balancer's count, and the hold.
     must = {"CallersRefusedAtFrontDoor": 10 + 4 + 5 + SLACK}
-    yield Incident("the proxy refuses callers", first, first + lasts, must)
+    yield Incident("the proxy refuses callers", first, first + lasts, must, frozenset(PROBED))
 
 
 def _bucket_away(world: World, day: int) -> Iterator[Incident]:
@@ -422,6 +424,7 @@ BESIDE: tuple[Kind, ...] = (
     _series("a pod has no place", 60, "ScoringPodsUnschedulable", status_unschedulable=1),
     _series("a pod is throttled", 90, "ScoringCpuThrottled", pod=0, cpu_limit_utilization=0.97),
     _series("the autoscaler is at its ceiling", 90, "ScoringAtAutoscalerCeiling", status_current_replicas=10),
+    _series("the probe lost its grant", 90, "ProbesFailing", may=PROBED, probe_success=0),
     _series("no address is left", 30, "NatExhausted", nat_allocation_failed=1),
 )
 OF_JOBS: tuple[Kind, ...] = (
