@@ -157,6 +157,7 @@ class Environment(BaseModel):
     scoring_memory_mib: Annotated[int, Field(ge=512)] = 1024
 
     domain: Domain  # where the service answers; its address and certificate records are the edge stack's outputs
+    probe: bool = True  # a job scores a trial lead through the front door every five minutes, as callers do
     callers: Annotated[tuple[Caller, ...], Field(min_length=1)]  # who may call it; nobody else does
     # From one address; None: what leads_per_day needs in its busiest minute, should all come from one, at least 1,200.
     requests_per_minute: Annotated[int, Field(ge=10, le=MOST_PER_MINUTE)] | None = None

@@ -74,6 +74,7 @@ def build(app: App, env: Environment) -> None:
         tracking_url=tracking.url,
         run_key=foundation.keys.get("run"),
         spark=_spark(env, foundation, network),
+        probe=foundation.probe,
         watcher=foundation.watcher,
         heartbeat_address=foundation.heartbeat_address,
     )
@@ -154,6 +155,7 @@ def _service(app: App, env: Environment, foundation: FoundationStack) -> tuple[S
         service=serving.service,
         endpoint_groups=serving.endpoint_groups,
         smoke=foundation.smoke,
+        probe=foundation.probe,
     )
     edge.add_dependency(serving)  # so it is destroyed before
     return serving, edge

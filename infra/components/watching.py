@@ -16,6 +16,7 @@ def platform(env: Environment, scheduled: Iterable[Job]) -> Platform:
         database_disk_bytes=DISK_LIMIT_GB * 10**9,
         leads_per_day=env.leads_per_day,
         leads_per_request=env.leads_per_request,
+        probes=env.probe,
     )
 
 

@@ -36,6 +36,8 @@ ELSEWHERE = {
     ("CallersRefusedAtFrontDoor", 1): "Callers refused at the front door",
     ("FrontDoorSlow", 1): "Requests at the load balancer",
     ("PodsUnknownToLoadBalancer", 1): "Requests at the pods",
+    ("NobodyIsScored", 1): "Scores given in 20 minutes",
+    ("NobodyIsScored", 2): "Series that are there",
     ("CallersBlocked", 1): "Share of callers blocked",
     ("RecordsNotWritten", 1): "Leads scored in an hour",
     ("ScoresShifted", 1): "Drift found",

@@ -142,6 +142,7 @@ def _way_in(world: World) -> None:
     _counter(world, name, {"blocked": "false"}, world.rng.poisson(world.rate))
     _counter(world, name, {"blocked": "true"}, bots)
     _gauge(world, "router_googleapis_com:nat_nat_allocation_failed", {}, 0.0)
+    _gauge(world, "leadscoring_probe_success", {"job": "probe"}, 1.0)
 
 
 def _tracking(world: World) -> None:
@@ -166,6 +167,15 @@ def _tracking(world: World) -> None:
         _gauge(world, f"{name}_{what}_utilization", DATABASE, _noise(world, usual, spread))
     backends = np.round(world.rng.normal(20, 4, world.minutes))
     _gauge(world, f"{name}_postgresql_num_backends", {"database": "mlflow", **DATABASE}, backends)
+
+
+def _probe(world: World) -> None:
+    """Every five minutes a request that goes the callers' way."""
+    turned_away = world.turned_away / np.maximum(world.rate + world.turned_away, 1e-9)
+    well = (1 - world.refused) * (1 - world.denied) * (1 - world.failing - world.shed) * (1 - turned_away)
+    (probe,) = world.tracks["leadscoring_probe_success"]
+    probe.values *= world.rng.random(world.minutes) < well * world.up.any(axis=0)
+    probe.values[np.arange(world.minutes) % 5 > 0] = np.nan
 
 
 def _blips(world: World) -> None:
@@ -240,6 +250,7 @@ def add_traffic(world: World) -> None:
         labels = {"matched_url_path_rule": path, "response_code": code, "response_code_class": f"{code[0]}00"}
         _counter(world, "loadbalancing_googleapis_com:https_request_count", {**labels, **BALANCER}, count)
         answered += count
+    _probe(world)
     late = rng.binomial((every + refused).astype(int), world.waiting)
     for le, over in (("1000", 2 * late), ("2000", late), ("4000", 0 * late), ("+Inf", 0 * late)):
         name = "loadbalancing_googleapis_com:https_total_latencies_bucket"

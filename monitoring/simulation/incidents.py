@@ -46,6 +46,7 @@ ON_TIME = {
 }
 OFTEN = ("evaluate", "drift", "batch", "compact")  # jobs that start every day
 WEEKLY = ("retrain", "report")
+PROBED = ("NobodyIsScored", "ProbesFailing")  # may come with what turns callers away
 STALE = 5 * MINUTE  # for so long Prometheus takes the newest sample for the present
 
 
@@ -178,7 +179,7 @@ def _before_pods(world: World, day: int) -> Iterator[Incident]:
     world.refused[first : first + lasts] = world.rng.uniform(0.1, 0.6)
     failed = world.rate * _during(world, first, lasts, world.refused)
     needs = (Count(failed, 15, 20), Share(failed, world.rate + OTHERS, 15, 0.05))
-    yield _by_traffic("requests do not arrive at pods", first, lasts, "FrontDoorFailsBeforePods", needs)
+    yield _by_traffic("requests do not arrive at pods", first, lasts, "FrontDoorFailsBeforePods", needs, PROBED)
 
 
 def _denied(world: World, day: int) -> Iterator[Incident]:
@@ -186,7 +187,7 @@ def _denied(world: World, day: int) -> Iterator[Incident]:
     world.denied[first : first + lasts] = world.rng.uniform(0.3, 1)
     refused = world.rate * _during(world, first, lasts, world.denied)
     needs = (Count(refused, 60, 10), Share(refused, world.rate, 10, 0.2))
-    yield _by_traffic("pods refuse callers", first, lasts, "CallersRefusedByPods", needs)
+    yield _by_traffic("pods refuse callers", first, lasts, "CallersRefusedByPods", needs, PROBED)
 
 
 def _turned_away(world: World, day: int) -> Iterator[Incident]:
@@ -195,7 +196,7 @@ def _turned_away(world: World, day: int) -> Iterator[Incident]:
     world.rate[first : first + lasts] *= 1 - share
     refused = _during(world, first, lasts, world.turned_away)
     needs = (Count(refused, 60, 20), Share(refused, refused + world.rate, 10, 0.8))
-    yield _by_traffic("the proxy refuses callers", first, lasts, "CallersRefusedAtFrontDoor", needs)
+    yield _by_traffic("the proxy refuses callers", first, lasts, "CallersRefusedAtFrontDoor", needs, PROBED)
 
 
 def _bucket_away(world: World, day: int) -> Iterator[Incident]:
@@ -484,6 +485,7 @@ BESIDE: tuple[Kind, ...] = (
     _series("a pod has no place", 60, "ScoringPodsUnschedulable", status_unschedulable=1),
     _series("a pod is throttled", 90, "ScoringCpuThrottled", pod=0, cpu_limit_utilization=0.97),
     _series("the autoscaler is at its ceiling", 90, "ScoringAtAutoscalerCeiling", status_current_replicas=10),
+    _series("the probe lost its grant", 90, "ProbesFailing", may=PROBED, probe_success=0),
     _series("no address is left", 30, "NatExhausted", nat_allocation_failed=1),
 )
 OF_JOBS: tuple[Kind, ...] = (

@@ -190,6 +190,7 @@ def test_only_what_harms_callers_now_wakes_anybody() -> None:
         "FrontDoorFailsBeforePods",
         "CallersRefusedByPods",
         "CallersRefusedAtFrontDoor",
+        "NobodyIsScored",
         "SpoolHalfFull",
         "ServiceMetricsAbsent",
     }

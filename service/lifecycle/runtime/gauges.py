@@ -7,6 +7,8 @@ NAMES = {
     "leadscoring_job_last_success_timestamp_seconds": "When the job last ended well.",
     "leadscoring_job_last_failure_timestamp_seconds": "When the job last failed.",
     "leadscoring_job_duration_seconds": "How long the job's last run took.",
+    "leadscoring_probe_success": "1 if the probe got a score through the front door, 0 if not.",
+    "leadscoring_probe_duration_seconds": "How long the probe waited for its score, or for the failure.",
     "leadscoring_evaluation_figure": "The served model on leads with final outcomes, by figure.",
     "leadscoring_evaluation_figure_low": "Lower end of the figure's 95 % interval.",
     "leadscoring_evaluation_figure_high": "Upper end of the figure's 95 % interval.",
