@@ -168,7 +168,7 @@ def _alerting(app: App, env: Environment, lifecycle: LifecycleStack, edge: EdgeS
         f"{env.id}-alerting",
         env=env,
         alerts=alerts,
-        dashboards=dashboards(alerts, platform.jobs),
+        dashboards=dashboards(alerts, lifecycle.scheduled),
         health_path=edge.health_path,
     )
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-
 from monitoring.google import UPTIME_CHECK_LOCATIONS
 from monitoring.proof.cases import Case, Firing, Series, Stretch, counter, fires, gauge, stays_silent
 
