@@ -27,7 +27,7 @@ from monitoring.simulation.firing import DAYS, replay
 PICTURES = Path(".platform/alerts")
 TOLD = {
     Severity.PAGE: "PagerDuty, with a mail behind it, in an environment that pages; a mail elsewhere",
-    Severity.TICKET: "a mail to the ticket address",
+    Severity.TICKET: "a mail to the ticket address, again each day until it is closed; its owner in PagerDuty, if any",
 }
 EPILOG = """examples:
   scripts/alerts                            the catalogue as a table

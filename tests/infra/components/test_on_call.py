@@ -105,6 +105,16 @@ def test_pages_and_tickets_go_to_their_services_with_a_mail_behind_them() -> Non
     assert told["EvaluateLate"] == ["pagerduty_owner", "mail"]
 
 
+def test_the_mail_about_a_ticket_comes_again_each_day_and_that_about_a_page_does_not() -> None:
+    policies = resources("google_monitoring_alert_policy")
+    again = {name: policies[name]["alert_strategy"]["notification_channel_strategy"] for name in policies}
+    mail = "${google_monitoring_notification_channel.mail.name}"
+    assert again == {
+        "FrontDoorDown": [],
+        "EvaluateLate": [{"notification_channel_names": [mail], "renotify_interval": "86400s"}],
+    }
+
+
 def test_neither_token_nor_key_is_in_the_configuration() -> None:
     config = stacks()["alerting"].config
     assert config["provider"]["pagerduty"] == [{}]
