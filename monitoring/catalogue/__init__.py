@@ -7,6 +7,7 @@ from monitoring.catalogue import (
     compaction,
     front_door,
     jobs,
+    low_traffic,
     model,
     pods,
     promises,
@@ -25,6 +26,7 @@ def alerts(platform: Platform = DEFAULT) -> tuple[Alert, ...]:
     """Every alert of an environment, in the order in which people read them."""
     return (
         *(alert for slo in promises.slos(platform) for alert in slo.alerts()),
+        *low_traffic.ALERTS,
         *pods.ALERTS,
         *cluster.ALERTS,
         *capacity.ALERTS,

@@ -14,6 +14,7 @@ ELSEWHERE = {
     **{(f"ScoringLatency{end}", 2): service.BAD for end in ("BurnFast", "BurnSlow", "BurnSteady")},
     ("ModelFreshnessBurnSteady", 2): "Slices with a stale pointer",
     **{(f"MlflowAvailability{end}", 2): "MLflow's failed requests" for end in ("BurnSlow", "BurnSteady")},
+    **{("ScoringFailuresAmongFew", place): service.FEW for place in (1, 2, 3)},
     ("ScoringOutOfMemory", 1): "Restarts",
     ("ScoringRequestsShed", 1): "Requests shed",
     ("FrontDoorFailsBeforePods", 1): "Share of 5xx at the load balancer",

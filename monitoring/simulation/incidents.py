@@ -153,17 +153,18 @@ def _turned_away(world: World, day: int) -> Iterator[Incident]:
 
 
 def _bucket_away(world: World, day: int) -> Iterator[Incident]:
-    """The spools fill by the traffic there is; half of one is full some time later."""
+    """The spools fill by the traffic there is; some time later an hour more at their pace is too much."""
     first = _working(world, day)
     waiting = np.cumsum(world.rate[first : first + DAY]) / PODS * RECORD_BYTES
-    half = int(np.searchsorted(waiting, 1.02 * SPOOL_BYTES / 2))
-    lasts = half + 45
+    grown = waiting - np.concatenate([np.zeros(10), waiting[:-10]])
+    near = int(np.argmax(waiting + 6 * grown > 1.02 * 0.9 * SPOOL_BYTES))
+    lasts = near + 45
     world.stuck[first : first + lasts] = True
     for pod in range(PODS):
         world.during("leadscoring_upload_failures_total", first, first + lasts, 1, pod)
-    may = ["SpoolHalfFull"]
+    may = ["SpoolFillsUp"]
     yield from _found("the bucket is away", first, lasts, "SpoolNotDraining", "RecordUploadsFailing", may=may)
-    yield from _found("half of a spool is full", first + half, 45, "SpoolHalfFull")
+    yield from _found("a spool is soon full", first + near, 45, "SpoolFillsUp")
 
 
 def _beyond_capacity(world: World, day: int) -> Iterator[Incident]:

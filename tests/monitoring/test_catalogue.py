@@ -147,7 +147,7 @@ def test_the_longest_gap_of_a_cron_line_counts(line: str, gap: int) -> None:
     assert Job("any", line, timedelta(hours=1)).gap == timedelta(hours=gap)
 
 
-def test_the_spool_is_half_full_at_half_of_what_the_service_takes() -> None:
+def test_the_spool_is_full_at_what_the_service_takes() -> None:
     assert Settings.model_fields["spool_max_bytes"].default == records.SPOOL_BYTES
 
 
@@ -167,6 +167,6 @@ def test_only_what_harms_callers_now_wakes_anybody() -> None:
         "FrontDoorFailsBeforePods",
         "CallersRefusedByPods",
         "CallersRefusedAtFrontDoor",
-        "SpoolHalfFull",
+        "SpoolFillsUp",
         "ServiceMetricsAbsent",
     }

@@ -21,8 +21,8 @@ from tests.monitoring.test_proof import expanded
 
 ALERTS = {alert.name: alert for alert in catalogue.alerts()}
 DAYS = 6
-FULL = ALERTS["SpoolHalfFull"]
-FILLS = Incident("a spool fills", 2000, 2060, {"SpoolHalfFull": 10})
+FULL = ALERTS["SpoolFillsUp"]
+FILLS = Incident("a spool fills", 2000, 2060, {"SpoolFillsUp": 10})
 
 needs_prometheus = pytest.mark.skipif(
     not shutil.which("prometheus"), reason="no prometheus: scripts/install-system brings it"
@@ -95,13 +95,13 @@ def test_a_limit_is_what_stands_right_of_a_comparison(expr: str, tenfold: str) -
 def test_an_incident_is_found_when_its_alert_fires_in_time(
     spans: list[tuple[int, int]], told_after: int | None
 ) -> None:
-    (found,) = verdict.found([FILLS], [FULL], {"SpoolHalfFull": spans})
+    (found,) = verdict.found([FILLS], [FULL], {"SpoolFillsUp": spans})
     assert found.told == told_after
 
 
 @pytest.mark.parametrize(("at", "uncaused"), [(1999, 1), (2000, 0), (2074, 0), (2200, 1)])
 def test_an_alert_without_a_cause_is_false(at: int, uncaused: int) -> None:
-    assert len(list(verdict.false_alerts([FILLS], [FULL], {"SpoolHalfFull": [(at, at + 5)]}))) == uncaused
+    assert len(list(verdict.false_alerts([FILLS], [FULL], {"SpoolFillsUp": [(at, at + 5)]}))) == uncaused
 
 
 def test_a_missing_prometheus_is_named_with_its_remedy(
@@ -164,6 +164,6 @@ def test_all_bars_are_kept_and_a_lowered_one_is_missed(
 def test_how_often_alerts_fire_is_counted_for_any_list_of_alerts() -> None:
     sooner = replace(FULL, name="Sooner", expr="max by (instance) (leadscoring_spool_bytes) > 1.999e6", hold=MINUTE)
     counts = firing.firings([FULL, sooner], seed=0, days=3)
-    assert counts["SpoolHalfFull"] == 0
+    assert counts["SpoolFillsUp"] == 0
     assert counts["Sooner"] >= 0
-    assert counts.keys() == {"SpoolHalfFull", "Sooner"}
+    assert counts.keys() == {"SpoolFillsUp", "Sooner"}

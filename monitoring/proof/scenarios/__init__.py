@@ -9,6 +9,7 @@ from monitoring.proof.scenarios import (
     compaction,
     front_door,
     jobs,
+    low_traffic,
     model,
     pods,
     promises,
@@ -24,6 +25,7 @@ def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
     """All cases for these alerts, each as it is told and among series of others."""
     scenarios = (
         *promises.CASES,
+        *low_traffic.CASES,
         *pods.CASES,
         *cluster.CASES,
         *capacity.CASES,
