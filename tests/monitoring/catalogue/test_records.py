@@ -65,3 +65,18 @@ def test_fewer_leads_leave_time_for_ten_minutes_of_growth_and_a_hold() -> None:
     few = records.spool(MANY // 1_000)
     assert few.hold == timedelta(minutes=5)
     assert "6 * delta(leadscoring_spool_bytes[10m])" in few.expr
+
+
+def test_three_of_a_days_fifty_leads_without_a_record_are_told() -> None:
+    hour = timedelta(hours=1)
+    (alert,) = (each for each in records.alerts(50) if each.name == "RecordsNotWritten")
+    told = "count(ALERTS{alertname='RecordsNotWritten',alertstate='firing'})"
+    for missing, fires in ((3, True), (2, False)):
+        scored = [50.0] * 26 + [50 + 5.0 * at for at in range(1, 11)] + [100.0] * 2
+        written = [min(value, 100.0 - missing) for value in scored]
+        series = {
+            f'leadscoring_{name}_total{{instance="a"}}': " ".join(f"{value:.0f}" for value in values)
+            for name, values in (("leads_scored", scored), ("records_written", written))
+        }
+        found = engine.values(series, [told], [37 * hour], step=hour, alerts=[alert])
+        assert bool(found[told]) is fires
