@@ -200,24 +200,22 @@ def _turned_away(world: World, day: int) -> Iterator[Incident]:
 
 
 def _bucket_away(world: World, day: int) -> Iterator[Incident]:
-    """The spools fill by the traffic there is; half of one is full some time later, or never."""
+    """The spools fill by the traffic there is; some time later an hour more at their pace is too much, or never."""
     first = _working(world, day)
     waiting = np.cumsum(world.rate[first : first + DAY]) / PODS * RECORD_BYTES
-    half = int(np.searchsorted(waiting, 1.02 * SPOOL_BYTES / 2))
-    fills = half < len(waiting)
-    lasts = half + 45 if fills else 3 * HOUR
+    grown = waiting - np.concatenate([np.zeros(10), waiting[:-10]])
+    near = np.flatnonzero(waiting + 6 * grown > 1.02 * 0.9 * SPOOL_BYTES)
+    lasts = int(near[0]) + 45 if near.size else 3 * HOUR
     world.stuck[first : first + lasts] = True
     for pod in range(PODS):
         world.during("leadscoring_upload_failures_total", first, first + lasts, 1, pod)
-    yield from _found("the bucket is away", first, lasts, "RecordUploadsFailing", may=["SpoolHalfFull"])
+    yield from _found("the bucket is away", first, lasts, "RecordUploadsFailing", may=["SpoolFillsUp"])
     needs = [Count(_during(world, first, lasts, world.rate), 15, 1)]
     yield _by_traffic("no record reaches the bucket", first, lasts, "SpoolNotDraining", needs)
-    if fills:
-        yield from _found("half of a spool is full", first + half, 45, "SpoolHalfFull")
+    if near.size:
+        yield from _found("a spool is soon full", first + int(near[0]), 45, "SpoolFillsUp")
     else:
-        yield Incident(
-            "a spool fills in more than a day", first, first + lasts, {}, beyond=frozenset({"SpoolHalfFull"})
-        )
+        yield Incident("a spool fills in more than a day", first, first + lasts, {}, beyond=frozenset({"SpoolFillsUp"}))
 
 
 def _beyond_capacity(world: World, day: int) -> Iterator[Incident]:

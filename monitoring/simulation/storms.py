@@ -120,7 +120,7 @@ def _bucket_denied(told: World) -> Incident:
     told.stuck[FIRST:last] = True
     told.failing[FIRST + full : last] = 1
     told.during("leadscoring_upload_failures_total", FIRST, last, 1)
-    page, ticket = ALERTS["SpoolHalfFull"], ALERTS["RecordUploadsFailing"]
+    page, ticket = ALERTS["SpoolFillsUp"], ALERTS["RecordUploadsFailing"]
     reached = FIRST + half < last
     return Incident(
         "the bucket denies records",
