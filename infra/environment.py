@@ -126,6 +126,10 @@ class Environment(BaseModel):
     report_readers: tuple[Group, ...] = ()  # who may open weekly reports; they may see nothing else
     runbooks_url: HttpsUrl  # the folder of monitoring/runbooks in your repository, as people open it
 
+    # What happens when the error budget of a promise to callers is spent, beside a ticket: nothing, a page, or
+    # scripts/deploy refuses until it is earned back, but for a reason.
+    budget_spent: Literal["ticket", "page", "freeze"] = "ticket"
+
     # Days, in this order: leads and predictions live, lie overwritten or deleted but recoverable as a
     # noncurrent version, then as a soft-deleted object; all three together are personal_data_days.
     personal_data_days: Annotated[int, Field(ge=30, le=3650)] = 400
@@ -190,6 +194,12 @@ class Environment(BaseModel):
     def _a_page_has_two_ways(self) -> Self:
         if self.pages and not self.page_backup_email:
             raise ValueError("page_backup_email: missing; where somebody is paged there are two ways to reach them")
+        return self
+
+    @model_validator(mode="after")
+    def _a_spent_budget_pages_where_pages_go_out(self) -> Self:
+        if self.budget_spent == "page" and not self.pages:
+            raise ValueError('budget_spent: "page" needs pages=True; this environment pages nobody')
         return self
 
     @model_validator(mode="after")

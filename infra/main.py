@@ -27,6 +27,7 @@ from infra.stacks.serving import NAMESPACE, ServingStack
 from infra.stacks.storage import StorageStack
 from infra.stacks.tracking import TrackingStack
 from monitoring import catalogue
+from monitoring.catalogue import promises
 from monitoring.dashboards import dashboards
 from monitoring.platform import Platform
 from service.settings import Settings
@@ -173,6 +174,7 @@ def _alerting(app: App, env: Environment, lifecycle: LifecycleStack, edge: EdgeS
         f"{env.id}-alerting",
         env=env,
         alerts=alerts,
+        slos=promises.slos(platform),
         dashboards=dashboards(alerts),
         health_path=edge.health_path,
     )

@@ -27,7 +27,9 @@ HARMLESS = {
     "google_dns_record_set": "judged with the zone that it stands in",
     "google_iam_workload_identity_pool": "a pool lets nobody in; its provider is judged",
     "google_logging_metric": "counts log lines",
+    "google_monitoring_custom_service": "a name that SLOs stand under",
     "google_monitoring_dashboard": "a picture of what is measured",
+    "google_monitoring_slo": "a measurement of what is promised",
     "google_sql_database": "lies in the instance, which is judged",
     "google_service_networking_connection": "joins Google's network of private addresses to ours",
 }

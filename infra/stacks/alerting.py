@@ -25,11 +25,13 @@ from infra.bindings import (
     UptimeResource,
     UptimeStatus,
 )
+from infra.components.objectives import add_objectives
 from infra.environment import Environment
 from monitoring import limits
 from monitoring.alerts import Alert, Severity
 from monitoring.dashboards import cloud
 from monitoring.dashboards.panel import Dashboard
+from monitoring.slos import Slo
 
 REPORT = "weekly report at"  # how the line starts that the job `report` logs: service.lifecycle.report.MAIL
 
@@ -53,6 +55,7 @@ class AlertingStack(TerraformStack):
         alerts: Iterable[Alert],
         dashboards: Iterable[Dashboard],
         health_path: str,
+        slos: Iterable[Slo] = (),
     ) -> None:
         """`health_path` is what the front door answers to anybody. Raises LimitExceeded for an alert or a
         dashboard that Cloud Monitoring would not take."""
@@ -69,6 +72,7 @@ class AlertingStack(TerraformStack):
         for dashboard in dashboards:
             text = cloud.rendered(dashboard, environment=env.id, runbooks_url=str(env.runbooks_url))
             MonitoringDashboard(self, f"dashboard_{dashboard.id}", dashboard_json=literal(text))
+        add_objectives(self, env, slos, channels[Severity.PAGE])
         self._uptime(env, health_path)
         if env.report_email:
             self._report(env, self._mail("report_mail", f"Lead scoring weekly report ({env.id})", env.report_email))
