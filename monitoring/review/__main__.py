@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "check":
         return checked.main(options.env, options.prometheus, options.days, options.json)
     if options.command == "budget":
-        return budget.main(options.env, options.prometheus)
+        return budget.main(options.env, options.prometheus, options.callers)
     if options.command == "diff":
         if not 1 <= options.days <= DAYS:
             two.error(f"--days takes 1 to {DAYS}: {options.days}")

@@ -16,7 +16,7 @@ from monitoring.alerts import Alert, Severity
 from monitoring.catalogue import compaction, model, promises, quality, records
 from monitoring.platform import Job, Platform
 from monitoring.promql.text import duration, metric_names, number
-from monitoring.slos import Slo
+from monitoring.slos import Ratio, Slo
 from service.lifecycle.promotion.gate import Rules
 from service.settings import Settings
 
@@ -56,6 +56,24 @@ def test_every_runbook_belongs_to_an_alert_but_the_one_that_all_begin_with() -> 
         assert of_all in before, runbook
         assert "`scripts/alerts env ENV`" in before, runbook
         assert of_all in rest.partition("## Escalate")[2], runbook
+
+
+@pytest.mark.parametrize("slo", SLOS, ids=lambda slo: slo.name)
+def test_cloud_monitorings_own_slo_counts_what_the_expressions_count(slo: Slo) -> None:
+    def labels(text: str) -> set[tuple[str, str]]:
+        """Names and values that a filter or an expression asks for."""
+        return set(re.findall(r'(\w+)"?(?:=~?|=monitoring\.regex\.full_match\()"([^"]+)"', text)) - {("le", "0.25")}
+
+    if isinstance(slo.counted, Ratio):
+        pairs = [(slo.counted.bad, slo.bad), (slo.counted.total, slo.total)]
+    else:
+        pairs = [(slo.counted.of, slo.bad)] if slo.counted else []
+        assert f'le="{slo.counted.most}"' in slo.bad if slo.counted else slo.windows == promises.STEADY
+    for filter_, expr in pairs:
+        kept = {(name, value) for name, value in labels(filter_) if name != "type"}
+        assert kept == {each for each in labels(expr) if each[0] != "monitored_resource"}
+        (metric,) = {name for name in metric_names(expr) if not name.endswith("_bucket")}
+        assert metric.removesuffix("_count").rpartition(":")[2] in filter_
 
 
 @pytest.mark.parametrize("slo", SLOS, ids=lambda slo: slo.name)
