@@ -68,6 +68,20 @@ def test_every_alert_reads_series_that_the_days_tell() -> None:
     assert {name for alert in ALERTS.values() for name in metric_names(alert.expr)} <= names
 
 
+def test_a_jobs_figure_is_one_sample_for_each_of_its_runs() -> None:
+    days, _ = told(0)
+    series = [each for each in days.told() if each.name.startswith("leadscoring_") and "job" in each.labels]
+    assert {each.labels["job"] for each in series} == set(world.JOBS)
+    for each in series:
+        ends = {
+            int(world.EPOCH + 60 * (run.start + run.minutes))
+            for run in days.runs
+            if run.job == each.labels["job"] and not run.dead
+        }
+        assert set(each.times.tolist()) <= ends
+        assert len(set(each.times.tolist())) == len(each.times)
+
+
 def test_what_a_burn_rate_promises_follows_from_share_and_traffic() -> None:
     days = world.quiet(0, DAYS)
     days.rate[:] = 1000
@@ -249,7 +263,7 @@ def test_each_bar_that_is_missed_is_an_exit_status(
 @pytest.mark.system
 @needs_prometheus
 def test_how_often_alerts_fire_is_counted_for_any_list_of_alerts() -> None:
-    sooner = replace(FULL, name="Sooner", expr="max by (instance) (leadscoring_spool_bytes) > 1.999e6", hold=MINUTE)
+    sooner = replace(FULL, name="Sooner", expr="max(leadscoring_spool_bytes) > 1.999e6", hold=MINUTE)
     counts = firing.firings([FULL, sooner], seed=0, days=3)
     assert counts["SpoolHalfFull"] == 0
     assert counts["Sooner"] >= 0
