@@ -103,13 +103,22 @@ def _found(story: str, first: int, lasts: int, *must: str, may: Iterable[str] = 
 
 
 def _by_traffic(
-    story: str, first: int, lasts: int, alert: str, needs: Iterable[Count | Share], may: Iterable[str] = ()
+    story: str,
+    first: int,
+    lasts: int,
+    alert: str,
+    needs: Iterable[Count | Share],
+    may: Iterable[str] = (),
+    sees: int = 0,
 ) -> Incident:
-    """One that its alert tells of only when the traffic brings what its guards ask for."""
+    """One that its alert tells of only when the traffic brings what its guards ask for.
+
+    For so many minutes the alert still `sees` what was well before.
+    """
     told = reached(first, first + lasts, ALERTS[alert].hold // MINUTE, needs)
     if told is None:
         return Incident(story, first, first + lasts, {}, frozenset(may), frozenset({alert}))
-    by = told - (-delay(ALERTS[alert]) // MINUTE) + SLACK
+    by = told + sees - (-delay(ALERTS[alert]) // MINUTE) + SLACK
     return Incident(story, first, first + lasts, {alert: by}, frozenset(may))
 
 
@@ -208,7 +217,7 @@ def _bucket_away(world: World, day: int) -> Iterator[Incident]:
         world.during("leadscoring_upload_failures_total", first, first + lasts, 1, pod)
     yield from _found("the bucket is away", first, lasts, "RecordUploadsFailing", may=["SpoolHalfFull"])
     needs = [Count(_during(world, first, lasts, world.rate), 15, 1)]
-    yield _by_traffic("no record reaches the bucket", first, lasts, "SpoolNotDraining", needs)
+    yield _by_traffic("no record reaches the bucket", first, lasts, "SpoolNotDraining", needs, sees=15)
     if fills:
         yield from _found("half of a spool is full", first + half, 45, "SpoolHalfFull")
     else:
