@@ -87,7 +87,12 @@ def merged(series: Mapping[str, list[Span]]) -> list[Span]:
 
 
 def evaluated(alert: Alert) -> int:
-    """Minutes between two evaluations: what looks back an hour or more and holds nothing changes slowly."""
+    """Minutes between two evaluations: what looks back an hour or more and holds nothing changes slowly.
+
+    A sum over four weeks takes long to evaluate and changes more slowly still.
+    """
+    if limits.lookback(alert.expr) > timedelta(weeks=3):
+        return 360
     return 5 if not alert.hold and limits.shortest(alert.expr) >= timedelta(hours=1) else 1
 
 

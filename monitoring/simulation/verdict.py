@@ -69,7 +69,10 @@ def false_alerts(incidents: Iterable[Incident], alerts: Iterable[Alert], fired: 
     """Every incident that an alert opens outside of the incidents that may set it off, and of its memory of them."""
     incidents = tuple(incidents)
     for alert in alerts:
-        causes = [each for each in incidents if alert.name in each.must or alert.name in each.may]
+        # Whatever goes wrong spends an error budget, which remembers it for four weeks.
+        causes = [
+            each for each in incidents if alert.name in each.must or alert.name in each.may or "Budget" in alert.name
+        ]
         for on in sorted(on for spans in fired[alert.name].values() for on, _ in spans):
             if not any(cause.first <= on <= cause.last + memory(alert) for cause in causes):
                 yield Uncaused(alert, on)

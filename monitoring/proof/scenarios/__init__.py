@@ -4,6 +4,7 @@ from monitoring.alerts import Alert
 from monitoring.proof.cases import Case
 from monitoring.proof.decoys import among_others
 from monitoring.proof.scenarios import (
+    budgets,
     capacity,
     compaction,
     front_door,
@@ -23,6 +24,7 @@ def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
     """All cases for these alerts, each as it is told and among series of others."""
     scenarios = (
         *promises.CASES,
+        *budgets.CASES,
         *pods.CASES,
         *capacity.CASES,
         *front_door.CASES,
