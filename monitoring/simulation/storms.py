@@ -1,6 +1,6 @@
 """Causes that break many things at once, and how many incidents each opens: one cause should page once.
 
-Each storm happens on a Monday from nine o'clock on, on a day without any other incident; all alerts are watched until
+Each storm happens on a Monday from nine o'clock on, on a day without any other fault; all alerts are watched until
 the night. An incident is one series of an alert's result, and one notification. Who is paged twice for one cause looks
 twice; more often he looks away.
 """
@@ -56,7 +56,7 @@ def run(cause: str, seed: int, per_day: int, alerts: Sequence[Alert]) -> Outcome
     told = world.quiet(seed, 4 if happens is _scheduler_stopped else 1, per_day)
     fleet.add_baseline(told)
     storm = happens(told)
-    with firing.running(told, (storm,)) as replay:
+    with firing.running(told, (storm,), blips=False) as replay:
         opened = replay.incidents_of(alerts)
     return _outcome(cause, storm, alerts, opened)
 
