@@ -19,6 +19,7 @@ from monitoring.catalogue.records import SPOOL_BYTES
 from monitoring.simulation import firing, fleet, world
 from monitoring.simulation.incidents import ALERTS, SLACK, Incident, window
 from monitoring.simulation.world import BEFORE, DAY, HOUR, PODS, RECORD_BYTES, World
+from monitoring.slos import Slo
 
 PAGES_ALLOWED = 2  # of one cause
 FIRST = BEFORE + 7 * HOUR  # nine o'clock: traffic is near its peak
@@ -136,15 +137,25 @@ def _bucket_denied(told: World) -> Incident:
 
 
 def _bad_deploy(told: World) -> Incident:
-    """Pod after pod is replaced by one that is ready and fails half of its requests, half of the others slowly."""
+    """Pod after pod is replaced by one that is ready and fails half of its requests, for an hour."""
+    last = _deployed(told, told.failing)
+    return _burns(told, promises.AVAILABILITY, "a deploy fails requests", last, 0.5, 2 * PODS)
+
+
+def _slow_deploy(told: World) -> Incident:
+    """Pod after pod is replaced by one that is ready and slow in half of its requests, for an hour."""
+    last = _deployed(told, told.slow)
+    return _burns(told, promises.LATENCY, "a deploy is slow", last, 0.5, 2 * PODS)
+
+
+def _deployed(told: World, wrong: world.Array) -> int:
     last = FIRST + HOUR
     for begin, sign in ((FIRST, 1), (last, -1)):
         for pod in range(PODS):
             at = begin + 2 * pod
             told.restarts[pod].append(at)
-            told.failing[at:] += sign * 0.5 / PODS
-            told.slow[at:] += sign * 0.25 / PODS
-    return _burns(told, "a deploy fails requests", last + 2 * PODS, 0.5, 2 * PODS)
+            wrong[at:] += sign * 0.5 / PODS
+    return last + 2 * PODS
 
 
 def _zone_lost(told: World) -> Incident:
@@ -159,12 +170,11 @@ def _zone_lost(told: World) -> Incident:
     told.during("kube_pod_status_unschedulable", FIRST, FIRST + 10, PODS // 2)
     told.during("kubernetes_io:container_cpu_limit_utilization", FIRST, last, 0.98)
     told.during("cloudsql_googleapis_com:database_instance_state", FIRST, FIRST + 2, 0)
-    return _burns(told, "a zone is lost", last, 0.3, 2)
+    return _burns(told, promises.AVAILABILITY, "a zone is lost", last, 0.3, 2)
 
 
-def _burns(told: World, story: str, last: int, share: float, after: int) -> Incident:
+def _burns(told: World, slo: Slo, story: str, last: int, share: float, after: int) -> Incident:
     """What spends the error budget from some minutes after the begin on."""
-    slo = promises.AVAILABILITY
     (fast, *_) = slo.windows
     by = told.promise(slo, fast, share, FIRST + after)
     if by is None or FIRST + after + by >= last:
@@ -202,6 +212,7 @@ STORMS: Mapping[str, Happens] = {
     "cluster gone": _cluster_gone,
     "bucket denied": _bucket_denied,
     "bad deploy": _bad_deploy,
+    "slow deploy": _slow_deploy,
     "zone lost": _zone_lost,
     "database down": _database_down,
     "scheduler stopped": _scheduler_stopped,
