@@ -18,7 +18,7 @@ from monitoring.catalogue.compaction import waits_at_most
 from monitoring.catalogue.records import SPOOL_BYTES
 from monitoring.platform import Platform, enough
 from monitoring.promql.text import metric_names
-from monitoring.simulation.reach import Count, Share, reached
+from monitoring.simulation.reach import Enough, Share, reached
 from monitoring.simulation.world import (
     BEFORE,
     DAY,
@@ -107,7 +107,7 @@ def _by_traffic(
     first: int,
     lasts: int,
     alert: str,
-    needs: Iterable[Count | Share],
+    needs: Iterable[Enough | Share],
     may: Iterable[str] = (),
     sees: int = 0,
 ) -> Incident:
@@ -186,7 +186,7 @@ def _before_pods(world: World, day: int) -> Iterator[Incident]:
     first, lasts = _working(world, day), int(world.rng.integers(30, 90))
     world.refused[first : first + lasts] = world.rng.uniform(0.1, 0.6)
     failed = world.rate * _during(world, first, lasts, world.refused)
-    needs = (Count(failed, 15, 20), Share(failed, world.rate + OTHERS, 15, 0.05))
+    needs = (Enough(failed, 15, 20), Share(failed, world.rate + OTHERS, 15, 0.05))
     yield _by_traffic("requests do not arrive at pods", first, lasts, "FrontDoorFailsBeforePods", needs)
 
 
@@ -194,7 +194,7 @@ def _denied(world: World, day: int) -> Iterator[Incident]:
     first, lasts = _working(world, day), int(world.rng.integers(30, 90))
     world.denied[first : first + lasts] = world.rng.uniform(0.3, 1)
     refused = world.rate * _during(world, first, lasts, world.denied)
-    needs = (Count(refused, 60, 10), Share(refused, world.rate, 10, 0.2))
+    needs = (Enough(refused, 60, 10), Share(refused, world.rate, 10, 0.2))
     yield _by_traffic("pods refuse callers", first, lasts, "CallersRefusedByPods", needs)
 
 
@@ -203,7 +203,7 @@ def _turned_away(world: World, day: int) -> Iterator[Incident]:
     world.turned_away[first : first + lasts] = share * world.rate[first : first + lasts]
     world.rate[first : first + lasts] *= 1 - share
     refused = _during(world, first, lasts, world.turned_away)
-    needs = (Count(refused, 60, 20), Share(refused, refused + world.rate, 10, 0.8))
+    needs = (Enough(refused, 60, 20), Share(refused, refused + world.rate, 10, 0.8))
     yield _by_traffic("the proxy refuses callers", first, lasts, "CallersRefusedAtFrontDoor", needs)
 
 
@@ -218,7 +218,7 @@ def _bucket_away(world: World, day: int) -> Iterator[Incident]:
     for pod in range(PODS):
         world.during("leadscoring_upload_failures_total", first, first + lasts, 1, pod)
     yield from _found("the bucket is away", first, lasts, "RecordUploadsFailing", may=["SpoolHalfFull"])
-    needs = [Count(_during(world, first, lasts, world.rate), 15, 1)]
+    needs = [Enough(_during(world, first, lasts, world.rate), 15, 1)]
     yield _by_traffic("no record reaches the bucket", first, lasts, "SpoolNotDraining", needs, sees=15)
     if fills:
         yield from _found("half of a spool is full", first + half, 45, "SpoolHalfFull")
@@ -235,7 +235,7 @@ def _beyond_capacity(world: World, day: int) -> Iterator[Incident]:
     world.shed[first : first + lasts] = world.rng.uniform(0.03, 0.3)
     may = [alert.name for alert in promises.AVAILABILITY.alerts()]
     shed = world.rate * _during(world, first, lasts, world.shed)
-    needs = (Count(shed, 5, 10), Share(shed, world.rate, 5, 0.01))
+    needs = (Enough(shed, 5, 10), Share(shed, world.rate, 5, 0.01))
     yield _by_traffic("more requests than pods can take", first, lasts, "ScoringRequestsShed", needs, may)
 
 
@@ -340,7 +340,7 @@ def _waiting(world: World, day: int) -> Iterator[Incident]:
     answered = world.rate + OTHERS
     late = world.rate * _during(world, first, lasts, world.waiting)
     guard = enough(world.per_day, 30 * MINUTE, 500)
-    needs = (Count(answered, 30, guard), Share(late, answered, 30, 0.01))
+    needs = (Enough(answered, 30, guard), Share(late, answered, 30, 0.01))
     yield _by_traffic("the load balancer is slow", first, lasts, "FrontDoorSlow", needs)
 
 
@@ -349,7 +349,7 @@ def _unwritten(world: World, day: int) -> Iterator[Incident]:
     world.unwritten[first : first + lasts] = 0.05
     lost = world.rate * _during(world, first, lasts, world.unwritten)
     guard = enough(world.per_day, HOUR * MINUTE, 500)
-    needs = (Count(world.rate, HOUR, guard), Share(lost, world.rate, HOUR, 0.01))
+    needs = (Enough(world.rate, HOUR, guard), Share(lost, world.rate, HOUR, 0.01))
     yield _by_traffic("leads are scored without a record", first, lasts, "RecordsNotWritten", needs)
 
 

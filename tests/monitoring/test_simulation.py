@@ -17,7 +17,7 @@ from monitoring.proof.scenarios import pods, records
 from monitoring.simulation import __main__ as replayed
 from monitoring.simulation import firing, fleet, incidents, tsdb, verdict, world
 from monitoring.simulation.incidents import Incident
-from monitoring.simulation.reach import Count, Share, held, reached
+from monitoring.simulation.reach import Enough, Share, held, reached
 from monitoring.simulation.report import SeedResult
 from monitoring.simulation.verdict import Found, Uncaused
 from monitoring.slos import BURN_WINDOWS
@@ -96,11 +96,11 @@ def test_what_a_burn_rate_promises_follows_from_share_and_traffic() -> None:
 
 def test_a_guard_is_reached_when_chance_cannot_keep_it_from_its_number() -> None:
     events = np.where(np.arange(1000) < 500, 0.0, 1.0)
-    assert reached(500, 600, 0, [Count(events, 60, 10)]) == 25  # of which no fewer than ten come
-    assert reached(500, 600, 5, [Count(events, 60, 10)]) == 30
-    assert reached(500, 520, 0, [Count(events, 60, 10)]) is None
-    assert reached(500, 600, 0, [Count(events, 60, 10), Share(0.3 * events, events, 60, 0.2)]) is None
-    assert reached(500, 600, 0, [Count(events, 60, 10), Share(0.9 * events, events, 60, 0.2)]) == 25
+    assert reached(500, 600, 0, [Enough(events, 60, 10)]) == 25  # of which no fewer than ten come
+    assert reached(500, 600, 5, [Enough(events, 60, 10)]) == 30
+    assert reached(500, 520, 0, [Enough(events, 60, 10)]) is None
+    assert reached(500, 600, 0, [Enough(events, 60, 10), Share(0.3 * events, events, 60, 0.2)]) is None
+    assert reached(500, 600, 0, [Enough(events, 60, 10), Share(0.9 * events, events, 60, 0.2)]) == 25
 
 
 @pytest.mark.parametrize("per_day", [50, 2_000, 200_000])
