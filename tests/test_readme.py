@@ -138,7 +138,7 @@ RUN_ELSEWHERE = {
     "::test_a_first_deploy_builds_scans_and_pushes_migrates_waits_and_asks_for_a_score",
     "scripts/alerts": "monitoring/review/test_review.py::test_the_table_names_every_alert",
     "scripts/alerts --page": "monitoring/review/test_review.py::test_the_table_names_every_alert",
-    "scripts/alerts show SpoolHalfFull": "monitoring/review/test_review.py::test_an_alert_is_explained_and_drawn",
+    "scripts/alerts show SpoolFillsUp": "monitoring/review/test_review.py::test_an_alert_is_explained_and_drawn",
     "scripts/alerts diff main --markdown": "monitoring/review/test_diff.py::test_the_sheet_has_a_row_for_each_change",
     'scripts/alerts try "401 100% 6h"': (
         "monitoring/review/test_tried.py::test_refused_callers_page_in_time_and_what_stays_silent_is_named"

@@ -4,9 +4,11 @@ from monitoring.alerts import Alert
 from monitoring.budgets import Budget
 from monitoring.catalogue import (
     capacity,
+    cluster,
     compaction,
     front_door,
     jobs,
+    low_traffic,
     model,
     pods,
     promises,
@@ -25,7 +27,9 @@ def alerts(platform: Platform = DEFAULT) -> tuple[Alert, ...]:
     """Every alert of an environment, in the order in which people read them."""
     return (
         *(alert for slo in promises.slos(platform) for alert in (*slo.alerts(), *Budget(slo).alerts())),
+        *low_traffic.ALERTS,
         *pods.ALERTS,
+        *cluster.ALERTS,
         *capacity.ALERTS,
         *front_door.alerts(platform.requests_per_day),
         *model.ALERTS,
@@ -33,7 +37,7 @@ def alerts(platform: Platform = DEFAULT) -> tuple[Alert, ...]:
         *compaction.alerts(platform.jobs),
         *quality.ALERTS,
         *jobs.alerts(platform.jobs),
-        *tracking.alerts(platform.database_connections),
+        *tracking.alerts(platform.database_connections, platform.database_disk_bytes),
         *telemetry.ALERTS,
     )
 

@@ -2,12 +2,13 @@
 
 from monitoring.catalogue.capacity import REFUSED, SHED
 from monitoring.catalogue.front_door import CHECKED, PER_POD
-from monitoring.catalogue.pods import AVAILABLE, CONTAINER, CPU, MEMORY, WANTED
+from monitoring.catalogue.pods import AVAILABLE, CONTAINER, CPU, MEMORY, UPDATED, WANTED
 from monitoring.catalogue.promises import AVAILABILITY, LATENCY, SCORED
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Threshold, Unit
 from monitoring.promql.text import duration
 
 BAD = "Failed and slow requests"
+FEW = "Few requests in a day"
 DURATIONS = f"sum by (le) (rate(leadscoring_request_duration_seconds_bucket{{{SCORED}}}[5m]))"
 MEMORY_OF_REQUEST = f'kubernetes_io:container_memory_request_utilization{{{CONTAINER},memory_type="non-evictable"}}'
 CPU_OF_REQUEST = f"kubernetes_io:container_cpu_request_utilization{{{CONTAINER}}}"
@@ -47,6 +48,7 @@ DASHBOARD = Dashboard(
                 for window in slo.windows
             ),
         ),
+        Panel(FEW),
         Panel(
             "Uptime from outside",
             Unit.RATIO,
@@ -73,8 +75,18 @@ DASHBOARD = Dashboard(
                 Line("too_many, ${instance}", REFUSED),
             ),
         ),
-        Panel("Pods ready and wanted", lines=(Line("ready", AVAILABLE), Line("wanted", WANTED, limit=True))),
+        Panel(
+            "Pods ready and wanted",
+            lines=(
+                Line("ready", AVAILABLE),
+                Line("of the newest version", UPDATED),
+                Line("wanted", WANTED, limit=True),
+            ),
+        ),
         Panel("Pods without a node"),
+        Panel("Containers that wait"),
+        Panel("Errors with a traceback"),
+        Panel("Processes killed for memory"),
         Panel(
             "Pods and the autoscaler's ceiling",
             lines=(

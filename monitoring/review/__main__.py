@@ -28,7 +28,7 @@ PICTURES = Path(".platform/alerts")
 EPILOG = """examples:
   scripts/alerts                            the catalogue as a table
   scripts/alerts --page                     only what wakes somebody
-  scripts/alerts show SpoolHalfFull         one alert explained, its cases drawn in .platform/alerts/
+  scripts/alerts show SpoolFillsUp         one alert explained, its cases drawn in .platform/alerts/
   scripts/alerts show EvaluateLate --plot late.png
   scripts/alerts diff main                  thresholds at main and here, and how often each fires in thirty days
   scripts/alerts diff HEAD~1 --markdown     the same for a pull request

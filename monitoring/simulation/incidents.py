@@ -208,24 +208,28 @@ def _turned_away(world: World, day: int) -> Iterator[Incident]:
 
 
 def _bucket_away(world: World, day: int) -> Iterator[Incident]:
-    """The spools fill by the traffic there is; half of one is full some time later, or never."""
+    """The spools fill by the traffic there is; some time later an hour more at their pace is too much, or never."""
     first = _working(world, day)
-    waiting = np.cumsum(world.rate[first : first + DAY]) / PODS * RECORD_BYTES
-    half = int(np.searchsorted(waiting, 1.02 * SPOOL_BYTES / 2))
-    fills = half < len(waiting)
-    lasts = half + 45 if fills else 3 * HOUR
+    near = soon_full(world.rate[first : first + DAY])
+    lasts = 3 * HOUR if near is None else near + 45
     world.stuck[first : first + lasts] = True
     for pod in range(PODS):
         world.during("leadscoring_upload_failures_total", first, first + lasts, 1, pod)
-    yield from _found("the bucket is away", first, lasts, "RecordUploadsFailing", may=["SpoolHalfFull"])
+    yield from _found("the bucket is away", first, lasts, "RecordUploadsFailing", may=["SpoolFillsUp"])
     needs = [Enough(_during(world, first, lasts, world.rate), 15, 1)]
     yield _by_traffic("no record reaches the bucket", first, lasts, "SpoolNotDraining", needs, sees=15)
-    if fills:
-        yield from _found("half of a spool is full", first + half, 45, "SpoolHalfFull")
+    if near is None:
+        yield Incident("a spool fills in more than a day", first, first + lasts, {}, beyond=frozenset({"SpoolFillsUp"}))
     else:
-        yield Incident(
-            "a spool fills in more than a day", first, first + lasts, {}, beyond=frozenset({"SpoolHalfFull"})
-        )
+        yield from _found("a spool is soon full", first + near, 45, "SpoolFillsUp")
+
+
+def soon_full(rate: Array) -> int | None:
+    """Minutes after which an hour more at the pace of ten minutes fills a spool, at so many requests a minute."""
+    waiting = np.cumsum(rate) / PODS * RECORD_BYTES
+    grown = waiting - np.concatenate([np.zeros(10), waiting[:-10]])
+    near = np.flatnonzero(waiting + 6 * grown > 1.02 * 0.9 * SPOOL_BYTES)
+    return int(near[0]) if len(near) else None
 
 
 def _beyond_capacity(world: World, day: int) -> Iterator[Incident]:
@@ -551,7 +555,7 @@ OF_TRACKING: tuple[Kind, ...] = (
     _series("connections run out", 60, "DatabaseConnectionsNearLimit", postgresql_num_backends=95),
     _series("the database works hard", 120, "DatabaseCpuHigh", database_cpu_utilization=0.97),
     _series("the database's memory is full", 120, "DatabaseMemoryHigh", database_memory_utilization=0.97),
-    _series("the disk is full", 120, "DatabaseDiskNearlyFull", database_disk_utilization=0.95),
+    _series("the disk is full", 120, "DatabaseDiskNearlyFull", database_disk_bytes_used=190e9),
     _series("the cluster is silent", 90, "PodMetricsAbsent", deployment_spec_replicas=np.nan),
     _check_silent,
     _series("the database is silent", 120, "DatabaseMetricsAbsent", database_cpu_utilization=np.nan),

@@ -17,7 +17,7 @@ from monitoring.alerts import Alert, Severity
 from monitoring.catalogue import promises
 from monitoring.catalogue.records import SPOOL_BYTES
 from monitoring.simulation import firing, fleet, world
-from monitoring.simulation.incidents import ALERTS, SLACK, Incident, window
+from monitoring.simulation.incidents import ALERTS, SLACK, Incident, soon_full, window
 from monitoring.simulation.world import BEFORE, DAY, HOUR, PODS, RECORD_BYTES, World
 from monitoring.slos import Slo
 
@@ -120,18 +120,18 @@ def _cluster_gone(told: World) -> Incident:
 def _bucket_denied(told: World) -> Incident:
     """No record reaches the bucket: spools fill, and when they are full callers get 503 for half an hour."""
     waiting = np.cumsum(told.rate[FIRST:]) / PODS * RECORD_BYTES
-    half, full = (int(np.searchsorted(waiting, share * SPOOL_BYTES)) for share in (0.51, 1))
+    full, near = int(np.searchsorted(waiting, SPOOL_BYTES)), soon_full(told.rate[FIRST:])
     last = min(FIRST + full + 30, told.minutes - 2 * HOUR)
     told.stuck[FIRST:last] = True
     told.failing[FIRST + full : last] = 1
     told.during("leadscoring_upload_failures_total", FIRST, last, 1)
-    page, ticket = ALERTS["SpoolHalfFull"], ALERTS["RecordUploadsFailing"]
-    reached = FIRST + half < last
+    page, ticket = ALERTS["SpoolFillsUp"], ALERTS["RecordUploadsFailing"]
+    reached = near is not None and FIRST + near < last
     return Incident(
         "the bucket denies records",
         FIRST,
         last,
-        {ticket.name: window(ticket)} | ({page.name: half + window(page)} if reached else {}),
+        {ticket.name: window(ticket)} | ({page.name: near + window(page)} if near is not None and reached else {}),
         beyond=frozenset() if reached else frozenset({page.name}),
     )
 

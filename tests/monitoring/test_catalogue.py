@@ -10,6 +10,7 @@ import pytest
 import monitoring
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
+from infra.stacks.database import DISK_LIMIT_GB
 from monitoring import catalogue
 from monitoring.alerts import Alert, Severity
 from monitoring.catalogue import compaction, model, promises, records
@@ -88,6 +89,7 @@ def test_an_environment_that_says_nothing_else_has_the_default_jobs_and_database
         name.removesuffix("_schedule"): fields[name].default for name in fields if name.endswith("_schedule")
     }
     assert Platform().database_connections == fields["database_connections"].default
+    assert Platform().database_disk_bytes == DISK_LIMIT_GB * 10**9
     assert Platform().leads_per_request == fields["leads_per_request"].default
     # The simulated days have more traffic than that; the alerts are the same.
     declared = replace(Platform(), leads_per_day=fields["leads_per_day"].default)
@@ -147,7 +149,7 @@ def test_the_longest_gap_of_a_cron_line_counts(line: str, gap: int) -> None:
     assert Job("any", line, timedelta(hours=1)).gap == timedelta(hours=gap)
 
 
-def test_the_spool_is_half_full_at_half_of_what_the_service_takes() -> None:
+def test_the_spool_is_full_at_what_the_service_takes() -> None:
     assert Settings.model_fields["spool_max_bytes"].default == records.SPOOL_BYTES
 
 
@@ -167,6 +169,6 @@ def test_only_what_harms_callers_now_wakes_anybody() -> None:
         "FrontDoorFailsBeforePods",
         "CallersRefusedByPods",
         "CallersRefusedAtFrontDoor",
-        "SpoolHalfFull",
+        "SpoolFillsUp",
         "ServiceMetricsAbsent",
     }

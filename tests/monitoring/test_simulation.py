@@ -26,8 +26,8 @@ from tests.monitoring.test_proof import expanded
 ALERTS = {alert.name: alert for alert in catalogue.alerts()}
 DAYS = 6
 VOLUMES = [option for per_day in (50, 2_000, 200_000) for option in ("--per-day", str(per_day))]
-FULL = ALERTS["SpoolHalfFull"]
-FILLS = Incident("a spool fills", 2000, 2060, {"SpoolHalfFull": 10})
+FULL = ALERTS["SpoolFillsUp"]
+FILLS = Incident("a spool fills", 2000, 2060, {"SpoolFillsUp": 10})
 
 needs_prometheus = pytest.mark.skipif(
     not shutil.which("prometheus"), reason="no prometheus: scripts/install-system brings it"
@@ -117,7 +117,7 @@ def test_what_little_traffic_cannot_tell_of_is_named_and_not_promised() -> None:
         return {name for each in happened for name in each.must}, {name for each in happened for name in each.beyond}
 
     kept, beyond = promised(50)
-    assert {"ScoringAvailabilityBurnFast", "SpoolHalfFull", "CallersRefusedByPods"} <= beyond - kept
+    assert {"ScoringAvailabilityBurnFast", "SpoolFillsUp", "CallersRefusedByPods"} <= beyond - kept
     assert {"FrontDoorDown", "ServiceMetricsAbsent", "ScoringPodsHalfGone"} <= kept
     kept, beyond = promised(world.PER_DAY)
     assert not beyond - kept
@@ -143,13 +143,13 @@ def test_a_limit_is_what_stands_right_of_a_comparison(expr: str, tenfold: str) -
 def test_an_incident_is_found_when_its_alert_fires_in_time(
     spans: list[tuple[int, int]], told_after: int | None
 ) -> None:
-    (found,) = verdict.found([FILLS], [FULL], {"SpoolHalfFull": spans})
+    (found,) = verdict.found([FILLS], [FULL], {"SpoolFillsUp": spans})
     assert found.told == told_after
 
 
-@pytest.mark.parametrize(("at", "uncaused"), [(1999, 1), (2000, 0), (2065, 0), (2066, 1)])
+@pytest.mark.parametrize(("at", "uncaused"), [(1999, 1), (2000, 0), (2075, 0), (2076, 1)])
 def test_an_alert_without_a_cause_is_false(at: int, uncaused: int) -> None:
-    fired = {"SpoolHalfFull": {"{}": [(at, at + 5)]}}
+    fired = {"SpoolFillsUp": {"{}": [(at, at + 5)]}}
     assert len(list(verdict.false_alerts([FILLS], [FULL], fired))) == uncaused
 
 
@@ -163,7 +163,7 @@ def test_a_page_that_begins_later_than_its_short_window_remembers_is_false(after
 
 def test_each_series_of_an_alert_is_an_incident_of_its_own() -> None:
     pods = {f'{{"instance": "{pod}"}}': [(100, 110)] for pod in range(4)}
-    assert len(list(verdict.false_alerts([], [FULL], {"SpoolHalfFull": pods}))) == 4
+    assert len(list(verdict.false_alerts([], [FULL], {"SpoolFillsUp": pods}))) == 4
     assert firing.merged({"a": [(1, 5), (9, 10)], "b": [(3, 7)]}) == [(1, 7), (9, 10)]
 
 
@@ -229,7 +229,7 @@ def result(found: Found | None = None, false: Sequence[Alert] = (), halved: int 
         days=30,
         per_day=200_000,
         seconds=1.0,
-        found=(found or Found(FILLS, "SpoolHalfFull", 10, 5),),
+        found=(found or Found(FILLS, "SpoolFillsUp", 10, 5),),
         beyond=(),
         false=tuple(Uncaused(alert, 3000) for alert in false),
         without_series=frozenset(),
@@ -243,7 +243,7 @@ def result(found: Found | None = None, false: Sequence[Alert] = (), halved: int 
     ("came_out", "missed"),
     [
         (result(), None),
-        (result(Found(FILLS, "SpoolHalfFull", 10, None)), "0 of 1 promises kept"),
+        (result(Found(FILLS, "SpoolFillsUp", 10, None)), "0 of 1 promises kept"),
         (result(false=[FULL] * 2), "2 false pages"),
         (result(false=[ALERTS["ScoringOutOfMemory"]] * 2), "2 false tickets"),
         (result(halved=0), "control, limits halved"),
@@ -265,6 +265,6 @@ def test_each_bar_that_is_missed_is_an_exit_status(
 def test_how_often_alerts_fire_is_counted_for_any_list_of_alerts() -> None:
     sooner = replace(FULL, name="Sooner", expr="max(leadscoring_spool_bytes) > 1.999e6", hold=MINUTE)
     counts = firing.firings([FULL, sooner], seed=0, days=3)
-    assert counts["SpoolHalfFull"] == 0
+    assert counts["SpoolFillsUp"] == 0
     assert counts["Sooner"] >= 0
-    assert counts.keys() == {"SpoolHalfFull", "Sooner"}
+    assert counts.keys() == {"SpoolFillsUp", "Sooner"}

@@ -6,9 +6,11 @@ from monitoring.proof.decoys import among_others
 from monitoring.proof.scenarios import (
     budgets,
     capacity,
+    cluster,
     compaction,
     front_door,
     jobs,
+    low_traffic,
     model,
     pods,
     promises,
@@ -25,7 +27,9 @@ def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
     scenarios = (
         *promises.CASES,
         *budgets.CASES,
+        *low_traffic.CASES,
         *pods.CASES,
+        *cluster.CASES,
         *capacity.CASES,
         *front_door.CASES,
         *model.CASES,

@@ -16,7 +16,7 @@ from monitoring.review.diff import AlertChange
 from monitoring.simulation.firing import replay
 
 ALERTS = {alert.name: alert for alert in catalogue.alerts()}
-SPOOL, READY = ALERTS["SpoolHalfFull"], ALERTS["ScoringPodsHalfGone"]
+SPOOL, READY = ALERTS["SpoolFillsUp"], ALERTS["ScoringPodsHalfGone"]
 TIGHT = replace(SPOOL, expr="max(leadscoring_spool_bytes) > 1000")
 
 
@@ -28,7 +28,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         diff.ROOT / "monitoring", root / "monitoring", ignore=shutil.ignore_patterns("__pycache__", "*.png")
     )
     file = root / "monitoring" / "catalogue" / "records.py"
-    file.write_text(file.read_text().replace("SPOOL_BYTES // 2", "SPOOL_BYTES // 4"))
+    file.write_text(file.read_text().replace("SPOOL_BYTES // 10 * 9", "SPOOL_BYTES // 10 * 5"))
     git = ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@example.com"]
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "alerts"]):
         subprocess.run([*git, *command], check=True)
@@ -39,9 +39,9 @@ def test_another_commits_alerts_are_those_that_its_renderer_writes(repository: P
     told = diff.at("HEAD", repository)
     assert [alert.name for alert in told] == list(ALERTS)
     (changed,) = diff.changes(told, ALERTS.values())
-    assert changed.name == "SpoolHalfFull"
-    assert diff.asks(changed.old) == "> 64,000,000 for 5 min, page"
-    assert diff.asks(changed.new) == "> 128,000,000 for 5 min, page"
+    assert changed.name == "SpoolFillsUp"
+    assert diff.asks(changed.old) == "> 128,000,000 for 5 min, page"
+    assert diff.asks(changed.new) == "> 230,400,000 for 5 min, page"
 
 
 def test_a_commit_that_is_not_there_is_told_of(repository: Path) -> None:
@@ -57,9 +57,9 @@ def test_what_fires_otherwise_is_a_change_and_what_reads_otherwise_is_none() -> 
         replace(SPOOL, severity=Severity.TICKET),
         TIGHT,
     ):
-        assert diff.changes([SPOOL], [other]) == [AlertChange("SpoolHalfFull", SPOOL, other)]
-    assert diff.changes([SPOOL], []) == [AlertChange("SpoolHalfFull", SPOOL, None)]
-    assert diff.changes([], [SPOOL]) == [AlertChange("SpoolHalfFull", None, SPOOL)]
+        assert diff.changes([SPOOL], [other]) == [AlertChange("SpoolFillsUp", SPOOL, other)]
+    assert diff.changes([SPOOL], []) == [AlertChange("SpoolFillsUp", SPOOL, None)]
+    assert diff.changes([], [SPOOL]) == [AlertChange("SpoolFillsUp", None, SPOOL)]
 
 
 def test_the_sheet_has_a_row_for_each_change() -> None:
@@ -67,7 +67,7 @@ def test_the_sheet_has_a_row_for_each_change() -> None:
         [AlertChange("A", SPOOL, TIGHT, (0, 3)), AlertChange("B", None, READY, (None, 1))], "In 30 days."
     )
     assert told.splitlines()[:3] == ["## Alerts in the replay", "", "In 30 days."]
-    assert "| A | > 128,000,000 for 5 min, page | > 1,000 for 5 min, page | 0 | 3 |" in told
+    assert "| A | > 230,400,000 for 5 min, page | > 1,000 for 5 min, page | 0 | 3 |" in told
     assert (
         '| B | none | < 0.5 * sum(kube_deployment_spec_replicas{deployment="scoring"}) for 5 min, page |  | 1 |' in told
     )
@@ -92,8 +92,8 @@ def test_an_unknown_commit_is_a_failure_and_too_many_days_are_wrong_use(capsys: 
 @pytest.mark.skipif(not shutil.which("prometheus"), reason="no prometheus: scripts/install-system brings it")
 def test_an_alert_that_is_made_too_tight_fires_more_often_in_the_same_days() -> None:
     with replay(0, 1) as told:
-        (counted,) = diff.counted([AlertChange("SpoolHalfFull", SPOOL, TIGHT)], told)
-        (gone,) = diff.counted([AlertChange("SpoolHalfFull", SPOOL, None)], told)
+        (counted,) = diff.counted([AlertChange("SpoolFillsUp", SPOOL, TIGHT)], told)
+        (gone,) = diff.counted([AlertChange("SpoolFillsUp", SPOOL, None)], told)
     before, after = counted.fired
     assert before == 0
     assert after
