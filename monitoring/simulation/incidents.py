@@ -156,8 +156,8 @@ def _burn(story: str, slo: Slo, low: float, high: float, lasts: int) -> Kind:
         ends = max(lasts, min((by for by in promised.values() if by), default=0) + 20)
         (world.failing if slo is promises.AVAILABILITY else world.slow)[first : first + ends] += share
         must = {name: by + SLACK for name, by in promised.items() if by and by + SLACK < ends}
-        if len(pages := [name for name in must if ALERTS[name].severity is Severity.PAGE]) > 1:
-            del must[max(pages, key=must.__getitem__)]  # the later page is silent while the earlier one fires
+        for slower in [name for name in promised if ALERTS[name].severity is Severity.PAGE][1:]:
+            must.pop(slower, None)  # it is silent when the faster one fires first, which chance decides
         may = frozenset(alert.name for alert in slo.alerts())
         beyond = frozenset(name for name, by in promised.items() if not by)
         yield Incident(f"{story}, {share:.1%}", first, first + ends, must, may, beyond)
