@@ -84,6 +84,9 @@ RUN_ELSEWHERE = {
     ".venv/bin/python -m monitoring.simulation": (
         "monitoring/test_simulation.py::test_all_bars_are_kept_at_every_volume"
     ),
+    ".venv/bin/python -m monitoring.simulation --storms": (
+        "monitoring/test_storms.py::test_one_cause_pages_at_most_twice_and_in_time"
+    ),
     "scripts/drill": "drill/test_main.py::test_every_fault_pages_and_ends_once_it_is_mended",
     "scripts/bench image": "benchmarks/test_image.py::test_a_missed_bar_is_an_exit_status",
     "scripts/bootstrap dev --dry-run": "infra/operations/test_bootstrap.py"
