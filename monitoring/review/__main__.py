@@ -20,8 +20,8 @@ from monitoring.promql.text import duration
 from monitoring.proof.cases import Case
 from monitoring.proof.engine import EngineFailed
 from monitoring.proof.scenarios import cases
-from monitoring.review import checked, diff, plot, tried
-from monitoring.review.explain import REACHES, number, sentence
+from monitoring.review import checked, diff, plot, quantity, tried
+from monitoring.review.explain import REACHES, sentence
 from monitoring.simulation.firing import DAYS, replay
 
 PICTURES = Path(".platform/alerts")
@@ -83,14 +83,12 @@ def _table(pages: bool, tickets: bool) -> None:
     shown = [a for a in shown if not (tickets and a.severity is not Severity.TICKET)]
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("alert", "severity", "fires when", "holds", "looks back", "runbook"):
-        table.add_column(name, no_wrap=name == "alert")
+        table.add_column(name, no_wrap=name == "alert", overflow="fold")
     for alert in shown:
         table.add_row(
             alert.name,
             alert.severity.value,
-            " and ".join(
-                f"{c.op} {'another' if c.threshold is None else number(c.threshold)}" for c in conditions(alert)
-            ),
+            escape(quantity.sentence(alert)),
             duration(alert.hold) if alert.hold else "",
             duration(back) if (back := limits.lookback(alert.expr)) else "",
             alert.runbook,
