@@ -14,8 +14,9 @@ from rich.table import Table
 
 from monitoring.catalogue import DEFAULT
 from monitoring.review import describe, trial
-from monitoring.review.explain import REACHES, number
+from monitoring.review.explain import REACHES
 from monitoring.review.outage import Unclear
+from monitoring.review.quantity import quantities
 from monitoring.review.trial import Fired, OutageTrial, Silent
 from monitoring.simulation.world import START
 
@@ -126,15 +127,10 @@ def _beyond(found: OutageTrial, until: int) -> str:
 
 def _near(silent: Silent) -> str:
     said = []
-    for near in silent.nearest:
-        known = near.condition
-        limit = shorten(known.limit, WIDEST, placeholder=" ...") if known.threshold is None else number(known.threshold)
-        said.append(f"{'nothing' if near.value is None else _rounded(near.value)} of {known.op} {limit}")
-    return " and ".join(said)
-
-
-def _rounded(value: float) -> str:
-    return number(value) if abs(value) >= 1_000 else f"{value:.3g}"
+    for near, known in zip(silent.nearest, quantities(silent.alert), strict=True):
+        value = "nothing" if near.value is None else known.told(float(f"{near.value:.3g}"))
+        said.append(f"{known.measured} {value}, limit {shorten(known.limit, WIDEST, placeholder=' ...')}")
+    return "\n".join(said)
 
 
 def _facts(found: OutageTrial) -> dict[str, object]:

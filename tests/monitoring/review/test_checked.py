@@ -19,7 +19,9 @@ from tests.facts import states
 needs_prometheus = pytest.mark.skipif(
     not shutil.which("prometheus"), reason="no prometheus: scripts/install-system brings it"
 )
-RESTARTS = "kubernetes_io:container_restart_count"
+RESTARTS, CPU, MEMORY = (
+    f"kubernetes_io:container_{what}" for what in ("restart_count", "cpu_limit_utilization", "memory_limit_utilization")
+)
 
 
 @pytest.fixture
@@ -46,13 +48,29 @@ def test_where_every_series_is_there_nothing_is_missing(here: None, capsys: pyte
     assert all(metric.name[:20] in shown for metric in google.UNVERIFIED)
 
 
+def relabelled(series: tsdb.Samples) -> Iterator[dict[str, str]]:
+    """Its labels, some otherwise than alerts ask for."""
+    labels = dict(series.labels)
+    if series.name == RESTARTS:
+        yield {**labels, "container_name": "other"}
+    elif series.name == CPU:
+        yield {name: value for name, value in labels.items() if name != "container_name"}
+    elif series.name == MEMORY:
+        yield {**labels, "container_name": "other"}
+        yield {**labels, "memory_type": "evictable"}
+    else:
+        yield labels
+
+
 @pytest.mark.system
 @needs_prometheus
 def test_what_is_missing_what_fired_and_what_was_spent_is_shown(here: None, capsys: pytest.CaptureFixture[str]) -> None:
     series = [
-        replace(each, labels={**each.labels, "container_name": "other"}) if each.name == RESTARTS else each
+        replace(each, labels=labels)
         for each in told("401 100% 1h", "500 20% 1h at 16:00")
         if each.name != "kube_pod_status_unschedulable" and each.labels.get("job") != "batch"
+        if each.labels.get("response_code_class") != "500"  # none came yet, so nothing is missing
+        for labels in relabelled(each)
     ]
     with tsdb.running() as database:
         database.write(series)
@@ -62,11 +80,12 @@ def test_what_is_missing_what_fired_and_what_was_spent_is_shown(here: None, caps
     assert {"there is no kube_pod_status_unschedulable"} == {
         each["why"] for each in missing.values() if "ScoringPodsUnschedulable" in each["alerts"]
     }
-    assert (
-        {'no series has container_name="other"', 'no series has container_name="scoring"'}
-        >= {each["why"] for name, each in missing.items() if name.startswith(RESTARTS)}
-        != set()
-    )
+    for metric, why in (
+        (RESTARTS, 'no series has container_name="scoring"'),
+        (CPU, "no series has the label container_name"),
+        (MEMORY, "no series has all of these labels"),
+    ):
+        assert {each["why"] for name, each in missing.items() if name.startswith(metric)} == {why}
     assert {each["why"] for name, each in missing.items() if 'job="batch"' in name} == {'no series has job="batch"'}
     blind = {alert for each in missing.values() for alert in each["alerts"]}
     assert {"ScoringPodsUnschedulable", "ScoringPodsCrashLooping", "BatchLate"} <= blind

@@ -30,6 +30,9 @@ def test_refused_callers_page_in_time_and_what_stays_silent_is_named(capsys: pyt
     assert page["alert"] not in silent
     failing, *_ = silent["ScoringAvailabilityBurnFast"]
     assert failing["nearest"] < float(failing["limit"]) == 0.01344
+    assert failing["measured"].startswith("sum(increase(leadscoring_requests_total")
+    *_, refused = silent["CallersRefusedAtFrontDoor"]
+    assert refused["nearest"] > 1_000 > float(refused["limit"])  # the largest in two hours
     assert "MlflowDown" not in silent
 
 
