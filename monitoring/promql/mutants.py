@@ -1,5 +1,6 @@
 """Alerts as a slip of the hand would leave them. A proof is as good as what it notices."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -25,7 +26,8 @@ def mutants(alert: Alert) -> tuple[Mutant, ...]:
     changes: dict[tuple[str, timedelta], str] = {}
     for change, expr in _expressions(alert.expr):
         changes.setdefault((expr, alert.hold), change)
-    changes.pop((flat(promql.parse(alert.expr)), alert.hold), None)
+    same = _meaning(alert.expr)
+    changes = {of: change for of, change in changes.items() if _meaning(of[0]) != same}
     if alert.hold:
         changes[alert.expr, timedelta(0)] = "hold removed"
         changes[alert.expr, 2 * alert.hold] = "hold doubled"
@@ -33,6 +35,23 @@ def mutants(alert: Alert) -> tuple[Mutant, ...]:
         Mutant(alert.name, change, replace(alert, name=f"{alert.name}__{number}", expr=expr, hold=hold))
         for number, ((expr, hold), change) in enumerate(changes.items())
     )
+
+
+def _meaning(expr: str) -> str:
+    """An expression in one line; what is compared with none at all is one for rates and growths, sums and largest."""
+
+    def visit(node: promql.Expr) -> promql.Expr | None:
+        if (
+            isinstance(node, promql.BinaryExpr)
+            and str(node.op) in (">", "==")
+            and flat(node.rhs) in ("0", "(0)")
+            and re.search(r"\b(?:rate|increase)\(", text := flat(node.lhs))
+        ):
+            alike = re.sub(r"^max\b", "sum", text.replace("rate(", "increase("))
+            return promql.parse(f"({alike}) {node.op} 0")
+        return None
+
+    return flat(promql.transform(promql.parse(expr), None, visit))
 
 
 def _expressions(expr: str) -> Iterator[tuple[str, str]]:
