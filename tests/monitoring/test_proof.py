@@ -207,6 +207,19 @@ def test_a_mutant_is_made_of_every_slip(expr: str, changed: list[str]) -> None:
     assert {bare(text) for text in changed} - made == set()
 
 
+@pytest.mark.parametrize(
+    ("expr", "not_made"),
+    [
+        ("sum(increase(a[5m])) > 0", ["sum(rate(a[5m])) > 0", "max(increase(a[5m])) > 0"]),
+        ('a{response_code_class="500"}', ['a{response_code_class=~"500.*"}', 'a{response_code_class=~".*500"}']),
+    ],
+)
+def test_what_means_the_same_is_no_mutant(expr: str, not_made: list[str]) -> None:
+    made = {re.sub(r"[ ()]", "", mutant.alert.expr) for mutant in mutants(replace(FULL, expr=expr))}
+    assert made
+    assert not made & {re.sub(r"[ ()]", "", text) for text in not_made}
+
+
 def test_mutants_are_as_different_as_their_names() -> None:
     assert len({(m.alert.expr, m.alert.hold) for m in mutants(FULL)}) == len(mutants(FULL))
     assert {timedelta(0), 2 * FULL.hold} <= {mutant.alert.hold for mutant in mutants(FULL)}
