@@ -5,7 +5,7 @@ be run twice without harm. Its deadline and retries are the call's alone: those 
 https://cloud.google.com/run/docs/execute/jobs-on-schedule
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -102,9 +102,7 @@ class LifecycleStack(TerraformStack):
             egress="ALL_TRAFFIC", network_interfaces=[JobNetwork(network=network, subnetwork=subnetwork)]
         )
         lifecycle = _lifecycle(env, tracking_url)
-        self.scheduled = tuple(
-            platform.Job(job.name, job.schedule, timedelta(hours=job.size.hours)) for job in lifecycle if job.schedule
-        )
+        self.scheduled = _scheduled(lifecycle)
         for job in lifecycle:
             account = {"compact": compact, "report": reporter}.get(job.name, jobs)
             task = self._task(_container(job, image, spark), account=account, seconds=job.size.hours * 3600)
@@ -193,6 +191,15 @@ class LifecycleStack(TerraformStack):
             ),
             depends_on=[invoker],
         )
+
+
+def scheduled(env: Environment) -> tuple[platform.Job, ...]:
+    """The jobs of an environment that a schedule starts."""
+    return _scheduled(_lifecycle(env, tracking_url=""))
+
+
+def _scheduled(jobs: Iterable[LifecycleJob]) -> tuple[platform.Job, ...]:
+    return tuple(platform.Job(job.name, job.schedule, timedelta(hours=job.size.hours)) for job in jobs if job.schedule)
 
 
 def _lifecycle(env: Environment, tracking_url: str) -> tuple[LifecycleJob, ...]:

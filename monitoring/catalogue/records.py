@@ -16,7 +16,7 @@ WRITTEN = "sum(increase(leadscoring_records_written_total[1h]))"
 AT_ANY_VOLUME = (
     page(
         name="SpoolHalfFull",
-        expr=f"max by (instance) (leadscoring_spool_bytes) > {SPOOL_BYTES // 2}",
+        expr=f"max(leadscoring_spool_bytes) > {SPOOL_BYTES // 2}",
         hold=5 * MINUTE,
         summary="Records wait in half of a pod's spool; when it is full callers get 503 instead of scores.",
         panel="Spool",

@@ -38,6 +38,7 @@ DASHBOARD = Dashboard(
         ),
         Panel("Share of failed requests", Unit.RATIO),
         Panel("Share of slow requests", Unit.RATIO),
+        Panel("Share while a fast burn fires", Unit.RATIO),
         Panel(
             BAD,
             lines=tuple(

@@ -136,12 +136,12 @@ class Case:
         if self.named_only:
             return tuple(alert for alert in alerts if alert.name in named)
         runbooks = {alert.runbook for alert in alerts if alert.name in named}
-        # A burn rate reads a day back: it is watched where it is meant, in stories that have a day to tell.
-        burning = any("Burn" in name for name in named)
+        # A burn rate reads a day back, a budget four weeks: they are watched in stories that are about them.
+        apart = [word for word in ("Burn", "Budget") if not any(word in name for name in named)]
         return tuple(
             alert
             for alert in alerts
-            if self.everything or (alert.runbook in runbooks and (burning or "Burn" not in alert.name))
+            if self.everything or (alert.runbook in runbooks and not any(word in alert.name for word in apart))
         )
 
 

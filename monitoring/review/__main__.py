@@ -20,15 +20,11 @@ from monitoring.promql.text import duration
 from monitoring.proof.cases import Case
 from monitoring.proof.engine import EngineFailed
 from monitoring.proof.scenarios import cases
-from monitoring.review import diff, plot
-from monitoring.review.explain import number, sentence
+from monitoring.review import budget, checked, diff, plot, tried
+from monitoring.review.explain import REACHES, number, sentence
 from monitoring.simulation.firing import DAYS, replay
 
 PICTURES = Path(".platform/alerts")
-TOLD = {
-    Severity.PAGE: "PagerDuty, with a mail behind it, in an environment that pages; a mail elsewhere",
-    Severity.TICKET: "a mail to the ticket address",
-}
 EPILOG = """examples:
   scripts/alerts                            the catalogue as a table
   scripts/alerts --page                     only what wakes somebody
@@ -36,6 +32,9 @@ EPILOG = """examples:
   scripts/alerts show EvaluateLate --plot late.png
   scripts/alerts diff main                  thresholds at main and here, and how often each fires in thirty days
   scripts/alerts diff HEAD~1 --markdown     the same for a pull request
+  scripts/alerts try "401 100% 6h"          which alerts such an outage sets off; scripts/alerts try --help
+  scripts/alerts budget prod                what each promise allows to go wrong; what is left: --prometheus google
+  scripts/alerts check prod                 whether a living Prometheus has what the alerts read
 exit status: 0 done, 1 a case, a commit or a replay could not be evaluated, 2 wrong use, or no promtool or prometheus
 """
 
@@ -62,7 +61,16 @@ def main(arguments: list[str] | None = None) -> int:
     two.add_argument("--markdown", action="store_true", help="as a section of the review sheet")
     two.add_argument("--days", type=int, default=DAYS, help="days of the replay (default: %(default)s)")
     two.add_argument("--seed", type=int, default=0, help="of the replay (default: %(default)s)")
+    tried.add_to(commands)
+    checked.add_to(commands)
+    budget.add_to(commands)
     options = parser.parse_args(arguments)
+    if options.command == "try":
+        return tried.main(options.outage, options.per_day, options.json)
+    if options.command == "check":
+        return checked.main(options.env, options.prometheus, options.days, options.json)
+    if options.command == "budget":
+        return budget.main(options.env, options.prometheus)
     if options.command == "diff":
         if not 1 <= options.days <= DAYS:
             two.error(f"--days takes 1 to {DAYS}: {options.days}")
@@ -160,7 +168,7 @@ def _explained(alert: Alert, about: list[Case]) -> str:
         f"{alert.name}: {alert.summary}",
         "",
         f"severity    {alert.severity.value}",
-        f"who is told {TOLD[alert.severity]}",
+        f"who is told {REACHES[alert.severity]}",
         f"runbook     monitoring/runbooks/{alert.runbook}",
         *(f"panel       {panels[title]} / {title}" for title in where),
         f"holds       {duration(alert.hold) if alert.hold else 'not at all: it fires as soon as it is true'}",

@@ -2,8 +2,13 @@
 
 import promql_parser as promql
 
+from monitoring.alerts import Severity
 from monitoring.promql.conditions import Condition, flat
 
+REACHES = {
+    Severity.PAGE: "PagerDuty, with a mail behind it, in an environment that pages; a mail elsewhere",
+    Severity.TICKET: "a mail to the ticket address",
+}
 _COMPARED = {
     ">": "is above",
     "<": "is below",

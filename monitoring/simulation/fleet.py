@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from monitoring.alerts import Severity
 from monitoring.catalogue import promises
 from monitoring.google import UPTIME_CHECK_LOCATIONS
-from monitoring.simulation.world import BEFORE, DAY, EPOCH, HOUR, JOBS, PODS, RECORD_BYTES, Array, Track, World
+from monitoring.simulation.world import BEFORE, DAY, EPOCH, HOUR, JOBS, PODS, PROBES, RECORD_BYTES, Array, Track, World
 from monitoring.slos import Slo
 
 NEAR = 0.7  # of what a page's window allows, a blip spends at most
@@ -18,7 +18,6 @@ SCORED = {"route": "/v1/score", "method": "POST"}
 OURS = {"monitored_resource": "k8s_container", "container_name": "scoring", "pod_name": ""}
 URL = {"monitored_resource": "uptime_url", "check_id": "front-door"}
 BALANCER = {"monitored_resource": "https_lb_rule"}
-PROBES = 2.0  # requests a minute by scanners for other paths; a twentieth as many are for scores
 REVISION = {"monitored_resource": "cloud_run_revision"}
 DATABASE = {"monitored_resource": "cloudsql_database"}
 POD_GAUGES = (

@@ -153,8 +153,8 @@ def switch_on(stage: LocalPlatform) -> None:
 
 
 def burning(promise: str) -> frozenset[str]:
-    """The slower windows of the same promise."""
-    return frozenset([f"{promise}BurnSlow", f"{promise}BurnSteady"])
+    """The slower windows of the same promise, and its budget."""
+    return frozenset(f"{promise}{end}" for end in ("BurnSlow", "BurnSteady", "BudgetHalfSpent", "BudgetSpent"))
 
 
 JOBS_FAIL = frozenset(["DriftFailing", "DriftLate", "BatchFailing"])

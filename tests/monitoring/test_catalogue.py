@@ -78,7 +78,7 @@ def test_what_a_runbook_points_to_is_there(runbook: Path) -> None:
     for script in re.findall(r"`(scripts/\w+)`", text):
         assert (RUNBOOKS.parents[1] / script).is_file(), script
     for alert in re.findall(r"`([A-Z][a-z]+[A-Z][A-Za-z]+)`", text):
-        if not alert.startswith(("Burn", "Failed", "Image")):
+        if not alert.startswith(("Burn", "Budget", "Failed", "Image")):
             assert alert in {each.name for each in ALERTS}, alert
 
 
@@ -106,6 +106,8 @@ def test_every_job_has_its_four_alerts_and_a_deadline_from_its_cron_line() -> No
             for what in ("Late", "Failing", "Overrunning", "NearTimeout")
         ),
         "DriftOnTimeBurnSteady",
+        "DriftOnTimeBudgetHalfSpent",
+        "DriftOnTimeBudgetSpent",
         "RecordsNotCompacted",
         "RecordsUnreadable",
     }

@@ -5,6 +5,7 @@ from monitoring.proof.cases import Case
 from monitoring.proof.decoys import among_others
 from monitoring.proof.scenarios import (
     before,
+    budgets,
     capacity,
     compaction,
     failures,
@@ -26,6 +27,7 @@ def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
     """All cases for these alerts, each as it is told and among series of others."""
     scenarios = (
         *promises.CASES,
+        *budgets.CASES,
         *pods.CASES,
         *capacity.CASES,
         *front_door.CASES,

@@ -21,16 +21,16 @@ def missing(*after: tuple[int, float]) -> Series:
 CASES = (
     fires(
         "SpoolHalfFull",
-        "two spools fill",
+        "two of three spools fill, which is one page",
         *(spool(pod, (20, 1.3e8), (1, 1e6)) for pod in "ab"),
+        spool("c", (21, 1e6)),
         after=5,
         until=20,
-        instances=2,
     ),
     stays_silent(
         "SpoolHalfFull",
-        "127 MB wait, and 130 MB for five minutes",
-        spool("a", (30, 1.27e8), (5, 1.3e8), (1, 1e6)),
+        "127 MB wait in each of two pods, and 130 MB for five minutes",
+        *(spool(pod, (30, 1.27e8), (5, 1.3e8), (1, 1e6)) for pod in "ab"),
         lasts=60,
     ),
     fires(

@@ -83,7 +83,7 @@ CASES = (
         requests("5xx", 0, (30, 1), (1, 0)),
         requests("2xx", 1),
         after=11,
-        until=60,
+        until=59,
         others={"MlflowAvailabilityBurnSteady": Firing(after=11, until=148)},
         lasts=200,
     ),

@@ -17,7 +17,7 @@ from monitoring.simulation.firing import replay
 
 ALERTS = {alert.name: alert for alert in catalogue.alerts()}
 SPOOL, READY = ALERTS["SpoolHalfFull"], ALERTS["ScoringPodsHalfGone"]
-TIGHT = replace(SPOOL, expr="max by (instance) (leadscoring_spool_bytes) > 1000")
+TIGHT = replace(SPOOL, expr="max(leadscoring_spool_bytes) > 1000")
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_the_sheet_has_a_row_for_each_change() -> None:
 
 
 def test_what_is_asked_of_something_else_is_said_to_be() -> None:
-    other = replace(SPOOL, expr=SPOOL.expr.replace("max by", "min by"))
+    other = replace(SPOOL, expr=SPOOL.expr.replace("max(", "min("))
     ((_, old, new, *_),) = diff.rows([AlertChange("A", SPOOL, other)])
     assert new == f"{old}, of something else"
 
