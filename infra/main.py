@@ -173,7 +173,7 @@ def _alerting(app: App, env: Environment, lifecycle: LifecycleStack, edge: EdgeS
         f"{env.id}-alerting",
         env=env,
         alerts=alerts,
-        dashboards=dashboards(alerts),
+        dashboards=dashboards(alerts, platform.jobs),
         health_path=edge.health_path,
     )
 

@@ -8,6 +8,7 @@ from itertools import islice, pairwise
 from cronsim import CronSim
 
 HOUR = timedelta(hours=1)
+LEAST_LOOKBACK = 25 * HOUR
 _RUNS_LOOKED_AT = 1_000  # of a daily job nearly three years: the longest gap of any line that a person writes
 
 
@@ -28,6 +29,12 @@ class Job:
     def deadline(self) -> timedelta:
         """How old the last success may be: the next start's success is due then."""
         return self.gap + self.timeout
+
+    @property
+    def lookback(self) -> timedelta:
+        """How far back a run's figures are read: until the next run should have ended, so that no ticket on them closes
+        before. At least 25 hours, within which Cloud Monitoring evaluates every minute."""
+        return max(LEAST_LOOKBACK, self.deadline)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,13 @@
 `python -m monitoring.dashboards` draws them from simulated data, as the documentation shows them.
 """
 
+from collections.abc import Sequence
+
 from monitoring import catalogue
 from monitoring.alerts import Alert
-from monitoring.dashboards import budgets, business, front_door, jobs, mlflow, model, records, service
+from monitoring.dashboards import budgets, business, front_door, jobs, mlflow, model, records, service, serving
 from monitoring.dashboards.panel import Dashboard, placed
+from monitoring.platform import Job
 
 # Conditions that are drawn apart from their alert's first one, for they have another unit, by their place.
 ELSEWHERE = {
@@ -40,16 +43,19 @@ ELSEWHERE = {
 }
 
 
-def dashboards(alerts: tuple[Alert, ...] | None = None) -> tuple[Dashboard, ...]:
-    """All dashboards, with every condition of these alerts on its panel."""
+def dashboards(
+    alerts: tuple[Alert, ...] | None = None, scheduled: Sequence[Job] = catalogue.DEFAULT.jobs
+) -> tuple[Dashboard, ...]:
+    """All dashboards, with every condition of these alerts on its panel, of an environment with these jobs."""
     alerts = catalogue.alerts() if alerts is None else alerts
     return placed(
         (
             service.DASHBOARD,
             budgets.dashboard(alerts),
             front_door.DASHBOARD,
-            model.DASHBOARD,
-            business.DASHBOARD,
+            model.dashboard(scheduled),
+            business.dashboard(scheduled),
+            serving.dashboard(scheduled),
             records.DASHBOARD,
             jobs.dashboard(alerts),
             mlflow.DASHBOARD,

@@ -29,10 +29,14 @@ POD_GAUGES = (
     "leadscoring_upload_failures_total",
     "leadscoring_connections_closed_total",
 )
+AGREED = "figure=profit,metric_reason=it pays,agreed_by=head of sales"
 # The steady figures of the jobs; `labels` as `name=value`.
 FIGURES = {
     "evaluate": {
-        ("evaluation_figure_high", "figure=roc_auc"): 0.8,
+        ("agreed_figure_high", AGREED): 1_500.0,
+        ("agreed_benchmark", AGREED): 1_400.0,
+        ("agreed_timestamp_seconds", "agreed_by=head of sales"): float(EPOCH - 100 * DAY * 60),
+        ("evaluation_benchmark_rarer_ratio", ""): 0.11,
         ("evaluation_figure_low", "figure=calibration_error"): 0.02,
         ("evaluation_benchmark", "figure=roc_auc"): 0.77,
         ("evaluation_benchmark", "figure=calibration_error"): 0.03,
@@ -48,7 +52,7 @@ FIGURES = {
         ("drift_found", ""): 0.0,
         ("drift_score_distance", ""): 0.05,
         ("drift_score_shifted", ""): 0.0,
-        ("feature_unseen_ratio", "feature=lead_source"): 0.01,
+        ("feature_unseen_excess_ratio", "feature=lead_source"): 0.01,
         ("feature_missing_excess_ratio", "feature=lead_source"): 0.02,
     },
     "retrain": {("challenger_refused_in_a_row", ""): 0.0},

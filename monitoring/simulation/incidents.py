@@ -507,7 +507,7 @@ OF_JOBS: tuple[Kind, ...] = (
         {
             "LeadsDrifted": ("drift_found", 1),
             "ScoresShifted": ("drift_score_distance", 0.4),
-            "UnseenValues": ("feature_unseen_ratio", 0.2),
+            "UnseenValues": ("feature_unseen_excess_ratio", 0.2),
             "ValuesMissing": ("feature_missing_excess_ratio", 0.5),
             "ExpectedRankingBelowFloor": ("expected_figure_high", 0.7),
         },
@@ -517,7 +517,7 @@ OF_JOBS: tuple[Kind, ...] = (
         "evaluate",
         "the model ranks worse",
         {
-            "RankingBelowBenchmark": ("evaluation_figure_high", 0.7),
+            "AgreedMetricBelowBenchmark": ("agreed_figure_high", 1_300),
             "CalibrationBelowBenchmark": ("evaluation_figure_low", 0.15),
             "ContactsCostMoreThanTheyEarn": ("business_roi_ratio", -0.2),
         },
@@ -541,8 +541,11 @@ OF_JOBS: tuple[Kind, ...] = (
     ),
     _daily(
         "evaluate",
-        "the model is old",
-        {"ModelTooOld": ("champion_trained_timestamp_seconds", EPOCH - 46 * DAY * 60)},
+        "the model and the agreement are old",
+        {
+            "ModelTooOld": ("champion_trained_timestamp_seconds", EPOCH - 46 * DAY * 60),
+            "AgreementTooOld": ("agreed_timestamp_seconds", EPOCH - 366 * DAY * 60),
+        },
     ),
 )
 OF_TRACKING: tuple[Kind, ...] = (

@@ -12,10 +12,11 @@ from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
 from monitoring import catalogue
 from monitoring.alerts import Alert, Severity
-from monitoring.catalogue import compaction, model, promises, records
+from monitoring.catalogue import compaction, model, promises, quality, records
 from monitoring.platform import Job, Platform
 from monitoring.promql.text import duration, metric_names, number
 from monitoring.slos import Slo
+from service.lifecycle.promotion.gate import Rules
 from service.settings import Settings
 
 RUNBOOKS = Path(monitoring.__file__).parent / "runbooks"
@@ -145,6 +146,20 @@ def test_an_alert_on_a_share_asks_for_half_of_the_declared_traffic(
 )
 def test_the_longest_gap_of_a_cron_line_counts(line: str, gap: int) -> None:
     assert Job("any", line, timedelta(hours=1)).gap == timedelta(hours=gap)
+
+
+@pytest.mark.parametrize(
+    ("line", "back"), [("20 * * * *", "25h"), ("0 5 * * *", "25h"), ("0 5 * * 1", "169h"), ("0 5 1 * *", "745h")]
+)
+def test_figures_of_a_run_are_read_until_the_next_run_should_have_ended(line: str, back: str) -> None:
+    found = {a.name: a.expr for a in catalogue.alerts(Platform(jobs=(Job("evaluate", line, timedelta(hours=1)),)))}
+    for name in ("EvaluateFailing", "EvaluateOverrunning", "EvaluateNearTimeout", "TooFewOutcomes", "ModelTooOld"):
+        assert set(re.findall(r"\[(\w+)\]", found[name])) == {back}, name
+    assert "[25h]" in found["LeadsDrifted"]  # of a job that is not scheduled
+
+
+def test_a_calibration_is_far_off_where_the_gate_says_so() -> None:
+    assert Rules().far_off == quality.FAR_OFF
 
 
 def test_the_spool_is_half_full_at_half_of_what_the_service_takes() -> None:

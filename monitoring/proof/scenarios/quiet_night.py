@@ -56,10 +56,11 @@ SERIES = (
     records.missing(),
     compaction.waiting(0),
     compaction.unreadable(0),
-    *(
-        quality.auc(name, "evaluate", value)
-        for name, value in (("evaluation_figure_high", 0.8), ("evaluation_benchmark", 0.75))
-    ),
+    quality.auc("evaluation_benchmark", "evaluate", 0.75),
+    quality.agreed("figure_high", 1_200),
+    quality.agreed("benchmark", 1_100),
+    quality.agreement("owners", 0),
+    quality.figure(quality.RARER, "evaluate", 0.1),
     quality.auc("expected_figure_high", "drift", 0.8),
     quality.error("evaluation_figure_low", 0.02),
     quality.error("evaluation_benchmark", 0.04),
@@ -77,7 +78,7 @@ SERIES = (
     ),
     *(
         quality.figure(name, "drift", 0, feature="age")
-        for name in ("feature_unseen_ratio", "feature_missing_excess_ratio")
+        for name in ("feature_unseen_excess_ratio", "feature_missing_excess_ratio")
     ),
     *jobs.others(""),
     *(jobs.duration(job.name) for job in jobs.JOBS),
