@@ -33,6 +33,7 @@ from infra.bindings import (
     ServiceAccount,
     TerraformStack,
 )
+from infra.components import watching
 from infra.environment import Environment
 from infra.sizing import JOBS, JobSize, job_size
 from monitoring import platform
@@ -118,7 +119,11 @@ class LifecycleStack(TerraformStack):
             name="heartbeat",
             image=image,
             command=["python"],
-            args=["-m", "service.lifecycle.heartbeat", "--project", env.project, "--address-file", HEARTBEAT_FILE],
+            args=[
+                *("-m", "service.lifecycle.heartbeat", "--project", env.project, "--address-file", HEARTBEAT_FILE),
+                *("--policies", ",".join(watching.policies(env, self.scheduled))),
+                *("--channels", ",".join(watching.channels(env))),
+            ],
             volume_mounts=[JobMount(name="address", mount_path=folder)],
             resources=JobResources(limits={"cpu": "1", "memory": "1Gi"}),
         )

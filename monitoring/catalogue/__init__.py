@@ -4,6 +4,7 @@ from monitoring.alerts import Alert
 from monitoring.budgets import Budget
 from monitoring.catalogue import (
     capacity,
+    cluster,
     compaction,
     front_door,
     jobs,
@@ -26,6 +27,7 @@ def alerts(platform: Platform = DEFAULT) -> tuple[Alert, ...]:
     return (
         *(alert for slo in promises.slos(platform) for alert in (*slo.alerts(), *Budget(slo).alerts())),
         *pods.ALERTS,
+        *cluster.ALERTS,
         *capacity.ALERTS,
         *front_door.alerts(platform.requests_per_day),
         *model.alerts(platform.jobs),
@@ -33,7 +35,7 @@ def alerts(platform: Platform = DEFAULT) -> tuple[Alert, ...]:
         *compaction.alerts(platform.jobs),
         *quality.alerts(platform.jobs),
         *jobs.alerts(platform.jobs),
-        *tracking.alerts(platform.database_connections),
+        *tracking.alerts(platform.database_connections, platform.database_disk_bytes),
         *telemetry.ALERTS,
     )
 

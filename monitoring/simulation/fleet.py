@@ -110,6 +110,18 @@ def _pods(world: World) -> None:
     deployment = {"deployment": "scoring"}
     _gauge(world, "kube_deployment_status_replicas_available", deployment, ready)
     _gauge(world, "kube_deployment_spec_replicas", deployment, float(PODS))
+    _gauge(world, "kube_deployment_status_replicas_updated", deployment, float(PODS))
+    waits = np.where(ready < PODS, 1.0, np.nan)  # each restart passes it
+    labels = {"container": "scoring", "pod": "scoring-7d4", "reason": "ContainerCreating"}
+    _gauge(world, "kube_pod_container_status_waiting_reason", labels, waits)
+    for name, labels in (
+        ("out_of_memory", {"process": "python"}),
+        ("unhandled_errors", {"logger": "uvicorn.error", "monitored_resource": "k8s_container"}),
+    ):
+        _counter(world, f"logging_googleapis_com:user_leadscoring_{name}", labels, np.zeros(world.minutes))
+    nightly = (np.arange(world.minutes) % DAY == 100) * 1.0
+    for state, ended in (("SUCCEEDED", nightly), ("FAILED", 0 * nightly)):
+        _counter(world, "gkebackup_googleapis_com:backup_completion_times_count", {"state": state}, ended)
     _gauge(world, "kube_pod_status_unschedulable", {"pod": "scoring-7d4", "uid": "1"}, 0.0)
     scaler = {"horizontalpodautoscaler": "scoring"}
     _gauge(world, "kube_horizontalpodautoscaler_status_current_replicas", scaler, float(PODS))
@@ -149,6 +161,7 @@ def _tracking(world: World) -> None:
         _counter(world, "run_googleapis_com:job_completed_execution_count", labels, np.zeros(world.minutes))
     name = "cloudsql_googleapis_com:database"
     _gauge(world, f"{name}_instance_state", {"state": "RUNNING", **DATABASE}, 1.0)
+    _gauge(world, "cloudsql_googleapis_com:database_disk_bytes_used", DATABASE, 95e9)
     for what, usual, spread in (("cpu", 0.3, 0.1), ("memory", 0.6, 0.02), ("disk", 0.4, 0.0)):
         _gauge(world, f"{name}_{what}_utilization", DATABASE, _noise(world, usual, spread))
     backends = np.round(world.rng.normal(20, 4, world.minutes))

@@ -554,7 +554,7 @@ OF_TRACKING: tuple[Kind, ...] = (
     _series("connections run out", 60, "DatabaseConnectionsNearLimit", postgresql_num_backends=95),
     _series("the database works hard", 120, "DatabaseCpuHigh", database_cpu_utilization=0.97),
     _series("the database's memory is full", 120, "DatabaseMemoryHigh", database_memory_utilization=0.97),
-    _series("the disk is full", 120, "DatabaseDiskNearlyFull", database_disk_utilization=0.95),
+    _series("the disk is full", 120, "DatabaseDiskNearlyFull", database_disk_bytes_used=190e9),
     _series("the cluster is silent", 90, "PodMetricsAbsent", deployment_spec_replicas=np.nan),
     _check_silent,
     _series("the database is silent", 120, "DatabaseMetricsAbsent", database_cpu_utilization=np.nan),

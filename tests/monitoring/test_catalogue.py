@@ -10,6 +10,7 @@ import pytest
 import monitoring
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
+from infra.stacks.database import DISK_LIMIT_GB
 from monitoring import catalogue
 from monitoring.alerts import Alert, Severity
 from monitoring.catalogue import compaction, model, promises, quality, records
@@ -89,6 +90,7 @@ def test_an_environment_that_says_nothing_else_has_the_default_jobs_and_database
         name.removesuffix("_schedule"): fields[name].default for name in fields if name.endswith("_schedule")
     }
     assert Platform().database_connections == fields["database_connections"].default
+    assert Platform().database_disk_bytes == DISK_LIMIT_GB * 10**9
     assert Platform().leads_per_request == fields["leads_per_request"].default
     # The simulated days have more traffic than that; the alerts are the same.
     declared = replace(Platform(), leads_per_day=fields["leads_per_day"].default)

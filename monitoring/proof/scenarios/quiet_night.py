@@ -5,6 +5,7 @@ from datetime import timedelta
 from monitoring.proof.cases import Case, Series, counter, gauge
 from monitoring.proof.scenarios import (
     capacity,
+    cluster,
     compaction,
     front_door,
     jobs,
@@ -26,7 +27,11 @@ SERIES = (
     *(slowly(s) for s in promises.statuses(10, ())),
     *(slowly(s) for s in promises.durations(10, ())),
     *(slowly(s) for s in promises.mlflow(10, ())),
-    *pods.available(),
+    *pods.rollout(),
+    pods.killed("python"),
+    pods.unhandled("uvicorn.error"),
+    cluster.backups("SUCCEEDED", (10, 0.1), (1430, 0), (10, 0.1), (10, 0)),
+    cluster.backups("FAILED"),
     *(pods.restarts(pod) for pod in "ab"),
     *(pods.memory(pod) for pod in "ab"),
     *(pods.cpu(pod) for pod in "ab"),
@@ -86,6 +91,7 @@ SERIES = (
     jobs.executions("drift", "failed"),
     tracking.running(),
     tracking.connections("mlflow", 5),
+    tracking.disk(95e9),
     *tracking.buckets("request_latencies", 0.1, {"1000": 0, "5000": 0, "10000": 0}),
     *tracking.buckets("container_memory_utilizations", 1, {"0.5": 0, "0.9": 0, "1": 0}),
     *(

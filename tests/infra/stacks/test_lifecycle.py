@@ -182,11 +182,28 @@ def test_the_heartbeat_runs_as_who_may_only_look_and_gets_the_address_as_a_file(
     (volume,), (mount,) = task["volumes"], container["volume_mounts"]
     (secret,) = volume["secret"]
     (item,) = secret["items"]
-    assert given == {"--project": PROD.project, "--address-file": f"{mount['mount_path']}/{item['path']}"}
+    assert given.keys() == {"--project", "--address-file", "--policies", "--channels"}
+    assert given["--project"] == PROD.project
+    assert given["--address-file"] == f"{mount['mount_path']}/{item['path']}"
     assert secret["secret"].endswith("/secrets/acme-leads-prod-heartbeat-address")
     grants = planned(plans("prod")["foundation"], "google_secret_manager_secret_iam_member")
     read = grants["heartbeat_address_read"]
     assert read["role"] == "roles/secretmanager.secretAccessor"
+
+
+def test_the_heartbeat_expects_every_policy_of_an_alert_and_every_channel(plans: Plans) -> None:
+    (task,) = planned(plans("prod")["lifecycle"], "google_cloud_run_v2_job")["heartbeat"]["template"][0]["template"]
+    (container,) = task["containers"]
+    given = dict(zip(container["args"][2::2], container["args"][3::2], strict=True))
+    policies = planned(plans("prod")["alerting"], "google_monitoring_alert_policy").values()
+    channels = [
+        each["display_name"]
+        for stack in ("foundation", "alerting")
+        for each in planned(plans("prod")[stack], "google_monitoring_notification_channel").values()
+    ]
+    of_alerts = [each["display_name"] for each in policies if "severity" in each["user_labels"]]
+    assert sorted(given["--policies"].split(",")) == sorted(of_alerts)
+    assert sorted(given["--channels"].split(",")) == sorted(channels)
 
 
 def test_only_admitted_images_run_as_jobs(plans: Plans) -> None:
