@@ -61,16 +61,29 @@ def _expressions(expr: str) -> Iterator[tuple[str, str]]:
     # A node comes right after its last child.
     constants = {i - 1 for i, node in enumerate(nodes) if isinstance(node, promql.Call) and node.func.name == "vector"}
     ranged = {i - 1 for i, node in enumerate(nodes) if isinstance(node, promql.MatrixSelector)}
+    borrowed = _borrowed(nodes)
     for index, node in enumerate(nodes):
-        if index in constants:
+        if index in constants or index in borrowed:
             continue
         changes = list(slips.of_node(node))
         if isinstance(node, promql.VectorSelector) and index not in ranged:
-            changes.append(slips.offset(node))
+            changes.extend(slips.offset(node))
         for change, text in changes:
             yield f"{change} in {flat(node)}", flat(_replaced(tree, index, text))
     for change, factor in (("halved", 0.5), ("doubled", 2.0)):
         yield f"every window {change}", flat(promql.transform(tree, None, _rescaled(factor)))
+
+
+def _borrowed(nodes: list[promql.Expr]) -> set[int]:
+    """Nodes of conditions within a subquery: another alert's, which is changed where it stands for itself."""
+    found: set[int] = set()
+    for index, node in enumerate(nodes):
+        if isinstance(node, promql.SubqueryExpr):
+            within: list[promql.Expr] = []
+            promql.transform(node.expr, None, _collect(within))
+            if any(isinstance(each, promql.BinaryExpr) and str(each.op) == "and" for each in within):
+                found.update(range(index - len(within), index))
+    return found
 
 
 def _rescaled(factor: float) -> Callable[[promql.Expr], promql.Expr | None]:

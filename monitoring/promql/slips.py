@@ -51,9 +51,10 @@ def of_node(node: promql.Expr) -> Iterator[Slip]:
             yield from _of_selector(node)
 
 
-def offset(node: promql.VectorSelector) -> Slip:
-    """The selector an hour ago."""
-    return "offset added", f"{flat(node)} offset {OFFSET}"
+def offset(node: promql.VectorSelector) -> Iterator[Slip]:
+    """The selector an hour ago, where it says no other time."""
+    if node.offset is None:
+        yield "offset added", f"{flat(node)} offset {OFFSET}"
 
 
 def scaled(span: timedelta, factor: float) -> str:
@@ -123,6 +124,8 @@ def _of_aggregation(node: promql.AggregateExpr) -> Iterator[Slip]:
 
 def _of_range(node: promql.MatrixSelector) -> Iterator[Slip]:
     selector = flat(node.vector_selector)
+    if node.vector_selector.offset is not None:
+        return
     for change, span in _spans(node.range):
         yield change, f"{selector}[{span}]"
     yield "offset added", f"{selector}[{promql.display_duration(node.range)}] offset {OFFSET}"
