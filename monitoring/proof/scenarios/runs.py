@@ -21,10 +21,6 @@ Figure = tuple[str, float, float]  # series, its value in a run that is well, an
 
 AUC, ERROR = 'job="evaluate",figure="roc_auc"', 'job="evaluate",figure="calibration_error"'
 FIGURES: dict[str, tuple[Figure, ...]] = {
-    "RankingBelowBenchmark": (
-        (f"evaluation_figure_high{{{AUC}}}", 0.8, 0.7),
-        (f"evaluation_benchmark{{{AUC}}}", 0.75, 0.75),
-    ),
     "CalibrationBelowBenchmark": (
         (f"evaluation_figure_low{{{ERROR}}}", 0.02, 0.3),
         (f"evaluation_benchmark{{{ERROR}}}", 0.04, 0.04),
@@ -48,7 +44,6 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
 
 
 BENCHMARKED = {
-    "RankingBelowBenchmark": (f"evaluation_figure_high{{{AUC}}}", 0.7, f"evaluation_benchmark{{{AUC}}}", 0.6, 0.75),
     "CalibrationBelowBenchmark": (
         f"evaluation_figure_low{{{ERROR}}}",
         0.2,
