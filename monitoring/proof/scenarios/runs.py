@@ -20,10 +20,12 @@ DAY_S = 86_400.0
 Figure = tuple[str, float, float]  # series, its value in a run that is well, and in one that is not
 
 AUC, ERROR = 'job="evaluate",figure="roc_auc"', 'job="evaluate",figure="calibration_error"'
+RARER = 'evaluation_benchmark_rarer_ratio{job="evaluate"}'  # share of the rarer outcome
 FIGURES: dict[str, tuple[Figure, ...]] = {
     "CalibrationBelowBenchmark": (
         (f"evaluation_figure_low{{{ERROR}}}", 0.02, 0.3),
         (f"evaluation_benchmark{{{ERROR}}}", 0.04, 0.04),
+        (RARER, 0.1, 0.1),
     ),
     "ExpectedRankingBelowFloor": (
         ('expected_figure_high{job="drift",figure="roc_auc"}', 0.8, 0.6),
@@ -122,6 +124,7 @@ def _benchmarked(name: str) -> Case:
         f"{name}: a model promised more for a day",
         run(f"leadscoring_{figure}", job, value),
         run(f"leadscoring_{benchmark}", job, well, (gap, bad), (1, well)),
+        run(f"leadscoring_{RARER}", job, 0.1),
         history=gap,
         step=STEP,
         after=0,
