@@ -41,7 +41,7 @@ CASES = (
         "one in ten never arrives, half an hour after pods failed",
         *front_door.answers(90, (15, 10), (20, 0), (30, 10), (1, 0)),
         front_door.pod("a", 0, (15, 10), (1, 0), status=500),
-        after=49,
+        after=54,
         until=76,
         lasts=100,
     ),
