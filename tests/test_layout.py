@@ -65,6 +65,7 @@ LAYERS = {
         alerts google platform
         limits promql
         slos
+        budgets
         catalogue
         prometheus
         simulation
