@@ -43,7 +43,7 @@ class Platform:
         Job("report", "0 14 * * 1", 1 * HOUR),
     )
     database_connections: int = 100  # that the database takes, max_connections
-    database_disk_bytes: int = 200_000_000_000  # that its disk grows to at most: infra/stacks/database.py
+    database_disk_bytes: int = 200_000_000_000  # that its disk grows to at most: infra/sizing.py
     leads_per_day: int = 600_000  # declared by the environment
     leads_per_request: int = 1
 
