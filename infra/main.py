@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from infra import example_values
 from infra.bindings import App, GcsBackend, GoogleProvider, TerraformStack
-from infra.components import spark_batches
+from infra.components import spark_batches, watching
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
 from infra.releases import digests, image
@@ -28,7 +28,6 @@ from infra.stacks.storage import StorageStack
 from infra.stacks.tracking import TrackingStack
 from monitoring import catalogue
 from monitoring.dashboards import dashboards
-from monitoring.platform import Platform
 from service.settings import Settings
 
 
@@ -75,6 +74,7 @@ def build(app: App, env: Environment) -> None:
         tracking_url=tracking.url,
         run_key=foundation.keys.get("run"),
         spark=_spark(env, foundation, network),
+        probe=foundation.probe,
         watcher=foundation.watcher,
         heartbeat_address=foundation.heartbeat_address,
     )
@@ -155,25 +155,20 @@ def _service(app: App, env: Environment, foundation: FoundationStack) -> tuple[S
         service=serving.service,
         endpoint_groups=serving.endpoint_groups,
         smoke=foundation.smoke,
+        probe=foundation.probe,
     )
     edge.add_dependency(serving)  # so it is destroyed before
     return serving, edge
 
 
 def _alerting(app: App, env: Environment, lifecycle: LifecycleStack, edge: EdgeStack) -> AlertingStack:
-    platform = Platform(
-        jobs=lifecycle.scheduled,
-        database_connections=env.database_connections,
-        leads_per_day=env.leads_per_day,
-        leads_per_request=env.leads_per_request,
-    )
-    alerts = catalogue.alerts(platform)
+    alerts = catalogue.alerts(watching.platform(env, lifecycle.scheduled))
     return AlertingStack(
         app,
         f"{env.id}-alerting",
         env=env,
         alerts=alerts,
-        dashboards=dashboards(alerts),
+        dashboards=dashboards(alerts, lifecycle.scheduled),
         health_path=edge.health_path,
     )
 

@@ -82,7 +82,7 @@ RUN_ELSEWHERE = {
         "monitoring/test_proof.py::test_cases_that_do_not_notice_a_slip_miss_the_bar"
     ),
     ".venv/bin/python -m monitoring.simulation": (
-        "monitoring/test_simulation.py::test_all_bars_are_kept_and_a_lowered_one_is_missed"
+        "monitoring/test_simulation.py::test_all_bars_are_kept_at_every_volume"
     ),
     "scripts/drill": "drill/test_main.py::test_every_fault_pages_and_ends_once_it_is_mended",
     "scripts/bench image": "benchmarks/test_image.py::test_a_missed_bar_is_an_exit_status",
@@ -136,9 +136,14 @@ RUN_ELSEWHERE = {
     "scripts/alerts": "monitoring/review/test_review.py::test_the_table_names_every_alert",
     "scripts/alerts --page": "monitoring/review/test_review.py::test_the_table_names_every_alert",
     "scripts/alerts show SpoolHalfFull": "monitoring/review/test_review.py::test_an_alert_is_explained_and_drawn",
+    "scripts/alerts env prod": "infra/operations/test_variables.py"
+    "::test_every_environment_has_all_variables_each_a_word_of_the_shell",
     "scripts/alerts diff main --markdown": "monitoring/review/test_diff.py::test_the_sheet_has_a_row_for_each_change",
     'scripts/alerts try "401 100% 6h"': (
         "monitoring/review/test_tried.py::test_refused_callers_page_in_time_and_what_stays_silent_is_named"
+    ),
+    "scripts/alerts budget prod": (
+        "monitoring/review/test_budget.py::test_what_a_promise_allows_is_shown_at_the_declared_traffic"
     ),
     "scripts/alerts check prod": (
         "monitoring/review/test_checked.py::test_where_every_series_is_there_nothing_is_missing"

@@ -20,7 +20,6 @@ from infra.rehearsal.masking import Plan
 from infra.rehearsal.steps import StackError, Step, doing, silent
 from infra.rehearsal.synthesis import Stack
 from infra.rehearsal.terraform import Terraform
-from infra.timeline.needs import stack_event
 
 
 @dataclass
@@ -55,7 +54,7 @@ class Deploy:
         for stack in self.stacks:
             if not (self.programs.dry and self._builds):
                 released(stack)
-            first_deploy.check_values(self.env, self.programs, stack_event(stack, self.stacks, pointer=POINTER))
+            first_deploy.check_values(self.env, self.programs, first_deploy.applying(self.env, stack, self.stacks))
             match self._part(stack):
                 case "tracking":
                     self._apply(stack, self._migrate)

@@ -29,6 +29,10 @@ HARMLESS = {
     "google_logging_metric": "counts log lines",
     "google_monitoring_dashboard": "a picture of what is measured",
     "google_sql_database": "lies in the instance, which is judged",
+    "pagerduty_alert_grouping_setting": "makes one incident of alerts that come together",
+    "pagerduty_escalation_policy": "calls whom the environment names, which is checked there",
+    "pagerduty_service": "made in one place, for an environment that is checked",
+    "pagerduty_service_integration": "a key to report incidents with, which the state holds",
     "google_service_networking_connection": "joins Google's network of private addresses to ours",
 }
 

@@ -7,6 +7,7 @@ from monitoring.platform import Job, Platform
 from monitoring.promql.text import duration
 from monitoring.slos import TICKET_WINDOWS, Slo
 
+ONE_WEEK = timedelta(weeks=1)
 FOUR_WEEKS = timedelta(days=28)  # whole weeks: each period holds as many busy Mondays
 SCORED = 'route="/v1/score"'
 STEADY = TICKET_WINDOWS[1:]  # the slowest alone: what is counted in slices of five minutes has no faster one
@@ -69,10 +70,14 @@ MLFLOW = Slo(
 
 
 def on_time(name: str, job: Job, symptom: str) -> Slo:
-    """Nineteen of twenty slices of five minutes see a success of the job that is no older than it may be."""
+    """Nineteen of twenty slices of five minutes see a success of the job that is no older than it may be.
+
+    Slices before the first success do not count: a new environment has not broken a promise of four weeks.
+    """
+    success = f'max_over_time(leadscoring_job_last_success_timestamp_seconds{{job="{job.name}"}}'
     late = (
-        f'vector(1) unless on () max(max_over_time(leadscoring_job_last_success_timestamp_seconds{{job="{job.name}"}}'
-        f"[{duration(job.deadline)}])) > time() - {job.deadline.total_seconds():.0f}"
+        f"vector(1) unless on () max({success}[{duration(job.deadline)}])) > time() - "
+        f"{job.deadline.total_seconds():.0f} and on () max({success}[{duration(job.deadline + ONE_WEEK)}]))"
     )
     return Slo(
         name=name,

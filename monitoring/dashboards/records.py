@@ -1,5 +1,6 @@
 """Prediction records on their way to the bucket, and whether metrics come at all."""
 
+from monitoring.catalogue.cluster import backups
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Unit
 
 
@@ -27,5 +28,6 @@ DASHBOARD = Dashboard(
         Panel("Wait of the oldest records that are not compacted", Unit.SECONDS),
         Panel("Objects that compaction cannot read"),
         Panel("Series that are there"),
+        Panel("Backups of the cluster", lines=(Line("failed", backups("FAILED")), Line("good", backups("SUCCEEDED")))),
     ),
 )

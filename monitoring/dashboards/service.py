@@ -2,7 +2,7 @@
 
 from monitoring.catalogue.capacity import REFUSED, SHED
 from monitoring.catalogue.front_door import CHECKED, PER_POD
-from monitoring.catalogue.pods import AVAILABLE, CONTAINER, CPU, MEMORY, WANTED
+from monitoring.catalogue.pods import AVAILABLE, CONTAINER, CPU, MEMORY, UPDATED, WANTED
 from monitoring.catalogue.promises import AVAILABILITY, LATENCY, SCORED
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Threshold, Unit
 from monitoring.promql.text import duration
@@ -38,6 +38,7 @@ DASHBOARD = Dashboard(
         ),
         Panel("Share of failed requests", Unit.RATIO),
         Panel("Share of slow requests", Unit.RATIO),
+        Panel("Share while a fast burn fires", Unit.RATIO),
         Panel(
             BAD,
             lines=tuple(
@@ -72,8 +73,18 @@ DASHBOARD = Dashboard(
                 Line("too_many, ${instance}", REFUSED),
             ),
         ),
-        Panel("Pods ready and wanted", lines=(Line("ready", AVAILABLE), Line("wanted", WANTED, limit=True))),
+        Panel(
+            "Pods ready and wanted",
+            lines=(
+                Line("ready", AVAILABLE),
+                Line("of the newest version", UPDATED),
+                Line("wanted", WANTED, limit=True),
+            ),
+        ),
         Panel("Pods without a node"),
+        Panel("Containers that wait"),
+        Panel("Errors with a traceback"),
+        Panel("Processes killed for memory"),
         Panel(
             "Pods and the autoscaler's ceiling",
             lines=(

@@ -20,7 +20,7 @@ from monitoring.promql.text import duration
 from monitoring.proof.cases import Case
 from monitoring.proof.engine import EngineFailed
 from monitoring.proof.scenarios import cases
-from monitoring.review import checked, diff, plot, quantity, tried
+from monitoring.review import budget, checked, diff, plot, quantity, tried
 from monitoring.review.explain import REACHES, sentence
 from monitoring.simulation.firing import DAYS
 
@@ -33,7 +33,9 @@ EPILOG = """examples:
   scripts/alerts show EvaluateLate --plot late.png
   scripts/alerts diff main                  thresholds, false alarms, time to detect and failing cases, at main and here
   scripts/alerts diff HEAD~1 --markdown     the same for a pull request
+  scripts/alerts env prod                   shell variables and commands that runbooks use, ready to paste
   scripts/alerts try "401 100% 6h"          which alerts such an outage sets off; scripts/alerts try --help
+  scripts/alerts budget prod                what each promise allows to go wrong; what is left: --prometheus google
   scripts/alerts check prod                 whether a living Prometheus has what the alerts read
 exit status: 0 done, 1 a case, a commit or a replay could not be evaluated, 2 wrong use, or no promtool or prometheus
 """
@@ -63,11 +65,14 @@ def main(arguments: list[str] | None = None) -> int:
     two.add_argument("--seeds", type=int, default=SEEDS, help="of the replay, 1 to 20 (default: %(default)s)")
     tried.add_to(commands)
     checked.add_to(commands)
+    budget.add_to(commands)
     options = parser.parse_args(arguments)
     if options.command == "try":
         return tried.main(options.outage, options.per_day, options.json)
     if options.command == "check":
         return checked.main(options.env, options.prometheus, options.days, options.json)
+    if options.command == "budget":
+        return budget.main(options.env, options.prometheus)
     if options.command == "diff":
         if not 1 <= options.days <= DAYS:
             two.error(f"--days takes 1 to {DAYS}: {options.days}")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.alerts import Alert
-from monitoring.proof.decoys import selectors, takes
+from monitoring.proof.decoys import readings, takes
 from monitoring.simulation.world import Array, Track, World
 
 SIGMAS = 5
@@ -23,7 +23,9 @@ def reading(alerts: Iterable[Alert], series: Iterable[Series]) -> list[Alert]:
     """The alerts that read one of the series."""
     series = list(series)
     return [
-        a for a in alerts if any(takes(s, name, dict(labels)) for s in selectors(a.expr) for name, labels in series)
+        a
+        for a in alerts
+        if any(takes(r.selector, name, dict(labels)) for r in readings(a.expr) for name, labels in series)
     ]
 
 

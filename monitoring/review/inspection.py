@@ -15,9 +15,10 @@ from monitoring.catalogue import promises
 from monitoring.platform import Platform
 from monitoring.promql.conditions import flat
 from monitoring.promql.text import duration, metric_names
-from monitoring.proof.decoys import selectors
+from monitoring.proof.decoys import readings
 from monitoring.review.living import Living, RefusedError
-from monitoring.simulation.firing import evaluated, held
+from monitoring.simulation.firing import evaluated
+from monitoring.simulation.reach import held
 from monitoring.slos import Slo
 
 AT_ONCE = 4  # queries
@@ -95,7 +96,7 @@ def inspect(api: Living, platform: Platform, days: int, now: int) -> Inspection:
     window = duration(max((job.deadline for job in platform.jobs), default=DAY) // DAY * DAY + DAY)
     read: dict[str, tuple[promql.VectorSelector, list[str]]] = {}
     for alert in alerts:
-        for selector in selectors(alert.expr):
+        for selector in (reading.selector for reading in readings(alert.expr)):
             read.setdefault(flat(selector), (selector, []))[1].append(alert.name)
     missing = _each(read.values(), lambda of: _missing(api, *of, window, now))
     return Inspection(

@@ -21,7 +21,7 @@ from monitoring.alerts import Alert, Severity
 from monitoring.dashboards import cloud, dashboards
 from monitoring.platform import Job, Platform
 from service.lifecycle.report import MAIL
-from tests.infra.conftest import Plans, planned
+from tests.infra.conftest import Plans, Stacks, planned
 
 RUNBOOKS = Path(__file__).parents[3] / "monitoring" / "runbooks"
 
@@ -93,7 +93,7 @@ def test_policies_and_the_prometheus_rule_file_say_the_same(plans: Plans) -> Non
 def test_an_expression_that_looks_like_a_terraform_template_arrives_as_it_was_written(
     engine: Terraform, tmp_path: Path
 ) -> None:
-    expr = 'rate(a{b="${x}", c=~"\\\\d+$"}[5m])\n  %{y="%%{z}"} > $${q} * 0.5 or "ä" == \'\\n\' # ${'
+    expr = 'rate(a{b="${x} $${q}", c=~"\\\\d+$", y="%{y} %%{z} ä"}[5m])\n  * 0.5 > 1 # ${ %{'
     alert = Alert(
         name="Odd",
         expr=expr,
@@ -113,7 +113,9 @@ def test_an_expression_that_looks_like_a_terraform_template_arrives_as_it_was_wr
     assert promql(policy)["query"] == expr
     assert promql(policy)["duration"] == "300s"
     assert promql(policy)["evaluation_interval"] == "60s"
-    assert policy["documentation"][0]["content"] == "Cost of ${x} %{y}"
+    assert policy["documentation"][0]["content"].startswith(
+        "Cost of ${x} %{y}\n\n- Where: ${metric_or_resource.labels}\n"
+    )
 
     assert refused(tmp_path, result.plan) == []
     (strategy,) = policy["alert_strategy"]
@@ -219,10 +221,44 @@ def test_a_policy_keeps_to_the_limits_of_cloud_monitoring(plans: Plans) -> None:
 
 def test_a_page_links_to_a_runbook_that_exists(plans: Plans) -> None:
     for policy in policies(plans("prod")["alerting"]).values():
-        ((link,),) = ([link["url"] for link in documentation["links"]] for documentation in policy["documentation"])
-        folder, _, name = link.rpartition("/")
+        (documentation,) = policy["documentation"]
+        runbook, dashboard = documentation["links"]
+        folder, _, name = runbook["url"].rpartition("/")
         assert folder == PROD.runbooks_url
         assert (RUNBOOKS / name).is_file(), name
+        assert runbook["url"] in documentation["content"]
+        assert dashboard["display_name"] in documentation["content"]
+
+
+def test_the_second_link_is_the_dashboard_with_the_alerts_panel(stacks: Stacks) -> None:
+    (alerting,) = (stack for stack in stacks("prod") if stack.name == "prod-alerting")
+    resources = alerting.config["resource"]
+    shown = resources["google_monitoring_dashboard"]
+    for alert in catalogue.alerts():
+        url = resources["google_monitoring_alert_policy"][alert.name]["documentation"]["links"][1]["url"]
+        (name,) = re.findall(r"google_monitoring_dashboard\.(\w+)\.id", url)
+        assert alert.panel in [
+            tile["widget"].get("title") for tile in json.loads(shown[name]["dashboard_json"])["mosaicLayout"]["tiles"]
+        ]
+
+
+def test_a_ticket_is_mailed_again_each_day_until_it_is_closed_and_a_page_is_not(plans: Plans) -> None:
+    for env in ("dev", "prod"):
+        plan = plans(env)["alerting"]
+        reminded = {
+            resource["name"]: resource["expressions"]["alert_strategy"][0].get("notification_channel_strategy", [])
+            for resource in plan["configuration"]["root_module"]["resources"]
+            if resource["type"] == "google_monitoring_alert_policy"
+        }
+        for alert in alerts(plans, env):
+            strategy = policies(plan)[alert.name]["alert_strategy"][0]["notification_channel_strategy"]
+            if env == "prod" and alert.severity is Severity.PAGE:  # PagerDuty repeats it
+                assert strategy == []
+                continue
+            assert [each["renotify_interval"] for each in strategy] == ["86400s"]
+            (told_again,) = reminded[alert.name]
+            names = told_again["notification_channel_names"]["references"]
+            assert "google_monitoring_notification_channel.mail" in names
 
 
 def test_the_way_behind_pagerduty_is_another_mailbox_than_the_tickets(plans: Plans) -> None:

@@ -30,7 +30,7 @@ def test_every_condition_of_an_alert_is_on_a_panel_with_its_threshold(alert: Ale
 
 
 def test_the_first_condition_is_on_the_panel_that_the_alert_names() -> None:
-    assert {place for _, place in ELSEWHERE} == {1, 2}
+    assert {place for _, place in ELSEWHERE} == {1, 2, 3, 4}
     assert {alert.panel for alert in ALERTS} <= PANELS.keys()
 
 
