@@ -22,7 +22,7 @@ from monitoring.proof.cases import Case
 from monitoring.proof.promtool import failures
 from monitoring.review.explain import number
 from monitoring.simulation import verdict
-from monitoring.simulation.firing import Replay, replay
+from monitoring.simulation.firing import Replay, merged, replay
 
 ROOT = Path(__file__).parents[2]
 _LONGEST = 120  # seconds
@@ -35,7 +35,7 @@ class RefError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What an alert does in replays: how often it begins to fire, how often without a cause, and what it finds."""
+    """What an alert does in replays: incidents that it opens, those without a cause, and what it finds."""
 
     fired: int = 0
     false: int = 0
@@ -106,14 +106,15 @@ def replayed(changed: Iterable[AlertChange], seeds: Iterable[int], days: int) ->
 
 def behaviours(alerts: Sequence[Alert], told: Replay) -> dict[str, Behaviour]:
     """What each alert does in a seed's days. Promises are those that incidents make today."""
-    fired = told.firing(alerts)
+    opened = told.incidents_of(alerts)
+    fired = {name: merged(series) for name, series in opened.items()}
     found: dict[str, list[int | None]] = {}
     for each in verdict.found(told.incidents, alerts, fired):
         found.setdefault(each.alert, []).append(each.told)
-    false = Counter(each.alert.name for each in verdict.false_alerts(told.incidents, alerts, fired))
+    false = Counter(each.alert.name for each in verdict.false_alerts(told.incidents, alerts, opened))
     return {
         alert.name: Behaviour(
-            len(fired[alert.name]),
+            sum(map(len, opened[alert.name].values())),
             false[alert.name],
             tuple(minutes for minutes in found.get(alert.name, ()) if minutes is not None),
             found.get(alert.name, []).count(None),

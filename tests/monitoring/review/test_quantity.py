@@ -20,7 +20,7 @@ ALERTS = {alert.name: alert for alert in catalogue.alerts()}
         ("SpoolFillsUp", "Spool > "),
         ("ModelTooOld", "Age of the model > 45d"),
         ("FrontDoorSlow", "Time to the last byte over 30m > 2,000 ms"),
-        ("TooFewOutcomes", "Leads to judge by < 50"),
+        ("TooFewOutcomes", "Leads to judge by < "),
     ],
 )  # fmt: skip
 def test_a_quantity_stands_beside_its_limit(name: str, said: str) -> None:
