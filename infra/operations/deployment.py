@@ -10,11 +10,12 @@ from pathlib import Path
 
 from infra import releases
 from infra.environment import Environment
-from infra.operations import budget, first_deploy, images, lead_source, rollout, smoke
+from infra.operations import first_deploy, images, lead_source, rollout, smoke
 from infra.operations.apply import apply, planned_images, released
 from infra.operations.command import Refused
 from infra.operations.first_deploy import NAMESPACE, POINTER
 from infra.operations.programs import Failed, Programs
+from infra.operations.refusals import check_budgets
 from infra.rehearsal import report
 from infra.rehearsal.masking import Plan
 from infra.rehearsal.steps import StackError, Step, doing, silent
@@ -49,7 +50,7 @@ class Deploy:
         self._check_programs()
         if not self.programs.dry:
             lead_source.check(self.env)
-        budget.check(self.env, self.programs, self.in_spite_of_budget)
+        check_budgets(self.env, self.programs, self.in_spite_of_budget)
         if self._builds:
             self._release()
         self.stacks = self.synthesize()

@@ -4,6 +4,7 @@ import argparse
 import json
 
 from infra.environments import ENVIRONMENTS
+from infra.sizing import DISK_LIMIT_GB
 
 EXAMPLES = """\
 examples:
@@ -31,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
                 "leads_per_day": env.leads_per_day,
                 "leads_per_request": env.leads_per_request,
                 "database_connections": env.database_connections,
+                "database_disk_bytes": DISK_LIMIT_GB * 10**9,
+                "probes": env.probe,
                 "jobs": [
                     {"name": job.name, "schedule": job.schedule, "timeout": int(job.timeout.total_seconds())}
                     for job in scheduled(env)

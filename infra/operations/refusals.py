@@ -1,7 +1,9 @@
-"""Whether an environment's error budgets allow a deploy."""
+"""What is checked before a command changes an environment: its values are own ones, error budgets allow a deploy."""
 
 import sys
+from collections.abc import Mapping
 
+from infra import example_values
 from infra.environment import Environment
 from infra.operations.programs import Failed, ProgramError, Programs
 
@@ -10,7 +12,15 @@ ASKED = ("-m", "monitoring.review", "budget")
 CALLERS = "--callers"  # only the promises to callers: a late job's budget must not hold up what mends it
 
 
-def check(env: Environment, programs: Programs, in_spite: str) -> None:
+def check_own_values(env: Environment, environ: Mapping[str, str]) -> None:
+    """Raise Failed while `env` holds values that only stand for the adopter's own."""
+    try:
+        example_values.refuse([env], environ, images=False)
+    except example_values.ExampleValuesError as error:
+        raise Failed(str(error), error.remedy) from error
+
+
+def check_budgets(env: Environment, programs: Programs, in_spite: str) -> None:
     """Raise Failed where the environment freezes deploys and a budget is spent, or nobody can say.
 
     `in_spite` is the reason to deploy nevertheless.

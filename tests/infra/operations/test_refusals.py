@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from infra.environments import DEV
-from infra.operations import budget
 from infra.operations.programs import Failed, Programs
+from infra.operations.refusals import ASKED, check_budgets
 from tests.facts import states
 
 FREEZES = DEV.model_copy(update={"budget_spent": "freeze"})
@@ -28,8 +28,8 @@ def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_is_left_of_the_promises_to_callers_is_asked_of_cloud_monitoring(answers: Path) -> None:
-    budget.check(FREEZES, Programs(os.environ), "")
-    assert (answers / "asked").read_text().split() == [*budget.ASKED, "dev", "--callers", "--prometheus", "google"]
+    check_budgets(FREEZES, Programs(os.environ), "")
+    assert (answers / "asked").read_text().split() == [*ASKED, "dev", "--callers", "--prometheus", "google"]
 
 
 @pytest.mark.parametrize(("status", "says"), [(1, "spent: ScoringAvailability"), (2, "cannot be reached")])
@@ -37,12 +37,12 @@ def test_a_deploy_is_refused_where_a_budget_is_spent_or_nobody_can_say(answers: 
     (answers / "says").write_text(says)
     (answers / "status").write_text(str(status))
     with pytest.raises(Failed) as refused:
-        budget.check(FREEZES, Programs(os.environ), "")
+        check_budgets(FREEZES, Programs(os.environ), "")
     states(f"{refused.value} {refused.value.remedy}", says, "dev", "budget_spent", "--in-spite-of-budget")
 
 
 def test_nobody_is_asked_with_a_reason_or_where_the_environment_does_not_freeze(answers: Path) -> None:
     (answers / "status").write_text("1")
-    budget.check(FREEZES, Programs(os.environ), "it mends the outage")
-    budget.check(DEV, Programs(os.environ), "")
+    check_budgets(FREEZES, Programs(os.environ), "it mends the outage")
+    check_budgets(DEV, Programs(os.environ), "")
     assert not (answers / "asked").exists()
