@@ -103,8 +103,10 @@ from cdktf_cdktf_provider_google import (
     logging_project_exclusion,
     logging_project_sink,
     monitoring_alert_policy,
+    monitoring_custom_service,
     monitoring_dashboard,
     monitoring_notification_channel,
+    monitoring_slo,
     monitoring_uptime_check_config,
     project_iam_audit_config,
     project_iam_member,
@@ -364,8 +366,15 @@ AlertLogMatch = monitoring_alert_policy.MonitoringAlertPolicyConditionsCondition
 AlertPolicy = monitoring_alert_policy.MonitoringAlertPolicy
 AlertPromql = monitoring_alert_policy.MonitoringAlertPolicyConditionsConditionPrometheusQueryLanguage
 AlertRateLimit = monitoring_alert_policy.MonitoringAlertPolicyAlertStrategyNotificationRateLimit
+AlertThreshold = monitoring_alert_policy.MonitoringAlertPolicyConditionsConditionThreshold
 AlertStrategy = monitoring_alert_policy.MonitoringAlertPolicyAlertStrategy
+MonitoringCustomService = monitoring_custom_service.MonitoringCustomService
 MonitoringDashboard = monitoring_dashboard.MonitoringDashboard
+MonitoringSlo = monitoring_slo.MonitoringSlo
+SloDistribution = monitoring_slo.MonitoringSloRequestBasedSliDistributionCut
+SloIndicator = monitoring_slo.MonitoringSloRequestBasedSli
+SloRange = monitoring_slo.MonitoringSloRequestBasedSliDistributionCutRange
+SloRatio = monitoring_slo.MonitoringSloRequestBasedSliGoodTotalRatio
 NotificationChannel = monitoring_notification_channel.MonitoringNotificationChannel
 UptimeCheck = monitoring_uptime_check_config.MonitoringUptimeCheckConfig
 UptimeContent = monitoring_uptime_check_config.MonitoringUptimeCheckConfigContentMatchers

@@ -134,6 +134,10 @@ class Environment(BaseModel):
     report_readers: tuple[Group, ...] = ()  # who may open weekly reports; they may see nothing else
     runbooks_url: HttpsUrl  # the folder of monitoring/runbooks in your repository, as people open it
 
+    # What happens when the error budget of a promise to callers is spent, beside a ticket: nothing, a page, or
+    # scripts/deploy refuses until it is earned back, but for a reason.
+    budget_spent: Literal["ticket", "page", "freeze"] = "ticket"
+
     # Days, in this order: leads and predictions live, lie overwritten or deleted but recoverable as a
     # noncurrent version, then as a soft-deleted object; all three together are personal_data_days.
     personal_data_days: Annotated[int, Field(ge=30, le=3650)] = 400
@@ -214,6 +218,12 @@ class Environment(BaseModel):
             raise ValueError(f"escalate_to: {self.escalate_to} is on_call too: a page that nobody answers goes nowhere")
         if self.ticket_owner and not self.on_call:
             raise ValueError("ticket_owner: needs on_call, with which PagerDuty's services are made")
+        return self
+
+    @model_validator(mode="after")
+    def _a_spent_budget_pages_where_pages_go_out(self) -> Self:
+        if self.budget_spent == "page" and not self.pages:
+            raise ValueError('budget_spent: "page" needs pages=True; this environment pages nobody')
         return self
 
     @model_validator(mode="after")

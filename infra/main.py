@@ -27,6 +27,7 @@ from infra.stacks.serving import NAMESPACE, ServingStack
 from infra.stacks.storage import StorageStack
 from infra.stacks.tracking import TrackingStack
 from monitoring import catalogue
+from monitoring.catalogue import promises
 from monitoring.dashboards import dashboards
 from service.settings import Settings
 
@@ -162,12 +163,14 @@ def _service(app: App, env: Environment, foundation: FoundationStack) -> tuple[S
 
 
 def _alerting(app: App, env: Environment, lifecycle: LifecycleStack, edge: EdgeStack) -> AlertingStack:
-    alerts = catalogue.alerts(watching.platform(env, lifecycle.scheduled))
+    platform = watching.platform(env, lifecycle.scheduled)
+    alerts = catalogue.alerts(platform)
     return AlertingStack(
         app,
         f"{env.id}-alerting",
         env=env,
         alerts=alerts,
+        slos=promises.slos(platform),
         dashboards=dashboards(alerts, lifecycle.scheduled),
         health_path=edge.health_path,
     )

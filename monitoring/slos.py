@@ -62,6 +62,22 @@ FEWEST_SHORT = 3
 TICKET_WINDOWS = tuple(replace(window, severity=Severity.TICKET) for window in BURN_WINDOWS[1:])
 
 
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Monitoring filters of the events that Cloud Monitoring's own SLO counts."""
+
+    bad: str
+    total: str
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A monitoring filter of a distribution whose values are good up to `most`."""
+
+    of: str
+    most: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slo:
     """A promise about events: of `total`, at most 1 - `objective` are `bad` within `period`.
@@ -80,6 +96,7 @@ class Slo:
     runbook: str
     panel: str  # title of the dashboard panel that shows it
     windows: tuple[BurnWindow, ...] = BURN_WINDOWS
+    counted: Ratio | Distribution | None = None  # as Cloud Monitoring's own SLO counts it; None: it cannot
 
     def __post_init__(self) -> None:
         if not 0 < self.objective < 1:

@@ -84,6 +84,9 @@ RUN_ELSEWHERE = {
     ".venv/bin/python -m monitoring.simulation": (
         "monitoring/test_simulation.py::test_all_bars_are_kept_at_every_volume"
     ),
+    ".venv/bin/python -m monitoring.simulation --storms": (
+        "monitoring/test_storms.py::test_one_cause_pages_at_most_twice_and_in_time"
+    ),
     "scripts/drill": "drill/test_main.py::test_every_fault_pages_and_ends_once_it_is_mended",
     "scripts/bench image": "benchmarks/test_image.py::test_a_missed_bar_is_an_exit_status",
     "scripts/bootstrap dev --dry-run": "infra/operations/test_bootstrap.py"
@@ -135,7 +138,7 @@ RUN_ELSEWHERE = {
     "::test_a_first_deploy_builds_scans_and_pushes_migrates_waits_and_asks_for_a_score",
     "scripts/alerts": "monitoring/review/test_review.py::test_the_table_names_every_alert",
     "scripts/alerts --page": "monitoring/review/test_review.py::test_the_table_names_every_alert",
-    "scripts/alerts show SpoolHalfFull": "monitoring/review/test_review.py::test_an_alert_is_explained_and_drawn",
+    "scripts/alerts show SpoolFillsUp": "monitoring/review/test_review.py::test_an_alert_is_explained_and_drawn",
     "scripts/alerts env prod": "infra/operations/test_variables.py"
     "::test_every_environment_has_all_variables_each_a_word_of_the_shell",
     "scripts/alerts diff main --markdown": "monitoring/review/test_diff.py::test_the_sheet_has_a_row_for_each_change",

@@ -71,6 +71,9 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="release in spite of this critical vulnerability",
     )
+    made.add_argument(
+        "--in-spite-of-budget", metavar="REASON", default="", help="deploy although an error budget is spent"
+    )
     made.add_argument("--no-smoke", metavar="REASON", default="", help="do not ask for a score at the end")
     return made
 
@@ -95,6 +98,7 @@ def main(arguments: list[str]) -> int:
             build=options.build,
             recipe=ImageRecipe(options.base_image, options.pip_conf, vulnerabilities),
             no_smoke=options.no_smoke,
+            in_spite_of_budget=options.in_spite_of_budget,
             folder=FOLDER / env.id,
             door=f"https://{env.domain}",
             step=silent if options.dry_run else command.tell,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from infra import releases
 from infra.environment import Environment
-from infra.operations import first_deploy, images, lead_source, rollout, smoke
+from infra.operations import budget, first_deploy, images, lead_source, rollout, smoke
 from infra.operations.apply import apply, planned_images, released
 from infra.operations.command import Refused
 from infra.operations.first_deploy import NAMESPACE, POINTER
@@ -33,6 +33,7 @@ class Deploy:
     build: bool | None = None  # None: where images are missing
     recipe: images.ImageRecipe = field(default_factory=lambda: images.ImageRecipe(""))
     no_smoke: str = ""  # the reason
+    in_spite_of_budget: str = ""  # the reason
     folder: Path = Path()
     file: Path = releases.FILE
     door: str = ""
@@ -48,6 +49,7 @@ class Deploy:
         self._check_programs()
         if not self.programs.dry:
             lead_source.check(self.env)
+        budget.check(self.env, self.programs, self.in_spite_of_budget)
         if self._builds:
             self._release()
         self.stacks = self.synthesize()

@@ -27,6 +27,7 @@ from infra.bindings import (
     UptimeResource,
     UptimeStatus,
 )
+from infra.components.objectives import add_objectives
 from infra.components.on_call import add_on_call
 from infra.environment import Environment
 from monitoring import limits
@@ -34,6 +35,7 @@ from monitoring.alerts import Alert, Severity
 from monitoring.dashboards import cloud
 from monitoring.dashboards.panel import Dashboard
 from monitoring.review.notification import CONSOLE, REMINDER, notification
+from monitoring.slos import Slo
 
 REPORT = "weekly report at"  # how the line starts that the job `report` logs: service.lifecycle.report.MAIL
 
@@ -61,6 +63,7 @@ class AlertingStack(TerraformStack):
         alerts: Iterable[Alert],
         dashboards: Iterable[Dashboard],
         health_path: str,
+        slos: Iterable[Slo] = (),
     ) -> None:
         """`health_path` is what the front door answers to anybody. Raises LimitExceeded for an alert or a
         dashboard that Cloud Monitoring would not take."""
@@ -80,6 +83,7 @@ class AlertingStack(TerraformStack):
         for alert in alerts:
             reminded = [mail] if mail in channels[alert.severity] else []
             self._policy(env, alert, channels[alert.severity], reminded, dashboards, addresses)
+        add_objectives(self, env, slos, channels[Severity.PAGE])
         self._uptime(env, health_path)
         if env.report_email:
             self._report(env, self._mail("report_mail", f"Lead scoring weekly report ({env.id})", env.report_email))

@@ -8,6 +8,7 @@ from monitoring.catalogue import (
     compaction,
     front_door,
     jobs,
+    low_traffic,
     model,
     pods,
     probe,
@@ -27,6 +28,7 @@ def alerts(platform: Platform = DEFAULT) -> tuple[Alert, ...]:
     """Every alert of an environment, in the order in which people read them."""
     return (
         *(alert for slo in promises.slos(platform) for alert in (*slo.alerts(), *Budget(slo).alerts())),
+        *low_traffic.ALERTS,
         *pods.ALERTS,
         *cluster.ALERTS,
         *capacity.ALERTS,

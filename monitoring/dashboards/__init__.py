@@ -27,6 +27,7 @@ ELSEWHERE = {
         for place in (2, 3)
     },
     **{(f"{slo.name}{end}", 1): budgets.COUNTED for slo in budgets.NAMES for end in ("BudgetHalfSpent", "BudgetSpent")},
+    **{("ScoringFailuresAmongFew", place): service.FEW for place in (1, 2, 3)},
     ("ScoringOutOfMemory", 1): "Restarts",
     ("ScoringRequestsShed", 1): "Requests shed",
     ("FrontDoorFailsBeforePods", 1): "Share of 5xx at the load balancer",

@@ -14,7 +14,7 @@ DASHBOARD = Dashboard(
     "Lead scoring: records and telemetry",
     "Does every score leave a record, and would we see it if anything stopped?",
     (
-        Panel("Spool", Unit.BYTES),
+        Panel("Spool", Unit.BYTES, (Line("${instance}", "max by (instance) (leadscoring_spool_bytes)"),)),
         Panel(
             "Records in 15 minutes",
             lines=(Line("written", moved("records_written")), Line("uploaded", moved("records_uploaded"))),

@@ -8,6 +8,7 @@ from monitoring.dashboards.panel import Dashboard, Line, Panel, Threshold, Unit
 from monitoring.promql.text import duration
 
 BAD = "Failed and slow requests"
+FEW = "Few requests in a day"
 DURATIONS = f"sum by (le) (rate(leadscoring_request_duration_seconds_bucket{{{SCORED}}}[5m]))"
 MEMORY_OF_REQUEST = f'kubernetes_io:container_memory_request_utilization{{{CONTAINER},memory_type="non-evictable"}}'
 CPU_OF_REQUEST = f"kubernetes_io:container_cpu_request_utilization{{{CONTAINER}}}"
@@ -47,6 +48,7 @@ DASHBOARD = Dashboard(
                 for window in slo.windows
             ),
         ),
+        Panel(FEW),
         Panel(
             "Uptime from outside",
             Unit.RATIO,

@@ -49,7 +49,7 @@ TOLD: dict[Cell, dict[str, str]] = {
         "ScoringCpuThrottled": "two pods use 95 % of their CPU",
     },
     (SERVICE, "full"): {
-        "SpoolHalfFull": "two spools fill",
+        "SpoolFillsUp": "two spools fill",
         "ScoringMemoryNearLimit": "two pods hold 88 % of their memory",
         "ScoringOutOfMemory": "two pods fill their memory and are killed",
         "ScoringAtAutoscalerCeiling": "ten pods of ten",

@@ -29,7 +29,7 @@ PICTURES = Path(".platform/alerts")
 EPILOG = """examples:
   scripts/alerts                            the catalogue as a table
   scripts/alerts --page                     only what wakes somebody
-  scripts/alerts show SpoolHalfFull         one alert explained, its cases drawn in .platform/alerts/
+  scripts/alerts show SpoolFillsUp          one alert explained, its cases drawn in .platform/alerts/
   scripts/alerts show EvaluateLate --plot late.png
   scripts/alerts diff main                  thresholds, false alarms, time to detect and failing cases, at main and here
   scripts/alerts diff HEAD~1 --markdown     the same for a pull request
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "check":
         return checked.main(options.env, options.prometheus, options.days, options.json)
     if options.command == "budget":
-        return budget.main(options.env, options.prometheus)
+        return budget.main(options.env, options.prometheus, options.callers)
     if options.command == "diff":
         if not 1 <= options.days <= DAYS:
             two.error(f"--days takes 1 to {DAYS}: {options.days}")

@@ -13,12 +13,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from monitoring.alerts import Severity
 from monitoring.budgets import SAMPLED, Budget
 from monitoring.catalogue import promises
 from monitoring.platform import Platform
 from monitoring.promql.text import duration, number
 from monitoring.review import checked, living
 from monitoring.review.living import CannotAskError, Living, RefusedError
+from monitoring.slos import Slo
 
 OURS = (promises.AVAILABILITY, promises.LATENCY)  # of them the environment declares how many events there are
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -58,14 +60,16 @@ def add_to(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("env", metavar="ENV", help="an environment of infra/environments.py")
+    parser.add_argument("--callers", action="store_true", help="only promises to callers: those whose alerts page")
     parser.add_argument("--prometheus", metavar="URL", help='address without /api/v1, or "google"')
 
 
-def main(env: str, url: str | None, now: int | None = None) -> int:
+def main(env: str, url: str | None, callers: bool = False, now: int | None = None) -> int:
     """Show the budgets of an environment; `now` in seconds since 1970."""
     try:
         project, platform = checked.environment(env)
-        budgets = tuple(Budget(slo) for slo in promises.slos(platform))
+        slos = [slo for slo in promises.slos(platform) if not callers or pages(slo)]
+        budgets = tuple(Budget(slo) for slo in slos)
         found: tuple[Left, ...] | None = None
         if url:
             api = living.connect(living.GOOGLE.format(project=project) if url == "google" else url)
@@ -76,8 +80,13 @@ def main(env: str, url: str | None, now: int | None = None) -> int:
     _show(budgets, platform, found)
     spent = [each.budget.slo.name for each in found or () if each.spent]
     if spent:
-        print(f"spent: {', '.join(spent)}")
+        print(f"spent: {', '.join(spent)}", file=sys.stderr)
     return 1 if spent else 0
+
+
+def pages(slo: Slo) -> bool:
+    """Whether a promise is one to callers: somebody is paged for it."""
+    return any(window.severity is Severity.PAGE for window in slo.windows)
 
 
 def left(api: Living, budgets: Sequence[Budget], now: int) -> tuple[Left, ...]:

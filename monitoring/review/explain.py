@@ -7,7 +7,7 @@ from monitoring.promql.conditions import Condition, flat
 
 REACHES = {
     Severity.PAGE: "PagerDuty, with a mail behind it, in an environment that pages; a mail elsewhere",
-    Severity.TICKET: "a mail to the ticket address",
+    Severity.TICKET: "a mail to the ticket address, again each day until it is closed; its owner in PagerDuty, if any",
 }
 _COMPARED = {
     ">": "is above",

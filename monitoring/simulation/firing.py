@@ -107,9 +107,9 @@ def replay(seed: int, days: int = DAYS, per_day: int = world.PER_DAY) -> Iterato
 
 
 @contextmanager
-def running(told: world.World, happened: tuple[Incident, ...]) -> Iterator[Replay]:
+def running(told: world.World, happened: tuple[Incident, ...], blips: bool = True) -> Iterator[Replay]:
     """A world whose baseline and incidents are told, with its traffic, in a Prometheus."""
-    fleet.add_traffic(told)
+    fleet.add_traffic(told, blips)
     series = tuple(told.told())
     with tsdb.running() as database:
         database.write(series)

@@ -202,9 +202,10 @@ def _allowed(slo: Slo, done: Array, at: int) -> float:
     return min(least)
 
 
-def add_traffic(world: World) -> None:
+def add_traffic(world: World, blips: bool = True) -> None:
     """Tell the traffic: what pods and load balancer count, with everything that incidents made of it."""
-    _blips(world)
+    if blips:
+        _blips(world)
     rng, seen = world.rng, np.where(world.seen, 0.0, np.nan)
     carried = np.maximum(world.up.sum(axis=0), 1)
     every, bad, unknown = np.zeros(world.minutes), np.zeros(world.minutes), np.zeros(world.minutes)

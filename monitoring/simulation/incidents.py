@@ -18,7 +18,7 @@ from monitoring.catalogue.compaction import waits_at_most
 from monitoring.catalogue.records import SPOOL_BYTES
 from monitoring.platform import Platform, enough
 from monitoring.promql.text import metric_names
-from monitoring.simulation.reach import Count, Share, reached
+from monitoring.simulation.reach import Enough, Share, reached
 from monitoring.simulation.world import (
     BEFORE,
     DAY,
@@ -104,13 +104,22 @@ def _found(story: str, first: int, lasts: int, *must: str, may: Iterable[str] = 
 
 
 def _by_traffic(
-    story: str, first: int, lasts: int, alert: str, needs: Iterable[Count | Share], may: Iterable[str] = ()
+    story: str,
+    first: int,
+    lasts: int,
+    alert: str,
+    needs: Iterable[Enough | Share],
+    may: Iterable[str] = (),
+    sees: int = 0,
 ) -> Incident:
-    """One that its alert tells of only when the traffic brings what its guards ask for."""
+    """One that its alert tells of only when the traffic brings what its guards ask for.
+
+    For so many minutes the alert still `sees` what was well before.
+    """
     told = reached(first, first + lasts, ALERTS[alert].hold // MINUTE, needs)
     if told is None:
         return Incident(story, first, first + lasts, {}, frozenset(may), frozenset({alert}))
-    by = told - (-delay(ALERTS[alert]) // MINUTE) + SLACK
+    by = told + sees - (-delay(ALERTS[alert]) // MINUTE) + SLACK
     return Incident(story, first, first + lasts, {alert: by}, frozenset(may))
 
 
@@ -148,8 +157,8 @@ def _burn(story: str, slo: Slo, low: float, high: float, lasts: int) -> Kind:
         ends = max(lasts, min((by for by in promised.values() if by), default=0) + 20)
         (world.failing if slo is promises.AVAILABILITY else world.slow)[first : first + ends] += share
         must = {name: by + SLACK for name, by in promised.items() if by and by + SLACK < ends}
-        if len(pages := [name for name in must if ALERTS[name].severity is Severity.PAGE]) > 1:
-            del must[max(pages, key=must.__getitem__)]  # the later page is silent while the earlier one fires
+        for slower in [name for name in promised if ALERTS[name].severity is Severity.PAGE][1:]:
+            must.pop(slower, None)  # it is silent when the faster one fires first, which chance decides
         may = frozenset(alert.name for alert in slo.alerts())
         beyond = frozenset(name for name, by in promised.items() if not by)
         yield Incident(f"{story}, {share:.1%}", first, first + ends, must, may, beyond)
@@ -178,7 +187,7 @@ def _before_pods(world: World, day: int) -> Iterator[Incident]:
     first, lasts = _working(world, day), int(world.rng.integers(30, 90))
     world.refused[first : first + lasts] = world.rng.uniform(0.1, 0.6)
     failed = world.rate * _during(world, first, lasts, world.refused)
-    needs = (Count(failed, 15, 20), Share(failed, world.rate + OTHERS, 15, 0.05))
+    needs = (Enough(failed, 15, 20), Share(failed, world.rate + OTHERS, 15, 0.05))
     yield _by_traffic("requests do not arrive at pods", first, lasts, "FrontDoorFailsBeforePods", needs, PROBED)
 
 
@@ -186,7 +195,7 @@ def _denied(world: World, day: int) -> Iterator[Incident]:
     first, lasts = _working(world, day), int(world.rng.integers(30, 90))
     world.denied[first : first + lasts] = world.rng.uniform(0.3, 1)
     refused = world.rate * _during(world, first, lasts, world.denied)
-    needs = (Count(refused, 60, 10), Share(refused, world.rate, 10, 0.2))
+    needs = (Enough(refused, 60, 10), Share(refused, world.rate, 10, 0.2))
     yield _by_traffic("pods refuse callers", first, lasts, "CallersRefusedByPods", needs, PROBED)
 
 
@@ -195,29 +204,33 @@ def _turned_away(world: World, day: int) -> Iterator[Incident]:
     world.turned_away[first : first + lasts] = share * world.rate[first : first + lasts]
     world.rate[first : first + lasts] *= 1 - share
     refused = _during(world, first, lasts, world.turned_away)
-    needs = (Count(refused, 60, 20), Share(refused, refused + world.rate, 10, 0.8))
+    needs = (Enough(refused, 60, 20), Share(refused, refused + world.rate, 10, 0.8))
     yield _by_traffic("the proxy refuses callers", first, lasts, "CallersRefusedAtFrontDoor", needs, PROBED)
 
 
 def _bucket_away(world: World, day: int) -> Iterator[Incident]:
-    """The spools fill by the traffic there is; half of one is full some time later, or never."""
+    """The spools fill by the traffic there is; some time later an hour more at their pace is too much, or never."""
     first = _working(world, day)
-    waiting = np.cumsum(world.rate[first : first + DAY]) / PODS * RECORD_BYTES
-    half = int(np.searchsorted(waiting, 1.02 * SPOOL_BYTES / 2))
-    fills = half < len(waiting)
-    lasts = half + 45 if fills else 3 * HOUR
+    near = soon_full(world.rate[first : first + DAY])
+    lasts = 3 * HOUR if near is None else near + 45
     world.stuck[first : first + lasts] = True
     for pod in range(PODS):
         world.during("leadscoring_upload_failures_total", first, first + lasts, 1, pod)
-    yield from _found("the bucket is away", first, lasts, "RecordUploadsFailing", may=["SpoolHalfFull"])
-    needs = [Count(_during(world, first, lasts, world.rate), 15, 1)]
-    yield _by_traffic("no record reaches the bucket", first, lasts, "SpoolNotDraining", needs)
-    if fills:
-        yield from _found("half of a spool is full", first + half, 45, "SpoolHalfFull")
+    yield from _found("the bucket is away", first, lasts, "RecordUploadsFailing", may=["SpoolFillsUp"])
+    needs = [Enough(_during(world, first, lasts, world.rate), 15, 1)]
+    yield _by_traffic("no record reaches the bucket", first, lasts, "SpoolNotDraining", needs, sees=15)
+    if near is None:
+        yield Incident("a spool fills in more than a day", first, first + lasts, {}, beyond=frozenset({"SpoolFillsUp"}))
     else:
-        yield Incident(
-            "a spool fills in more than a day", first, first + lasts, {}, beyond=frozenset({"SpoolHalfFull"})
-        )
+        yield from _found("a spool is soon full", first + near, 45, "SpoolFillsUp")
+
+
+def soon_full(rate: Array) -> int | None:
+    """Minutes after which an hour more at the pace of ten minutes fills a spool, at so many requests a minute."""
+    waiting = np.cumsum(rate) / PODS * RECORD_BYTES
+    grown = waiting - np.concatenate([np.zeros(10), waiting[:-10]])
+    near = np.flatnonzero(waiting + 6 * grown > 1.02 * 0.9 * SPOOL_BYTES)
+    return int(near[0]) if len(near) else None
 
 
 def _beyond_capacity(world: World, day: int) -> Iterator[Incident]:
@@ -227,7 +240,7 @@ def _beyond_capacity(world: World, day: int) -> Iterator[Incident]:
     world.shed[first : first + lasts] = world.rng.uniform(0.03, 0.3)
     may = [alert.name for alert in promises.AVAILABILITY.alerts()]
     shed = world.rate * _during(world, first, lasts, world.shed)
-    needs = (Count(shed, 5, 10), Share(shed, world.rate, 5, 0.01))
+    needs = (Enough(shed, 5, 10), Share(shed, world.rate, 5, 0.01))
     yield _by_traffic("more requests than pods can take", first, lasts, "ScoringRequestsShed", needs, may)
 
 
@@ -332,7 +345,7 @@ def _waiting(world: World, day: int) -> Iterator[Incident]:
     answered = world.rate + OTHERS
     late = world.rate * _during(world, first, lasts, world.waiting)
     guard = enough(world.per_day, 30 * MINUTE, 500)
-    needs = (Count(answered, 30, guard), Share(late, answered, 30, 0.01))
+    needs = (Enough(answered, 30, guard), Share(late, answered, 30, 0.01))
     yield _by_traffic("the load balancer is slow", first, lasts, "FrontDoorSlow", needs)
 
 
@@ -341,7 +354,7 @@ def _unwritten(world: World, day: int) -> Iterator[Incident]:
     world.unwritten[first : first + lasts] = 0.05
     lost = world.rate * _during(world, first, lasts, world.unwritten)
     guard = enough(world.per_day, HOUR * MINUTE, 500)
-    needs = (Count(world.rate, HOUR, guard), Share(lost, world.rate, HOUR, 0.01))
+    needs = (Enough(world.rate, HOUR, guard), Share(lost, world.rate, HOUR, 0.01))
     yield _by_traffic("leads are scored without a record", first, lasts, "RecordsNotWritten", needs)
 
 

@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class Enough:
     """So many events or more within a window of minutes; `events` are those expected in each minute."""
 
     events: Array
@@ -45,7 +45,7 @@ class Share:
         return np.asarray(bad - DEVIATIONS * np.sqrt(np.maximum(varies, 0)) > self.above * came)
 
 
-def reached(first: int, last: int, hold: int, needs: Iterable[Count | Share]) -> int | None:
+def reached(first: int, last: int, hold: int, needs: Iterable[Enough | Share]) -> int | None:
     """Minutes from `first` until all needs have been met for `hold` minutes; None where that is never before `last`."""
     met = np.logical_and.reduce([need.met() for need in needs])
     fires = np.flatnonzero(held(met, hold)[first:last])

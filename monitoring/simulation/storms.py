@@ -1,6 +1,6 @@
 """Causes that break many things at once, and how many incidents each opens: one cause should page once.
 
-Each storm happens on a Monday from nine o'clock on, on a day without any other incident; all alerts are watched until
+Each storm happens on a Monday from nine o'clock on, on a day without any other fault; all alerts are watched until
 the night. An incident is one series of an alert's result, and one notification. Who is paged twice for one cause looks
 twice; more often he looks away.
 """
@@ -8,15 +8,18 @@ twice; more often he looks away.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 
+from monitoring import limits
 from monitoring.alerts import Alert, Severity
 from monitoring.catalogue import promises
 from monitoring.catalogue.records import SPOOL_BYTES
 from monitoring.simulation import firing, fleet, world
-from monitoring.simulation.incidents import ALERTS, SLACK, Incident, window
+from monitoring.simulation.incidents import ALERTS, SLACK, Incident, soon_full, window
 from monitoring.simulation.world import BEFORE, DAY, HOUR, PODS, RECORD_BYTES, World
+from monitoring.slos import Slo
 
 PAGES_ALLOWED = 2  # of one cause
 FIRST = BEFORE + 7 * HOUR  # nine o'clock: traffic is near its peak
@@ -48,11 +51,13 @@ class Outcome:
 
 def run(cause: str, seed: int, per_day: int, alerts: Sequence[Alert]) -> Outcome:
     """Let the storm of this name happen. Raises KeyError for one that there is not."""
+    # A day is no four weeks: of its requests alone, any storm would spend an error budget.
+    alerts = [alert for alert in alerts if limits.lookback(alert.expr) <= timedelta(weeks=3)]
     happens = STORMS[cause]
     told = world.quiet(seed, 4 if happens is _scheduler_stopped else 1, per_day)
     fleet.add_baseline(told)
     storm = happens(told)
-    with firing.running(told, (storm,)) as replay:
+    with firing.running(told, (storm,), blips=False) as replay:
         opened = replay.incidents_of(alerts)
     return _outcome(cause, storm, alerts, opened)
 
@@ -115,32 +120,42 @@ def _cluster_gone(told: World) -> Incident:
 def _bucket_denied(told: World) -> Incident:
     """No record reaches the bucket: spools fill, and when they are full callers get 503 for half an hour."""
     waiting = np.cumsum(told.rate[FIRST:]) / PODS * RECORD_BYTES
-    half, full = (int(np.searchsorted(waiting, share * SPOOL_BYTES)) for share in (0.51, 1))
+    full, near = int(np.searchsorted(waiting, SPOOL_BYTES)), soon_full(told.rate[FIRST:])
     last = min(FIRST + full + 30, told.minutes - 2 * HOUR)
     told.stuck[FIRST:last] = True
     told.failing[FIRST + full : last] = 1
     told.during("leadscoring_upload_failures_total", FIRST, last, 1)
-    page, ticket = ALERTS["SpoolHalfFull"], ALERTS["RecordUploadsFailing"]
-    reached = FIRST + half < last
+    page, ticket = ALERTS["SpoolFillsUp"], ALERTS["RecordUploadsFailing"]
+    reached = near is not None and FIRST + near < last
     return Incident(
         "the bucket denies records",
         FIRST,
         last,
-        {ticket.name: window(ticket)} | ({page.name: half + window(page)} if reached else {}),
+        {ticket.name: window(ticket)} | ({page.name: near + window(page)} if near is not None and reached else {}),
         beyond=frozenset() if reached else frozenset({page.name}),
     )
 
 
 def _bad_deploy(told: World) -> Incident:
-    """Pod after pod is replaced by one that is ready and fails half of its requests, half of the others slowly."""
+    """Pod after pod is replaced by one that is ready and fails half of its requests, for an hour."""
+    last = _deployed(told, told.failing)
+    return _burns(told, promises.AVAILABILITY, "a deploy fails requests", last, 0.5, 2 * PODS)
+
+
+def _slow_deploy(told: World) -> Incident:
+    """Pod after pod is replaced by one that is ready and slow in half of its requests, for an hour."""
+    last = _deployed(told, told.slow)
+    return _burns(told, promises.LATENCY, "a deploy is slow", last, 0.5, 2 * PODS)
+
+
+def _deployed(told: World, wrong: world.Array) -> int:
     last = FIRST + HOUR
     for begin, sign in ((FIRST, 1), (last, -1)):
         for pod in range(PODS):
             at = begin + 2 * pod
             told.restarts[pod].append(at)
-            told.failing[at:] += sign * 0.5 / PODS
-            told.slow[at:] += sign * 0.25 / PODS
-    return _burns(told, "a deploy fails requests", last + 2 * PODS, 0.5, 2 * PODS)
+            wrong[at:] += sign * 0.5 / PODS
+    return last + 2 * PODS
 
 
 def _zone_lost(told: World) -> Incident:
@@ -155,12 +170,11 @@ def _zone_lost(told: World) -> Incident:
     told.during("kube_pod_status_unschedulable", FIRST, FIRST + 10, PODS // 2)
     told.during("kubernetes_io:container_cpu_limit_utilization", FIRST, last, 0.98)
     told.during("cloudsql_googleapis_com:database_instance_state", FIRST, FIRST + 2, 0)
-    return _burns(told, "a zone is lost", last, 0.3, 2)
+    return _burns(told, promises.AVAILABILITY, "a zone is lost", last, 0.3, 2)
 
 
-def _burns(told: World, story: str, last: int, share: float, after: int) -> Incident:
+def _burns(told: World, slo: Slo, story: str, last: int, share: float, after: int) -> Incident:
     """What spends the error budget from some minutes after the begin on."""
-    slo = promises.AVAILABILITY
     (fast, *_) = slo.windows
     by = told.promise(slo, fast, share, FIRST + after)
     if by is None or FIRST + after + by >= last:
@@ -198,6 +212,7 @@ STORMS: Mapping[str, Happens] = {
     "cluster gone": _cluster_gone,
     "bucket denied": _bucket_denied,
     "bad deploy": _bad_deploy,
+    "slow deploy": _slow_deploy,
     "zone lost": _zone_lost,
     "database down": _database_down,
     "scheduler stopped": _scheduler_stopped,

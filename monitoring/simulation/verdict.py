@@ -62,7 +62,8 @@ def memory(alert: Alert) -> int:
     These are its shortest range, in which it still sees what was wrong, and how late samples come. A longer range does
     not count: an alert that begins hours after the end asks somebody to mend what is well again.
     """
-    return -(-(limits.shortest(alert.expr) + delay(alert) + STALE) // MINUTE) + evaluated(alert) - 1
+    fires, *_ = alert.expr.split("\nunless\n")  # what inhibits it has ranges of its own
+    return -(-(limits.shortest(fires) + delay(alert) + STALE) // MINUTE) + evaluated(alert) - 1
 
 
 def false_alerts(incidents: Iterable[Incident], alerts: Iterable[Alert], fired: BySeries) -> Iterator[Uncaused]:

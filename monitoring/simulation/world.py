@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from monitoring import google
 from monitoring.platform import Platform
-from monitoring.simulation.reach import Count, Share, reached
+from monitoring.simulation.reach import Enough, Share, reached
 from monitoring.simulation.tsdb import Samples
 from monitoring.slos import BurnWindow, Slo
 
@@ -102,7 +102,7 @@ class World:
         needs = (
             Share(bad, self.rate, long, above),
             Share(bad, self.rate, short, above),
-            Count(bad, long, slo.minimum_bad or 0),
+            Enough(bad, long, slo.minimum_bad or 0),
         )
         return reached(start, min(start + 2 * DAY, self.minutes), 0, needs)
 

@@ -58,7 +58,7 @@ def test_alerts_that_no_fault_reaches_are_named_with_the_file_that_proves_them()
         "monitoring/proof/scenarios/pods.py",
         NOT_LOCAL[True],
     )
-    assert found["SpoolHalfFull"].why == NOT_LOCAL[False]
+    assert found["SpoolFillsUp"].why == NOT_LOCAL[False]
 
 
 def test_the_jobs_that_run_are_those_whose_alerts_are_loaded() -> None:

@@ -34,11 +34,11 @@ def test_the_matrix_speaks_of_nothing_that_no_environment_builds(stacks: Callabl
     ("built", "row", "facts"),
     [
         ("google_new_thing", None, ["google_new_thing", "fails"]),
-        ("google_storage_bucket", Row(alerts={"down": ("SpoolHalfFull",)}), ["erring", "no alert", "no waiver"]),
+        ("google_storage_bucket", Row(alerts={"down": ("SpoolFillsUp",)}), ["erring", "no alert", "no waiver"]),
         ("google_storage_bucket", Row(alerts={"down": ("Typo",)}), ["no alert", "Typo"]),
         (
             "google_storage_bucket",
-            Row(alerts={"down": ("SpoolHalfFull",)}, waived={"down": REASON}),
+            Row(alerts={"down": ("SpoolFillsUp",)}, waived={"down": REASON}),
             ["down", "twice"],
         ),
         ("google_storage_bucket", Row(waived=dict.fromkeys(WAYS, REASON)), ["7 of 7 cells", "waived"]),

@@ -128,6 +128,12 @@ def test_pagerduty_is_made_for_pages_and_calls_somebody_else_second() -> None:
         paged(ticket_owner="user:POWNER1")
 
 
+def test_a_spent_budget_pages_only_where_pages_go_out() -> None:
+    with pytest.raises(ValidationError, match=stating("budget_spent:", "page", "pages")):
+        changed(budget_spent="page")
+    assert changed(budget_spent="freeze").budget_spent == "freeze"
+
+
 def test_batch_runs_no_more_tasks_at_once_than_it_has() -> None:
     with pytest.raises(ValidationError, match=stating("batch_parallelism:", 3, "more", "batch_tasks", 2)):
         changed(batch_tasks=2, batch_parallelism=3)

@@ -16,7 +16,7 @@ from monitoring.alerts import Alert, Severity
 from monitoring.catalogue import compaction, model, promises, quality, records
 from monitoring.platform import Job, Platform
 from monitoring.promql.text import duration, metric_names, number
-from monitoring.slos import Slo
+from monitoring.slos import Ratio, Slo
 from service.lifecycle.promotion.gate import Rules
 from service.settings import Settings
 
@@ -56,6 +56,24 @@ def test_every_runbook_belongs_to_an_alert_but_the_one_that_all_begin_with() -> 
         assert of_all in before, runbook
         assert "`scripts/alerts env ENV`" in before, runbook
         assert of_all in rest.partition("## Escalate")[2], runbook
+
+
+@pytest.mark.parametrize("slo", SLOS, ids=lambda slo: slo.name)
+def test_cloud_monitorings_own_slo_counts_what_the_expressions_count(slo: Slo) -> None:
+    def labels(text: str) -> set[tuple[str, str]]:
+        """Names and values that a filter or an expression asks for."""
+        return set(re.findall(r'(\w+)"?(?:=~?|=monitoring\.regex\.full_match\()"([^"]+)"', text)) - {("le", "0.25")}
+
+    if isinstance(slo.counted, Ratio):
+        pairs = [(slo.counted.bad, slo.bad), (slo.counted.total, slo.total)]
+    else:
+        pairs = [(slo.counted.of, slo.bad)] if slo.counted else []
+        assert f'le="{slo.counted.most}"' in slo.bad if slo.counted else slo.windows == promises.STEADY
+    for filter_, expr in pairs:
+        kept = {(name, value) for name, value in labels(filter_) if name != "type"}
+        assert kept == {each for each in labels(expr) if each[0] != "monitored_resource"}
+        (metric,) = {name for name in metric_names(expr) if not name.endswith("_bucket")}
+        assert metric.removesuffix("_count").rpartition(":")[2] in filter_
 
 
 @pytest.mark.parametrize("slo", SLOS, ids=lambda slo: slo.name)
@@ -132,20 +150,20 @@ def test_records_may_wait_four_hours_longer_than_the_cron_line_lets_them(line: s
 @pytest.mark.parametrize(
     ("leads_per_day", "leads_per_request", "requests", "leads"),
     [
-        (600_000, 1, (500, 1_000), 500),
-        (30_000, 1, (312, 312), 500),
-        (300_000, 30, (200, 200), 500),
-        (10, 1, (200, 200), 200),
+        (600_000, 1, (500, 1_000), ">= 500"),
+        (30_000, 1, (312, 312), ">= 500"),
+        (300_000, 30, (200, 200), ">= 500"),
+        (10, 1, (200, 200), "[1d])) > 2.5"),
     ],
 )
 def test_an_alert_on_a_share_asks_for_half_of_the_declared_traffic(
-    leads_per_day: int, leads_per_request: int, requests: tuple[int, int], leads: int
+    leads_per_day: int, leads_per_request: int, requests: tuple[int, int], leads: str
 ) -> None:
     platform = Platform(leads_per_day=leads_per_day, leads_per_request=leads_per_request)
     found = {alert.name: alert.expr for alert in catalogue.alerts(platform)}
     assert found["FrontDoorSlow"].endswith(f">= {requests[0]}")
     assert found["PodsUnknownToLoadBalancer"].endswith(f"> {requests[1]}")
-    assert found["RecordsNotWritten"].endswith(f">= {leads}")
+    assert found["RecordsNotWritten"].endswith(leads)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +188,7 @@ def test_a_calibration_is_far_off_where_the_gate_says_so() -> None:
     assert Rules().far_off == quality.FAR_OFF
 
 
-def test_the_spool_is_half_full_at_half_of_what_the_service_takes() -> None:
+def test_the_spool_is_full_at_what_the_service_takes() -> None:
     assert Settings.model_fields["spool_max_bytes"].default == records.SPOOL_BYTES
 
 
@@ -191,6 +209,6 @@ def test_only_what_harms_callers_now_wakes_anybody() -> None:
         "CallersRefusedByPods",
         "CallersRefusedAtFrontDoor",
         "NobodyIsScored",
-        "SpoolHalfFull",
+        "SpoolFillsUp",
         "ServiceMetricsAbsent",
     }

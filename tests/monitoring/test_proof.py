@@ -215,7 +215,7 @@ def test_a_missing_promtool_is_named_with_its_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    assert proof.main(["--of", "SpoolHalfFull"]) == 2
+    assert proof.main(["--of", "SpoolFillsUp"]) == 2
     assert "scripts/install-system" in capsys.readouterr().err
 
 
@@ -237,11 +237,11 @@ def test_a_case_that_says_otherwise_fails(monkeypatch: pytest.MonkeyPatch, capsy
     wrong = [
         replace(case, fires={name: replace(firing, after=firing.after + 1) for name, firing in case.fires.items()})
         for case in CASES
-        if "SpoolHalfFull" in case.fires
+        if "SpoolFillsUp" in case.fires
     ]
     monkeypatch.setattr(proof, "cases", lambda _: wrong)
-    assert proof.main(["--of", "SpoolHalfFull"]) == 1
-    assert "SpoolHalfFull" in capsys.readouterr().err
+    assert proof.main(["--of", "SpoolFillsUp"]) == 1
+    assert "SpoolFillsUp" in capsys.readouterr().err
 
 
 @pytest.mark.system
@@ -263,7 +263,7 @@ def test_a_change_that_the_engine_refuses_is_noticed() -> None:
 def test_cases_that_do_not_notice_a_slip_miss_the_bar(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert proof.main(["--mutants", "--of", "SpoolHalfFull"]) == 0
+    assert proof.main(["--mutants", "--of", "SpoolFillsUp"]) == 0
     monkeypatch.setattr(proof, "cases", lambda _: [case for case in CASES if case.everything])
-    assert proof.main(["--mutants", "--of", "SpoolHalfFull"]) == 1
-    assert "unnoticed: SpoolHalfFull: " in capsys.readouterr().out
+    assert proof.main(["--mutants", "--of", "SpoolFillsUp"]) == 1
+    assert "unnoticed: SpoolFillsUp: " in capsys.readouterr().out

@@ -62,8 +62,8 @@ def test_an_alert_with_a_series_for_each_pod_pages_once_for_each() -> None:
     """What the spool's alert did before it was one series."""
     by_pod = "max by (instance) (leadscoring_spool_bytes) > 1.28e+08"
     alerts = tuple(
-        replace(alert, expr=by_pod) if alert.name == "SpoolHalfFull" else alert for alert in catalogue.alerts()
+        replace(alert, expr=by_pod) if alert.name == "SpoolFillsUp" else alert for alert in catalogue.alerts()
     )
     came_out = storms.run("bucket denied", 0, world.PER_DAY, alerts)
-    assert came_out.pages["SpoolHalfFull"] == world.PODS
+    assert came_out.pages["SpoolFillsUp"] == world.PODS
     assert came_out.misses()

@@ -11,6 +11,7 @@ from monitoring.proof.scenarios import (
     failures,
     front_door,
     jobs,
+    low_traffic,
     model,
     pods,
     probe,
@@ -29,6 +30,7 @@ def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
     scenarios = (
         *promises.CASES,
         *budgets.CASES,
+        *low_traffic.CASES,
         *pods.CASES,
         *cluster.CASES,
         *capacity.CASES,

@@ -16,7 +16,9 @@ from infra.operations import ci
 from infra.operations.first_deploy import applying, check_values
 from infra.operations.programs import Failed, Programs
 from infra.policies.check import HARMLESS
+from infra.rehearsal import rules
 from infra.rehearsal.rehearse import rehearse
+from infra.rehearsal.schema_cache import load
 from infra.rehearsal.synthesis import Stack, read
 from infra.rehearsal.terraform import Terraform
 from infra.stacks.alerting import AlertingStack
@@ -34,6 +36,9 @@ ON_CALL = Environment(
         "ticket_owner": "user:POWNER3",
     }
 )
+
+
+PAGERDUTY = "registry.terraform.io/pagerduty/pagerduty"
 
 
 @cache
@@ -105,6 +110,16 @@ def test_pages_and_tickets_go_to_their_services_with_a_mail_behind_them() -> Non
     assert told["EvaluateLate"] == ["pagerduty_owner", "mail"]
 
 
+def test_the_mail_about_a_ticket_comes_again_each_day_and_that_about_a_page_does_not() -> None:
+    policies = resources("google_monitoring_alert_policy")
+    again = {name: policies[name]["alert_strategy"]["notification_channel_strategy"] for name in policies}
+    mail = "${google_monitoring_notification_channel.mail.name}"
+    assert again == {
+        "FrontDoorDown": [],
+        "EvaluateLate": [{"notification_channel_names": [mail], "renotify_interval": "86400s"}],
+    }
+
+
 def test_neither_token_nor_key_is_in_the_configuration() -> None:
     config = stacks()["alerting"].config
     assert config["provider"]["pagerduty"] == [{}]
@@ -125,6 +140,26 @@ def test_it_is_planned_applied_and_destroyed_and_a_second_plan_is_empty(engine: 
     alone.config["provider"]["pagerduty"] = [{}]
     (done,) = rehearse((alone,), engine)
     assert set(planned(done.plan, "pagerduty_service")) == {"pagerduty_pages", "pagerduty_tickets"}
+
+
+@pytest.mark.parametrize(
+    ("type_name", "broken", "said"),
+    [
+        ("pagerduty_escalation_policy", {"num_loops": 10}, "num_loops"),
+        ("pagerduty_escalation_policy", {"rule": [{"escalation_delay_in_minutes": 0}]}, "at least (1)"),
+        ("pagerduty_escalation_policy", {"rule": [{"target": [{"type": "team_reference"}]}]}, "rule.target.type"),
+        ("pagerduty_service_integration", {"type": "google"}, "events_api_v2_inbound_integration"),
+        ("pagerduty_service_integration", {"vendor": "PVENDOR"}, "conflicts with vendor"),
+        ("pagerduty_alert_grouping_setting", {"type": "clock"}, "time"),
+        ("pagerduty_service", {"name": ""}, "length of name"),
+    ],
+)
+def test_what_the_providers_code_refuses_is_refused(type_name: str, broken: dict[str, Any], said: str) -> None:
+    made = next(iter(resources(type_name).values()))
+    assert list(rules.refused(type_name, made)) == []
+    reasons = [reason for _, reason in rules.refused(type_name, {**made, **broken})]
+    assert any(said in reason for reason in reasons), reasons
+    assert load(PAGERDUTY).version == rules.PAGERDUTY_VERSION
 
 
 def test_a_deploy_stops_for_the_token_before_alerting_and_asks_for_no_key() -> None:

@@ -18,6 +18,7 @@ from infra.rehearsal.terraform import Terraform
 from infra.stacks.alerting import AlertingStack, literal
 from monitoring import catalogue, prometheus
 from monitoring.alerts import Alert, Severity
+from monitoring.catalogue import promises
 from monitoring.dashboards import cloud, dashboards
 from monitoring.platform import Job, Platform
 from service.lifecycle.report import MAIL
@@ -290,3 +291,43 @@ def test_every_dashboard_arrives_as_it_was_rendered_for_the_environments_alerts(
             for each in dashboards(alerts(plans, env.id))
         }
         assert {name: each["dashboard_json"] for name, each in planned_ones.items()} == wanted
+
+
+def test_every_promise_that_cloud_monitoring_can_count_is_an_slo_of_the_same_objective(plans: Plans) -> None:
+    plan = plans("dev")["alerting"]
+    counted = {f"slo_{slo.name}": slo for slo in promises.slos(Platform()) if slo.counted}
+    made = planned(plan, "google_monitoring_slo")
+    assert made.keys() == counted.keys() != set()
+    (service,) = planned(plan, "google_monitoring_custom_service").values()
+    for name, slo in counted.items():
+        assert (made[name]["slo_id"], made[name]["service"]) == (slo.name, service["service_id"])
+        assert (made[name]["goal"], made[name]["rolling_period_days"]) == (float(slo.objective), slo.period.days)
+    (ratio,) = made["slo_ScoringAvailability"]["request_based_sli"][0]["good_total_ratio"]
+    assert ratio["bad_service_filter"].startswith(ratio["total_service_filter"])
+    (cut,) = made["slo_ScoringLatency"]["request_based_sli"][0]["distribution_cut"]
+    assert cut["range"][0]["max"] == 0.25
+
+
+def test_a_spent_budget_pages_where_the_environment_asks_for_it(engine: Terraform, tmp_path: Path) -> None:
+    env = PROD.model_copy(update={"budget_spent": "page"})
+    app = App(outdir=str(tmp_path))
+    slos = promises.slos(Platform())
+    stack = AlertingStack(app, "prod-alerting", env=env, alerts=[], dashboards=[], health_path="/readyz", slos=slos)
+    GoogleProvider(stack, "google", project=env.project)
+    GcsBackend(stack, bucket="states", prefix="prod-alerting")
+    app.synth()
+    (result,) = rehearse(read(tmp_path), engine)
+    pages = policies(result.plan)
+    assert pages.keys() == {"ScoringAvailabilityBudgetGone", "ScoringLatencyBudgetGone"}
+    made = planned(result.plan, "google_monitoring_slo")
+    (service,) = planned(result.plan, "google_monitoring_custom_service").values()
+    for name, policy in pages.items():
+        (threshold,) = policy["conditions"][0]["condition_threshold"]
+        slo_id = made[f"slo_{name.removesuffix('BudgetGone')}"]["slo_id"]
+        slo = f"projects/{env.project}/services/{service['service_id']}/serviceLevelObjectives/{slo_id}"
+        assert threshold["filter"] == f'select_slo_budget_fraction("{slo}")'
+        assert (threshold["comparison"], threshold["threshold_value"]) == ("COMPARISON_LT", 0)
+        assert "google_monitoring_notification_channel.pagerduty" in told(result.plan)[name]
+    assert refused(tmp_path, result.plan) == []
+    threshold["filter"] = 'metric.type="run.googleapis.com/request_count"'
+    assert refused(tmp_path, result.plan) == ["alert-condition"]

@@ -56,9 +56,9 @@ def test_what_is_left_is_asked_of_a_prometheus(
     with tsdb.running() as database:
         database.write(requests(failed))
         assert budget.main("prod", database.url, now=NOW) == status
-    shown = capsys.readouterr().out
-    states(shown, share, "all, or unknown")
-    assert ("spent: ScoringAvailability" in shown) == (status == 1)
+    shown = capsys.readouterr()
+    states(shown.out, share, "all, or unknown")
+    assert ("spent: ScoringAvailability" in shown.err) == (status == 1)
 
 
 def test_where_nobody_answers_it_ends_with_2_and_says_where(

@@ -28,9 +28,9 @@ def told(alert: Alert, url: str = URL) -> Notification:
 
 
 def test_it_says_where_how_much_beyond_what_limit_and_where_to_look() -> None:
-    (alert,) = (alert for alert in catalogue.alerts() if alert.name == "SpoolHalfFull")
+    (alert,) = (alert for alert in catalogue.alerts() if alert.name == "SpoolFillsUp")
     made = told(alert)
-    assert made.subject == "[prod] SpoolHalfFull"
+    assert made.subject == "[prod] SpoolFillsUp"
     assert made.dashboard is not None
     for part in (alert.summary, LABELS, VALUE, f"{URL}/records.md", made.dashboard.title, alert.panel, "acme-prod"):
         assert part in made.content
