@@ -22,7 +22,7 @@ _SLICES = f":{duration(SLICE)}]"
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class ErrorBudget:
     """The error budget of a promise."""
 
     slo: Slo

@@ -51,7 +51,7 @@ class Platform:
     )
     probes: bool = True  # whether the job `probe` asks for a score every five minutes
     database_connections: int = 100  # that the database takes, max_connections
-    database_disk_bytes: int = 200_000_000_000  # that its disk grows to at most: infra/stacks/database.py
+    database_disk_bytes: int = 200_000_000_000  # that its disk grows to at most: infra/sizing.py
     leads_per_day: int = 600_000  # declared by the environment
     leads_per_request: int = 1
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from infra.environment import Environment
-from infra.stacks.database import DISK_LIMIT_GB
+from infra.sizing import DISK_LIMIT_GB
 from monitoring import catalogue
 from monitoring.platform import Job, Platform
 

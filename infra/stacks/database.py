@@ -36,9 +36,9 @@ from infra.bindings import (
     TerraformVariable,
 )
 from infra.environment import Environment
+from infra.sizing import DISK_LIMIT_GB
 
 NAME = "mlflow"  # of the database within the instance
-DISK_LIMIT_GB = 200  # a run-away writer is stopped before the budget is
 OWNER = "migrator"  # the user that owns the schema
 PASSWORD_FILE = "/secrets/database/password"  # noqa: S105 - where it is, not what it is
 

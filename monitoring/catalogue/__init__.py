@@ -1,7 +1,7 @@
 """Every SLO and every alert. Policies, rule files, dashboards and proofs are all made from this list."""
 
 from monitoring.alerts import Alert
-from monitoring.budgets import Budget
+from monitoring.budgets import ErrorBudget
 from monitoring.catalogue import (
     capacity,
     cluster,
@@ -27,7 +27,7 @@ DEFAULT = Platform()
 def alerts(platform: Platform = DEFAULT) -> tuple[Alert, ...]:
     """Every alert of an environment, in the order in which people read them."""
     return (
-        *(alert for slo in promises.slos(platform) for alert in (*slo.alerts(), *Budget(slo).alerts())),
+        *(alert for slo in promises.slos(platform) for alert in (*slo.alerts(), *ErrorBudget(slo).alerts())),
         *low_traffic.ALERTS,
         *pods.ALERTS,
         *cluster.ALERTS,

@@ -17,7 +17,7 @@ def backups(state: str) -> str:
 ALERTS = (
     ticket(
         name="ClusterBackupFailed",
-        expr=f"{backups('FAILED')} > 0",
+        expr=f"{backups('FAILED')} > 0.5",
         hold=0 * HOUR,
         summary="A backup of the cluster's objects failed: after a loss of the cluster the newest copy is older.",
     ),
@@ -25,7 +25,7 @@ ALERTS = (
         name="ClusterBackupMissing",
         # A cluster that is younger than the window need not have one yet.
         expr=(
-            f"vector(1) unless on () {backups('SUCCEEDED')} > 0\n"
+            f"vector(1) unless on () {backups('SUCCEEDED')} > 0.5\n"
             'and on ()\ncount(kube_deployment_spec_replicas{deployment="scoring"} offset 25h)'
         ),
         hold=2 * HOUR,

@@ -80,14 +80,14 @@ ALERTS = (
     ticket(
         name="ProcessKilledForMemory",
         # The share of memory is sampled once a minute and misses what is killed within it; the kernel's log does not.
-        expr=f"sum by (process) (increase({KILLED}[15m])) > 0",
+        expr=f"sum by (process) (increase({KILLED}[15m])) > 0.5",
         hold=0 * MINUTE,
         summary="The kernel of a node killed a process for its memory; callers lost its requests in flight.",
         panel="Processes killed for memory",
     ),
     ticket(
         name="ScoringErrorsUnhandled",
-        expr=f"sum by (logger) (increase({UNHANDLED}[15m])) > 0",
+        expr=f"sum by (logger) (increase({UNHANDLED}[15m])) > 0.5",
         hold=0 * MINUTE,
         summary="The service logged an error with a traceback: a fault in its program, and often an answer with 500.",
         panel="Errors with a traceback",

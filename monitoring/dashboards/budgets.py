@@ -1,7 +1,7 @@
 """What is left of the error budgets."""
 
 from monitoring.alerts import Alert
-from monitoring.budgets import Budget
+from monitoring.budgets import ErrorBudget
 from monitoring.catalogue import promises
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Unit
 
@@ -18,6 +18,6 @@ def dashboard(alerts: tuple[Alert, ...]) -> Dashboard:
         "What is left of what each promise allows in 28 days? 100 % is all, 0 % none; no line: nothing went wrong.",
         (
             *(Panel(title, Unit.RATIO) for title in panels),
-            Panel(COUNTED, lines=tuple(Line(name, Budget(slo).bad) for slo, name in NAMES.items())),
+            Panel(COUNTED, lines=tuple(Line(name, ErrorBudget(slo).bad) for slo, name in NAMES.items())),
         ),
     )

@@ -1,5 +1,6 @@
 """Alerts as a slip of the hand would leave them. A proof is as good as what it notices."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -25,7 +26,8 @@ def mutants(alert: Alert) -> tuple[Mutant, ...]:
     changes: dict[tuple[str, timedelta], str] = {}
     for change, expr in _expressions(alert.expr):
         changes.setdefault((expr, alert.hold), change)
-    changes.pop((flat(promql.parse(alert.expr)), alert.hold), None)
+    same = _meaning(alert.expr)
+    changes = {of: change for of, change in changes.items() if _meaning(of[0]) != same}
     if alert.hold:
         changes[alert.expr, timedelta(0)] = "hold removed"
         changes[alert.expr, 2 * alert.hold] = "hold doubled"
@@ -35,6 +37,23 @@ def mutants(alert: Alert) -> tuple[Mutant, ...]:
     )
 
 
+def _meaning(expr: str) -> str:
+    """An expression in one line; what is compared with none at all is one for rates and growths, sums and largest."""
+
+    def visit(node: promql.Expr) -> promql.Expr | None:
+        if (
+            isinstance(node, promql.BinaryExpr)
+            and str(node.op) in (">", "==")
+            and flat(node.rhs) in ("0", "(0)")
+            and re.search(r"\b(?:rate|increase)\(", text := flat(node.lhs))
+        ):
+            alike = re.sub(r"^max\b", "sum", text.replace("rate(", "increase("))
+            return promql.parse(f"({alike}) {node.op} 0")
+        return None
+
+    return flat(promql.transform(promql.parse(expr), None, visit))
+
+
 def _expressions(expr: str) -> Iterator[tuple[str, str]]:
     tree = promql.parse(expr)
     nodes: list[promql.Expr] = []
@@ -42,16 +61,29 @@ def _expressions(expr: str) -> Iterator[tuple[str, str]]:
     # A node comes right after its last child.
     constants = {i - 1 for i, node in enumerate(nodes) if isinstance(node, promql.Call) and node.func.name == "vector"}
     ranged = {i - 1 for i, node in enumerate(nodes) if isinstance(node, promql.MatrixSelector)}
+    borrowed = _borrowed(nodes)
     for index, node in enumerate(nodes):
-        if index in constants:
+        if index in constants or index in borrowed:
             continue
         changes = list(slips.of_node(node))
         if isinstance(node, promql.VectorSelector) and index not in ranged:
-            changes.append(slips.offset(node))
+            changes.extend(slips.offset(node))
         for change, text in changes:
             yield f"{change} in {flat(node)}", flat(_replaced(tree, index, text))
     for change, factor in (("halved", 0.5), ("doubled", 2.0)):
         yield f"every window {change}", flat(promql.transform(tree, None, _rescaled(factor)))
+
+
+def _borrowed(nodes: list[promql.Expr]) -> set[int]:
+    """Nodes of conditions within a subquery: another alert's, which is changed where it stands for itself."""
+    found: set[int] = set()
+    for index, node in enumerate(nodes):
+        if isinstance(node, promql.SubqueryExpr):
+            within: list[promql.Expr] = []
+            promql.transform(node.expr, None, _collect(within))
+            if any(isinstance(each, promql.BinaryExpr) and str(each.op) == "and" for each in within):
+                found.update(range(index - len(within), index))
+    return found
 
 
 def _rescaled(factor: float) -> Callable[[promql.Expr], promql.Expr | None]:

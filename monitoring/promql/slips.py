@@ -20,6 +20,9 @@ FUNCTIONS = {
     "sum_over_time": ("max_over_time",),
 }
 OFFSET = "1h"
+CLOSED = ("response_code_class", "blocked", "result", "state", "memory_type", "figure")
+"""Labels of few known values, of which none is longer than another: what begins alike is the same."""
+OTHER_CLASSES = {"5": "4", "2": "3"}
 OTHER_BUCKETS = {"0.25": "0.5"}
 """The bucket beside: service/api/metrics.py."""
 
@@ -48,9 +51,10 @@ def of_node(node: promql.Expr) -> Iterator[Slip]:
             yield from _of_selector(node)
 
 
-def offset(node: promql.VectorSelector) -> Slip:
-    """The selector an hour ago."""
-    return "offset added", f"{flat(node)} offset {OFFSET}"
+def offset(node: promql.VectorSelector) -> Iterator[Slip]:
+    """The selector an hour ago, where it says no other time."""
+    if node.offset is None:
+        yield "offset added", f"{flat(node)} offset {OFFSET}"
 
 
 def scaled(span: timedelta, factor: float) -> str:
@@ -120,6 +124,8 @@ def _of_aggregation(node: promql.AggregateExpr) -> Iterator[Slip]:
 
 def _of_range(node: promql.MatrixSelector) -> Iterator[Slip]:
     selector = flat(node.vector_selector)
+    if node.vector_selector.offset is not None:
+        return
     for change, span in _spans(node.range):
         yield change, f"{selector}[{span}]"
     yield "offset added", f"{selector}[{promql.display_duration(node.range)}] offset {OFFSET}"
@@ -154,6 +160,9 @@ def _of_matcher(matcher: Matcher) -> Iterator[tuple[str, Matcher]]:
         other = OTHER_BUCKETS.get(value, "+Inf")
         yield "of another bucket", (name, sign, other)
         yield "of a second bucket too", (name, "=~", f"{re.escape(value)}|{re.escape(other)}".replace("\\", "\\\\"))
+    elif sign == "=" and name in CLOSED:
+        if value[0] in OTHER_CLASSES:
+            yield "of another class", (name, sign, f"{OTHER_CLASSES[value[0]]}{value[1:]}")
     elif sign == "=":
         yield "widened", (name, "=~", f"{value}.*")
         yield "widened in front", (name, "=~", f".*{value}")

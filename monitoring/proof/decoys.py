@@ -16,7 +16,7 @@ from monitoring.alerts import Alert
 from monitoring.proof.cases import Case, Series, Value
 from monitoring.proof.labels import BESIDE, VALUES, documented
 
-ELSEWHERE = "elsewhere"  # a value that no selector asks for
+ELSEWHERE = "elsewhere"  # begins or ends a value that no selector asks for
 AMONG = ", among others"  # ends the name of a story that is told so
 LOUD = 1e6  # times what is the loudest in the story
 SHARES = (0.5, 0.5)  # exact in binary: the parts add up to what was told, to the last digit
@@ -159,20 +159,24 @@ def decoys(case: Case, alerts: Iterable[Alert]) -> Iterator[Series]:
 
 
 def _neighbours(selector: promql.VectorSelector, told: Iterable[Series]) -> Iterator[tuple[Series, dict[str, str]]]:
-    """Each series that a selector reads, or an example, with one label changed that the selector asks for."""
+    """The first and the last series that a selector reads, or an example, with one label changed that it asks for."""
     name = str(selector.name)
     series = [(each, labels) for each in told for known, labels in [_split(each)] if known == name]
     own = [(each, labels) for each, labels in series if takes(selector, name, labels)]
-    for each, labels in own or [(Series(name, 0.0, counts=True), _example(selector))]:
+    for each, labels in [*own[:1], *own[1:][-1:]] or [(Series(name, 0.0, counts=True), _example(selector))]:
         for label in dict.fromkeys(matcher.name for matcher in selector.matchers.matchers):
             value = labels.get(label, "")
-            for other in (ELSEWHERE, f"{value}-{ELSEWHERE}", f"{ELSEWHERE}-{value}", *VALUES.get(label, ())):
+            for other in (f"{value}-{ELSEWHERE}", f"{ELSEWHERE}-{value}", *VALUES.get(label, ())):
                 yield each, {**labels, label: other}
 
 
 def _loud_and_silent(series: Series, name: str, labels: dict[str, str]) -> Iterator[Series]:
+    """The one always; what stands at nothing once for each label is enough for what is compared with less."""
     most = max((abs(v) for v in (series.before, *(v for _, v in series.after)) if v), default=1.0)
-    for value, whose in ((LOUD * most, "loud"), (0.0, "silent")):
+    values = {"loud": LOUD * most}
+    if any(f"-{ELSEWHERE}" in value or f"{ELSEWHERE}-" in value for value in labels.values()):
+        values["silent"] = 0.0
+    for whose, value in values.items():
         yield replace(series, selector=_told(name, {**labels, "whose": whose}), before=value, after=())
 
 

@@ -43,15 +43,20 @@ TOLD: dict[Cell, dict[str, str]] = {
         "ScoringAvailabilityBurnFast": "ScoringAvailability: twice BurnFast",
         "ScoringPodsCrashLooping": "two pods restart every five minutes",
         "CallersRefusedByPods": "a pod of four refuses everybody",
+        "ScoringErrorsUnhandled": (
+            "one request meets a fault of the program, and the thread that follows the pointer another"
+        ),
+        "ScoringContainersWaiting": "two pods crash, again and again, and a third finds no image",
     },
     (SERVICE, "slow"): {
         "ScoringLatencyBurnFast": "ScoringLatency: twice BurnFast",
         "ScoringCpuThrottled": "two pods use 95 % of their CPU",
     },
     (SERVICE, "full"): {
-        "SpoolFillsUp": "two spools fill",
+        "SpoolFillsUp": "two spools fill within two hours",
         "ScoringMemoryNearLimit": "two pods hold 88 % of their memory",
         "ScoringOutOfMemory": "two pods fill their memory and are killed",
+        "ProcessKilledForMemory": "two processes are killed, one on each of two nodes",
         "ScoringAtAutoscalerCeiling": "ten pods of ten",
         "ScoringRequestsShed": "fifteen of a thousand requests are shed, and then none",
         "ScoringConnectionsRefused": "two pods refuse three connections a minute",
@@ -59,10 +64,11 @@ TOLD: dict[Cell, dict[str, str]] = {
     (SERVICE, "late"): {
         "SpoolNotDraining": "uploads stop",
         "ModelMovedNotLoaded": "one pod stays behind",
+        "ScoringRolloutStuck": "the first pod of a new version never gets ready",
     },
     (SERVICE, "wrong"): {
         "PodsDisagreeOnModel": "one pod serves another version",
-        "RankingBelowBenchmark": "even its best is worse",
+        "AgreedMetricBelowBenchmark": "even the best that the agreed profit may be is less, and ROC-AUC is as good",
         "RecordsNotWritten": "two of a hundred leads have no record",
     },
     (SERVICE, "expiring"): {"ModelTooOld": "trained 45 days ago"},
@@ -105,7 +111,7 @@ TOLD: dict[Cell, dict[str, str]] = {
     },
     (DATABASE, "slow"): {"DatabaseCpuHigh": "cpu at 0.95"},
     (DATABASE, "full"): {
-        "DatabaseDiskNearlyFull": "disk at 0.87",
+        "DatabaseDiskNearlyFull": "171 of 200 GB",
         "DatabaseConnectionsNearLimit": "85 of 100 are taken",
         "DatabaseMemoryHigh": "memory at 0.95",
     },
@@ -125,7 +131,7 @@ TOLD: dict[Cell, dict[str, str]] = {
         "RecordsNotCompacted": "compaction is not started for eight hours",
     },
     ("job evaluate", "wrong"): {
-        "TooFewOutcomes": "evaluation_leads is 40",
+        "TooFewOutcomes": "evaluation_leads is 195",
         "FiguresOfContactedLeadsOnly": "one evaluation a day for five days, of which the last is of all leads",
         "RecordsMissingInBucket": "2 % are missing",
     },
@@ -143,6 +149,8 @@ TOLD: dict[Cell, dict[str, str]] = {
         "JobExecutionFailed": failures.NO_IMAGE,
     },
     ("google_artifact_registry_repository", "erring"): {"ScoringPodsNotReady": failures.NO_IMAGE},
+    ("google_gke_backup_backup_plan", "erring"): {"ClusterBackupFailed": "the backup of one night fails"},
+    ("google_gke_backup_backup_plan", "late"): {"ClusterBackupMissing": "no backup is started in the second night"},
     ("google_kms_crypto_key", "down"): {
         "RecordUploadsFailing": failures.KEY_DISABLED,
         "DatabaseDown": failures.KEY_DISABLED,

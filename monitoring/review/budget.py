@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from monitoring.alerts import Severity
-from monitoring.budgets import SAMPLED, Budget
+from monitoring.budgets import SAMPLED, ErrorBudget
 from monitoring.catalogue import promises
 from monitoring.platform import Platform
 from monitoring.promql.text import duration, number
@@ -41,7 +41,7 @@ exit status: 0 nothing is spent, or nobody was asked, 1 a budget is spent, 2 wro
 class Left:
     """What is left of a budget, as a share; None where nothing went wrong, or nothing is known."""
 
-    budget: Budget
+    budget: ErrorBudget
     share: float | None
 
     @property
@@ -69,7 +69,7 @@ def main(env: str, url: str | None, callers: bool = False, now: int | None = Non
     try:
         project, platform = checked.environment(env)
         slos = [slo for slo in promises.slos(platform) if not callers or pages(slo)]
-        budgets = tuple(Budget(slo) for slo in slos)
+        budgets = tuple(ErrorBudget(slo) for slo in slos)
         found: tuple[Left, ...] | None = None
         if url:
             api = living.connect(living.GOOGLE.format(project=project) if url == "google" else url)
@@ -89,7 +89,7 @@ def pages(slo: Slo) -> bool:
     return any(window.severity is Severity.PAGE for window in slo.windows)
 
 
-def left(api: Living, budgets: Sequence[Budget], now: int) -> tuple[Left, ...]:
+def left(api: Living, budgets: Sequence[ErrorBudget], now: int) -> tuple[Left, ...]:
     """What is left of each budget at a moment. Raises CannotAskError, RefusedError."""
     found = []
     for budget in budgets:
@@ -98,7 +98,7 @@ def left(api: Living, budgets: Sequence[Budget], now: int) -> tuple[Left, ...]:
     return tuple(found)
 
 
-def _show(budgets: Sequence[Budget], platform: Platform, found: Sequence[Left] | None) -> None:
+def _show(budgets: Sequence[ErrorBudget], platform: Platform, found: Sequence[Left] | None) -> None:
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("promise", "objective", "in", "bad events allowed", "or all bad for", "lasts, at its alerts' limits"):
         table.add_column(name, overflow="fold")
@@ -121,7 +121,7 @@ def _show(budgets: Sequence[Budget], platform: Platform, found: Sequence[Left] |
     Console(width=None if sys.stdout.isatty() else 150, highlight=False).print(table)
 
 
-def allowed(budget: Budget, platform: Platform) -> str:
+def allowed(budget: ErrorBudget, platform: Platform) -> str:
     """How many bad events spend the budget, in words."""
     share = 1 - budget.slo.objective
     if budget.counts_time:

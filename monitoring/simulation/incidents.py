@@ -90,8 +90,12 @@ def inject(world: World) -> tuple[Incident, ...]:
     asked = (
         replace(
             each,
-            # What is due before the watch begins, or after it ends, cannot be seen on time.
-            must={name: by for name, by in each.must.items() if BEFORE <= each.first + by < world.minutes},
+            # What is due before the watch begins, or after it ends, cannot be seen on time. Holds begin with the watch.
+            must={
+                name: by
+                for name, by in each.must.items()
+                if BEFORE + ALERTS[name].hold // MINUTE <= each.first + by < world.minutes
+            },
             may=each.may | each.must.keys() | each.beyond,
         )
         for each in told

@@ -68,7 +68,7 @@ class Score(msgspec.Struct):
     model_version: Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class Answer(msgspec.Struct):
+class ProbeAnswer(msgspec.Struct):
     """What a good answer holds: one score."""
 
     scores: tuple[Score]
@@ -113,7 +113,7 @@ def ask(door: str, token: str | None) -> Score:
     if status != 200:  # a redirect is one: the proxy sends whom it does not know to a page where people sign in
         raise NoScore("status", f"{status} {_shown(body)}")
     try:
-        return msgspec.json.decode(body, type=Answer).scores[0]
+        return msgspec.json.decode(body, type=ProbeAnswer).scores[0]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise NoScore("answer", f"{error}: {_shown(body)}") from error
 

@@ -10,7 +10,7 @@ import pytest
 import monitoring
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
-from infra.stacks.database import DISK_LIMIT_GB
+from infra.sizing import DISK_LIMIT_GB
 from monitoring import catalogue
 from monitoring.alerts import Alert, Severity
 from monitoring.catalogue import compaction, model, promises, quality, records

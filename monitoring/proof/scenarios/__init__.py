@@ -4,6 +4,7 @@ from monitoring.alerts import Alert
 from monitoring.proof.cases import Case
 from monitoring.proof.decoys import among_others
 from monitoring.proof.scenarios import (
+    before,
     budgets,
     capacity,
     cluster,
@@ -47,6 +48,6 @@ def cases(alerts: tuple[Alert, ...]) -> tuple[Case, ...]:
     )
     return (
         *(variant for case in scenarios for variant in (case, among_others(case, alerts))),
-        *(among_others(case, alerts) for case in runs.cases(alerts)),
+        *(among_others(case, alerts) for case in (*before.CASES, *runs.cases(alerts))),
         *quiet_night.CASES,
     )

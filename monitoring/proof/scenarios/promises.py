@@ -49,7 +49,6 @@ def stories(
     production it fires before the slow one, which stays silent then.
     """
     cases: list[Case] = []
-    pages = "BurnFast" in ends
     for end, factor in ends.items():
         share, before = factor * budget, 420 if end == "BurnFast" else 60
         name = f"{slo}{end}"
@@ -70,6 +69,15 @@ def stories(
                     named_only="a rest" in story,
                 )
             )
+    return (*cases, *few(slo, traffic, budget, guard, ends, at))
+
+
+def few(
+    slo: str, traffic: Traffic, budget: float, guard: int, ends: dict[str, float], at: dict[str, dict[str, Firing]]
+) -> tuple[Case, ...]:
+    """The stories of few bad ones: in a quiet night, beside a fast burn, and one in a hundred thousand."""
+    cases: list[Case] = []
+    pages = "BurnFast" in ends
     names = [f"{slo}{end}" for end in ends]
     for story, bad in (*nights(guard), *(beside_fast(guard) if pages else ())):
         strays = "strays" in story  # after which BurnSteady fires twice, which a case cannot say

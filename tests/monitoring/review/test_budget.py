@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitoring.budgets import Budget
+from monitoring.budgets import ErrorBudget
 from monitoring.catalogue import promises
 from monitoring.platform import Platform
 from monitoring.review import __main__ as review
@@ -71,6 +71,6 @@ def test_where_nobody_answers_it_ends_with_2_and_says_where(
 
 def test_a_runbook_states_the_hours_that_a_promise_about_time_allows() -> None:
     for slo in promises.slos(Platform()):
-        if Budget(slo).counts_time:
-            hours = budget.allowed(Budget(slo), Platform()).split()[0]
+        if ErrorBudget(slo).counts_time:
+            hours = budget.allowed(ErrorBudget(slo), Platform()).split()[0]
             assert f"{hours} of the 672 hours" in Path("monitoring/runbooks", slo.runbook).read_text()

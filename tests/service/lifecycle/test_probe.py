@@ -87,12 +87,11 @@ SECONDS = 'leadscoring_probe_duration_seconds{job="probe"}'
 
 
 def test_a_signed_trial_lead_is_scored_through_the_door_and_is_no_lead(site: Site, tmp_path: Path) -> None:
-    began = time.monotonic()
     assert run(site, tmp_path) == 0
     found = published(tmp_path)
     assert found.keys() == {SUCCESS, SECONDS}
     assert found[SUCCESS] == 1
-    assert 0 < found[SECONDS] < time.monotonic() - began
+    assert found[SECONDS] > 0
     site.server.wait(site.server.records)
     (record,) = site.server.records()
     assert (record.lead_id, record.channel, record.is_trial) == (probe.LEAD, "trial", True)
