@@ -1,5 +1,6 @@
 """What a living Prometheus has of what the alerts read, how often they would have fired, and what is left of SLOs."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ AT_ONCE = 4  # queries
 DAY = timedelta(days=1)
 OUTCOMES = frozenset({"status", "response_code", "response_code_class", "blocked", "result", "reason", "state"})
 """Labels of which a value may not have come yet: no request failed, no job, no caller was blocked."""
-EVENTS = frozenset({"leadscoring_job_last_failure_timestamp_seconds"})  # not there before the first: no job has failed
+EVENTS = frozenset({"leadscoring_job_last_failure_timestamp_seconds", "kube_pod_container_status_waiting_reason"})
+"""Metrics without a series until it happens: a job fails, a container waits."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -97,7 +99,7 @@ def inspect(api: Living, platform: Platform, days: int, now: int) -> Inspection:
     read: dict[str, tuple[promql.VectorSelector, list[str]]] = {}
     for alert in alerts:
         for selector in (reading.selector for reading in readings(alert.expr)):
-            read.setdefault(flat(selector), (selector, []))[1].append(alert.name)
+            read.setdefault(_present(selector), (selector, []))[1].append(alert.name)
     missing = _each(read.values(), lambda of: _missing(api, *of, window, now))
     return Inspection(
         days,
@@ -117,7 +119,7 @@ def _each(things: Iterable[T], ask: Callable[[T], R]) -> list[R]:
 def _missing(
     api: Living, selector: promql.VectorSelector, alerts: Sequence[str], window: str, now: int
 ) -> Missing | None:
-    text, name = flat(selector), str(selector.name)
+    text, name = _present(selector), str(selector.name)
     if name in EVENTS or _has(api, text, window, now):
         return None
     if not _has(api, name, window, now):
@@ -133,6 +135,11 @@ def _missing(
     if all(matcher.name not in OUTCOMES for matcher in selector.matchers.matchers):
         return Missing(text, "no series has all of these labels", tuple(dict.fromkeys(alerts)))
     return None
+
+
+def _present(selector: promql.VectorSelector) -> str:
+    """A selector of the present: as it is written, without an offset."""
+    return re.sub(r" offset -?\w+", "", flat(selector))
 
 
 def _written(matcher: promql.Matcher) -> str:

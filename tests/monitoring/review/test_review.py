@@ -58,7 +58,7 @@ def test_without_promtool_the_explanation_stands_and_the_remedy_is_named(
     monkeypatch.setenv("PATH", "")
     assert review.main(["show", "SpoolFillsUp", "--plot", str(tmp_path / "a.png")]) == 2
     shown = capsys.readouterr()
-    states(shown.out, "leadscoring_spool_bytes", "instance", "above", "128,000,000")
+    states(shown.out, "leadscoring_spool_bytes", "above", "230,400,000")
     assert "scripts/install-system" in shown.err
     assert not (tmp_path / "a.png").exists()
 
