@@ -22,12 +22,14 @@ def failed(window: str) -> str:
     return f'sum(increase(leadscoring_requests_total{{{SCORED},status=~"5.."}}[{window}]))'
 
 
+FAILING_HOURS = f"count_over_time(({failed('1h')} > 0.5)[1d:1h])"
+
 ALERTS = (
     Alert(
         name="ScoringFailuresAmongFew",
         expr=(
             f"{failed('1d')} / {ALL} > {SHARE}\nand\n{failed('1d')} > {FEW - 0.5}\n"
-            f"and\ncount_over_time(({failed('1h')} > 0.5)[1d:1h]) >= {HOURS}\nand\n{ALL} < {MANY}"
+            f"and\n{FAILING_HOURS} >= {HOURS}\nand\n{ALL} < {MANY}"
         ),
         hold=timedelta(0),
         severity=Severity.TICKET,

@@ -1,5 +1,6 @@
 """The service as its callers meet it, and the pods that run it."""
 
+from monitoring.catalogue import low_traffic
 from monitoring.catalogue.capacity import REFUSED, SHED
 from monitoring.catalogue.front_door import CHECKED, PER_POD
 from monitoring.catalogue.pods import AVAILABLE, CONTAINER, CPU, MEMORY, UPDATED, WANTED
@@ -48,7 +49,14 @@ DASHBOARD = Dashboard(
                 for window in slo.windows
             ),
         ),
-        Panel(FEW),
+        Panel(
+            FEW,
+            lines=(
+                Line("failed", low_traffic.failed("1d")),
+                Line("hours in which one failed", low_traffic.FAILING_HOURS),
+                Line("all", low_traffic.ALL),
+            ),
+        ),
         Panel(
             "Uptime from outside",
             Unit.RATIO,

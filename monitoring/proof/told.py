@@ -46,6 +46,7 @@ TOLD: dict[Cell, dict[str, str]] = {
         "ScoringErrorsUnhandled": (
             "one request meets a fault of the program, and the thread that follows the pointer another"
         ),
+        "ScoringFailuresAmongFew": "a fifth of fifty requests fails over a working day",
         "ScoringContainersWaiting": "two pods crash, again and again, and a third finds no image",
     },
     (SERVICE, "slow"): {
@@ -124,6 +125,16 @@ TOLD: dict[Cell, dict[str, str]] = {
     (MLFLOW, "slow"): {"MlflowSlow": "a tenth takes long"},
     (MLFLOW, "full"): {"MlflowMemoryNearLimit": "it is full"},
     **{("job train", way): {"JobExecutionFailed": failures.KILLED} for way in ("erring", "full")},
+    ("job probe", "down"): {
+        "ProbesFailing": "no probe runs for two hours",
+        "NobodyIsScored": "no probe runs, and nobody calls",
+    },
+    ("job probe", "erring"): {
+        "ProbesFailing": "no probe gets a score for an hour, while callers do",
+        "JobExecutionFailed": failures.KILLED,
+    },
+    **{("job probe", way): {"JobExecutionFailed": failures.KILLED} for way in ("slow", "full")},
+    ("job probe", "late"): {"ProbesFailing": "no probe runs for two hours"},
     **{("job heartbeat", way): {"JobExecutionFailed": failures.KILLED} for way in ("erring", "slow", "full")},
     **{cell: stories for name in JOBS for cell, stories in _of_job(name).items()},
     ("job compact", "late"): {

@@ -27,7 +27,8 @@ def test_no_cell_of_an_environment_is_open(env: str, stacks: Callable[[str], tup
 
 def test_the_matrix_speaks_of_nothing_that_no_environment_builds(stacks: Callable[[str], tuple[Stack, ...]]) -> None:
     built = frozenset[str]().union(*(coverage.things(stacks(env)) for env in ENVIRONMENTS))
-    assert (ROWS.keys() | SETTINGS) - built == set()
+    of_on_call = {name for name in SETTINGS if name.startswith("pagerduty_")}  # for who names the people on call
+    assert (ROWS.keys() | SETTINGS) - built == of_on_call
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ SERIES = (
     *(slowly(s) for s in promises.durations(10, ())),
     *(slowly(s) for s in promises.mlflow(10, ())),
     *pods.rollout(),
+    pods.waits("a", "ContainerCreating", (2, 1), (1, None)),
     pods.killed("python"),
     pods.unhandled("uvicorn.error"),
     cluster.backups("SUCCEEDED", (10, 0.1), (1430, 0), (10, 0.1), (10, 0)),
