@@ -172,6 +172,7 @@ AT: dict[str, dict[str, Firing]] = {
     "ScoringAvailability: few in five minutes": {
         "ScoringAvailabilityBurnSlow": Firing(after=18, until=144),
         "ScoringAvailabilityBurnSteady": Firing(after=18, until=201),
+        "ScoringFailuresAmongFew": Firing(after=120, until=201),
     },
     "ScoringAvailability: few in an hour": {
         "ScoringAvailabilityBurnSlow": Firing(after=72, until=101),
