@@ -175,7 +175,7 @@ def _probe(world: World) -> None:
     well = (1 - world.refused) * (1 - world.denied) * (1 - world.failing - world.shed) * (1 - turned_away)
     (probe,) = world.tracks["leadscoring_probe_success"]
     probe.values *= world.rng.random(world.minutes) < well * world.up.any(axis=0)
-    _gauge(world, "leadscoring_probe_duration_seconds", probe.labels, 0.1 + 9.9 * (probe.values < 1))
+    _gauge(world, "leadscoring_probe_duration_seconds", probe.labels, np.where(probe.values < 1, 10.0, 0.1))
     for track in (probe, *world.tracks["leadscoring_probe_duration_seconds"]):
         track.values[np.arange(world.minutes) % 5 > 0] = np.nan
 
