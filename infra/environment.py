@@ -22,6 +22,8 @@ HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s/]+\.[^\s/]+(/\S*[^\s/])?
 Cron = Annotated[str, Field(pattern=r"^[\d*,/-]+( [\d*,/-]+){4}$")]  # minute, hour, day, month, day of the week; UTC
 SourceFile = Annotated[str, Field(pattern=r"^service/examples/[a-z0-9_]+\.toml$")]
 Number = Annotated[str, Field(pattern=r"^[0-9]{1,19}$")]
+# A user or a schedule of PagerDuty's, with the id at the end of its page's address.
+OnCall = Annotated[str, Field(pattern=r"^(user|schedule):[A-Z0-9]{7,14}$")]
 Domain = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}$", max_length=253)]
 Group = Annotated[str, Field(pattern=r"^group:[^@\s]+@[^@\s]+\.[^@\s]+$")]
 Caller = Annotated[str, Field(pattern=r"^(group|serviceAccount):[^@\s]+@[^@\s]+\.[^@\s]+$")]
@@ -122,9 +124,19 @@ class Environment(BaseModel):
     pages: bool  # False: what would page somebody writes a mail instead
     ticket_email: Email
     page_backup_email: Email | None = None  # is told of every page too, should PagerDuty not be reached
+    escalate_to: OnCall | None = None  # whom runbooks escalate to; needed where pages
+    # Makes PagerDuty's services, escalation policies and grouping as code, with the token in PAGERDUTY_TOKEN; None: the
+    # service is made by hand, and its key comes with TF_VAR_pagerduty_key.
+    on_call: OnCall | None = None  # who is paged first; after ten minutes without an answer `escalate_to` is
+    ticket_owner: OnCall | None = None  # gets tickets at a low urgency too; None: they are mails alone
+    page_group_minutes: Annotated[int, Field(ge=1, le=1440)] | None = 30  # None: the PagerDuty plan cannot group
     report_email: Email | None = None  # where the weekly report's address is mailed to; None: nowhere
     report_readers: tuple[Group, ...] = ()  # who may open weekly reports; they may see nothing else
     runbooks_url: HttpsUrl  # the folder of monitoring/runbooks in your repository, as people open it
+
+    # What happens when the error budget of a promise to callers is spent, beside a ticket: nothing, a page, or
+    # scripts/deploy refuses until it is earned back, but for a reason.
+    budget_spent: Literal["ticket", "page", "freeze"] = "ticket"
 
     # Days, in this order: leads and predictions live, lie overwritten or deleted but recoverable as a
     # noncurrent version, then as a soft-deleted object; all three together are personal_data_days.
@@ -149,6 +161,7 @@ class Environment(BaseModel):
     scoring_memory_mib: Annotated[int, Field(ge=512)] = 1024
 
     domain: Domain  # where the service answers; its address and certificate records are the edge stack's outputs
+    probe: bool = True  # a job scores a trial lead through the front door every five minutes, as callers do
     callers: Annotated[tuple[Caller, ...], Field(min_length=1)]  # who may call it; nobody else does
     # From one address; None: what leads_per_day needs in its busiest minute, should all come from one, at least 1,200.
     requests_per_minute: Annotated[int, Field(ge=10, le=MOST_PER_MINUTE)] | None = None
@@ -190,6 +203,27 @@ class Environment(BaseModel):
     def _a_page_has_two_ways(self) -> Self:
         if self.pages and not self.page_backup_email:
             raise ValueError("page_backup_email: missing; where somebody is paged there are two ways to reach them")
+        return self
+
+    @model_validator(mode="after")
+    def _a_page_can_be_escalated(self) -> Self:
+        if self.pages and not self.escalate_to:
+            raise ValueError(
+                "escalate_to: missing; where somebody is paged the runbooks say whom to escalate to: give the "
+                "PagerDuty schedule (or user) as schedule:ID, with the id at the end of its page's address"
+            )
+        if self.on_call and not self.pages:
+            raise ValueError("on_call: nobody is paged where pages is False; leave it out, or set pages=True")
+        if self.on_call and self.on_call == self.escalate_to:
+            raise ValueError(f"escalate_to: {self.escalate_to} is on_call too: a page that nobody answers goes nowhere")
+        if self.ticket_owner and not self.on_call:
+            raise ValueError("ticket_owner: needs on_call, with which PagerDuty's services are made")
+        return self
+
+    @model_validator(mode="after")
+    def _a_spent_budget_pages_where_pages_go_out(self) -> Self:
+        if self.budget_spent == "page" and not self.pages:
+            raise ValueError('budget_spent: "page" needs pages=True; this environment pages nobody')
         return self
 
     @model_validator(mode="after")

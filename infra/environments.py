@@ -91,6 +91,7 @@ PROD = Environment(
     pages=True,
     ticket_email="lead-scoring@acme.example",
     page_backup_email="lead-scoring-oncall@acme.example",
+    escalate_to="schedule:PACME01",
     runbooks_url="https://github.com/acme/lead-scoring/blob/main/monitoring/runbooks",
     leads_per_day=300_000,
     leads_per_request=3,

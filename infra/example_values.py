@@ -17,6 +17,7 @@ SHIPPED = {
     "project": r"acme-leads-\w+",
     "project_number": r"(\d)\1+",  # one digit, repeated
     "billing_account": r"0A1B2C-3D4E5F-6A7B8C",
+    "escalate_to": r"schedule:PACME01",
     "runbooks_url": r"https://github\.com/acme/lead-scoring/.*",
     "github_repository_id": r"100000000",
     "github_owner_id": r"10000000",

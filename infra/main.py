@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from infra import example_values
 from infra.bindings import App, GcsBackend, GoogleProvider, TerraformStack
-from infra.components import spark_batches
+from infra.components import spark_batches, watching
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
 from infra.releases import digests, image
@@ -27,8 +27,8 @@ from infra.stacks.serving import NAMESPACE, ServingStack
 from infra.stacks.storage import StorageStack
 from infra.stacks.tracking import TrackingStack
 from monitoring import catalogue
+from monitoring.catalogue import promises
 from monitoring.dashboards import dashboards
-from monitoring.platform import Platform
 from service.settings import Settings
 
 
@@ -75,6 +75,7 @@ def build(app: App, env: Environment) -> None:
         tracking_url=tracking.url,
         run_key=foundation.keys.get("run"),
         spark=_spark(env, foundation, network),
+        probe=foundation.probe,
         watcher=foundation.watcher,
         heartbeat_address=foundation.heartbeat_address,
     )
@@ -155,25 +156,22 @@ def _service(app: App, env: Environment, foundation: FoundationStack) -> tuple[S
         service=serving.service,
         endpoint_groups=serving.endpoint_groups,
         smoke=foundation.smoke,
+        probe=foundation.probe,
     )
     edge.add_dependency(serving)  # so it is destroyed before
     return serving, edge
 
 
 def _alerting(app: App, env: Environment, lifecycle: LifecycleStack, edge: EdgeStack) -> AlertingStack:
-    platform = Platform(
-        jobs=lifecycle.scheduled,
-        database_connections=env.database_connections,
-        leads_per_day=env.leads_per_day,
-        leads_per_request=env.leads_per_request,
-    )
+    platform = watching.platform(env, lifecycle.scheduled)
     alerts = catalogue.alerts(platform)
     return AlertingStack(
         app,
         f"{env.id}-alerting",
         env=env,
         alerts=alerts,
-        dashboards=dashboards(alerts),
+        slos=promises.slos(platform),
+        dashboards=dashboards(alerts, lifecycle.scheduled),
         health_path=edge.health_path,
     )
 

@@ -48,6 +48,7 @@ JOBS = {
 }
 BATCHES = {"evaluate": 1, "drift": 2, "retrain": 2}  # of Spark that one run of a job waits for at most
 BATCH_SECONDS = 8_100  # LIMIT_S + QUEUE_S in service/lifecycle/relations/spark_batch.py: after them it gives a batch up
+DISK_LIMIT_GB = 200  # of MLflow's database: a run-away writer is stopped before the budget is
 FIRST_SCORE_BYTES = 7  # of compact, for each lead that lives: 100 bytes of a sixteenth of the table of first scores
 
 

@@ -1,7 +1,7 @@
 """Google's own metrics that alerts and dashboards read: what they are, how often they come, how late, and the source.
 
 The name in PromQL is the metric's own with `:` for its first `/` and `_` for every other special character; a
-distribution is read by its `_bucket`: https://cloud.google.com/monitoring/promql#metric_names
+distribution is read by its `_bucket` or its `_count`: https://cloud.google.com/monitoring/promql#metric_names
 DELTA and CUMULATIVE are counters to PromQL, a BOOL is 0 or 1.
 """
 
@@ -40,7 +40,7 @@ class Read(StrEnum):
 class Metric:
     """One metric. `delay` is how long after sampling a value may stay invisible, beyond which it would be late."""
 
-    name: str  # in PromQL, without _bucket
+    name: str  # in PromQL, without _bucket and _count
     kind: Kind
     labels: tuple[str, ...]  # of the metric, and of the resource those that alerts use
     sampling: timedelta
@@ -55,6 +55,8 @@ GCP = "https://cloud.google.com/monitoring/api/metrics_gcp"
 LOAD_BALANCING = "https://cloud.google.com/load-balancing/docs/metrics"
 SQL = "https://cloud.google.com/sql/docs/postgres/admin-api/metrics"
 NAT = "https://cloud.google.com/nat/docs/monitoring"
+BACKUP = "https://cloud.google.com/kubernetes-engine/docs/add-on/backup-for-gke/how-to/monitoring-metrics"
+LOGS = "https://cloud.google.com/logging/docs/logs-based-metrics"
 
 
 def _seconds(count: int) -> timedelta:
@@ -66,9 +68,17 @@ def _container(name: str, kind: Kind, delay: int, *labels: str, read: Read = Rea
     return Metric(f"kubernetes_io:container_{name}", kind, labels, _seconds(60), _seconds(delay), KUBERNETES, read)
 
 
-def _state(name: str, *labels: str) -> Metric:
+def _state(name: str, *labels: str, read: Read = Read.LIST) -> Metric:
     # No delay is given: these are scraped, as the service's own metrics are.
-    return Metric(f"kube_{name}", Kind.GAUGE, labels, _seconds(30), _seconds(0), KUBE_STATE)
+    return Metric(f"kube_{name}", Kind.GAUGE, labels, _seconds(30), _seconds(0), KUBE_STATE, read)
+
+
+def _logged(name: str, *labels: str) -> Metric:
+    # Counted by the metrics in infra/components/logging.py; Google names no delay for these.
+    labels = ("monitored_resource", *labels)
+    return Metric(
+        f"logging_googleapis_com:user_{name}", Kind.DELTA, labels, _seconds(60), _seconds(120), LOGS, Read.USE
+    )
 
 
 def _sql(name: str, *labels: str, read: Read = Read.LIST) -> Metric:
@@ -104,6 +114,8 @@ METRICS = (
     _container("cpu_request_utilization", Kind.GAUGE, 240, read=Read.USE),
     _state("deployment_spec_replicas", "deployment"),
     _state("deployment_status_replicas_available", "deployment"),
+    _state("deployment_status_replicas_updated", "deployment", read=Read.USE),
+    _state("pod_container_status_waiting_reason", "container", "pod", "reason", "uid", read=Read.USE),
     _state("pod_status_unschedulable", "pod", "uid"),
     _state("horizontalpodautoscaler_spec_max_replicas", "horizontalpodautoscaler"),
     _state("horizontalpodautoscaler_status_current_replicas", "horizontalpodautoscaler"),
@@ -143,11 +155,28 @@ METRICS = (
     _sql("cpu_utilization"),
     _sql("memory_utilization"),
     _sql("disk_utilization"),
+    _sql("disk_bytes_used", read=Read.USE),
     _sql("postgresql_num_backends", "database", read=Read.USE),
+    # Its page names neither sampling nor delay.
+    Metric(
+        "gkebackup_googleapis_com:backup_completion_times",
+        Kind.DISTRIBUTION,
+        ("state",),
+        _seconds(60),
+        _seconds(240),
+        BACKUP,
+    ),
+    _logged("leadscoring_out_of_memory", "process"),
+    _logged("leadscoring_unhandled_errors", "logger"),
 )
 UNVERIFIED = tuple(metric for metric in METRICS if metric.read is not Read.LIST)
 
 
 def of(series: str) -> Metric | None:
     """The metric that a series' name belongs to; None for one of ours."""
-    return next((metric for metric in METRICS if series in (metric.name, f"{metric.name}_bucket")), None)
+    return next((metric for metric in METRICS if series in (metric.name, *_parts(metric))), None)
+
+
+def _parts(metric: Metric) -> tuple[str, ...]:
+    """The series of a distribution."""
+    return (f"{metric.name}_bucket", f"{metric.name}_count") if metric.kind is Kind.DISTRIBUTION else ()

@@ -16,8 +16,14 @@ STEP = timedelta(seconds=30)  # L2: an evaluation interval is a multiple of it
 SHORTEST_RANGE = timedelta(minutes=5)  # L3: Google's samples come once a minute, up to 4 minutes late
 EVERY_MINUTE, EVERY_FIVE = timedelta(minutes=1), timedelta(minutes=5)
 
-_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
-_RANGE = re.compile(r"\[(\d+)([dhms])(:)?[^\]]*\]|\boffset (\d+)([dhms])")
+_UNITS = {
+    "w": timedelta(weeks=1),
+    "d": timedelta(days=1),
+    "h": timedelta(hours=1),
+    "m": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+}
+_RANGE = re.compile(r"\[(\d+)([wdhms])(:)?[^\]]*\]|\boffset (\d+)([wdhms])")
 _GOOGLE = re.compile(r"\w+_(?:googleapis_com|io):\w+")
 
 

@@ -8,6 +8,7 @@ from itertools import islice, pairwise
 from cronsim import CronSim
 
 HOUR = timedelta(hours=1)
+LEAST_LOOKBACK = 25 * HOUR
 _RUNS_LOOKED_AT = 1_000  # of a daily job nearly three years: the longest gap of any line that a person writes
 
 
@@ -29,6 +30,12 @@ class Job:
         """How old the last success may be: the next start's success is due then."""
         return self.gap + self.timeout
 
+    @property
+    def lookback(self) -> timedelta:
+        """How far back a run's figures are read: until the next run should have ended, so that no ticket on them closes
+        before. At least 25 hours, within which Cloud Monitoring evaluates every minute."""
+        return max(LEAST_LOOKBACK, self.deadline)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
@@ -42,7 +49,9 @@ class Platform:
         Job("compact", "20 * * * *", 1 * HOUR),
         Job("report", "0 14 * * 1", 1 * HOUR),
     )
+    probes: bool = True  # whether the job `probe` asks for a score every five minutes
     database_connections: int = 100  # that the database takes, max_connections
+    database_disk_bytes: int = 200_000_000_000  # that its disk grows to at most: infra/sizing.py
     leads_per_day: int = 600_000  # declared by the environment
     leads_per_request: int = 1
 

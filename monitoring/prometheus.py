@@ -20,6 +20,9 @@ EPILOG = """examples:
 FACTORS = [n for n in range(1, 61) if 60 % n == 0]
 """Holds are whole minutes, and stay whole seconds."""
 
+SILENCED = "\nunless on ()\n"
+"""Stands before a condition that another alert tells of."""
+
 
 class _Dumper(yaml.SafeDumper):
     """Writes text of several lines as a block, so that an expression reads as it was written."""
@@ -69,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     alerts = catalogue.alerts(Platform(jobs=tuple(options.job)) if options.job else catalogue.DEFAULT)
     if options.without_google:
-        alerts = tuple(a for a in alerts if not any(google.of(name) for name in metric_names(a.expr)))
+        alerts = tuple(alert for alert in alerts if not _needs_google(alert))
     if options.faster > 1:
         # Imported here: its parser belongs to the tools of development, which a plain rule file does not need.
         from monitoring.promql.timescale import faster
@@ -77,6 +80,12 @@ def main(arguments: list[str] | None = None) -> int:
         alerts = tuple(faster(alert, options.faster) for alert in alerts)
     sys.stdout.write(rules(alerts))
     return 0
+
+
+def _needs_google(alert: Alert) -> bool:
+    """Whether it never fires without Google's metrics. What only silences it (`unless`) may be missing."""
+    needed, *_ = alert.expr.split(SILENCED)
+    return any(google.of(name) for name in metric_names(needed))
 
 
 def _job(text: str) -> Job:

@@ -2,10 +2,12 @@
 
 Multi-window, multi-burn-rate alerting of the SRE workbook: an alert fires while the error budget burns,
 over a long window (it matters) and over a short one (it still goes on), so fast that the long window
-alone spends a given share of the whole period's budget.
+alone spends a given share of the whole period's budget. Both windows need some bad events, and a slow burn
+does not page while a fast one does.
 https://sre.google/workbook/alerting-on-slos/#6-multiwindow-multi-burn-rate-alerts
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
@@ -52,8 +54,28 @@ BURN_WINDOWS = (
     ),
 )
 
+# Bad events in the short window below which an alert is silent: after an incident the long window keeps its bad events
+# for hours, and one or two stray failures in a quiet short one would report the incident again.
+FEWEST_SHORT = 3
+
 # Where nobody is woken: the same windows without the fastest, which asks for a hurry that a ticket has not.
 TICKET_WINDOWS = tuple(replace(window, severity=Severity.TICKET) for window in BURN_WINDOWS[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Monitoring filters of the events that Cloud Monitoring's own SLO counts."""
+
+    bad: str
+    total: str
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A monitoring filter of a distribution whose values are good up to `most`."""
+
+    of: str
+    most: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +96,7 @@ class Slo:
     runbook: str
     panel: str  # title of the dashboard panel that shows it
     windows: tuple[BurnWindow, ...] = BURN_WINDOWS
+    counted: Ratio | Distribution | None = None  # as Cloud Monitoring's own SLO counts it; None: it cannot
 
     def __post_init__(self) -> None:
         if not 0 < self.objective < 1:
@@ -111,13 +134,9 @@ class Slo:
 
     def _alert(self, window: BurnWindow) -> Alert:
         long, short = duration(window.long), duration(window.short)
-        threshold = number(self.threshold(window))
-        conditions = [f"{self._ratio(long)} > {threshold}", f"{self._ratio(short)} > {threshold}"]
-        if self.minimum_bad:
-            conditions.append(f"{_within(self.bad, long)} >= {self.minimum_bad}")
         return Alert(
             name=self.name + window.name,
-            expr="\nand\n".join(conditions),
+            expr="\nunless\n".join([self._burning(window), *self._reported(window)]),
             # The short window does what a hold would do, and without its blind spot: the workbook
             # advises against durations in SLO alerts.
             hold=timedelta(0),
@@ -130,6 +149,27 @@ class Slo:
             runbook=self.runbook,
             panel=self.panel,
         )
+
+    def _burning(self, window: BurnWindow) -> str:
+        """Both windows burn too fast, on enough bad events."""
+        long, short = duration(window.long), duration(window.short)
+        threshold = number(self.threshold(window))
+        conditions = [f"{self._ratio(long)} > {threshold}", f"{self._ratio(short)} > {threshold}"]
+        if self.minimum_bad:
+            conditions.append(f"{_within(self.bad, long)} >= {self.minimum_bad}")
+            conditions.append(f"{_within(self.bad, short)} >= {FEWEST_SHORT}")
+        return "\nand\n".join(conditions)
+
+    def _reported(self, window: BurnWindow) -> Iterator[str]:
+        """A faster page of the same promise fires, or fired within the window's short span.
+
+        That span is how long this window remembers the incident after its end: without it one incident would page
+        twice, the second time when it is over.
+        """
+        if window.severity is Severity.PAGE:
+            for faster in self.windows:
+                if faster.severity is Severity.PAGE and faster.long < window.long:
+                    yield f"max_over_time((\n{self._burning(faster)}\n)[{duration(window.short)}:1m])"
 
     def _ratio(self, window: str) -> str:
         return f"{_within(self.bad, window)} / {_within(self.total, window)}"

@@ -16,8 +16,10 @@ RECORD_VERSION = 2
 """Version 1 has neither source nor anything after `latency_ms`; readers take both."""
 PAGE = "page-"
 """How the ids of trials on the service's page begin."""
-TRIALS = (PAGE, "smoke-")
-"""How ids begin of leads that are in no CRM: typed into the service's page, or a deploy's first question."""
+PROBE = "probe-"
+"""How the ids of the job `probe` begin."""
+TRIALS = (PAGE, "smoke-", PROBE)
+"""How ids begin of leads that are in no CRM: typed into the service's page, a deploy's first request, a probe's."""
 
 Channel = Literal["api", "batch", "trial"]
 Role = Literal["champion", "shadow"]

@@ -65,6 +65,7 @@ LAYERS = {
         alerts google platform
         limits promql
         slos
+        budgets
         catalogue
         prometheus
         simulation
@@ -79,7 +80,7 @@ LAYERS = {
         training
         drift_detection inspection promotion
         compaction querying reporting
-        train check evaluate drift retrain promote batch heartbeat forget compact report
+        train check evaluate drift retrain promote batch heartbeat probe forget compact report
         backtest rollback score query""",
 }
 # Public classes of one name, and why.

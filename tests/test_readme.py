@@ -82,7 +82,10 @@ RUN_ELSEWHERE = {
         "monitoring/test_proof.py::test_cases_that_do_not_notice_a_slip_miss_the_bar"
     ),
     ".venv/bin/python -m monitoring.simulation": (
-        "monitoring/test_simulation.py::test_all_bars_are_kept_and_a_lowered_one_is_missed"
+        "monitoring/test_simulation.py::test_all_bars_are_kept_at_every_volume"
+    ),
+    ".venv/bin/python -m monitoring.simulation --storms": (
+        "monitoring/test_storms.py::test_one_cause_pages_at_most_twice_and_in_time"
     ),
     "scripts/drill": "drill/test_main.py::test_every_fault_pages_and_ends_once_it_is_mended",
     "scripts/bench image": "benchmarks/test_image.py::test_a_missed_bar_is_an_exit_status",
@@ -135,8 +138,19 @@ RUN_ELSEWHERE = {
     "::test_a_first_deploy_builds_scans_and_pushes_migrates_waits_and_asks_for_a_score",
     "scripts/alerts": "monitoring/review/test_review.py::test_the_table_names_every_alert",
     "scripts/alerts --page": "monitoring/review/test_review.py::test_the_table_names_every_alert",
-    "scripts/alerts show SpoolHalfFull": "monitoring/review/test_review.py::test_an_alert_is_explained_and_drawn",
+    "scripts/alerts show SpoolFillsUp": "monitoring/review/test_review.py::test_an_alert_is_explained_and_drawn",
+    "scripts/alerts env prod": "infra/operations/test_variables.py"
+    "::test_every_environment_has_all_variables_each_a_word_of_the_shell",
     "scripts/alerts diff main --markdown": "monitoring/review/test_diff.py::test_the_sheet_has_a_row_for_each_change",
+    'scripts/alerts try "401 100% 6h"': (
+        "monitoring/review/test_tried.py::test_refused_callers_page_in_time_and_what_stays_silent_is_named"
+    ),
+    "scripts/alerts budget prod": (
+        "monitoring/review/test_budget.py::test_what_a_promise_allows_is_shown_at_the_declared_traffic"
+    ),
+    "scripts/alerts check prod": (
+        "monitoring/review/test_checked.py::test_where_every_series_is_there_nothing_is_missing"
+    ),
     ".venv/bin/python -m monitoring.dashboards": "monitoring/dashboards/test_pictures.py::test_a_dashboard_is_drawn",
     "docker build": "containers/test_scoring_image.py::",
     "docker run": "containers/test_mlflow_image.py"

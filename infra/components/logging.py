@@ -58,6 +58,13 @@ METRICS: dict[str, tuple[str, str, dict[str, str]]] = {
         "Errors that nobody expected: a log entry with a traceback.",
         {"logger": "EXTRACT(jsonPayload.logger)"},
     ),
+    # GKE's node problem detector logs the kernel's "Killed process 42 (python) ..." as an event of the node:
+    # https://github.com/kubernetes/node-problem-detector/blob/master/config/kernel-monitor.json
+    "leadscoring_out_of_memory": (
+        'resource.type="k8s_node" AND log_id("events") AND jsonPayload.reason="OOMKilling"',
+        "Processes that a node's kernel killed for their memory.",
+        {"process": r'REGEXP_EXTRACT(jsonPayload.message, "Killed process [0-9]+ [(]([^)]+)[)]")'},
+    ),
     # Cloud Run itself says that an execution has failed, whatever the container managed to say.
     "leadscoring_failed_jobs": (
         'resource.type="cloud_run_job" AND log_id("cloudaudit.googleapis.com/system_event")'

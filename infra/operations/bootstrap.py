@@ -20,10 +20,10 @@ from google.cloud.exceptions import GoogleCloudError
 
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
-from infra.operations import own_values
 from infra.operations.credentials import of_a_person
 from infra.operations.prerequisites import FIRST_APIS, quotas
 from infra.operations.programs import Failed
+from infra.operations.refusals import check_own_values
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 NONCURRENT_DAYS = 90  # an older version of a state is for undoing, not for history
@@ -231,7 +231,7 @@ def main(arguments: list[str]) -> int:
         print("\n".join(f"would {step}" for step in plan(env)))
         return 0
     try:
-        own_values.check(env, os.environ)
+        check_own_values(env, os.environ)
     except Failed as error:
         print(f"bootstrap: {error}\nWhat to do: {error.remedy}", file=sys.stderr)
         return 1

@@ -20,7 +20,9 @@ def identity(env: Environment, account: str) -> dict[str, str]:
         "project": env.project,
         # Names of the secrets that are Terraform's variables in a deploy.
         "migrator_password": env.name("migrator-password"),
-        "pagerduty_key": env.name("pagerduty-key") if env.pages else "",
+        "pagerduty_key": env.name("pagerduty-key") if env.pages and not env.on_call else "",
+        # And of the one that PagerDuty's provider reads as PAGERDUTY_TOKEN.
+        "pagerduty_token": env.name("pagerduty-token") if env.on_call else "",
     }
 
 

@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 
 from infra.environments import ENVIRONMENTS
-from infra.operations import command, own_values
+from infra.operations import command
 from infra.operations.apply import DryRunTerraform
 from infra.operations.credentials import unattended
 from infra.operations.deployment import Deploy
 from infra.operations.images import ImageRecipe
 from infra.operations.programs import Programs
+from infra.operations.refusals import check_own_values
 from infra.rehearsal.steps import silent
 from infra.rehearsal.terraform import find
 from infra.review import guard
@@ -71,6 +72,9 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="release in spite of this critical vulnerability",
     )
+    made.add_argument(
+        "--in-spite-of-budget", metavar="REASON", default="", help="deploy although an error budget is spent"
+    )
     made.add_argument("--no-smoke", metavar="REASON", default="", help="do not ask for a score at the end")
     return made
 
@@ -84,7 +88,7 @@ def main(arguments: list[str]) -> int:
         vulnerabilities = guard.reasons("--allow-vulnerability", "ID=REASON", options.allow_vulnerability)
     except guard.OverrideError as error:
         parser().error(str(error))
-    if not options.dry_run and command.attempt(lambda: own_values.check(env, os.environ)):
+    if not options.dry_run and command.attempt(lambda: check_own_values(env, os.environ)):
         return 1
     return run(
         Deploy(
@@ -95,6 +99,7 @@ def main(arguments: list[str]) -> int:
             build=options.build,
             recipe=ImageRecipe(options.base_image, options.pip_conf, vulnerabilities),
             no_smoke=options.no_smoke,
+            in_spite_of_budget=options.in_spite_of_budget,
             folder=FOLDER / env.id,
             door=f"https://{env.domain}",
             step=silent if options.dry_run else command.tell,

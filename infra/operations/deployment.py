@@ -15,12 +15,12 @@ from infra.operations.apply import apply, planned_images, released
 from infra.operations.command import Refused
 from infra.operations.first_deploy import NAMESPACE, POINTER
 from infra.operations.programs import Failed, Programs
+from infra.operations.refusals import check_budgets
 from infra.rehearsal import report
 from infra.rehearsal.masking import Plan
 from infra.rehearsal.steps import StackError, Step, doing, silent
 from infra.rehearsal.synthesis import Stack
 from infra.rehearsal.terraform import Terraform
-from infra.timeline.needs import stack_event
 
 
 @dataclass
@@ -34,6 +34,7 @@ class Deploy:
     build: bool | None = None  # None: where images are missing
     recipe: images.ImageRecipe = field(default_factory=lambda: images.ImageRecipe(""))
     no_smoke: str = ""  # the reason
+    in_spite_of_budget: str = ""  # the reason
     folder: Path = Path()
     file: Path = releases.FILE
     door: str = ""
@@ -49,13 +50,14 @@ class Deploy:
         self._check_programs()
         if not self.programs.dry:
             lead_source.check(self.env)
+        check_budgets(self.env, self.programs, self.in_spite_of_budget)
         if self._builds:
             self._release()
         self.stacks = self.synthesize()
         for stack in self.stacks:
             if not (self.programs.dry and self._builds):
                 released(stack)
-            first_deploy.check_values(self.env, self.programs, stack_event(stack, self.stacks, pointer=POINTER))
+            first_deploy.check_values(self.env, self.programs, first_deploy.applying(self.env, stack, self.stacks))
             match self._part(stack):
                 case "tracking":
                     self._apply(stack, self._migrate)

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from infra.environments import ENVIRONMENTS
-from infra.operations import command, own_values
+from infra.operations import command
 from infra.operations.command import Refused
 from infra.operations.credentials import unattended
 from infra.operations.programs import Programs
+from infra.operations.refusals import check_own_values
 from infra.rehearsal import isolation, protections
 from infra.rehearsal.stateful import STATEFUL
 from infra.rehearsal.steps import Step, doing
@@ -170,7 +171,7 @@ def main(arguments: list[str]) -> int:
     allow = "a stateful resource that goes too, and why"
     options, allowed = command.read(command.parser("destroy", description, EXAMPLES, allow), arguments)
     env = ENVIRONMENTS[options.env]
-    if command.attempt(lambda: own_values.check(env, os.environ)):
+    if command.attempt(lambda: check_own_values(env, os.environ)):
         return 1
     return run(synthesize(env), allowed, folder=FOLDER / env.id, environ=unattended(os.environ, env.project))
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.environments import ENVIRONMENTS
-from infra.operations import command, own_values
+from infra.operations import command
 from infra.operations.credentials import unattended
+from infra.operations.refusals import check_own_values
 from infra.rehearsal import terraform
 from infra.rehearsal.synthesis import Stack, readable
 from infra.rehearsal.terraform import Terraform, TerraformError
@@ -84,7 +85,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("env", metavar="ENV", choices=list(ENVIRONMENTS), help=", ".join(ENVIRONMENTS))
     options = parser.parse_args(arguments)
     env = ENVIRONMENTS[options.env]
-    if command.attempt(lambda: own_values.check(env, os.environ)):
+    if command.attempt(lambda: check_own_values(env, os.environ)):
         return 1
     stacks = synthesize(env)
     planned = readable(stacks)

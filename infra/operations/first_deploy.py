@@ -5,6 +5,7 @@ The order is that of `Deploy.phases` in `infra/operations/deployment.py`; what a
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from infra import releases
 from infra.environment import Environment
@@ -17,13 +18,22 @@ from infra.timeline.needs import stack_event, values_from_people
 
 NAMESPACE = "leadscoring"  # of the pods; a test compares it with the serving stack's
 POINTER = "champion.json"  # names the model that the pods load; a test compares it with the service's
+TOKEN, TOKEN_SECRET = "PAGERDUTY_TOKEN", "pagerduty-token"  # what PagerDuty's provider reads, and where it is kept
 GROUPS = f"endpoint groups of {NAMESPACE}/scoring"
 
 
 def timeline(env: Environment, stacks: Sequence[Stack]) -> list[DeployEvent]:
     """All events of a first deploy in their order. Raises DeadlockError where one of them cannot happen."""
-    applied = [stack_event(stack, stacks, pointer=POINTER) for stack in stacks]
+    applied = [applying(env, stack, stacks) for stack in stacks]
     return walk(list(steps(env, applied)), list(people(env, applied)))
+
+
+def applying(env: Environment, stack: Stack, stacks: Sequence[Stack]) -> DeployEvent:
+    """Applying `stack`; where it has PagerDuty's provider, with the provider's token."""
+    event = stack_event(stack, stacks, pointer=POINTER)
+    if "pagerduty" not in stack.config["provider"]:
+        return event
+    return replace(event, needs={**event.needs, f"value of secret {env.name(TOKEN_SECRET)}": "PagerDuty's provider"})
 
 
 def stops(events: Sequence[DeployEvent]) -> list[str]:
@@ -121,6 +131,9 @@ def check_values(env: Environment, programs: Programs, event: DeployEvent) -> No
                 f"{event.name} needs a value of the secret {secret}, which has none",
                 f"add one: {add_value(env, secret)}\nThen deploy again.",
             )
+    if env.name(TOKEN_SECRET) in secrets and not programs.dry and not programs.environ.get(TOKEN):
+        read = f"gcloud secrets versions access latest --secret={env.name(TOKEN_SECRET)} --project={env.project}"
+        raise Failed(f"{event.name} needs {TOKEN}", f'set it in this shell, in no file: export {TOKEN}="$({read})"')
     missing = [] if programs.dry else [each for each in variables if not programs.environ.get(f"TF_VAR_{each}")]
     if missing:
         raise Failed(

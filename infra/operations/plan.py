@@ -13,9 +13,10 @@ from rich.markup import escape
 
 from infra import releases
 from infra.environment import Environment
-from infra.operations import first_deploy, lead_source, own_values, permissions, real
+from infra.operations import first_deploy, lead_source, permissions, real
 from infra.operations.credentials import unattended
 from infra.operations.programs import Failed
+from infra.operations.refusals import check_own_values
 from infra.policies import __main__ as policies
 from infra.policies.check import check
 from infra.policies.plan import PlanError
@@ -68,7 +69,7 @@ def main(arguments: list[str]) -> int:
     env = ENVIRONMENTS[options.env]
     if options.real:
         try:
-            own_values.check(env, os.environ)
+            check_own_values(env, os.environ)
             lead_source.check(env)
         except Failed as error:
             failures.print(f"{error}\nWhat to do: {error.remedy}", markup=False, highlight=False)

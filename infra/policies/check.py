@@ -27,8 +27,14 @@ HARMLESS = {
     "google_dns_record_set": "judged with the zone that it stands in",
     "google_iam_workload_identity_pool": "a pool lets nobody in; its provider is judged",
     "google_logging_metric": "counts log lines",
+    "google_monitoring_custom_service": "a name that SLOs stand under",
     "google_monitoring_dashboard": "a picture of what is measured",
+    "google_monitoring_slo": "a measurement of what is promised",
     "google_sql_database": "lies in the instance, which is judged",
+    "pagerduty_alert_grouping_setting": "makes one incident of alerts that come together",
+    "pagerduty_escalation_policy": "calls whom the environment names, which is checked there",
+    "pagerduty_service": "made in one place, for an environment that is checked",
+    "pagerduty_service_integration": "a key to report incidents with, which the state holds",
     "google_service_networking_connection": "joins Google's network of private addresses to ours",
 }
 

@@ -26,7 +26,8 @@ def alert_explained(r: Resource) -> str | None:
 
 @policy("alert-condition", ALERT)
 def alert_condition(r: Resource) -> str | None:
-    """A policy has a condition with an expression, and is there before its metric is; or it is on some log entries."""
+    """A policy has a condition with an expression, and is there before its metric is; or it is on some log entries,
+    or on what an SLO has left of its error budget."""
     if filters := r.at("conditions.condition_matched_log.filter"):
         if not all("resource.type=" in str(each) for each in filters):
             return "is on log entries of any resource"
@@ -34,6 +35,9 @@ def alert_condition(r: Resource) -> str | None:
             return "limits no notifications of log entries"
         # What Cloud Monitoring answers for such a policy, whatever was written.
         return other_than(r, "alert_strategy.notification_prompts", "OPENED")
+    if filters := r.at("conditions.condition_threshold.filter"):
+        budgets = all(str(each).startswith("select_slo_budget_fraction(") for each in filters)
+        return None if budgets else "is on a metric and not in PromQL"
     queries = r.at("conditions.condition_prometheus_query_language.query")
     if not queries or not all(str(query).strip() for query in queries):
         return "has no condition in PromQL"

@@ -3,6 +3,8 @@
 from typing import Any
 
 MASK = "(sensitive)"
+# Secrets that their provider does not mark: pagerduty/resource_pagerduty_service_integration.go of pagerduty 3.30.8
+UNMARKED = ("integration_key",)
 Plan = dict[str, Any]  # what `terraform show -json` prints; format_version 1.x
 
 # Terraform puts beside a value what in it is sensitive, in the same shape with `true` for a secret.
@@ -18,7 +20,18 @@ def mask(plan: Plan) -> Plan:
         for name, variable in declared.items()
         if variable.get("sensitive") and name in plan.get("variables", {})
     ]
+    secrets += _unmarked(plan)
     return dict(_without(_marked(plan), [secret for secret in secrets if secret]))
+
+
+def _unmarked(value: Any) -> list[str]:
+    """The texts of the attributes in UNMARKED, anywhere."""
+    if isinstance(value, list):
+        return [text for each in value for text in _unmarked(each)]
+    if not isinstance(value, dict):
+        return []
+    own = [text for name in UNMARKED if isinstance(text := value.get(name), str)]
+    return own + [text for each in value.values() for text in _unmarked(each)]
 
 
 def _marked(value: Any) -> Any:

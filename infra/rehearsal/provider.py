@@ -63,7 +63,7 @@ class Provider:
     def validate_resource_config(self, request: Any) -> Any:
         """Refuses what the schema alone cannot: unlisted values, computed values set, what breaks the code's rules."""
         config, type_name = decode(request.config), request.type_name
-        if self.schema.version != rules.VERSION:
+        if self.schema.version not in (rules.VERSION, rules.PAGERDUTY_VERSION):
             faults = _faults(self.schema.resources[type_name], config)
             return pb.ValidateResourceConfig.Response(diagnostics=faults)
         faults = _faults(self.schema.resources[type_name], config, rules.enumerated(type_name))

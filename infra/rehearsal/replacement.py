@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from itertools import zip_longest
 from typing import Any
 
-from infra.rehearsal.rules import RULES
+from infra.rehearsal.rules import known
 
 State = Mapping[str, Any]
 
@@ -28,7 +28,7 @@ class Change:
 
 def replaces(type_name: str, before: State, after: State) -> list[str]:
     """The changed arguments that make the provider replace the resource."""
-    rules = RULES.get(type_name)
+    rules = known(type_name)
     if rules is None:
         return []
     always = frozenset(rules.replaces)

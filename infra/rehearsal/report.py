@@ -59,6 +59,7 @@ MATTERS: dict[str, tuple[str, ...]] = {
         "conditions.*.condition_prometheus_query_language.*.query",
     ),
     "google_monitoring_dashboard": (),  # a page of JSON each, made of the alerts; monitoring/dashboards shows them
+    "google_monitoring_slo": ("slo_id", "goal", "rolling_period_days"),
     "google_monitoring_notification_channel": ("type", "enabled", "labels"),
     "google_project_iam_member": ("role", "member", "condition.*.expression"),
     "google_project_service": ("service", "disable_on_destroy"),

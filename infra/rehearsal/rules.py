@@ -1,4 +1,4 @@
-"""Rules that only the provider's code holds: the table `rules.toml`, and what a configuration breaks of it.
+"""Rules that only a provider's code holds: `rules.toml`, for PagerDuty's `rules_pagerduty.toml`, and what breaks them.
 
 Refusals count for a provider of the same version alone; what replaces is taken to be the same in all.
 
@@ -20,6 +20,7 @@ from typing import Any
 from infra.rehearsal.values import UNKNOWN
 
 VERSION = "6.50.0"  # of the provider whose source the table was made of
+PAGERDUTY_VERSION = "3.30.8"  # of the provider whose source `rules_pagerduty.toml` was read from
 Refusal = tuple[str, str]  # an argument, and the reason in the words of the SDK
 Groups = Sequence[Sequence[str]]
 Bounds = Mapping[str, tuple[float, float]]
@@ -50,21 +51,27 @@ def _read(file: Path) -> dict[str, TypeRules]:
 
 
 RULES: Mapping[str, TypeRules] = _read(Path(__file__).with_suffix(".toml"))
+PAGERDUTY: Mapping[str, TypeRules] = _read(Path(__file__).with_name("rules_pagerduty.toml"))
+
+
+def known(type_name: str) -> TypeRules | None:
+    """The rules of a type, of either provider."""
+    return RULES.get(type_name) or PAGERDUTY.get(type_name)
 
 
 def unknown(types: Iterable[str]) -> list[str]:
     """The types that the table does not hold: of their code nothing is checked."""
-    return sorted(set(types) - RULES.keys())
+    return sorted(set(types) - RULES.keys() - PAGERDUTY.keys())
 
 
 def enumerated(type_name: str) -> frozenset[str]:
     """The arguments whose values the code lists."""
-    return frozenset(RULES[type_name].one_of) if type_name in RULES else frozenset()
+    return frozenset(rules.one_of) if (rules := known(type_name)) else frozenset()
 
 
 def count(type_name: str, config: Any) -> Counter[str]:
     """By kind, how many rules are checked on a configuration: those of the arguments that it gives."""
-    rules, counted = RULES.get(type_name), Counter[str]()
+    rules, counted = known(type_name), Counter[str]()
     if rules is None:
         return counted
     for kind in ("conflicts", "required_with"):
@@ -88,7 +95,7 @@ def checked(configs: Iterable[Mapping[str, Any]]) -> Counter[str]:
 
 def refused(type_name: str, config: Any) -> Iterator[Refusal]:
     """The arguments of `config` that the provider refuses, each with the reason."""
-    rules = RULES.get(type_name)
+    rules = known(type_name)
     if rules is not None:
         yield from _groups(rules, config)
         yield from _values(rules, config)

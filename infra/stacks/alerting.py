@@ -6,6 +6,7 @@ Limits of a policy: https://cloud.google.com/monitoring/api/ref_v3/rest/v3/proje
 from collections.abc import Iterable
 
 from infra.bindings import (
+    AlertChannelStrategy,
     AlertCondition,
     AlertDocumentation,
     AlertLink,
@@ -14,6 +15,7 @@ from infra.bindings import (
     AlertPromql,
     AlertRateLimit,
     AlertStrategy,
+    Fn,
     MonitoringDashboard,
     NotificationChannel,
     NotificationSecrets,
@@ -25,11 +27,15 @@ from infra.bindings import (
     UptimeResource,
     UptimeStatus,
 )
+from infra.components.objectives import add_objectives
+from infra.components.on_call import add_on_call
 from infra.environment import Environment
 from monitoring import limits
 from monitoring.alerts import Alert, Severity
 from monitoring.dashboards import cloud
 from monitoring.dashboards.panel import Dashboard
+from monitoring.review.notification import CONSOLE, REMINDER, notification
+from monitoring.slos import Slo
 
 REPORT = "weekly report at"  # how the line starts that the job `report` logs: service.lifecycle.report.MAIL
 
@@ -42,7 +48,11 @@ def literal(text: str) -> str:
 
 
 class AlertingStack(TerraformStack):
-    """Pages go to PagerDuty, with a mail behind it, where the environment pages; everything else by mail."""
+    """Pages go to PagerDuty, with a mail behind it, where the environment pages; everything else by mail.
+
+    A mail about a ticket comes again each day until the ticket is closed. Where tickets have an owner in PagerDuty it
+    has them too.
+    """
 
     def __init__(
         self,
@@ -53,22 +63,27 @@ class AlertingStack(TerraformStack):
         alerts: Iterable[Alert],
         dashboards: Iterable[Dashboard],
         health_path: str,
+        slos: Iterable[Slo] = (),
     ) -> None:
         """`health_path` is what the front door answers to anybody. Raises LimitExceeded for an alert or a
         dashboard that Cloud Monitoring would not take."""
-        alerts = tuple(alerts)
+        alerts, dashboards = tuple(alerts), tuple(dashboards)
         limits.check(alerts)
         super().__init__(scope, id)
         mail = self._mail("mail", f"Lead scoring tickets ({env.id})", env.ticket_email)
         channels = {Severity.PAGE: [mail], Severity.TICKET: [mail]}
         if env.pages:
             backup = self._mail("page_backup", f"Lead scoring pages by mail ({env.id})", str(env.page_backup_email))
-            channels[Severity.PAGE] = [self._pagerduty(env), backup]
+            pages, tickets = add_on_call(self, env) if env.on_call else (self._key(), None)
+            channels[Severity.PAGE] = [self._pagerduty("pagerduty", f"Lead scoring pages ({env.id})", pages), backup]
+            if tickets:
+                owner = self._pagerduty("pagerduty_owner", f"Lead scoring tickets' owner ({env.id})", tickets)
+                channels[Severity.TICKET] = [owner, mail]
+        addresses = {dashboard.id: self._dashboard(env, dashboard) for dashboard in dashboards}
         for alert in alerts:
-            self._policy(env, alert, channels[alert.severity])
-        for dashboard in dashboards:
-            text = cloud.rendered(dashboard, environment=env.id, runbooks_url=str(env.runbooks_url))
-            MonitoringDashboard(self, f"dashboard_{dashboard.id}", dashboard_json=literal(text))
+            reminded = [mail] if mail in channels[alert.severity] else []
+            self._policy(env, alert, channels[alert.severity], reminded, dashboards, addresses)
+        add_objectives(self, env, slos, channels[Severity.PAGE])
         self._uptime(env, health_path)
         if env.report_email:
             self._report(env, self._mail("report_mail", f"Lead scoring weekly report ({env.id})", env.report_email))
@@ -85,7 +100,7 @@ class AlertingStack(TerraformStack):
         )
         return str(channel.name)
 
-    def _pagerduty(self, env: Environment) -> str:
+    def _key(self) -> str:
         # The value comes with TF_VAR_pagerduty_key; with this provider version the state holds it too.
         key = TerraformVariable(
             self,
@@ -95,18 +110,47 @@ class AlertingStack(TerraformStack):
             nullable=False,
             description="Integration key (Events API v2) of the PagerDuty service that is paged.",
         )
+        return str(key.string_value)
+
+    def _pagerduty(self, id: str, name: str, key: str) -> str:
         channel = NotificationChannel(
             self,
-            "pagerduty",
+            id,
             type="pagerduty",
-            display_name=f"Lead scoring pages ({env.id})",
-            sensitive_labels=NotificationSecrets(service_key=key.string_value),
+            display_name=name,
+            sensitive_labels=NotificationSecrets(service_key=key),
             enabled=True,
             force_delete=False,
         )
         return str(channel.name)
 
-    def _policy(self, env: Environment, alert: Alert, channels: list[str]) -> None:
+    def _dashboard(self, env: Environment, dashboard: Dashboard) -> str:
+        """Make a dashboard. Returns its address, which holds an id of Google's choice."""
+        text = cloud.rendered(dashboard, environment=env.id, runbooks_url=str(env.runbooks_url))
+        made = MonitoringDashboard(self, f"dashboard_{dashboard.id}", dashboard_json=literal(text))
+        # Its id is projects/PROJECT/dashboards/ID: https://registry.terraform.io/providers/hashicorp/google/6.50.0/docs/
+        # resources/monitoring_dashboard
+        return f"{CONSOLE}/dashboards/builder/{Fn.element(Fn.split('/', made.id), 3)}?project={env.project}"
+
+    def _policy(
+        self,
+        env: Environment,
+        alert: Alert,
+        channels: list[str],
+        reminded: list[str],
+        dashboards: tuple[Dashboard, ...],
+        addresses: dict[str, str],
+    ) -> None:
+        """The policy of `alert`. `reminded` are the channels that hear of an open incident again each day."""
+        told = notification(
+            alert, dashboards, environment=env.id, project=env.project, runbooks_url=str(env.runbooks_url)
+        )
+        links = [AlertLink(display_name="Runbook", url=told.runbook)]
+        if told.dashboard:
+            links.append(AlertLink(display_name=told.dashboard.title, url=addresses[told.dashboard.id]))
+        again = AlertChannelStrategy(
+            notification_channel_names=reminded, renotify_interval=f"{REMINDER.total_seconds():.0f}s"
+        )
         AlertPolicy(
             self,
             alert.name,
@@ -136,12 +180,10 @@ class AlertingStack(TerraformStack):
                 # An incident's end resolves it in PagerDuty. Cloud Monitoring answers both where none is given
                 # (https://github.com/GoogleCloudPlatform/magic-modules/pull/12052), so later plans would show a change.
                 notification_prompts=["OPENED", "CLOSED"],
+                notification_channel_strategy=[again] if reminded else [],
             ),
             documentation=AlertDocumentation(
-                mime_type="text/markdown",
-                subject=f"[{env.id}] {alert.name}",
-                content=literal(alert.summary),
-                links=[AlertLink(display_name="Runbook", url=f"{env.runbooks_url}/{alert.runbook}")],
+                mime_type="text/markdown", subject=told.subject, content=literal(told.content), links=links
             ),
         )
 

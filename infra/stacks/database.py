@@ -36,6 +36,7 @@ from infra.bindings import (
     TerraformVariable,
 )
 from infra.environment import Environment
+from infra.sizing import DISK_LIMIT_GB
 
 NAME = "mlflow"  # of the database within the instance
 OWNER = "migrator"  # the user that owns the schema
@@ -136,7 +137,7 @@ class DatabaseStack(TerraformStack):
             # No disk_size: after an automatic increase this provider version would replace the database to shrink its
             # disk. Without one Cloud SQL chooses the size, and Terraform keeps what the disk has grown to.
             disk_autoresize=True,
-            disk_autoresize_limit=200,  # GB: a run-away writer is stopped before the budget is
+            disk_autoresize_limit=DISK_LIMIT_GB,
             connector_enforcement="NOT_REQUIRED",
             ip_configuration=DatabaseNetwork(
                 ipv4_enabled=False,

@@ -63,9 +63,11 @@ class EdgeStack(TerraformStack):
         service: str,
         endpoint_groups: str,
         smoke: str,
+        probe: str | None,
     ) -> None:
         """`namespace` and `service` name the Kubernetes Service, `endpoint_groups` the groups of its pods, `smoke` is
-        the e-mail address of the account that asks for a score after each deploy."""
+        the e-mail address of the account that asks for a score after each deploy, `probe` that of the one that asks
+        every few minutes."""
         super().__init__(scope, id)
         self.health_path = HEALTH_PATH
         reach_cluster(self, env)
@@ -75,7 +77,7 @@ class EdgeStack(TerraformStack):
         health = self._backend(env, "health", health_only(self, env), check, iap=False)
         for backend in (scoring, health):
             backend.add_override("dynamic.backend", pods)
-        self._callers(env, scoring, smoke)
+        self._callers(env, scoring, {"smoke": smoke, **({"probe": probe} if probe else {})})
         self._audience(env, scoring, namespace)
         self._door(env, scoring, health)
 
@@ -147,10 +149,10 @@ class EdgeStack(TerraformStack):
             lifecycle=Lifecycle(ignore_changes=["iap[0].oauth2_client_id"]),
         )
 
-    def _callers(self, env: Environment, scoring: Backend, smoke: str) -> None:
-        """Grant access through the proxy to the callers and the smoke test's account."""
+    def _callers(self, env: Environment, scoring: Backend, own: dict[str, str]) -> None:
+        """Grant access through the proxy to the callers and to accounts of our own."""
         callers = {f"caller_{number}": caller for number, caller in enumerate(env.callers)}
-        for name, caller in (callers | {"smoke": f"serviceAccount:{smoke}"}).items():
+        for name, caller in (callers | {name: f"serviceAccount:{email}" for name, email in own.items()}).items():
             IapMember(
                 self,
                 name,

@@ -28,6 +28,7 @@ from infra.bindings import (
     SecretReplica,
     SecretReplication,
     ServiceAccount,
+    ServiceAccountIamMember,
     TerraformStack,
 )
 from infra.components.kms_keys import add_keys
@@ -75,6 +76,7 @@ class FoundationStack(TerraformStack):
     smoke: str
     nodes: str
     spark: str | None  # where record_engine is "spark"
+    probe: str | None  # where the front door is probed
     watcher: str | None  # where the environment pages
     migrator_password: str  # the secret's id
     heartbeat_address: str | None  # the secret's id, where the environment pages
@@ -95,6 +97,9 @@ class FoundationStack(TerraformStack):
         self.mlflow = self._account(env, "mlflow", "Runs the MLflow server.", apis)
         self.migrator = self._account(env, "migrator", "Brings the schema of MLflow's database up to date.", apis)
         self.smoke = self._account(env, "smoke", "Asks for one score after each deploy.", apis)
+        self.probe = None
+        if env.probe:
+            self.probe = self._account(env, "probe", "Asks for a score every few minutes, as callers do.", apis)
         self.nodes = self._account(
             env, "nodes", "Runs the cluster's nodes: pulls images, writes their logs and metrics.", apis
         )
@@ -104,6 +109,16 @@ class FoundationStack(TerraformStack):
         self._grant(env, "jobs_metric_writer", self.jobs, "roles/monitoring.metricWriter")
         self._grant(env, "compact_metric_writer", self.compact, "roles/monitoring.metricWriter")
         self._grant(env, "reporter_metric_writer", self.reporter, "roles/monitoring.metricWriter")
+        if self.probe:
+            self._grant(env, "probe_metric_writer", self.probe, "roles/monitoring.metricWriter")
+            # It signs its own tokens for the proxy, and can become nobody else.
+            ServiceAccountIamMember(
+                self,
+                "probe_signs",
+                service_account_id=f"projects/{env.project}/serviceAccounts/{self.probe}",
+                role="roles/iam.serviceAccountTokenCreator",
+                member=f"serviceAccount:{self.probe}",
+            )
         self._grant(env, "jobs_metric_viewer", self.jobs, "roles/monitoring.viewer")
         self.spark = None
         if env.record_engine == "spark":
@@ -117,7 +132,8 @@ class FoundationStack(TerraformStack):
         # The secrets' values are added by hand or by the bootstrap, and never pass through a state.
         self.watcher = self.heartbeat_address = None
         if env.pages:
-            self._secret(env, "pagerduty-key", ready)
+            # The token makes PagerDuty's services; the key is of one that was made by hand.
+            self._secret(env, "pagerduty-token" if env.on_call else "pagerduty-key", ready)
             self.watcher = self._account(env, "watcher", "Looks whether alerts work, and says so outside.", apis)
             self._grant(env, "watcher_metric_viewer", self.watcher, "roles/monitoring.viewer")
             self.heartbeat_address = self._secret(env, "heartbeat-address", ready, reader=self.watcher)

@@ -5,7 +5,7 @@ be run twice without harm. Its deadline and retries are the call's alone: those 
 https://cloud.google.com/run/docs/execute/jobs-on-schedule
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -33,12 +33,14 @@ from infra.bindings import (
     ServiceAccount,
     TerraformStack,
 )
+from infra.components import watching
 from infra.environment import Environment
 from infra.sizing import JOBS, JobSize, job_size
 from monitoring import platform
 
 # Outside, 35 minutes without a call should page: two were left out then.
 HEARTBEAT, HEARTBEAT_FILE = "*/15 * * * *", "/secrets/heartbeat/address"
+PROBE = "*/5 * * * *"  # four samples within the 20 minutes that monitoring/catalogue/probe.py looks at
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 
 
@@ -62,6 +64,7 @@ class LifecycleStack(TerraformStack):
     read no lead, for people who may see no lead receive its reports. The others share one. Where the environment pages,
     `heartbeat`, as a third, calls an address outside while monitoring works. People start `train` by hand: it makes the
     first model, and with other arguments promotes and rolls back; its environment variables state where everything is.
+    `probe`, with an identity of its own too, scores a trial lead through the front door.
     """
 
     def __init__(
@@ -79,13 +82,14 @@ class LifecycleStack(TerraformStack):
         tracking_url: str,
         run_key: str | None,
         spark: Mapping[str, str],
+        probe: str | None,
         watcher: str | None,
         heartbeat_address: str | None,
     ) -> None:
-        """`image` ends with a digest; `jobs`, `compact`, `reporter` and `watcher` are e-mail addresses of the accounts
-        that the closed loop's jobs, its job `compact`, the report and the heartbeat run as; `run_key` is the id of a
-        Cloud KMS key, `heartbeat_address` that of a secret; `spark` holds the variables that say how Spark batches run,
-        where they do.
+        """`image` ends with a digest; `jobs`, `compact`, `reporter`, `probe` and `watcher` are e-mail addresses of the
+        accounts that the closed loop's jobs, its job `compact`, the report, the probe and the heartbeat run as;
+        `run_key` is the id of a Cloud KMS key, `heartbeat_address` that of a secret; `spark` holds the variables that
+        say how Spark batches run, where they do.
         """
         super().__init__(scope, id)
         starter = ServiceAccount(
@@ -102,16 +106,30 @@ class LifecycleStack(TerraformStack):
             egress="ALL_TRAFFIC", network_interfaces=[JobNetwork(network=network, subnetwork=subnetwork)]
         )
         lifecycle = _lifecycle(env, tracking_url)
-        self.scheduled = tuple(
-            platform.Job(job.name, job.schedule, timedelta(hours=job.size.hours)) for job in lifecycle if job.schedule
-        )
+        self.scheduled = _scheduled(lifecycle)
         for job in lifecycle:
             account = {"compact": compact, "report": reporter}.get(job.name, jobs)
             task = self._task(_container(job, image, spark), account=account, seconds=job.size.hours * 3600)
             execution = JobExecution(task_count=job.tasks, parallelism=job.at_once, template=task)
             self._job(env, job.name, job.schedule, execution)
+        if probe:
+            self._probe(env, image, probe)
         if watcher and heartbeat_address:
             self._heartbeat(env, image, watcher, heartbeat_address)
+
+    def _probe(self, env: Environment, image: str, account: str) -> None:
+        """From the internet, as callers ask, not through our network. A run is one sample and is not repeated."""
+        metrics = f"projects/{env.project}/locations/{env.region}"
+        given = ["--door", f"https://{env.domain}", "--account", account, "--metrics", metrics]
+        container = JobContainer(
+            name="probe",
+            image=image,
+            command=["python"],
+            args=["-m", "service.lifecycle.probe", *given],
+            resources=JobResources(limits={"cpu": "1", "memory": "1Gi"}),
+        )
+        task = self._task(container, account=account, seconds=240, retries=0, outside=True)
+        self._job(env, "probe", PROBE, JobExecution(task_count=1, parallelism=1, template=task))
 
     def _heartbeat(self, env: Environment, image: str, watcher: str, address: str) -> None:
         """Not one of the jobs that alerts watch: it is what tells when alerts cannot."""
@@ -120,7 +138,11 @@ class LifecycleStack(TerraformStack):
             name="heartbeat",
             image=image,
             command=["python"],
-            args=["-m", "service.lifecycle.heartbeat", "--project", env.project, "--address-file", HEARTBEAT_FILE],
+            args=[
+                *("-m", "service.lifecycle.heartbeat", "--project", env.project, "--address-file", HEARTBEAT_FILE),
+                *("--policies", ",".join(watching.policies(env, self.scheduled))),
+                *("--channels", ",".join(watching.channels(env))),
+            ],
             volume_mounts=[JobMount(name="address", mount_path=folder)],
             resources=JobResources(limits={"cpu": "1", "memory": "1Gi"}),
         )
@@ -130,17 +152,24 @@ class LifecycleStack(TerraformStack):
         self._job(env, "heartbeat", HEARTBEAT, JobExecution(task_count=1, parallelism=1, template=task))
 
     def _task(
-        self, container: JobContainer, *, account: str, seconds: int, volumes: list[JobVolume] | None = None
+        self,
+        container: JobContainer,
+        *,
+        account: str,
+        seconds: int,
+        volumes: list[JobVolume] | None = None,
+        retries: int = 2,
+        outside: bool = False,
     ) -> JobTask:
         return JobTask(
             service_account=account,
             timeout=f"{seconds}s",
-            max_retries=2,
+            max_retries=retries,
             encryption_key=self._run_key,
             execution_environment="EXECUTION_ENVIRONMENT_GEN2",
             containers=[container],
             volumes=volumes,
-            vpc_access=self._network,
+            vpc_access=None if outside else self._network,
         )
 
     def _job(self, env: Environment, name: str, schedule: str | None, execution: JobExecution) -> None:
@@ -193,6 +222,15 @@ class LifecycleStack(TerraformStack):
             ),
             depends_on=[invoker],
         )
+
+
+def scheduled(env: Environment) -> tuple[platform.Job, ...]:
+    """The jobs of an environment that a schedule starts."""
+    return _scheduled(_lifecycle(env, tracking_url=""))
+
+
+def _scheduled(jobs: Iterable[LifecycleJob]) -> tuple[platform.Job, ...]:
+    return tuple(platform.Job(job.name, job.schedule, timedelta(hours=job.size.hours)) for job in jobs if job.schedule)
 
 
 def _lifecycle(env: Environment, tracking_url: str) -> tuple[LifecycleJob, ...]:

@@ -23,7 +23,8 @@ BALANCER = 'loadbalancing_googleapis_com:https_request_count{monitored_resource=
 BLOCKED = 'sum(increase(networksecurity_googleapis_com:https_request_count{blocked="true"}[15m]))'
 FAILED = f'sum(increase({BALANCER},response_code_class="500"}}[15m]))'
 # Five minutes more: the load balancer's count comes up to four late, and what pods said before must not be missing.
-OF_PODS = 'sum(increase(leadscoring_requests_total{status=~"5.."}[20m]))'
+CALLS = 'route!~"/healthz|/metrics|/readyz"'  # those need no assertion, and the load balancer's own checks ask for them
+OF_PODS = f'sum(increase(leadscoring_requests_total{{{CALLS},status=~"5.."}}[20m]))'
 LATENCIES = 'loadbalancing_googleapis_com:https_total_latencies_bucket{monitored_resource="https_lb_rule"}'
 CHECKED = 'monitoring_googleapis_com:uptime_check_check_passed{monitored_resource="uptime_url"}'
 PER_POD = 'increase(leadscoring_requests_total{route="/v1/score"}[30m])'
@@ -32,20 +33,27 @@ PER_POD = 'increase(leadscoring_requests_total{route="/v1/score"}[30m])'
 TO_SCORE = f'{BALANCER},matched_url_path_rule="/v1/score"'
 REFUSED_AT_DOOR = f'{TO_SCORE},response_code=~"401|403"'
 REFUSED_BY_PODS = "leadscoring_callers_refused_total"
-ASKED_OF_PODS = 'leadscoring_requests_total{route!~"/healthz|/metrics|/readyz"}'  # those routes need no assertion
+ASKED_OF_PODS = f"leadscoring_requests_total{{{CALLS}}}"
+DOWN = f"count(max by (checker_location) (max_over_time({CHECKED}[5m])) == 0) >= 2"
+# Of a total outage FrontDoorDown tells: it is true nine minutes after the begin, and the 5xx leave their window sooner
+# than it is forgotten.
+DOWN_LATELY = f"max_over_time((\n{DOWN}\n)[15m:1m])"
 
 AT_ANY_VOLUME = (
     page(
         name="FrontDoorDown",
-        expr=f"count(max by (checker_location) (max_over_time({CHECKED}[5m])) == 0) >= 2",
+        expr=DOWN,
         hold=2 * MINUTE,
         summary="The service cannot be reached from two or more regions of the world, and callers get no answer.",
         panel="Regions that cannot reach it",
     ),
     page(
         name="FrontDoorFailsBeforePods",
-        expr=(f"{FAILED} - ({OF_PODS} or vector(0)) >= 20\nand\n{FAILED} / sum(increase({BALANCER}}}[15m])) > 0.05"),
-        hold=3 * MINUTE,
+        expr=(
+            f"{FAILED} - ({OF_PODS} or vector(0)) >= 20\nand\n{FAILED} / sum(increase({BALANCER}}}[15m])) > 0.05\n"
+            f"unless\n{DOWN_LATELY}"
+        ),
+        hold=8 * MINUTE,
         summary="The load balancer answers callers with 5xx that no pod gave: their requests never arrive.",
         panel="5xx that no pod gave",
     ),

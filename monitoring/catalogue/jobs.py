@@ -40,7 +40,7 @@ def _of(job: Job) -> tuple[Alert, ...]:
         labels = f'{{job="{job.name}"}}'
         return f"max(max_over_time(leadscoring_job_last_{what}_timestamp_seconds{labels}[{duration(back)}]))"
 
-    name, harm, day = job.name.capitalize(), USES.get(job.name, "its work is missing"), timedelta(days=1)
+    name, harm, back = job.name.capitalize(), USES.get(job.name, "its work is missing"), job.lookback
     limit = 0.8 * job.timeout.total_seconds()
     return (
         ticket(
@@ -55,7 +55,7 @@ def _of(job: Job) -> tuple[Alert, ...]:
         ),
         ticket(
             name=f"{name}Failing",
-            expr=f"{last('failure', day)} > ({last('success', day)} or vector(0))",
+            expr=f"{last('failure', back)} > ({last('success', back)} or vector(0))",
             hold=30 * MINUTE,  # the time in which a second attempt may mend it
             summary=f"The job {job.name} failed and no attempt since ended well: {harm}.",
             panel="Last failure and last success",
@@ -64,9 +64,9 @@ def _of(job: Job) -> tuple[Alert, ...]:
             name=f"{name}Overrunning",
             # The last start has no end: newer than every success and failure, and older than an attempt may be.
             expr=(
-                f"({last('start', day)} < time() - {job.timeout.total_seconds():.0f})\n"
-                f"> ({last('success', day)} or vector(0))\n"
-                f"> ({last('failure', day)} or vector(0))"
+                f"({last('start', back)} < time() - {job.timeout.total_seconds():.0f})\n"
+                f"> ({last('success', back)} or vector(0))\n"
+                f"> ({last('failure', back)} or vector(0))"
             ),
             hold=10 * MINUTE,  # in which a job that is stopped still says so
             summary=f"The job {job.name} started and has not ended in the time it is given: it hangs or was killed.",
@@ -74,7 +74,10 @@ def _of(job: Job) -> tuple[Alert, ...]:
         ),
         ticket(
             name=f"{name}NearTimeout",
-            expr=f'max(last_over_time(leadscoring_job_duration_seconds{{job="{job.name}"}}[25h])) > {limit:.0f}',
+            expr=(
+                f'max(last_over_time(leadscoring_job_duration_seconds{{job="{job.name}"}}[{duration(back)}]))'
+                f" > {limit:.0f}"
+            ),
             hold=0 * MINUTE,
             summary=f"The job {job.name} took more than 80 % of the time it is given and will soon be cut off.",
             panel="Duration of the jobs",

@@ -14,6 +14,14 @@ CPU = f"kubernetes_io:container_cpu_limit_utilization{{{CONTAINER}}}"
 RESTARTS = f"kubernetes_io:container_restart_count{{{CONTAINER}}}"
 AVAILABLE = 'sum(kube_deployment_status_replicas_available{deployment="scoring"})'
 WANTED = 'sum(kube_deployment_spec_replicas{deployment="scoring"})'
+UPDATED = 'sum(kube_deployment_status_replicas_updated{deployment="scoring"})'
+# Each roll-out passes the two reasons that are left out. A container that crashes waits only between its attempts.
+WAITING = (
+    'max_over_time(kube_pod_container_status_waiting_reason{container="scoring",'
+    'reason!~"ContainerCreating|PodInitializing"}[8m])'
+)
+KILLED = "logging_googleapis_com:user_leadscoring_out_of_memory"
+UNHANDLED = 'logging_googleapis_com:user_leadscoring_unhandled_errors{monitored_resource="k8s_container"}'
 
 ALERTS = (
     page(
@@ -29,6 +37,21 @@ ALERTS = (
         hold=20 * MINUTE,
         summary="A scoring pod has not been ready for 20 minutes: the next fault finds callers with less reserve.",
         panel="Pods ready and wanted",
+    ),
+    ticket(
+        name="ScoringRolloutStuck",
+        # Old pods go only when new ones are ready (maxUnavailable: 0), so the number of ready pods shows nothing.
+        expr=f"{UPDATED} < {WANTED}",
+        hold=30 * MINUTE,
+        summary="A roll-out has not replaced all scoring pods for half an hour: callers still get the old version.",
+        panel="Pods ready and wanted",
+    ),
+    ticket(
+        name="ScoringContainersWaiting",
+        expr=f"sum by (reason) ({WAITING}) > 0",
+        hold=10 * MINUTE,
+        summary="A scoring container cannot start: its image, its settings or its program is broken.",
+        panel="Containers that wait",
     ),
     ticket(
         name="ScoringPodsCrashLooping",
@@ -53,6 +76,21 @@ ALERTS = (
         hold=0 * MINUTE,
         summary="A scoring pod ran out of memory and was restarted; callers lost its requests in flight.",
         panel="Memory against limit",
+    ),
+    ticket(
+        name="ProcessKilledForMemory",
+        # The share of memory is sampled once a minute and misses what is killed within it; the kernel's log does not.
+        expr=f"sum by (process) (increase({KILLED}[15m])) > 0.5",
+        hold=0 * MINUTE,
+        summary="The kernel of a node killed a process for its memory; callers lost its requests in flight.",
+        panel="Processes killed for memory",
+    ),
+    ticket(
+        name="ScoringErrorsUnhandled",
+        expr=f"sum by (logger) (increase({UNHANDLED}[15m])) > 0.5",
+        hold=0 * MINUTE,
+        summary="The service logged an error with a traceback: a fault in its program, and often an answer with 500.",
+        panel="Errors with a traceback",
     ),
     ticket(
         name="ScoringMemoryNearLimit",

@@ -5,10 +5,24 @@ from fractions import Fraction
 
 from monitoring.platform import Job, Platform
 from monitoring.promql.text import duration
-from monitoring.slos import TICKET_WINDOWS, Slo
+from monitoring.slos import TICKET_WINDOWS, Distribution, Ratio, Slo
 
+ONE_WEEK = timedelta(weeks=1)
 FOUR_WEEKS = timedelta(days=28)  # whole weeks: each period holds as many busy Mondays
 SCORED = 'route="/v1/score"'
+# Metrics that Google's Managed Service for Prometheus takes, as monitoring filters name them; their labels keep their
+# names. https://cloud.google.com/stackdriver/docs/solutions/slo-monitoring/sli-metrics/prometheus
+# https://cloud.google.com/monitoring/api/v3/filters
+REQUESTS = (
+    'resource.type="prometheus_target" AND '
+    'metric.type="prometheus.googleapis.com/leadscoring_requests_total/counter" AND metric.label."route"="/v1/score"'
+)
+DURATIONS = (
+    'resource.type="prometheus_target" AND '
+    'metric.type="prometheus.googleapis.com/leadscoring_request_duration_seconds/histogram" AND '
+    'metric.label."route"="/v1/score"'
+)
+MLFLOW_REQUESTS = 'resource.type="cloud_run_revision" AND metric.type="run.googleapis.com/request_count"'
 STEADY = TICKET_WINDOWS[1:]  # the slowest alone: what is counted in slices of five minutes has no faster one
 
 AVAILABILITY = Slo(
@@ -23,6 +37,7 @@ AVAILABILITY = Slo(
     symptom="Requests to score leads fail with 5xx and their callers get no score",
     runbook="scoring-availability.md",
     panel="Share of failed requests",
+    counted=Ratio(f'{REQUESTS} AND metric.label."status"=monitoring.regex.full_match("5..")', REQUESTS),
 )
 LATENCY = Slo(
     name="ScoringLatency",
@@ -37,6 +52,7 @@ LATENCY = Slo(
     symptom="Scores take longer than 250 ms and whoever waits for them at a form or a call waits too",
     runbook="scoring-latency.md",
     panel="Share of slow requests",
+    counted=Distribution(DURATIONS, 0.25),
 )
 FRESHNESS = Slo(
     name="ModelFreshness",
@@ -65,14 +81,19 @@ MLFLOW = Slo(
     runbook="mlflow.md",
     panel="Share of MLflow's failed requests",
     windows=TICKET_WINDOWS,  # serving never depends on it
+    counted=Ratio(f'{MLFLOW_REQUESTS} AND metric.label."response_code_class"="5xx"', MLFLOW_REQUESTS),
 )
 
 
 def on_time(name: str, job: Job, symptom: str) -> Slo:
-    """Nineteen of twenty slices of five minutes see a success of the job that is no older than it may be."""
+    """Nineteen of twenty slices of five minutes see a success of the job that is no older than it may be.
+
+    Slices before the first success do not count: a new environment has not broken a promise of four weeks.
+    """
+    success = f'max_over_time(leadscoring_job_last_success_timestamp_seconds{{job="{job.name}"}}'
     late = (
-        f'vector(1) unless on () max(max_over_time(leadscoring_job_last_success_timestamp_seconds{{job="{job.name}"}}'
-        f"[{duration(job.deadline)}])) > time() - {job.deadline.total_seconds():.0f}"
+        f"vector(1) unless on () max({success}[{duration(job.deadline)}])) > time() - "
+        f"{job.deadline.total_seconds():.0f} and on () max({success}[{duration(job.deadline + ONE_WEEK)}]))"
     )
     return Slo(
         name=name,

@@ -8,10 +8,12 @@ from datetime import timedelta
 from functools import partial
 
 from monitoring.alerts import Alert, Severity
+from monitoring.catalogue.front_door import DOWN
 
 ticket = partial(Alert, severity=Severity.TICKET, runbook="telemetry.md", panel="Series that are there")
 page = partial(Alert, severity=Severity.PAGE, runbook="telemetry.md", panel="Series that are there")
 MINUTE = timedelta(minutes=1)
+SCORED = 'leadscoring_requests_total{route="/v1/score"}'
 
 
 def none_of(series: str) -> str:
@@ -22,7 +24,8 @@ def none_of(series: str) -> str:
 ALERTS = (
     page(
         name="ServiceMetricsAbsent",
-        expr=none_of('leadscoring_requests_total{route="/v1/score"}'),
+        # Of pods that are gone with the way to them FrontDoorDown tells sooner.
+        expr=f"{none_of(SCORED)}\nunless on ()\n{DOWN}",
         hold=10 * MINUTE,
         summary="No pod's metrics arrive: either nothing scores, or nobody would see it if callers got no scores.",
     ),

@@ -58,8 +58,11 @@ SERVER = (
 )
 
 
-def alerts(database_connections: int) -> tuple[Alert, ...]:
-    """All alerts; `database_connections` is what the database takes at most."""
+DISK_USED = f"max(avg_over_time(cloudsql_googleapis_com:database_disk_bytes_used{{{DATABASE}}}[15m]))"
+
+
+def alerts(database_connections: int, database_disk_bytes: int) -> tuple[Alert, ...]:
+    """All alerts; the database takes so many connections, and its disk grows up to so many bytes by itself."""
     return (
         *SERVER,
         ticket(
@@ -98,9 +101,10 @@ def alerts(database_connections: int) -> tuple[Alert, ...]:
         ),
         ticket(
             name="DatabaseDiskNearlyFull",
-            expr=f"{database('disk', 15)} > 0.85",
+            # Not a share of the disk: that grows when it is nearly full, so the share is always high.
+            expr=f"{DISK_USED} > {round(0.85 * database_disk_bytes)}",
             hold=30 * MINUTE,
-            summary="The database's disk is 85 % full; a full one stops MLflow until it is enlarged.",
-            panel="The database's machine",
+            summary="The database holds 85 % of what its disk may grow to; at that limit MLflow stops.",
+            panel="The database's disk",
         ),
     )

@@ -37,6 +37,13 @@ DASHBOARD = Dashboard(
             "Callers refused by pods",
             lines=(Line("${reason}", f"sum by (reason) (increase({REFUSED_BY_PODS}[1h]))"),),
         ),
+        Panel("Share of probes that got a score", Unit.RATIO),
+        Panel("Scores given in 20 minutes"),
+        Panel(
+            "Time until a probe has its score",
+            Unit.SECONDS,
+            (Line("${job}", "last_over_time(leadscoring_probe_duration_seconds[10m])"),),
+        ),
         Panel("Days until the certificate expires", Unit.DAYS),
         Panel("Cloud Armor", Unit.PER_SECOND, (Line("blocked: ${blocked}", BLOCKED),), stacked=True),
         Panel("Callers blocked"),

@@ -38,8 +38,9 @@ DASHBOARD = Dashboard(
             (
                 Line("CPU", database("cpu", 30)),
                 Line("memory", database("memory", 30)),
-                Line("disk", database("disk", 15)),
+                Line("disk, which grows", database("disk", 15)),
             ),
         ),
+        Panel("The database's disk", Unit.BYTES),
     ),
 )

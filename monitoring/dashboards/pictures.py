@@ -1,6 +1,7 @@
 """Dashboards as pictures: every query answered by a real Prometheus, drawn as the console would lay them out."""
 
 import io
+import math
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,7 +115,8 @@ def _height(axes: Axes, unit: Unit, room: float) -> None:
         bottom, high = 0.0, high if high > TINY else 0.01 if unit is Unit.RATIO else 1.0
     axes.set_ylim(bottom - 0.02 * (high - bottom), high + room * (high - bottom))
     if unit is Unit.SECONDS and high > 10:
-        axes.yaxis.set_major_locator(MultipleLocator(next((s for s in STEPS if high / s <= 6), STEPS[-1])))
+        most = math.ceil(high / 6 / STEPS[-1]) * STEPS[-1]
+        axes.yaxis.set_major_locator(MultipleLocator(next((s for s in STEPS if high / s <= 6), most)))
 
 
 def written(value: float, unit: Unit) -> str:

@@ -1,5 +1,6 @@
 """Prediction records on their way to the bucket, and whether metrics come at all."""
 
+from monitoring.catalogue.cluster import backups
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Unit
 
 
@@ -13,7 +14,7 @@ DASHBOARD = Dashboard(
     "Lead scoring: records and telemetry",
     "Does every score leave a record, and would we see it if anything stopped?",
     (
-        Panel("Spool", Unit.BYTES),
+        Panel("Spool", Unit.BYTES, (Line("${instance}", "max by (instance) (leadscoring_spool_bytes)"),)),
         Panel(
             "Records in 15 minutes",
             lines=(Line("written", moved("records_written")), Line("uploaded", moved("records_uploaded"))),
@@ -27,5 +28,6 @@ DASHBOARD = Dashboard(
         Panel("Wait of the oldest records that are not compacted", Unit.SECONDS),
         Panel("Objects that compaction cannot read"),
         Panel("Series that are there"),
+        Panel("Backups of the cluster", lines=(Line("failed", backups("FAILED")), Line("good", backups("SUCCEEDED")))),
     ),
 )

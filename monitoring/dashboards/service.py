@@ -1,13 +1,15 @@
 """The service as its callers meet it, and the pods that run it."""
 
+from monitoring.catalogue import low_traffic
 from monitoring.catalogue.capacity import REFUSED, SHED
 from monitoring.catalogue.front_door import CHECKED, PER_POD
-from monitoring.catalogue.pods import AVAILABLE, CONTAINER, CPU, MEMORY, WANTED
+from monitoring.catalogue.pods import AVAILABLE, CONTAINER, CPU, MEMORY, UPDATED, WANTED
 from monitoring.catalogue.promises import AVAILABILITY, LATENCY, SCORED
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Threshold, Unit
 from monitoring.promql.text import duration
 
 BAD = "Failed and slow requests"
+FEW = "Few requests in a day"
 DURATIONS = f"sum by (le) (rate(leadscoring_request_duration_seconds_bucket{{{SCORED}}}[5m]))"
 MEMORY_OF_REQUEST = f'kubernetes_io:container_memory_request_utilization{{{CONTAINER},memory_type="non-evictable"}}'
 CPU_OF_REQUEST = f"kubernetes_io:container_cpu_request_utilization{{{CONTAINER}}}"
@@ -38,12 +40,21 @@ DASHBOARD = Dashboard(
         ),
         Panel("Share of failed requests", Unit.RATIO),
         Panel("Share of slow requests", Unit.RATIO),
+        Panel("Share while a fast burn fires", Unit.RATIO),
         Panel(
             BAD,
             lines=tuple(
                 Line(f"{what} in {duration(window.long)}", slo.bad.replace("{window}", duration(window.long)))
                 for what, slo in (("failed", AVAILABILITY), ("slow", LATENCY))
                 for window in slo.windows
+            ),
+        ),
+        Panel(
+            FEW,
+            lines=(
+                Line("failed", low_traffic.failed("1d")),
+                Line("hours in which one failed", low_traffic.FAILING_HOURS),
+                Line("all", low_traffic.ALL),
             ),
         ),
         Panel(
@@ -72,8 +83,18 @@ DASHBOARD = Dashboard(
                 Line("too_many, ${instance}", REFUSED),
             ),
         ),
-        Panel("Pods ready and wanted", lines=(Line("ready", AVAILABLE), Line("wanted", WANTED, limit=True))),
+        Panel(
+            "Pods ready and wanted",
+            lines=(
+                Line("ready", AVAILABLE),
+                Line("of the newest version", UPDATED),
+                Line("wanted", WANTED, limit=True),
+            ),
+        ),
         Panel("Pods without a node"),
+        Panel("Containers that wait"),
+        Panel("Errors with a traceback"),
+        Panel("Processes killed for memory"),
         Panel(
             "Pods and the autoscaler's ceiling",
             lines=(

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring import google
+from monitoring.simulation.fleet import AGREED
 from monitoring.simulation.tsdb import Samples
 from monitoring.simulation.world import DAY, EPOCH, World
 
@@ -17,6 +18,14 @@ SLOW = {"0.5": 0.6, "1": 0.9, "2.5": 1.0, "5": 1.0, "+Inf": 1.0}
 BANDS = {"A": 0.42, "B": 0.24, "C": 0.11, "D": 0.03}  # share that converts
 TENTHS = (0.46, 0.22, 0.12, 0.07, 0.05, 0.03, 0.02, 0.015, 0.01, 0.005)  # of the scores, from the lowest
 FIELDS = ("employees", "country", "job_title")
+METRICS = {  # usual value, half of the interval
+    "precision": (0.36, 0.04),
+    "recall": (0.58, 0.05),
+    "f1": (0.44, 0.04),
+    "roc_auc": (0.78, 0.02),
+    "accuracy": (0.86, 0.01),
+    "profit": (1_350.0, 150.0),
+}
 CONTACTS, COST = 300.0, 40.0  # a day, each
 EXPLORED = 420.0  # leads with an outcome in an evaluation
 
@@ -50,9 +59,9 @@ def _days(world: World, rng: np.random.Generator) -> Iterator[Samples]:
     evaluated, drift = world.figures["evaluate"], world.figures["drift"]
     days = world.days + 2
     auc, error = {"figure": "roc_auc"}, {"figure": "calibration_error"}
-    yield _daily(
-        "evaluation_figure", "evaluate", evaluated["leadscoring_evaluation_figure_high", _key(auc)] - 0.02, **auc
-    )
+    yield from _metrics(rng, days)
+    high = evaluated["leadscoring_agreed_figure_high", AGREED]
+    yield _daily("agreed_figure", "evaluate", high - 150, **dict(pair.split("=") for pair in AGREED.split(",")))
     low = evaluated["leadscoring_evaluation_figure_low", _key(error)]
     yield _daily("evaluation_figure", "evaluate", low + 0.015, **error)
     yield _daily("evaluation_mean_score", "evaluate", rng.normal(0.18, 0.004, days))
@@ -68,8 +77,18 @@ def _days(world: World, rng: np.random.Generator) -> Iterator[Samples]:
     yield _daily("expected_figure", "drift", drift["leadscoring_expected_figure_high", _key(auc)] - 0.02, **auc)
     yield _daily("drift_features", "drift", 2 * drift["leadscoring_drift_found", ""])
     for field in FIELDS:
-        for name, usual in (("feature_unseen_ratio", 0.004), ("feature_missing_excess_ratio", 0.01)):
+        for name, usual in (("feature_unseen_excess_ratio", 0.004), ("feature_missing_excess_ratio", 0.01)):
             yield _daily(name, "drift", rng.uniform(0, 2 * usual, days), feature=field)
+
+
+def _metrics(rng: np.random.Generator, days: int) -> Iterator[Samples]:
+    """Each metric that people can agree on, with its interval and its benchmark."""
+    for figure, (usual, spread) in METRICS.items():
+        value = usual + rng.normal(0, spread / 6, days)
+        for name, off in (("figure", 0.0), ("figure_low", -spread), ("figure_high", spread)):
+            yield _daily(f"evaluation_{name}", "evaluate", value + off, figure=figure)
+        if figure != "roc_auc":  # the world has that one
+            yield _daily("evaluation_benchmark", "evaluate", np.full(days, usual - 0.4 * spread), figure=figure)
 
 
 def _exploring(rng: np.random.Generator, days: int) -> Iterator[Samples]:

@@ -1,5 +1,6 @@
 """Alerts as a slip of the hand would leave them. A proof is as good as what it notices."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -7,8 +8,8 @@ from datetime import timedelta
 import promql_parser as promql
 
 from monitoring.alerts import Alert
-
-FLIPPED = {">": "<", "<": ">", ">=": "<=", "<=": ">=", "==": "!=", "!=": "=="}
+from monitoring.promql import slips
+from monitoring.promql.slips import flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ def mutants(alert: Alert) -> tuple[Mutant, ...]:
     changes: dict[tuple[str, timedelta], str] = {}
     for change, expr in _expressions(alert.expr):
         changes.setdefault((expr, alert.hold), change)
-    changes.pop((_flat(promql.parse(alert.expr)), alert.hold), None)
+    same = _meaning(alert.expr)
+    changes = {of: change for of, change in changes.items() if _meaning(of[0]) != same}
     if alert.hold:
         changes[alert.expr, timedelta(0)] = "hold removed"
         changes[alert.expr, 2 * alert.hold] = "hold doubled"
@@ -35,19 +37,62 @@ def mutants(alert: Alert) -> tuple[Mutant, ...]:
     )
 
 
-def _flat(expr: promql.Expr) -> str:
-    return " ".join(expr.prettify().split())
+def _meaning(expr: str) -> str:
+    """An expression in one line; what is compared with none at all is one for rates and growths, sums and largest."""
+
+    def visit(node: promql.Expr) -> promql.Expr | None:
+        if (
+            isinstance(node, promql.BinaryExpr)
+            and str(node.op) in (">", "==")
+            and flat(node.rhs) in ("0", "(0)")
+            and re.search(r"\b(?:rate|increase)\(", text := flat(node.lhs))
+        ):
+            alike = re.sub(r"^max\b", "sum", text.replace("rate(", "increase("))
+            return promql.parse(f"({alike}) {node.op} 0")
+        return None
+
+    return flat(promql.transform(promql.parse(expr), None, visit))
 
 
 def _expressions(expr: str) -> Iterator[tuple[str, str]]:
     tree = promql.parse(expr)
     nodes: list[promql.Expr] = []
     promql.transform(tree, None, _collect(nodes))
+    # A node comes right after its last child.
     constants = {i - 1 for i, node in enumerate(nodes) if isinstance(node, promql.Call) and node.func.name == "vector"}
+    ranged = {i - 1 for i, node in enumerate(nodes) if isinstance(node, promql.MatrixSelector)}
+    borrowed = _borrowed(nodes)
     for index, node in enumerate(nodes):
-        if index not in constants:
-            for change, text in _changes(node):
-                yield f"{change} in {_flat(node)}", _flat(_replaced(tree, index, text))
+        if index in constants or index in borrowed:
+            continue
+        changes = list(slips.of_node(node))
+        if isinstance(node, promql.VectorSelector) and index not in ranged:
+            changes.extend(slips.offset(node))
+        for change, text in changes:
+            yield f"{change} in {flat(node)}", flat(_replaced(tree, index, text))
+    for change, factor in (("halved", 0.5), ("doubled", 2.0)):
+        yield f"every window {change}", flat(promql.transform(tree, None, _rescaled(factor)))
+
+
+def _borrowed(nodes: list[promql.Expr]) -> set[int]:
+    """Nodes of conditions within a subquery: another alert's, which is changed where it stands for itself."""
+    found: set[int] = set()
+    for index, node in enumerate(nodes):
+        if isinstance(node, promql.SubqueryExpr):
+            within: list[promql.Expr] = []
+            promql.transform(node.expr, None, _collect(within))
+            if any(isinstance(each, promql.BinaryExpr) and str(each.op) == "and" for each in within):
+                found.update(range(index - len(within), index))
+    return found
+
+
+def _rescaled(factor: float) -> Callable[[promql.Expr], promql.Expr | None]:
+    def visit(node: promql.Expr) -> promql.Expr | None:
+        if isinstance(node, promql.MatrixSelector):
+            return promql.parse(f"{flat(node.vector_selector)}[{slips.scaled(node.range, factor)}]")
+        return None
+
+    return visit
 
 
 def _collect(nodes: list[promql.Expr]) -> Callable[[promql.Expr], None]:
@@ -66,51 +111,3 @@ def _replaced(tree: promql.Expr, index: int, text: str) -> promql.Expr:
         return promql.parse(text) if left == -1 else None
 
     return promql.transform(tree, None, visit)
-
-
-def _changes(node: promql.Expr) -> Iterator[tuple[str, str]]:
-    """What may become of one node, as text."""
-    match node:
-        case promql.NumberLiteral() if node.val:
-            yield "doubled", f"{node.val * 2:g}"
-            yield "halved", f"{node.val / 2:g}"
-        case promql.BinaryExpr():
-            yield from ((change, f"({text})") for change, text in _of_binary(node))
-        case promql.Call() if node.func.name in ("rate", "increase"):
-            other = "increase" if node.func.name == "rate" else "rate"
-            yield f"{other} for {node.func.name}", f"{other}({_flat(node.args[0])})"
-        case promql.AggregateExpr() if node.modifier and node.modifier.labels:
-            param = f"{_flat(node.param)}, " if node.param else ""
-            yield "by dropped", f"{node.op}({param}{_flat(node.expr)})"
-        case promql.VectorSelector():
-            yield from _of_selector(node)
-
-
-def _of_binary(node: promql.BinaryExpr) -> Iterator[tuple[str, str]]:
-    left, op, right = f"({_flat(node.lhs)})", str(node.op), f"({_flat(node.rhs)})"
-    modifier = node.modifier
-    how = " bool" if modifier and modifier.return_bool else ""
-    if modifier and modifier.matching:
-        how += f" on ({', '.join(modifier.matching.labels)})"
-    if op in FLIPPED:
-        yield "flipped", f"{left} {FLIPPED[op]}{how} {right}"
-    elif op == "/":
-        yield "numerator for denominator", f"{right} /{how} {left}"
-    elif op in ("and", "unless", "or"):
-        yield f"{op} dropped", left
-        if op == "and":
-            yield "first condition dropped", right
-
-
-def _of_selector(node: promql.VectorSelector) -> Iterator[tuple[str, str]]:
-    signs = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
-    matchers = [(m.name, signs[str(m.op).removeprefix("MatchOp.")], m.value) for m in node.matchers.matchers]
-
-    def text(kept: list[tuple[str, str, str]]) -> str:
-        inner = ",".join(f'{name}{sign}"{value}"' for name, sign, value in kept)
-        return f"{node.name}{{{inner}}}" if inner else str(node.name)
-
-    for index, (name, sign, value) in enumerate(matchers):
-        before, after = matchers[:index], matchers[index + 1 :]
-        yield f"{name} dropped", text([*before, *after])
-        yield f"{name} renamed", text([*before, (f"{name}_", sign, value), *after])

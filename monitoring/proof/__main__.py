@@ -18,7 +18,7 @@ SURVIVORS_ALLOWED = 0.02
 EPILOG = """examples:
   python -m monitoring.proof                          every case of every alert
   python -m monitoring.proof --mutants                also every alert changed in every way: the cases must notice
-  python -m monitoring.proof --mutants --of SpoolHalfFull
+  python -m monitoring.proof --mutants --of SpoolFillsUp
 exit status: 0 all cases hold, 1 one does not or too many changes went unnoticed, 2 wrong use or no promtool
 """
 

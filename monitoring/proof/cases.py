@@ -10,8 +10,10 @@ from datetime import timedelta
 
 from monitoring import google
 from monitoring.alerts import Alert
+from monitoring.platform import Job
 
 MINUTE = timedelta(minutes=1)
+BINARY = 64  # of this part of one many are added without rounding
 
 Value = float | None  # None: nothing exports it
 Stretch = tuple[int, Value]  # minutes, value (or growth a minute)
@@ -25,6 +27,8 @@ class Series:
     before: Value
     after: tuple[Stretch, ...] = ()
     counts: bool = False
+    resets: int = 0  # steps after which a counter begins again; 0: never
+    every: int = 0  # minutes between two samples, of which one is at the fault; 0: one a step
 
     def samples(self, history: timedelta, lasts: timedelta, step: timedelta) -> str:
         """The samples in promtool's notation, one a step, from nothing; late where the metric comes late."""
@@ -33,15 +37,24 @@ class Series:
         stretches = [(history // step, self.before), *after]
         stretches.append((max(total - sum(steps for steps, _ in stretches), 0), stretches[-1][1]))
         known = google.of(self.selector.split("{")[0])
-        values: list[Value] = [None] * (-(-known.delay // step) if known else 0)
+        late = -(-known.delay // step) if known else 0
+        values: list[Value] = [None] * late
         level = 0.0
         for steps, value in stretches:
             for _ in range(steps):
                 if value is None:
                     level = 0.0  # a counter that comes back begins again, as a new pod's does
                 elif self.counts:
-                    level += value * (step / MINUTE)
+                    growth = value * (step / MINUTE)
+                    # Less than before is how Prometheus knows that a counter began again. Parts that do not add up
+                    # exactly would change what is compared with an equal limit.
+                    exact = (growth * BINARY).is_integer()
+                    begins = self.resets and len(values) % self.resets == 0 and level > growth and exact
+                    level = growth if begins else level + growth
                 values.append(None if value is None else float(level if self.counts else value))
+        if self.every:
+            apart, fault = timedelta(minutes=self.every) // step, history // step + late
+            values = [value if (at - fault) % apart == 0 else None for at, value in enumerate(values)]
         return _notation(values[:total])
 
 
@@ -57,8 +70,8 @@ def _notation(values: list[Value]) -> str:
         else:
             second = values[end] if end < len(values) else None
             step = 0.0 if second is None else second - first
-            # The tool adds step to step: parts of one would add up to more than the next sample, a counter's reset.
-            whole = (first.is_integer() and step.is_integer()) or not step
+            # The tool adds step to step: tenths would add up to more than the next sample, a counter's reset.
+            whole = ((first * BINARY).is_integer() and (step * BINARY).is_integer()) or not step
             while (
                 whole
                 and end < len(values)
@@ -79,6 +92,11 @@ def gauge(selector: str, before: Value, *after: Stretch) -> Series:
 def counter(selector: str, before: Value, *after: Stretch) -> Series:
     """A counter by its growth a minute in each stretch."""
     return Series(selector, before, after, counts=True)
+
+
+def run(selector: str, job: Job, before: Value, *after: Stretch) -> Series:
+    """A job's gauge as Cloud Monitoring has it: one sample a run, as often as its cron line starts it."""
+    return Series(selector, before, after, every=job.gap // MINUTE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +136,12 @@ class Case:
         if self.named_only:
             return tuple(alert for alert in alerts if alert.name in named)
         runbooks = {alert.runbook for alert in alerts if alert.name in named}
-        # A burn rate reads a day back: it is watched where it is meant, in stories that have a day to tell.
-        burning = any("Burn" in name for name in named)
+        # A burn rate reads a day back, a budget four weeks: they are watched in stories that are about them.
+        apart = [word for word in ("Burn", "Budget") if not any(word in name for name in named)]
         return tuple(
             alert
             for alert in alerts
-            if self.everything or (alert.runbook in runbooks and (burning or "Burn" not in alert.name))
+            if self.everything or (alert.runbook in runbooks and not any(word in alert.name for word in apart))
         )
 
 

@@ -20,22 +20,23 @@ from monitoring.promql.text import duration
 from monitoring.proof.cases import Case
 from monitoring.proof.engine import EngineFailed
 from monitoring.proof.scenarios import cases
-from monitoring.review import diff, plot
-from monitoring.review.explain import number, sentence
-from monitoring.simulation.firing import DAYS, replay
+from monitoring.review import budget, checked, diff, plot, quantity, tried
+from monitoring.review.explain import REACHES, sentence
+from monitoring.simulation.firing import DAYS
 
+SEEDS, MOST_SEEDS = 3, 20  # of the replay that compares two commits
 PICTURES = Path(".platform/alerts")
-TOLD = {
-    Severity.PAGE: "PagerDuty, with a mail behind it, in an environment that pages; a mail elsewhere",
-    Severity.TICKET: "a mail to the ticket address",
-}
 EPILOG = """examples:
   scripts/alerts                            the catalogue as a table
   scripts/alerts --page                     only what wakes somebody
-  scripts/alerts show SpoolHalfFull         one alert explained, its cases drawn in .platform/alerts/
+  scripts/alerts show SpoolFillsUp          one alert explained, its cases drawn in .platform/alerts/
   scripts/alerts show EvaluateLate --plot late.png
-  scripts/alerts diff main                  thresholds at main and here, and how often each fires in thirty days
+  scripts/alerts diff main                  thresholds, false alarms, time to detect and failing cases, at main and here
   scripts/alerts diff HEAD~1 --markdown     the same for a pull request
+  scripts/alerts env prod                   shell variables and commands that runbooks use, ready to paste
+  scripts/alerts try "401 100% 6h"          which alerts such an outage sets off; scripts/alerts try --help
+  scripts/alerts budget prod                what each promise allows to go wrong; what is left: --prometheus google
+  scripts/alerts check prod                 whether a living Prometheus has what the alerts read
 exit status: 0 done, 1 a case, a commit or a replay could not be evaluated, 2 wrong use, or no promtool or prometheus
 """
 
@@ -61,12 +62,23 @@ def main(arguments: list[str] | None = None) -> int:
     two.add_argument("ref", metavar="REF", help="the commit to compare with")
     two.add_argument("--markdown", action="store_true", help="as a section of the review sheet")
     two.add_argument("--days", type=int, default=DAYS, help="days of the replay (default: %(default)s)")
-    two.add_argument("--seed", type=int, default=0, help="of the replay (default: %(default)s)")
+    two.add_argument("--seeds", type=int, default=SEEDS, help="of the replay, 1 to 20 (default: %(default)s)")
+    tried.add_to(commands)
+    checked.add_to(commands)
+    budget.add_to(commands)
     options = parser.parse_args(arguments)
+    if options.command == "try":
+        return tried.main(options.outage, options.per_day, options.json)
+    if options.command == "check":
+        return checked.main(options.env, options.prometheus, options.days, options.json)
+    if options.command == "budget":
+        return budget.main(options.env, options.prometheus, options.callers)
     if options.command == "diff":
         if not 1 <= options.days <= DAYS:
             two.error(f"--days takes 1 to {DAYS}: {options.days}")
-        return _diff(options.ref, options.markdown, options.days, options.seed)
+        if not 1 <= options.seeds <= MOST_SEEDS:
+            two.error(f"--seeds takes 1 to {MOST_SEEDS}: {options.seeds}")
+        return _diff(options.ref, options.markdown, options.days, options.seeds)
     if options.command == "show":
         return _show(one, options.name, options.plot)
     _table(options.page, options.ticket)
@@ -79,14 +91,12 @@ def _table(pages: bool, tickets: bool) -> None:
     shown = [a for a in shown if not (tickets and a.severity is not Severity.TICKET)]
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("alert", "severity", "fires when", "holds", "looks back", "runbook"):
-        table.add_column(name, no_wrap=name == "alert")
+        table.add_column(name, no_wrap=name == "alert", overflow="fold")
     for alert in shown:
         table.add_row(
             alert.name,
             alert.severity.value,
-            " and ".join(
-                f"{c.op} {'another' if c.threshold is None else number(c.threshold)}" for c in conditions(alert)
-            ),
+            escape(quantity.sentence(alert)),
             duration(alert.hold) if alert.hold else "",
             duration(back) if (back := limits.lookback(alert.expr)) else "",
             alert.runbook,
@@ -123,32 +133,37 @@ def _show(parser: argparse.ArgumentParser, name: str, file: Path | None) -> int:
     return 0
 
 
-def _diff(ref: str, as_markdown: bool, days: int, seed: int) -> int:
-    """Show thresholds before and after of every alert that changed, and how often each fires in a replay."""
+def _diff(ref: str, as_markdown: bool, days: int, seeds: int) -> int:
+    """Show what changed of each alert: thresholds, false alarms and time to detect in replays, cases that fail now."""
+    here = catalogue.alerts()
     try:
-        changed = diff.changes(diff.at(ref), catalogue.alerts())
+        changed = diff.changes(diff.at(ref), here)
         if changed:
-            print(f"{len(changed)} alerts changed; replaying {days} days", file=sys.stderr)
-            with replay(seed, days) as told:
-                changed = diff.counted(changed, told)
+            print(f"{len(changed)} alerts changed; replaying {seeds} times {days} days", file=sys.stderr)
+            changed = diff.replayed(diff.proven(changed, cases(here)), range(seeds), days)
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 2
     except (diff.RefError, OSError, ValueError, subprocess.TimeoutExpired) as error:
         print(error, file=sys.stderr)
         return 1
-    replayed = f"How often each fires in {days} simulated days (seed {seed}), before and after."
+    about = (
+        f"Before and after, in {days} simulated days of each of {seeds} seeds. A false alarm has no cause; incidents "
+        "found are those that it finds in time; minutes to detect are the median."
+    )
     if as_markdown or not changed:
-        print(diff.markdown(changed, replayed) if as_markdown else "No alert fires otherwise than before.")
+        print(diff.markdown(changed, about) if as_markdown else "No alert fires otherwise than before.")
         return 0
     table = Table(box=box.SIMPLE_HEAD)
-    for name in ("alert", f"at {ref}", "here", "fired then", "fires now"):
+    for name in diff.HEAD:
         table.add_column(name, no_wrap=name == "alert", overflow="fold")
     for row in diff.rows(changed):
         table.add_row(*map(escape, row))
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
-    console.print(replayed)
+    console.print(about, highlight=False)
+    for line in diff.failing(changed):
+        console.print(escape(line), highlight=False)
     return 0
 
 
@@ -160,7 +175,7 @@ def _explained(alert: Alert, about: list[Case]) -> str:
         f"{alert.name}: {alert.summary}",
         "",
         f"severity    {alert.severity.value}",
-        f"who is told {TOLD[alert.severity]}",
+        f"who is told {REACHES[alert.severity]}",
         f"runbook     monitoring/runbooks/{alert.runbook}",
         *(f"panel       {panels[title]} / {title}" for title in where),
         f"holds       {duration(alert.hold) if alert.hold else 'not at all: it fires as soon as it is true'}",

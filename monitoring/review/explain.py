@@ -2,8 +2,13 @@
 
 import promql_parser as promql
 
+from monitoring.alerts import Severity
 from monitoring.promql.conditions import Condition, flat
 
+REACHES = {
+    Severity.PAGE: "PagerDuty, with a mail behind it, in an environment that pages; a mail elsewhere",
+    Severity.TICKET: "a mail to the ticket address, again each day until it is closed; its owner in PagerDuty, if any",
+}
 _COMPARED = {
     ">": "is above",
     "<": "is below",
@@ -21,6 +26,7 @@ _AGGREGATES = {
 }
 _CALLS = {
     "increase": "the growth in {span} of {of}",
+    "delta": "the change in {span} of {of}",
     "rate": "the growth a second, over {span}, of {of}",
     "last_over_time": "the newest value in {span} of {of}",
     "max_over_time": "the largest value in {span} of {of}",
@@ -86,5 +92,12 @@ def _binary(node: promql.BinaryExpr) -> str:
         return f"{words(left)} (where there is none: {words(right)})"
     if op in _COMPARED:
         return f"{words(left)} that {_COMPARED[op]} {words(right)}"
-    joined = {"/": "as a share of", "-": "less", "*": "times", "+": "and", "unless": "unless there is"}.get(op)
+    joined = {
+        "/": "as a share of",
+        "-": "less",
+        "*": "times",
+        "+": "and",
+        "unless": "unless there is",
+        "and": "while",
+    }.get(op)
     return f"({words(left)} {joined} {words(right)})" if joined else flat(node)

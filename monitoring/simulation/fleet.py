@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from monitoring.alerts import Severity
 from monitoring.catalogue import promises
 from monitoring.google import UPTIME_CHECK_LOCATIONS
-from monitoring.simulation.world import BEFORE, DAY, EPOCH, HOUR, JOBS, PODS, RECORD_BYTES, Array, Track, World
+from monitoring.simulation.world import BEFORE, DAY, EPOCH, HOUR, JOBS, PODS, PROBES, RECORD_BYTES, Array, Track, World
 from monitoring.slos import Slo
 
 NEAR = 0.7  # of what a page's window allows, a blip spends at most
@@ -18,7 +18,6 @@ SCORED = {"route": "/v1/score", "method": "POST"}
 OURS = {"monitored_resource": "k8s_container", "container_name": "scoring", "pod_name": ""}
 URL = {"monitored_resource": "uptime_url", "check_id": "front-door"}
 BALANCER = {"monitored_resource": "https_lb_rule"}
-PROBES = 2.0  # requests a minute by scanners for other paths; a twentieth as many are for scores
 REVISION = {"monitored_resource": "cloud_run_revision"}
 DATABASE = {"monitored_resource": "cloudsql_database"}
 POD_GAUGES = (
@@ -30,10 +29,14 @@ POD_GAUGES = (
     "leadscoring_upload_failures_total",
     "leadscoring_connections_closed_total",
 )
+AGREED = "figure=profit,metric_reason=it pays,agreed_by=head of sales"
 # The steady figures of the jobs; `labels` as `name=value`.
 FIGURES = {
     "evaluate": {
-        ("evaluation_figure_high", "figure=roc_auc"): 0.8,
+        ("agreed_figure_high", AGREED): 1_500.0,
+        ("agreed_benchmark", AGREED): 1_400.0,
+        ("agreed_timestamp_seconds", "agreed_by=head of sales"): float(EPOCH - 100 * DAY * 60),
+        ("evaluation_benchmark_rarer_ratio", ""): 0.11,
         ("evaluation_figure_low", "figure=calibration_error"): 0.02,
         ("evaluation_benchmark", "figure=roc_auc"): 0.77,
         ("evaluation_benchmark", "figure=calibration_error"): 0.03,
@@ -49,7 +52,7 @@ FIGURES = {
         ("drift_found", ""): 0.0,
         ("drift_score_distance", ""): 0.05,
         ("drift_score_shifted", ""): 0.0,
-        ("feature_unseen_ratio", "feature=lead_source"): 0.01,
+        ("feature_unseen_excess_ratio", "feature=lead_source"): 0.01,
         ("feature_missing_excess_ratio", "feature=lead_source"): 0.02,
     },
     "retrain": {("challenger_refused_in_a_row", ""): 0.0},
@@ -107,6 +110,18 @@ def _pods(world: World) -> None:
     deployment = {"deployment": "scoring"}
     _gauge(world, "kube_deployment_status_replicas_available", deployment, ready)
     _gauge(world, "kube_deployment_spec_replicas", deployment, float(PODS))
+    _gauge(world, "kube_deployment_status_replicas_updated", deployment, float(PODS))
+    waits = np.where(ready < PODS, 1.0, np.nan)  # each restart passes it
+    labels = {"container": "scoring", "pod": "scoring-7d4", "reason": "ContainerCreating"}
+    _gauge(world, "kube_pod_container_status_waiting_reason", labels, waits)
+    for name, labels in (
+        ("out_of_memory", {"process": "python"}),
+        ("unhandled_errors", {"logger": "uvicorn.error", "monitored_resource": "k8s_container"}),
+    ):
+        _counter(world, f"logging_googleapis_com:user_leadscoring_{name}", labels, np.zeros(world.minutes))
+    nightly = (np.arange(world.minutes) % DAY == 100) * 1.0
+    for state, ended in (("SUCCEEDED", nightly), ("FAILED", 0 * nightly)):
+        _counter(world, "gkebackup_googleapis_com:backup_completion_times_count", {"state": state}, ended)
     _gauge(world, "kube_pod_status_unschedulable", {"pod": "scoring-7d4", "uid": "1"}, 0.0)
     scaler = {"horizontalpodautoscaler": "scoring"}
     _gauge(world, "kube_horizontalpodautoscaler_status_current_replicas", scaler, float(PODS))
@@ -127,6 +142,7 @@ def _way_in(world: World) -> None:
     _counter(world, name, {"blocked": "false"}, world.rng.poisson(world.rate))
     _counter(world, name, {"blocked": "true"}, bots)
     _gauge(world, "router_googleapis_com:nat_nat_allocation_failed", {}, 0.0)
+    _gauge(world, "leadscoring_probe_success", {"job": "probe"}, 1.0)
 
 
 def _tracking(world: World) -> None:
@@ -146,10 +162,22 @@ def _tracking(world: World) -> None:
         _counter(world, "run_googleapis_com:job_completed_execution_count", labels, np.zeros(world.minutes))
     name = "cloudsql_googleapis_com:database"
     _gauge(world, f"{name}_instance_state", {"state": "RUNNING", **DATABASE}, 1.0)
+    _gauge(world, "cloudsql_googleapis_com:database_disk_bytes_used", DATABASE, 95e9)
     for what, usual, spread in (("cpu", 0.3, 0.1), ("memory", 0.6, 0.02), ("disk", 0.4, 0.0)):
         _gauge(world, f"{name}_{what}_utilization", DATABASE, _noise(world, usual, spread))
     backends = np.round(world.rng.normal(20, 4, world.minutes))
     _gauge(world, f"{name}_postgresql_num_backends", {"database": "mlflow", **DATABASE}, backends)
+
+
+def _probe(world: World) -> None:
+    """Every five minutes a request that goes the callers' way."""
+    turned_away = world.turned_away / np.maximum(world.rate + world.turned_away, 1e-9)
+    well = (1 - world.refused) * (1 - world.denied) * (1 - world.failing - world.shed) * (1 - turned_away)
+    (probe,) = world.tracks["leadscoring_probe_success"]
+    probe.values *= world.rng.random(world.minutes) < well * world.up.any(axis=0)
+    _gauge(world, "leadscoring_probe_duration_seconds", probe.labels, np.where(probe.values < 1, 10.0, 0.1))
+    for track in (probe, *world.tracks["leadscoring_probe_duration_seconds"]):
+        track.values[np.arange(world.minutes) % 5 > 0] = np.nan
 
 
 def _blips(world: World) -> None:
@@ -176,9 +204,10 @@ def _allowed(slo: Slo, done: Array, at: int) -> float:
     return min(least)
 
 
-def add_traffic(world: World) -> None:
+def add_traffic(world: World, blips: bool = True) -> None:
     """Tell the traffic: what pods and load balancer count, with everything that incidents made of it."""
-    _blips(world)
+    if blips:
+        _blips(world)
     rng, seen = world.rng, np.where(world.seen, 0.0, np.nan)
     carried = np.maximum(world.up.sum(axis=0), 1)
     every, bad, unknown = np.zeros(world.minutes), np.zeros(world.minutes), np.zeros(world.minutes)
@@ -224,6 +253,7 @@ def add_traffic(world: World) -> None:
         labels = {"matched_url_path_rule": path, "response_code": code, "response_code_class": f"{code[0]}00"}
         _counter(world, "loadbalancing_googleapis_com:https_request_count", {**labels, **BALANCER}, count)
         answered += count
+    _probe(world)
     late = rng.binomial((every + refused).astype(int), world.waiting)
     for le, over in (("1000", 2 * late), ("2000", late), ("4000", 0 * late), ("+Inf", 0 * late)):
         name = "loadbalancing_googleapis_com:https_total_latencies_bucket"

@@ -12,15 +12,29 @@ from datetime import timedelta
 import numpy as np
 
 from monitoring import catalogue, google, limits
-from monitoring.alerts import Alert
+from monitoring.alerts import Alert, Severity
 from monitoring.catalogue import promises
 from monitoring.catalogue.compaction import waits_at_most
 from monitoring.catalogue.records import SPOOL_BYTES
-from monitoring.platform import Platform
+from monitoring.platform import Platform, enough
 from monitoring.promql.text import metric_names
-from monitoring.simulation.world import BEFORE, DAY, EPOCH, HOUR, JOBS, PODS, RECORD_BYTES, Track, World
+from monitoring.simulation.reach import Enough, Share, reached
+from monitoring.simulation.world import (
+    BEFORE,
+    DAY,
+    EPOCH,
+    HOUR,
+    JOBS,
+    PODS,
+    PROBES,
+    RECORD_BYTES,
+    Array,
+    Track,
+    World,
+)
 from monitoring.slos import Slo
 
+OTHERS = 1.05 * PROBES  # requests a minute at the load balancer that are no caller's
 SLACK = 3  # minutes: a scrape, an evaluation, and a window that begins in the middle of a sample
 ALERTS = {alert.name: alert for alert in catalogue.alerts()}
 MINUTE = timedelta(minutes=1)
@@ -32,18 +46,23 @@ ON_TIME = {
 }
 OFTEN = ("evaluate", "drift", "batch", "compact")  # jobs that start every day
 WEEKLY = ("retrain", "report")
+PROBED = ("NobodyIsScored", "ProbesFailing")  # may come with what turns callers away
 STALE = 5 * MINUTE  # for so long Prometheus takes the newest sample for the present
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something that somebody must hear of, from minute to minute; `must` says of each alert by when, in minutes."""
+    """Something that somebody must hear of, from minute to minute; `must` says of each alert by when, in minutes.
+
+    `beyond` are the alerts that would tell of it if there was more traffic: nothing is promised of them.
+    """
 
     story: str
     first: int
     last: int
     must: Mapping[str, int]
     may: frozenset[str] = frozenset()
+    beyond: frozenset[str] = frozenset()
 
 
 Kind = Callable[[World, int], Iterable[Incident]]  # the world, the day on which it begins
@@ -51,10 +70,14 @@ Kind = Callable[[World, int], Iterable[Incident]]  # the world, the day on which
 
 def window(alert: Alert) -> int:
     """Minutes within which an alert promises to tell: look-back, hold, and how late the samples come."""
-    known = (google.of(name) for name in metric_names(alert.expr))
-    delay = max((metric.delay for metric in known if metric), default=timedelta(0))
     gone = STALE if "unless on ()" in alert.expr else timedelta(0)
-    return -(-(limits.lookback(alert.expr) + alert.hold + delay + gone) // MINUTE) + SLACK
+    return -(-(limits.lookback(alert.expr) + alert.hold + delay(alert) + gone) // MINUTE) + SLACK
+
+
+def delay(alert: Alert) -> timedelta:
+    """How late the latest of the samples that the alert reads may come: Google's own metrics are late."""
+    known = (google.of(name) for name in metric_names(alert.expr))
+    return max((metric.delay for metric in known if metric), default=timedelta(0))
 
 
 def inject(world: World) -> tuple[Incident, ...]:
@@ -67,9 +90,13 @@ def inject(world: World) -> tuple[Incident, ...]:
     asked = (
         replace(
             each,
-            # What is due before the watch begins, or after it ends, cannot be seen on time.
-            must={name: by for name, by in each.must.items() if BEFORE <= each.first + by < world.minutes},
-            may=each.may | each.must.keys(),
+            # What is due before the watch begins, or after it ends, cannot be seen on time. Holds begin with the watch.
+            must={
+                name: by
+                for name, by in each.must.items()
+                if BEFORE + ALERTS[name].hold // MINUTE <= each.first + by < world.minutes
+            },
+            may=each.may | each.must.keys() | each.beyond,
         )
         for each in told
     )
@@ -78,6 +105,32 @@ def inject(world: World) -> tuple[Incident, ...]:
 
 def _found(story: str, first: int, lasts: int, *must: str, may: Iterable[str] = ()) -> Iterator[Incident]:
     yield Incident(story, first, first + lasts, {name: window(ALERTS[name]) for name in must}, frozenset(may))
+
+
+def _by_traffic(
+    story: str,
+    first: int,
+    lasts: int,
+    alert: str,
+    needs: Iterable[Enough | Share],
+    may: Iterable[str] = (),
+    sees: int = 0,
+) -> Incident:
+    """One that its alert tells of only when the traffic brings what its guards ask for.
+
+    For so many minutes the alert still `sees` what was well before.
+    """
+    told = reached(first, first + lasts, ALERTS[alert].hold // MINUTE, needs)
+    if told is None:
+        return Incident(story, first, first + lasts, {}, frozenset(may), frozenset({alert}))
+    by = told + sees - (-delay(ALERTS[alert]) // MINUTE) + SLACK
+    return Incident(story, first, first + lasts, {alert: by}, frozenset(may))
+
+
+def _during(world: World, first: int, lasts: int, values: Array | float) -> Array:
+    """What is expected in each minute of the incident, and nothing outside of it."""
+    at = np.arange(world.minutes)
+    return np.where((at >= first) & (at < first + lasts), values, 0.0)
 
 
 def _any(world: World, day: int) -> int:
@@ -108,8 +161,11 @@ def _burn(story: str, slo: Slo, low: float, high: float, lasts: int) -> Kind:
         ends = max(lasts, min((by for by in promised.values() if by), default=0) + 20)
         (world.failing if slo is promises.AVAILABILITY else world.slow)[first : first + ends] += share
         must = {name: by + SLACK for name, by in promised.items() if by and by + SLACK < ends}
+        for slower in [name for name in promised if ALERTS[name].severity is Severity.PAGE][1:]:
+            must.pop(slower, None)  # it is silent when the faster one fires first, which chance decides
         may = frozenset(alert.name for alert in slo.alerts())
-        yield Incident(f"{story}, {share:.1%}", first, first + ends, must, may)
+        beyond = frozenset(name for name, by in promised.items() if not by)
+        yield Incident(f"{story}, {share:.1%}", first, first + ends, must, may, beyond)
 
     return happens
 
@@ -134,36 +190,51 @@ def _unreachable(world: World, day: int) -> Iterator[Incident]:
 def _before_pods(world: World, day: int) -> Iterator[Incident]:
     first, lasts = _working(world, day), int(world.rng.integers(30, 90))
     world.refused[first : first + lasts] = world.rng.uniform(0.1, 0.6)
-    yield from _found("requests do not arrive at pods", first, lasts, "FrontDoorFailsBeforePods")
+    failed = world.rate * _during(world, first, lasts, world.refused)
+    needs = (Enough(failed, 15, 20), Share(failed, world.rate + OTHERS, 15, 0.05))
+    yield _by_traffic("requests do not arrive at pods", first, lasts, "FrontDoorFailsBeforePods", needs, PROBED)
 
 
 def _denied(world: World, day: int) -> Iterator[Incident]:
     first, lasts = _working(world, day), int(world.rng.integers(30, 90))
     world.denied[first : first + lasts] = world.rng.uniform(0.3, 1)
-    yield Incident("pods refuse callers", first, first + lasts, {"CallersRefusedByPods": 10 + 5 + SLACK})
+    refused = world.rate * _during(world, first, lasts, world.denied)
+    needs = (Enough(refused, 60, 10), Share(refused, world.rate, 10, 0.2))
+    yield _by_traffic("pods refuse callers", first, lasts, "CallersRefusedByPods", needs, PROBED)
 
 
 def _turned_away(world: World, day: int) -> Iterator[Incident]:
     first, lasts, share = _working(world, day), int(world.rng.integers(30, 90)), world.rng.uniform(0.9, 1)
     world.turned_away[first : first + lasts] = share * world.rate[first : first + lasts]
     world.rate[first : first + lasts] *= 1 - share
-    # The window, the delay of the load balancer's count, and the hold.
-    must = {"CallersRefusedAtFrontDoor": 10 + 4 + 5 + SLACK}
-    yield Incident("the proxy refuses callers", first, first + lasts, must)
+    refused = _during(world, first, lasts, world.turned_away)
+    needs = (Enough(refused, 60, 20), Share(refused, refused + world.rate, 10, 0.8))
+    yield _by_traffic("the proxy refuses callers", first, lasts, "CallersRefusedAtFrontDoor", needs, PROBED)
 
 
 def _bucket_away(world: World, day: int) -> Iterator[Incident]:
-    """The spools fill by the traffic there is; half of one is full some time later."""
+    """The spools fill by the traffic there is; some time later an hour more at their pace is too much, or never."""
     first = _working(world, day)
-    waiting = np.cumsum(world.rate[first : first + DAY]) / PODS * RECORD_BYTES
-    half = int(np.searchsorted(waiting, 1.02 * SPOOL_BYTES / 2))
-    lasts = half + 45
+    near = soon_full(world.rate[first : first + DAY])
+    lasts = 3 * HOUR if near is None else near + 45
     world.stuck[first : first + lasts] = True
     for pod in range(PODS):
         world.during("leadscoring_upload_failures_total", first, first + lasts, 1, pod)
-    may = ["SpoolHalfFull"]
-    yield from _found("the bucket is away", first, lasts, "SpoolNotDraining", "RecordUploadsFailing", may=may)
-    yield from _found("half of a spool is full", first + half, 45, "SpoolHalfFull")
+    yield from _found("the bucket is away", first, lasts, "RecordUploadsFailing", may=["SpoolFillsUp"])
+    needs = [Enough(_during(world, first, lasts, world.rate), 15, 1)]
+    yield _by_traffic("no record reaches the bucket", first, lasts, "SpoolNotDraining", needs, sees=15)
+    if near is None:
+        yield Incident("a spool fills in more than a day", first, first + lasts, {}, beyond=frozenset({"SpoolFillsUp"}))
+    else:
+        yield from _found("a spool is soon full", first + near, 45, "SpoolFillsUp")
+
+
+def soon_full(rate: Array) -> int | None:
+    """Minutes after which an hour more at the pace of ten minutes fills a spool, at so many requests a minute."""
+    waiting = np.cumsum(rate) / PODS * RECORD_BYTES
+    grown = waiting - np.concatenate([np.zeros(10), waiting[:-10]])
+    near = np.flatnonzero(waiting + 6 * grown > 1.02 * 0.9 * SPOOL_BYTES)
+    return int(near[0]) if len(near) else None
 
 
 def _beyond_capacity(world: World, day: int) -> Iterator[Incident]:
@@ -172,7 +243,9 @@ def _beyond_capacity(world: World, day: int) -> Iterator[Incident]:
     world.rate[first : first + lasts] *= 1.5
     world.shed[first : first + lasts] = world.rng.uniform(0.03, 0.3)
     may = [alert.name for alert in promises.AVAILABILITY.alerts()]
-    yield from _found("more requests than pods can take", first, lasts, "ScoringRequestsShed", may=may)
+    shed = world.rate * _during(world, first, lasts, world.shed)
+    needs = (Enough(shed, 5, 10), Share(shed, world.rate, 5, 0.01))
+    yield _by_traffic("more requests than pods can take", first, lasts, "ScoringRequestsShed", needs, may)
 
 
 def _unseen(world: World, day: int) -> Iterator[Incident]:
@@ -273,13 +346,20 @@ def _connections(world: World, day: int) -> Iterator[Incident]:
 def _waiting(world: World, day: int) -> Iterator[Incident]:
     first, lasts = _working(world, day), 90
     world.waiting[first : first + lasts] = 0.05
-    yield from _found("the load balancer is slow", first, lasts, "FrontDoorSlow")
+    answered = world.rate + OTHERS
+    late = world.rate * _during(world, first, lasts, world.waiting)
+    guard = enough(world.per_day, 30 * MINUTE, 500)
+    needs = (Enough(answered, 30, guard), Share(late, answered, 30, 0.01))
+    yield _by_traffic("the load balancer is slow", first, lasts, "FrontDoorSlow", needs)
 
 
 def _unwritten(world: World, day: int) -> Iterator[Incident]:
     first, lasts = _working(world, day), 3 * HOUR
     world.unwritten[first : first + lasts] = 0.05
-    yield from _found("leads are scored without a record", first, lasts, "RecordsNotWritten")
+    lost = world.rate * _during(world, first, lasts, world.unwritten)
+    guard = enough(world.per_day, HOUR * MINUTE, 500)
+    needs = (Enough(world.rate, HOUR, guard), Share(lost, world.rate, HOUR, 0.01))
+    yield _by_traffic("leads are scored without a record", first, lasts, "RecordsNotWritten", needs)
 
 
 def _certificate(world: World, day: int) -> Iterator[Incident]:
@@ -422,6 +502,7 @@ BESIDE: tuple[Kind, ...] = (
     _series("a pod has no place", 60, "ScoringPodsUnschedulable", status_unschedulable=1),
     _series("a pod is throttled", 90, "ScoringCpuThrottled", pod=0, cpu_limit_utilization=0.97),
     _series("the autoscaler is at its ceiling", 90, "ScoringAtAutoscalerCeiling", status_current_replicas=10),
+    _series("the probe lost its grant", 90, "ProbesFailing", may=PROBED, probe_success=0),
     _series("no address is left", 30, "NatExhausted", nat_allocation_failed=1),
 )
 OF_JOBS: tuple[Kind, ...] = (
@@ -436,7 +517,7 @@ OF_JOBS: tuple[Kind, ...] = (
         {
             "LeadsDrifted": ("drift_found", 1),
             "ScoresShifted": ("drift_score_distance", 0.4),
-            "UnseenValues": ("feature_unseen_ratio", 0.2),
+            "UnseenValues": ("feature_unseen_excess_ratio", 0.2),
             "ValuesMissing": ("feature_missing_excess_ratio", 0.5),
             "ExpectedRankingBelowFloor": ("expected_figure_high", 0.7),
         },
@@ -446,7 +527,7 @@ OF_JOBS: tuple[Kind, ...] = (
         "evaluate",
         "the model ranks worse",
         {
-            "RankingBelowBenchmark": ("evaluation_figure_high", 0.7),
+            "AgreedMetricBelowBenchmark": ("agreed_figure_high", 1_300),
             "CalibrationBelowBenchmark": ("evaluation_figure_low", 0.15),
             "ContactsCostMoreThanTheyEarn": ("business_roi_ratio", -0.2),
         },
@@ -470,8 +551,11 @@ OF_JOBS: tuple[Kind, ...] = (
     ),
     _daily(
         "evaluate",
-        "the model is old",
-        {"ModelTooOld": ("champion_trained_timestamp_seconds", EPOCH - 46 * DAY * 60)},
+        "the model and the agreement are old",
+        {
+            "ModelTooOld": ("champion_trained_timestamp_seconds", EPOCH - 46 * DAY * 60),
+            "AgreementTooOld": ("agreed_timestamp_seconds", EPOCH - 366 * DAY * 60),
+        },
     ),
 )
 OF_TRACKING: tuple[Kind, ...] = (
@@ -480,7 +564,7 @@ OF_TRACKING: tuple[Kind, ...] = (
     _series("connections run out", 60, "DatabaseConnectionsNearLimit", postgresql_num_backends=95),
     _series("the database works hard", 120, "DatabaseCpuHigh", database_cpu_utilization=0.97),
     _series("the database's memory is full", 120, "DatabaseMemoryHigh", database_memory_utilization=0.97),
-    _series("the disk is full", 120, "DatabaseDiskNearlyFull", database_disk_utilization=0.95),
+    _series("the disk is full", 120, "DatabaseDiskNearlyFull", database_disk_bytes_used=190e9),
     _series("the cluster is silent", 90, "PodMetricsAbsent", deployment_spec_replicas=np.nan),
     _check_silent,
     _series("the database is silent", 120, "DatabaseMetricsAbsent", database_cpu_utilization=np.nan),

@@ -7,12 +7,11 @@ import promql_parser as promql
 
 from monitoring import limits
 from monitoring.alerts import Alert, Severity
-from monitoring.simulation.firing import evaluated
-from monitoring.simulation.incidents import MINUTE, Incident
+from monitoring.simulation.firing import Span, evaluated
+from monitoring.simulation.incidents import MINUTE, STALE, Incident, delay
 
-AFTERWARDS = 10  # minutes: what ends with an incident may flicker once more while its last samples come
-
-Spans = Mapping[str, list[tuple[int, int]]]
+Spans = Mapping[str, list[Span]]  # by alert
+BySeries = Mapping[str, Mapping[str, list[Span]]]  # by alert and series of its result: an incident each
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Uncaused:
-    """An alert that began to fire at a minute without a cause."""
+    """An incident that an alert opened at a minute without a cause."""
 
     alert: Alert
     at: int
@@ -40,22 +39,43 @@ def found(incidents: Iterable[Incident], alerts: Iterable[Alert], fired: Spans) 
         for name, promised in incident.must.items():
             if name in known:
                 by = promised + evaluated(known[name]) - 1
-                told = (
-                    max(on - incident.first, 0)
-                    for on, off in fired[name]
-                    if off > incident.first and on <= incident.first + by
-                )
-                yield Found(incident, name, by, next(told, None))
+                yield Found(incident, name, by, _told(incident, by, fired[name]))
 
 
-def false_alerts(incidents: Iterable[Incident], alerts: Iterable[Alert], fired: Spans) -> Iterator[Uncaused]:
-    """Every begin of an alert outside of the incidents that may set it off, and of what it remembers of them."""
+def beyond(incidents: Iterable[Incident], alerts: Iterable[Alert], fired: Spans) -> Iterator[Found]:
+    """What the traffic is too little to promise, found while it lasts or not."""
+    known = {alert.name for alert in alerts}
+    for incident in incidents:
+        lasts = incident.last - incident.first
+        for name in sorted(incident.beyond & known):
+            yield Found(incident, name, lasts, _told(incident, lasts, fired[name]))
+
+
+def _told(incident: Incident, by: int, spans: Iterable[Span]) -> int | None:
+    told = (max(on - incident.first, 0) for on, off in spans if off > incident.first and on <= incident.first + by)
+    return next(told, None)
+
+
+def memory(alert: Alert) -> int:
+    """Minutes after the end of what is wrong in which its alert may still begin to fire.
+
+    These are its shortest range, in which it still sees what was wrong, and how late samples come. A longer range does
+    not count: an alert that begins hours after the end asks somebody to mend what is well again.
+    """
+    fires, *_ = alert.expr.split("\nunless\n")  # what inhibits it has ranges of its own
+    return -(-(limits.shortest(fires) + delay(alert) + STALE) // MINUTE) + evaluated(alert) - 1
+
+
+def false_alerts(incidents: Iterable[Incident], alerts: Iterable[Alert], fired: BySeries) -> Iterator[Uncaused]:
+    """Every incident that an alert opens outside of the incidents that may set it off, and of its memory of them."""
     incidents = tuple(incidents)
     for alert in alerts:
-        memory = (limits.lookback(alert.expr) + alert.hold) // MINUTE + AFTERWARDS
-        causes = [each for each in incidents if alert.name in each.must or alert.name in each.may]
-        for on, _ in fired[alert.name]:
-            if not any(cause.first <= on <= cause.last + memory for cause in causes):
+        # Whatever goes wrong spends an error budget, which remembers it for four weeks.
+        causes = [
+            each for each in incidents if alert.name in each.must or alert.name in each.may or "Budget" in alert.name
+        ]
+        for on in sorted(on for spans in fired[alert.name].values() for on, _ in spans):
+            if not any(cause.first <= on <= cause.last + memory(alert) for cause in causes):
                 yield Uncaused(alert, on)
 
 

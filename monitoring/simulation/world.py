@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from monitoring import google
 from monitoring.platform import Platform
+from monitoring.simulation.reach import Enough, Share, reached
 from monitoring.simulation.tsdb import Samples
 from monitoring.slos import BurnWindow, Slo
 
@@ -23,6 +24,9 @@ BEFORE = 26 * HOUR  # minutes told before the watched days, for what reads a day
 START = datetime(2026, 1, 4, tzinfo=UTC)  # a Sunday; the watch begins on Monday at 02:00
 EPOCH = int(START.timestamp())
 PODS = 4
+PER_DAY = 450_000  # requests, in the mean of all days and seeds
+BUSIEST = 1_200 / PER_DAY  # of a day's requests the median seed sends so many in a working day's busiest minute
+PROBES = 2.0  # requests a minute by scanners for other paths; a twentieth as many are for scores
 RECORD_BYTES = 4_000.0  # that a record holds of a spool
 JOBS = {job.name: job for job in Platform().jobs}
 
@@ -56,6 +60,7 @@ class World:
 
     seed: int
     days: int
+    per_day: int  # requests, declared; a seed's own are more or fewer
     rng: np.random.Generator
     rate: Array  # requests a minute that are expected
     failing: Array  # share of them that fails
@@ -88,16 +93,18 @@ class World:
     def promise(self, slo: Slo, window: BurnWindow, share: float, start: int) -> int | None:
         """Minutes after which a burn rate tells of a share that goes wrong from `start` on, by the traffic there is.
 
-        The first at which what went wrong exceeds the threshold over the long window, were it three standard
-        deviations fewer than expected. None where that is never within two days.
+        The first at which what went wrong exceeds the threshold over both windows, and the least number over the long
+        one. None where that is never within two days.
         """
-        done = np.concatenate([[0.0], np.cumsum(self.rate)])
-        at = np.arange(start + 1, min(start + 2 * DAY, self.minutes))
-        since = np.maximum(at - window.long // timedelta(minutes=1), 0)
-        bad = share * (done[at] - done[np.maximum(since, start)])
-        enough = float(slo.threshold(window)) * (done[at] - done[since])
-        told = np.flatnonzero(bad - 3 * np.sqrt(bad) > np.maximum(enough, slo.minimum_bad or 0))
-        return int(told[0]) + 1 if len(told) else None
+        bad = np.where(np.arange(self.minutes) < start, 0, share * self.rate)
+        long, short = (each // timedelta(minutes=1) for each in (window.long, window.short))
+        above = float(slo.threshold(window))
+        needs = (
+            Share(bad, self.rate, long, above),
+            Share(bad, self.rate, short, above),
+            Enough(bad, long, slo.minimum_bad or 0),
+        )
+        return reached(start, min(start + 2 * DAY, self.minutes), 0, needs)
 
     def during(self, name: str, first: int, last: int, value: float, pod: int | None = None, **labels: str) -> None:
         """Give a series (those with these labels, or of this pod) a value from one minute to another."""
@@ -161,15 +168,16 @@ class World:
             yield Samples(name, {"job": job, **told}, times, np.array([value for _, value in points]))
 
 
-def quiet(seed: int, days: int) -> World:
+def quiet(seed: int, days: int, per_day: int = PER_DAY) -> World:
     """A world whose pods and jobs do their work; what they export is told by `monitoring.simulation.fleet`."""
     rng = np.random.default_rng(seed)
     minutes = BEFORE + days * DAY
     world = World(
         seed,
         days,
+        per_day,
         rng,
-        rate=_rhythm(rng, minutes),
+        rate=_rhythm(rng, minutes, per_day),
         failing=np.full(minutes, 1e-4),
         shed=np.zeros(minutes),
         slow=np.full(minutes, 2e-3),
@@ -187,12 +195,12 @@ def quiet(seed: int, days: int) -> World:
     return world
 
 
-def _rhythm(rng: np.random.Generator, minutes: int) -> Array:
+def _rhythm(rng: np.random.Generator, minutes: int, per_day: int) -> Array:
     """Requests a minute: busy from nine to five, a fifth at weekends, next to none at night."""
     at = np.arange(minutes)
     hour, weekend = at % DAY / HOUR, (at // DAY) % 7 % 6 == 0  # day 0 is a Sunday
     busy = np.exp(-(((hour - 11) / 2.6) ** 2)) + 0.8 * np.exp(-(((hour - 15.5) / 2.4) ** 2))
-    busiest = rng.lognormal(np.log(1200), 0.4)
+    busiest = rng.lognormal(np.log(BUSIEST * per_day), 0.4)
     days = np.repeat(rng.lognormal(0, 0.1, minutes // DAY + 2), DAY)[:minutes]
     return np.asarray(busiest * days * np.where(weekend, 0.2, 1.0) * (0.003 + busy))
 

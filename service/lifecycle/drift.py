@@ -17,7 +17,7 @@ from service.history import DriftCheck
 from service.lifecycle.data.quarantine import set_aside
 from service.lifecycle.drift_detection.contact_line import refresh_rule
 from service.lifecycle.drift_detection.estimates import expected
-from service.lifecycle.drift_detection.homogeneity import Comparison, compare
+from service.lifecycle.drift_detection.homogeneity import Comparison, compare, excess
 from service.lifecycle.drift_detection.report import (
     BLIND,
     COLUMNS,
@@ -99,7 +99,7 @@ def drift(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
     history.append(loop.models, entry)
     refresh_rule(loop, served, scores, window.since)
     _show(entry)
-    return _gauges(entry)
+    return _gauges(entry, reference.leads)
 
 
 def _check(
@@ -143,7 +143,10 @@ def _metrics(entry: DriftCheck) -> dict[str, float]:
     return metrics | {"leads": entry.leads, "found": float(entry.found)}
 
 
-def _gauges(entry: DriftCheck) -> list[Gauge]:
+def _gauges(entry: DriftCheck, held_out: int) -> list[Gauge]:
+    def above(now: float, then: float) -> float:
+        return excess(now, then, entry.leads, held_out, 2 * len(entry.features))
+
     gauges = [
         Gauge("leadscoring_drift_found", float(entry.found)),
         Gauge("leadscoring_drift_features", float(sum(f.drifted for f in entry.features))),
@@ -151,11 +154,10 @@ def _gauges(entry: DriftCheck) -> list[Gauge]:
         Gauge("leadscoring_drift_score_shifted", float(entry.scores.drifted)),
     ]
     for f in entry.features:
-        missing = max(0.0, f.missing - f.missing_in_training)
-        unseen = max(0.0, f.unseen - f.unseen_in_training)
+        missing, unseen = above(f.missing, f.missing_in_training), above(f.unseen, f.unseen_in_training)
         gauges += [
             Gauge("leadscoring_feature_missing_excess_ratio", missing, {"feature": f.feature}),
-            Gauge("leadscoring_feature_unseen_ratio", unseen, {"feature": f.feature}),
+            Gauge("leadscoring_feature_unseen_excess_ratio", unseen, {"feature": f.feature}),
         ]
     for name, e in entry.expected.items():
         ends = {"": e.value, "_low": e.low, "_high": e.high}

@@ -20,6 +20,7 @@ from service.lifecycle.promotion.reconcile import repair
 from service.lifecycle.relations import engines
 from service.lifecycle.reporting.earned import contacts
 from service.lifecycle.reporting.groups import group_outcomes
+from service.lifecycle.runtime.agreed import agreed_gauges
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.runner import JobFailed, Loop, days, parser, run
 from service.model import bundle
@@ -96,7 +97,7 @@ def evaluate(loop: Loop, options: argparse.Namespace) -> list[Gauge]:
         mlflow.attach({"report.html": report(headline, entry, earlier, others)}, {})
     history.append(loop.models, entry)
     _show(entry)
-    return _gauges(entry, headline, pointer)
+    return [*_gauges(loop, entry, headline), *_of_champion(every, pointer)]
 
 
 def _by_version(loop: Loop, found: Sequence[tuple[Manifest, VersionCells]]) -> list[VersionQuality]:
@@ -205,7 +206,7 @@ def _metrics(entry: Evaluation, headline: VersionQuality) -> dict[str, float]:
     }
 
 
-def _gauges(entry: Evaluation, headline: VersionQuality, pointer: Pointer) -> list[Gauge]:
+def _gauges(loop: Loop, entry: Evaluation, headline: VersionQuality) -> list[Gauge]:
     def named(end: str, values: dict[str, float]) -> list[Gauge]:
         return [Gauge(f"leadscoring_evaluation_{end}", value, {"figure": name}) for name, value in values.items()]
 
@@ -216,6 +217,8 @@ def _gauges(entry: Evaluation, headline: VersionQuality, pointer: Pointer) -> li
         *named("figure_low", {name: e.low for name, e in figures}),
         *named("figure_high", {name: e.high for name, e in figures}),
         *named("benchmark", {name: entry.benchmark[name] for name in NAMES if name in entry.benchmark}),
+        *agreed_gauges(loop.source, entry.figures, entry.benchmark, headline.manifest.judged_on),
+        *_rarer(headline),
         Gauge("leadscoring_evaluation_leads", entry.leads),
         *([] if entry.complete is None else [_missing(entry)]),
         *(_selection(entry.selection) if entry.selection else []),
@@ -231,8 +234,22 @@ def _gauges(entry: Evaluation, headline: VersionQuality, pointer: Pointer) -> li
         ),
         *(Gauge(f"leadscoring_business_{name}", value) for name, value in business.items()),
         Gauge("leadscoring_business_roi_ratio", entry.business["roi"]),
-        Gauge("leadscoring_champion_promoted_timestamp_seconds", pointer.moved_at.timestamp()),
     ]
+
+
+def _of_champion(every: Sequence[VersionQuality], pointer: Pointer) -> list[Gauge]:
+    trained = next(each.manifest.provenance.trained_at for each in every if each.manifest.version == pointer.version)
+    times = {"trained": trained, "promoted": pointer.moved_at}
+    return [Gauge(f"leadscoring_champion_{what}_timestamp_seconds", at.timestamp()) for what, at in times.items()]
+
+
+def _rarer(headline: VersionQuality) -> list[Gauge]:
+    """The share of the rarer outcome at training; today's where the benchmark's leads do not stand for all, or nobody
+    counted them."""
+    judged, rate = headline.manifest.judged_on, headline.whole.converted_share
+    if judged and headline.weighting is None:
+        rate = judged.converted / judged.leads
+    return [] if rate is None else [Gauge("leadscoring_evaluation_benchmark_rarer_ratio", min(rate, 1 - rate))]
 
 
 def _selection(selection: OutcomeSelection) -> list[Gauge]:

@@ -1,8 +1,8 @@
 """Says to somebody outside that the watching works, so that its silence is noticed.
 
-No alert can tell that Cloud Monitoring takes no samples, that a policy was switched off, or that a channel reaches
-nobody. This job, `python -m service.lifecycle.heartbeat`, asks Cloud Monitoring's API, and only where all is well it
-calls an address that somebody else watches: a service that pages when it has not been called for a while.
+No alert can tell that Cloud Monitoring takes no samples, that a policy was deleted, switched off or snoozed, or that a
+channel reaches nobody. This job, `python -m service.lifecycle.heartbeat`, asks Cloud Monitoring's API, and only where
+all is well it calls an address that somebody else watches: a service that pages when nobody has called for a while.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from google.cloud.monitoring_v3.services.metric_service.transports import Metric
 from google.cloud.monitoring_v3.services.notification_channel_service.transports import (
     NotificationChannelServiceGrpcTransport,
 )
+from google.cloud.monitoring_v3.services.snooze_service.transports import SnoozeServiceGrpcTransport
 
 METRIC = "leadscoring_requests_total"
 """The service exports it from its start on, with or without callers."""
@@ -33,12 +34,16 @@ METRIC = "leadscoring_requests_total"
 FRESH = timedelta(minutes=10)
 """Scraped every 30 seconds; `ServiceMetricsAbsent` waits as long."""
 
+LONGEST_SNOOZE = timedelta(hours=12)
+"""Of a policy that pages. A person at work on an incident snoozes for a shift; a longer snooze may be forgotten."""
+
 PATIENCE: dict[str, Any] = {"timeout": 20.0, "retry": Retry(initial=1, maximum=10, timeout=60)}
 PINGS, PING_S, PAUSE_S = 3, 10.0, 5.0
 """Calls of the address at most, seconds for each, and between them."""
 
 EXAMPLES = """examples:
   python -m service.lifecycle.heartbeat --project acme-leads-prod --address-file /secrets/heartbeat/address
+  ... --policies 'A (prod),B (prod)'      and these must be there, by their display names
   ... --check                             only say whether the watching works; call nobody
 
 The file holds one https:// address, as a service that pages on silence gives it out. Whoever knows it can keep that
@@ -49,11 +54,15 @@ exit status: 0 all is well and was said so, 1 it is not, or could not be said, 2
 
 
 class Watching:
-    """What Cloud Monitoring says of a project's samples, policies and channels."""
+    """What Cloud Monitoring says of a project's samples, policies, channels and snoozes."""
 
-    def __init__(self, project: str) -> None:
-        """Of the API, or of LEADSCORING_MONITORING_EMULATOR (host:port, no TLS, no credentials)."""
+    def __init__(self, project: str, policies: Collection[str] = (), channels: Collection[str] = ()) -> None:
+        """Of the API, or of LEADSCORING_MONITORING_EMULATOR (host:port, no TLS, no credentials).
+
+        `policies` and `channels` must be there, by their display names; others may be.
+        """
         self._name = f"projects/{project}"
+        self._expected = {"policy": policies, "channel": channels}
         if emulator := os.environ.get("LEADSCORING_MONITORING_EMULATOR"):
             channel = grpc.insecure_channel(emulator)
             self._metrics = monitoring_v3.MetricServiceClient(transport=MetricServiceGrpcTransport(channel=channel))
@@ -63,10 +72,12 @@ class Watching:
             self._channels = monitoring_v3.NotificationChannelServiceClient(
                 transport=NotificationChannelServiceGrpcTransport(channel=channel)
             )
+            self._snoozes = monitoring_v3.SnoozeServiceClient(transport=SnoozeServiceGrpcTransport(channel=channel))
         else:
             self._metrics = monitoring_v3.MetricServiceClient()
             self._policies = monitoring_v3.AlertPolicyServiceClient()
             self._channels = monitoring_v3.NotificationChannelServiceClient()
+            self._snoozes = monitoring_v3.SnoozeServiceClient()
 
     def faults(self, now: float) -> Iterator[str]:
         """What is wrong, a sentence each; nothing where all is well. Raises GoogleAPICallError and RetryError."""
@@ -84,10 +95,32 @@ class Watching:
                 yield f"the policy {policy.display_name} is invalid: {policy.validity.message}"
             elif not policy.notification_channels:
                 yield f"the policy {policy.display_name} tells nobody"
+        yield from self._missing("policy", (policy.display_name for policy in policies))
         yield from self._of_channels()
+        yield from self._of_snoozes(now, policies)
+
+    def _missing(self, what: str, names: Iterator[str]) -> Iterator[str]:
+        found = set(names)
+        for name in self._expected[what]:
+            if name not in found:
+                yield f"the {what} {name} is not there: deploy the alerting stack"
+
+    def _of_snoozes(self, now: float, policies: Sequence[monitoring_v3.AlertPolicy]) -> Iterator[str]:
+        """Snoozes of policies that page, now and for longer than people work on an incident."""
+        pages = {policy.name: policy.display_name for policy in policies if policy.user_labels["severity"] == "page"}
+        for snooze in self._snoozes.list_snoozes(parent=self._name, **PATIENCE):
+            start, end = (at.timestamp() for at in (snooze.interval.start_time, snooze.interval.end_time))
+            names = sorted(pages[name] for name in snooze.criteria.policies if name in pages)
+            if names and start <= now < end and end - start > LONGEST_SNOOZE.total_seconds():
+                yield (
+                    f"the snooze {snooze.display_name} keeps {', '.join(names)} silent until"
+                    f" {snooze.interval.end_time:%Y-%m-%d %H:%M} UTC, for more than"
+                    f" {LONGEST_SNOOZE // timedelta(hours=1)} hours in all: end it, then snooze for less"
+                )
 
     def _of_channels(self) -> Iterator[str]:
         channels = list(self._channels.list_notification_channels(name=self._name, **PATIENCE))
+        yield from self._missing("channel", (channel.display_name for channel in channels))
         if not channels:
             yield "there is no notification channel"
         for channel in channels:
@@ -141,6 +174,10 @@ def ping(address: str) -> str | None:
     return f"{host} did not take the call: {said}; is its range among Environment.internet_cidrs?"
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -156,6 +193,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=os.environ.get("LEADSCORING_HEARTBEAT_FILE"),
         help="file with the address to call (default: $LEADSCORING_HEARTBEAT_FILE)",
     )
+    for what in ("policies", "channels"):
+        parser.add_argument(
+            f"--{what}",
+            metavar="NAME,NAME",
+            type=_names,
+            default=(),
+            help=f"{what} that must be there, by display name",
+        )
     parser.add_argument("--check", action="store_true", help="only say whether the watching works")
     options = parser.parse_args(arguments)
     try:
@@ -164,7 +209,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     try:
-        faults = list(Watching(options.project).faults(time.time()))
+        watching = Watching(options.project, options.policies, options.channels)
+        faults = list(watching.faults(time.time()))
     except (GoogleAPICallError, GoogleAuthError, RetryError) as error:
         faults = [f"Cloud Monitoring of {options.project} does not answer: {error}"]
     if not faults and address and (silent := ping(address)):

@@ -27,6 +27,7 @@ from tests.drill import faults, jobs, stage, watch
 from tests.drill.faults import FAULTS, LAST, Fault
 from tests.drill.pagerduty import Event, PagerDuty
 from tests.drill.stage import LocalPlatform
+from tests.drill.unreached import Unreached, unreached
 
 RUNBOOKS = ROOT / "monitoring/runbooks"
 WARM_S = 6.0
@@ -35,7 +36,7 @@ FROM_THE_START = frozenset(["DriftOnTimeBurnSteady"])
 """It looks a day back, when no job had run yet; after a first deploy it is so too."""
 SEVERITY = {"page": "critical", "ticket": "warning"}
 EXAMPLES = """examples:
-  scripts/drill                          every fault, about three minutes
+  scripts/drill                          every fault, about four minutes
   scripts/drill --only kill              one fault; may be given again
   scripts/drill --json drill.json        the table as JSON too
   scripts/drill --within 20              a page that takes longer counts as missing
@@ -72,6 +73,7 @@ def run_fault(fault: Fault, on: LocalPlatform, pagerduty: PagerDuty, within_s: f
     fault.inject(on)
     broken = time.monotonic()
     told = pagerduty.triggered(fault.alert, broken, within_s)
+    missing = missed(fault, pagerduty, broken, within_s)
     tell(f"{fault.name}: {f'{fault.alert} after {told.at - broken:.1f} s' if told else 'NOTHING CAME'}; mending")
     fault.mend(on)
     mended = time.monotonic()
@@ -88,8 +90,15 @@ def run_fault(fault: Fault, on: LocalPlatform, pagerduty: PagerDuty, within_s: f
         round(over.at - mended, 1) if over else None,
         told.key,
         told.link,
-        wrong(fault, told),
+        missing or wrong(fault, told),
     )
+
+
+def missed(fault: Fault, pagerduty: PagerDuty, broken: float, within_s: float) -> str:
+    """That the alert of a second fault did not come, where there is one."""
+    if fault.second and not pagerduty.triggered(fault.second, broken, within_s):
+        return f"{fault.second} did not come"
+    return ""
 
 
 def wrong(fault: Fault, told: Event) -> str:
@@ -202,6 +211,8 @@ def _run(chosen: Sequence[Fault], home: Path, given: argparse.Namespace, console
     seconds = time.monotonic() - tell.began
     also, unexplained = beside(pagerduty.events(), chosen)
     _show(rows, also, unexplained, seconds)
+    apart = unreached({fault.alert for fault in FAULTS}.union(*({*fault.also, fault.second} for fault in FAULTS)))
+    _show_unreached(apart)
     if given.json:
         document = {
             "factor": watch.FASTER,
@@ -210,6 +221,7 @@ def _run(chosen: Sequence[Fault], home: Path, given: argparse.Namespace, console
             "faults": [asdict(row) for row in rows],
             "also": also,
             "unexplained": unexplained,
+            "unreached": [asdict(each) for each in apart],
         }
         given.json.write_text(json.dumps(document, indent=2) + "\n")
     return 0 if all(row.good for row in rows) else 1
@@ -218,7 +230,7 @@ def _run(chosen: Sequence[Fault], home: Path, given: argparse.Namespace, console
 def beside(events: Sequence[Event], chosen: Sequence[Fault]) -> tuple[list[str], list[str]]:
     """Alerts that came beside those asked for: what the faults harm too, and what none of them explains."""
     came = {event.alert for event in events if event.action == "trigger"} - {fault.alert for fault in chosen}
-    known = FROM_THE_START.union(*(fault.also for fault in chosen))
+    known = FROM_THE_START.union(*({*fault.also, fault.second} for fault in chosen))
     return sorted(came & known), sorted(came - known)
 
 
@@ -237,6 +249,12 @@ def _show(rows: Sequence[Row], also: Sequence[str], unexplained: Sequence[str], 
     missing = [row.fault for row in rows if not row.good]
     said = f"MISSING: {', '.join(missing)}" if missing else "every fault was told of, and resolved once mended"
     print(f"{said}; {seconds:.0f} s in all")
+
+
+def _show_unreached(apart: Sequence[Unreached]) -> None:
+    print("\nalerts that this drill does not reach, and where they are proven:")
+    for each in apart:
+        print(f"  {each.proven_in}: {', '.join(each.alerts)} ({each.why})")
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

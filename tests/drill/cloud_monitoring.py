@@ -11,17 +11,27 @@ PACKAGE = "/google.monitoring.v3"
 
 
 class CloudMonitoring(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Holds series, policies and channels as lists, to be changed at will. `refusal` is answered instead, where set."""
+    """Holds series, policies, channels and snoozes as lists, to be changed at will.
+
+    `refusal` is answered instead, where set.
+    """
 
     def __init__(self) -> None:
         mail = "projects/local/notificationChannels/1"
         series = "prometheus.googleapis.com/leadscoring_requests_total/counter"
         self.series = [monitoring_v3.TimeSeries(metric={"type": series})]
         self.policies = [
-            monitoring_v3.AlertPolicy(display_name=name, enabled=True, notification_channels=[mail])
+            monitoring_v3.AlertPolicy(
+                name=f"projects/local/alertPolicies/{name}",
+                display_name=name,
+                enabled=True,
+                notification_channels=[mail],
+                user_labels={"severity": "page"},
+            )
             for name in ("ServiceMetricsAbsent", "ScoringAvailabilityBurnFast")
         ]
         self.channels = [monitoring_v3.NotificationChannel(name=mail, display_name="mail", enabled=True)]
+        self.snoozes: list[monitoring_v3.Snooze] = []
         self.refusal: grpc.StatusCode | None = None
         self.asked: list[Any] = []
         self._server = grpc.server(futures.ThreadPoolExecutor(2))
@@ -43,6 +53,10 @@ class CloudMonitoring(grpc.GenericRpcHandler):  # type: ignore[misc]
             f"{PACKAGE}.NotificationChannelService/ListNotificationChannels": (
                 monitoring_v3.ListNotificationChannelsRequest,
                 lambda: monitoring_v3.ListNotificationChannelsResponse(notification_channels=self.channels),
+            ),
+            f"{PACKAGE}.SnoozeService/ListSnoozes": (
+                monitoring_v3.ListSnoozesRequest,
+                lambda: monitoring_v3.ListSnoozesResponse(snoozes=self.snoozes),
             ),
         }
         if call.method not in methods:

@@ -1,9 +1,9 @@
 """How the platform is broken, from outside: by signals, by files, by its callers; and how each fault is mended."""
 
 import os
+import resource
 import shutil
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,11 +14,11 @@ from service.model.bundle import POINTER, Pointer, move_pointer, read_pointer
 from service.storage import open_storage
 from tests.drill.outside import ALERT as HEARTBEAT
 from tests.drill.stage import LocalPlatform
+from tests.service.api.issuer import AUDIENCE
 
 Severity = Literal["page", "ticket"]
 Act = Callable[[LocalPlatform], None]
 SLOW_S = 0.4
-EMPTY_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Fault:
     inject: Act
     mend: Act
     also: frozenset[str] = frozenset()
+    second: str = ""
+    """The alert of what is broken at the same time, which must come too."""
 
 
 def kill(stage: LocalPlatform) -> None:
@@ -93,33 +95,46 @@ def fast(stage: LocalPlatform) -> None:
     stage.front.hold_s = 0.0
 
 
-def break_disk(stage: LocalPlatform) -> None:
-    """The spool's folder is gone, so that no record can be kept and no score given: 503. No record waits in it."""
-    stage.traffic.paused.set()
-    deadline = time.monotonic() + EMPTY_S
-    while stage.gauge("leadscoring_spool_bytes") and time.monotonic() < deadline:
-        time.sleep(0.1)
-    (stage.home / "spool").rename(_away(stage.home / "spool"))
-    stage.traffic.paused.clear()
+def fill_disk(stage: LocalPlatform) -> None:
+    """No file of the service's grows any more, so that no record can be kept and no score given: 503."""
+    _, most = resource.prlimit(stage.service.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(stage.service.pid, resource.RLIMIT_FSIZE, (0, most))
 
 
-def mend_disk(stage: LocalPlatform) -> None:
-    """The spool's folder is back."""
-    _away(stage.home / "spool").rename(stage.home / "spool")
+def free_disk(stage: LocalPlatform) -> None:
+    """Files grow again."""
+    _, most = resource.prlimit(stage.service.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(stage.service.pid, resource.RLIMIT_FSIZE, (most, most))
 
 
-def block_sink(stage: LocalPlatform) -> None:
-    """A file where the records' folder should be: no upload succeeds."""
-    sink = stage.home / "predictions"
-    sink.rename(_away(sink))
-    sink.touch()
+def revoke(stage: LocalPlatform) -> None:
+    """The account of the pods may no longer write to the bucket: 403."""
+    stage.bucket.revoked = True
 
 
-def unblock_sink(stage: LocalPlatform) -> None:
-    """The records' folder as it was."""
-    sink = stage.home / "predictions"
-    sink.unlink()
-    _away(sink).rename(sink)
+def grant(stage: LocalPlatform) -> None:
+    """And may again."""
+    stage.bucket.revoked = False
+
+
+def replace_backend(stage: LocalPlatform) -> None:
+    """The load balancer's backend has another id: pods answer every caller 401."""
+    (stage.home / "audience").write_text("/projects/123/global/backendServices/789")
+
+
+def restore_backend(stage: LocalPlatform) -> None:
+    """Pods know the backend."""
+    (stage.home / "audience").write_text(AUDIENCE)
+
+
+def lock_out(stage: LocalPlatform) -> None:
+    """The proxy answers every caller 401, and no pod knows of it."""
+    stage.front.refuses = True
+
+
+def let_in(stage: LocalPlatform) -> None:
+    """Callers come through."""
+    stage.front.refuses = False
 
 
 def silence(stage: LocalPlatform) -> None:
@@ -152,15 +167,38 @@ def switch_on(stage: LocalPlatform) -> None:
     stage.monitoring.policies[0].enabled = True
 
 
+def delete_policies(stage: LocalPlatform) -> None:
+    """Somebody deletes every policy."""
+    stage.deleted, stage.monitoring.policies[:] = list(stage.monitoring.policies), []
+
+
+def deploy_policies(stage: LocalPlatform) -> None:
+    """And deploys them again."""
+    stage.monitoring.policies[:] = stage.deleted
+
+
+def slow_and_hidden(stage: LocalPlatform) -> None:
+    """Two faults of different parts at the same time."""
+    slow(stage)
+    hide_pointer(stage)
+
+
+def fast_and_shown(stage: LocalPlatform) -> None:
+    """Both are mended."""
+    fast(stage)
+    show_pointer(stage)
+
+
 def burning(promise: str) -> frozenset[str]:
-    """The slower windows of the same promise."""
-    return frozenset([f"{promise}BurnSlow", f"{promise}BurnSteady"])
+    """The slower windows of the same promise, and its budget."""
+    return frozenset(f"{promise}{end}" for end in ("BurnSlow", "BurnSteady", "BudgetHalfSpent", "BudgetSpent"))
 
 
 JOBS_FAIL = frozenset(["DriftFailing", "DriftLate", "BatchFailing"])
 """Jobs that run just then cannot work either."""
 POINTER_OLD = frozenset(["ModelFreshnessBurnSteady"])
 LEADS_CHANGE = frozenset(["ScoresShifted", "UnseenValues", "ValuesMissing", "ExpectedRankingBelowFloor"])
+UNSCORED = frozenset(["NobodyIsScored", "ProbesFailing"])
 UPLOADS_FAIL = frozenset(["RecordUploadsFailing"])
 
 FAULTS = (
@@ -189,28 +227,51 @@ FAULTS = (
     ),
     Fault("drift", "leads come without tracking", "LeadsDrifted", "ticket", "records", drift, settle, LEADS_CHANGE),
     Fault(
-        "sink",
-        "records cannot be uploaded",
+        "grant",
+        "the bucket refuses writes with 403",
         "SpoolNotDraining",
         "ticket",
         "records",
-        block_sink,
-        unblock_sink,
+        revoke,
+        grant,
         JOBS_FAIL | UPLOADS_FAIL,
     ),
     Fault(
-        "errors",
-        "requests fail with 503",
+        "disk",
+        "the disk takes no more bytes: 503",
         "ScoringAvailabilityBurnFast",
         "page",
         "records",
-        break_disk,
-        mend_disk,
-        burning("ScoringAvailability"),
+        fill_disk,
+        free_disk,
+        burning("ScoringAvailability") | UNSCORED,
     ),
     Fault("silence", "the job batch is not started", "BatchLate", "ticket", "jobs", silence, resume),
     Fault("unwatched", "a policy is disabled by hand", HEARTBEAT, "page", "outside", switch_off, switch_on),
-    Fault("kill", "the service is killed", "ServiceMetricsAbsent", "page", "last", kill, restart),
+    Fault("deleted", "all policies are deleted", HEARTBEAT, "page", "outside", delete_policies, deploy_policies),
+    Fault(
+        "both",
+        "slow requests and no pointer",
+        "ScoringLatencyBurnFast",
+        "page",
+        "model",
+        slow_and_hidden,
+        fast_and_shown,
+        burning("ScoringLatency") | JOBS_FAIL | POINTER_OLD,
+        second="ModelPointerUnread",
+    ),
+    Fault(
+        "backend",
+        "pods refuse everybody: 401",
+        "CallersRefusedByPods",
+        "page",
+        "last",
+        replace_backend,
+        restore_backend,
+        UNSCORED,
+    ),
+    Fault("lockout", "the proxy refuses everybody: 401", "NobodyIsScored", "page", "last", lock_out, let_in, UNSCORED),
+    Fault("kill", "the service is killed", "ServiceMetricsAbsent", "page", "last", kill, restart, UNSCORED),
 )
 LAST = "last"
 """The lane that waits for all others: with the service every other fault would vanish."""

@@ -1,19 +1,22 @@
-"""What stands in front of the service here: a proxy that can hold a request back once it has begun."""
+"""What stands in front of the service here: a proxy that can hold a request back once it has begun, or refuse it."""
 
 import http.client
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ANSWER_S = 10.0
+HEADER = "x-goog-iap-jwt-assertion"
 
 
 class FaultyProxy:
-    """Passes POST on to the service. `hold_s` is how long it keeps a body back, as a slow network does."""
+    """Passes POST on to the service, with an assertion. `hold_s` is how long it keeps a body back, as a slow network
+    does; `refuses` answers everybody 401, as the identity-aware proxy answers whom it does not know."""
 
-    def __init__(self, service_port: int) -> None:
-        self.hold_s = 0.0
-        self._service_port = service_port
+    def __init__(self, service_port: int, sign: Callable[[], str] = str) -> None:
+        self.hold_s, self.refuses = 0.0, False
+        self._service_port, self._sign = service_port, sign
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
@@ -30,11 +33,14 @@ class FaultyProxy:
 
     def forward(self, path: str, body: bytes) -> tuple[int, bytes]:
         """Status and body of the service's answer; 502 where there is none."""
+        if self.refuses:
+            return 401, b"Invalid IAP credentials: empty token"
         service = http.client.HTTPConnection("127.0.0.1", self._service_port, timeout=ANSWER_S)
         try:
             service.putrequest("POST", path)
             service.putheader("Content-Type", "application/json")
             service.putheader("Content-Length", str(len(body)))
+            service.putheader(HEADER, self._sign())
             service.endheaders()
             time.sleep(self.hold_s)
             service.send(body)

@@ -10,7 +10,12 @@ from tests.drill.watch import FASTER
 
 CRON = {"drift": ("*/30 * * * *", 10), "batch": ("*/30 * * * *", 10)}
 """Each half an hour, ten minutes long at most: what is daily in the cloud would keep a drill waiting for 25 minutes."""
-EVERY_S = {"drift": 30 * 60 / FASTER, "batch": 30 * 60 / FASTER, "heartbeat": 15 * 60 / FASTER}
+EVERY_S = {
+    "drift": 30 * 60 / FASTER,
+    "batch": 30 * 60 / FASTER,
+    "heartbeat": 15 * 60 / FASTER,
+    "probe": 5 * 60 / FASTER,
+}
 WINDOW_S = 15
 """Of leads that drift looks at."""
 TICK_S = 0.2
@@ -44,7 +49,7 @@ class Jobs(threading.Thread):
             self.join(15)
 
 
-def commands(source: Path, home: Path, tracking: str) -> dict[str, list[str]]:
+def commands(source: Path, home: Path, tracking: str, door: str) -> dict[str, list[str]]:
     """How each job is called, with places as scripts/up has them."""
     metrics, models, leads = str(home / "figures"), str(home / "store"), home / "leads"
     drift = ["--source", str(source), "--models", models, "--predictions", str(home / "predictions")]
@@ -52,7 +57,8 @@ def commands(source: Path, home: Path, tracking: str) -> dict[str, list[str]]:
     drift += ["--days", f"{WINDOW_S / 86_400:.9f}", "--leads-at-least", "100"]
     batch = ["--models", models, "--input", str(leads / "batch"), "--out", str(home / "scored"), "--metrics", metrics]
     heartbeat = ["--project", "local", "--address-file", str(home / "heartbeat-address")]
+    probe = ["--door", door, "--metrics", metrics]
     return {
         name: [sys.executable, "-m", f"service.lifecycle.{name}", *arguments]
-        for name, arguments in (("drift", drift), ("batch", batch), ("heartbeat", heartbeat))
+        for name, arguments in (("drift", drift), ("batch", batch), ("heartbeat", heartbeat), ("probe", probe))
     }

@@ -5,18 +5,22 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from service.local.processes import Processes, Program, ProgramEnded, free
 from service.local.up import MLFLOW_ENVIRONMENT, Folders, mlflow_command
 from service.model.schema import LeadSchema
 from tests.drill import jobs
+from tests.drill.bucket import NAME as BUCKET
+from tests.drill.bucket import RevocableBucket
 from tests.drill.cloud_monitoring import CloudMonitoring
-from tests.drill.front import FaultyProxy
+from tests.drill.front import HEADER, FaultyProxy
 from tests.drill.jobs import Jobs
 from tests.drill.outside import HeartbeatReceiver
 from tests.drill.traffic import Traffic
+from tests.service.api.issuer import AUDIENCE, Issuer
 
 SOURCE = """
 name = "drill"
@@ -52,11 +56,15 @@ class LocalPlatform:
     jobs: Jobs
     monitoring: CloudMonitoring
     outside: HeartbeatReceiver
+    bucket: RevocableBucket
+    issuer: Issuer
     essential: tuple[Program, ...]
+    deleted: list[Any] = field(default_factory=list)
+    """Policies that a fault deleted."""
 
     def start_service(self) -> None:
         """Start the service, once it was killed, and wait until it scores."""
-        self.service = serve(self.processes, self.home, self.service_port)
+        self.service = serve(self.processes, self.home, self.service_port, self.bucket, self.issuer)
 
     def gauge(self, name: str) -> float:
         """A value that the service exports, without labels."""
@@ -71,21 +79,25 @@ class LocalPlatform:
         self.front.close()
         self.outside.stop()
         self.monitoring.close()
+        self.bucket.close()
+        self.issuer.close()
 
 
-def serve(processes: Processes, home: Path, port: int) -> Program:
-    """Start the service and wait until it has a model."""
+def serve(processes: Processes, home: Path, port: int, bucket: RevocableBucket, issuer: Issuer) -> Program:
+    """Start the service, which lets in whom the proxy vouches for, and wait until it has a model."""
     settings = {
         "models_url": str(home / "store"),
-        "predictions_url": str(home / "predictions"),
+        "predictions_url": f"gs://{BUCKET}",
+        "iap_audience_file": str(home / "audience"),
+        "iap_keys_url": issuer.url,
         "spool_dir": str(home / "spool"),
         "port": str(port),
         "poll_seconds": str(OFTEN_S),
         "upload_seconds": str(OFTEN_S),
     }
-    service = processes.start(
-        "api", [sys.executable, "-m", "service.api"], {f"LEADSCORING_{name.upper()}": v for name, v in settings.items()}
-    )
+    environment = {f"LEADSCORING_{name.upper()}": value for name, value in settings.items()}
+    environment["STORAGE_EMULATOR_HOST"] = bucket.address
+    service = processes.start("api", [sys.executable, "-m", "service.api"], environment)
     service.wait_until_answers(f"http://127.0.0.1:{port}/readyz")
     return service
 
@@ -106,14 +118,21 @@ def build(
     train = [sys.executable, "-m", "service.lifecycle.train", "--source", str(source)]
     run_quietly(processes, "train", [*train, "--models", str(home / "store"), "--tracking", tracking])
     tell("starting the service")
-    service = serve(processes, home, service_port)
-    with urllib.request.urlopen(f"http://127.0.0.1:{service_port}/v1/model", timeout=10) as answer:
+    (home / "audience").write_text(AUDIENCE)
+    bucket, issuer = RevocableBucket(home / "predictions"), Issuer()
+    service = serve(processes, home, service_port, bucket, issuer)
+    asked = urllib.request.Request(f"http://127.0.0.1:{service_port}/v1/model", headers={HEADER: issuer.sign()})
+    with urllib.request.urlopen(asked, timeout=10) as answer:
         schema = LeadSchema.model_validate_json(json.dumps(json.load(answer)["lead_schema"]))
-    front, monitoring, outside = FaultyProxy(service_port), CloudMonitoring(), HeartbeatReceiver(pagerduty, runbooks)
+    front, monitoring, outside = (
+        FaultyProxy(service_port, issuer.sign),
+        CloudMonitoring(),
+        HeartbeatReceiver(pagerduty, runbooks),
+    )
     (home / "heartbeat-address").write_text(outside.address)
     emulator = {"LEADSCORING_MONITORING_EMULATOR": f"127.0.0.1:{monitoring.port}"}
     traffic = Traffic(front.port, schema)
-    scheduled = Jobs(processes, jobs.commands(source, home, tracking), emulator)
+    scheduled = Jobs(processes, jobs.commands(source, home, tracking, f"http://127.0.0.1:{front.port}"), emulator)
     (home / "leads/batch").mkdir(parents=True, exist_ok=True)
     traffic.start()
     outside.start()
@@ -128,6 +147,8 @@ def build(
         scheduled,
         monitoring,
         outside,
+        bucket,
+        issuer,
         essential=(mlflow,),
     )
 

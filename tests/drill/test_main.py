@@ -40,11 +40,11 @@ def test_alerts_beside_those_asked_for_are_told_apart() -> None:
         for action, alert in (
             ("trigger", slow.alert),
             ("trigger", "ScoringLatencyBurnSlow"),
-            ("trigger", "SpoolHalfFull"),
+            ("trigger", "SpoolFillsUp"),
             ("resolve", ""),
         )
     ]
-    assert drill.beside(came, [slow]) == (["ScoringLatencyBurnSlow"], ["SpoolHalfFull"])
+    assert drill.beside(came, [slow]) == (["ScoringLatencyBurnSlow"], ["SpoolFillsUp"])
 
 
 def test_without_prometheus_it_says_what_is_missing(

@@ -18,7 +18,7 @@ TRIGGER = {
     "routing_key": KEY,
     "event_action": "trigger",
     "dedup_key": "k",
-    "payload": {"summary": "Leads wait.", "source": "test", "severity": "critical", "class": "SpoolHalfFull"},
+    "payload": {"summary": "Leads wait.", "source": "test", "severity": "critical", "class": "SpoolFillsUp"},
     "links": [{"href": "file:///runbook.md", "text": "Runbook"}],
 }
 
@@ -42,7 +42,7 @@ def send(pagerduty: PagerDuty, event: dict[str, Any]) -> int:
 
 def test_the_first_event_is_put_off_and_then_taken(pagerduty: PagerDuty) -> None:
     assert [send(pagerduty, TRIGGER), send(pagerduty, TRIGGER)] == [429, 202]
-    event = pagerduty.triggered("SpoolHalfFull", 0, time.monotonic() + 5)
+    event = pagerduty.triggered("SpoolFillsUp", 0, time.monotonic() + 5)
     assert event is not None
     assert (event.key, event.severity, event.link) == ("k", "critical", "file:///runbook.md")
 
@@ -68,7 +68,7 @@ def test_what_pagerduty_would_refuse_is_refused(change: dict[str, Any], pagerdut
 def test_only_the_page_asked_for_counts_and_not_an_older_one(pagerduty: PagerDuty) -> None:
     for _ in range(2):
         send(pagerduty, TRIGGER)
-    assert pagerduty.triggered("SpoolHalfFull", time.monotonic(), 0.05) is None
+    assert pagerduty.triggered("SpoolFillsUp", time.monotonic(), 0.05) is None
     assert pagerduty.triggered("BatchLate", 0, 0.05) is None
     assert pagerduty.resolved("k", 0, 0.05) is None
     send(pagerduty, TRIGGER | {"event_action": "resolve"})
@@ -90,10 +90,10 @@ def test_an_alert_is_quiet_once_its_last_event_is_a_resolve(
     monkeypatch.setattr(pagerduty_module, "time", SimpleNamespace(monotonic=lambda: now, sleep=sleep))
     pagerduty.until_quiet("BatchLate", 5)
     assert slept == []
-    pagerduty.until_quiet("SpoolHalfFull", 0.3)
+    pagerduty.until_quiet("SpoolFillsUp", 0.3)
     assert slept == [0.2, 0.4]
     send(pagerduty, TRIGGER | {"event_action": "resolve"})
-    pagerduty.until_quiet("SpoolHalfFull", 5)
+    pagerduty.until_quiet("SpoolFillsUp", 5)
     assert slept == [0.2, 0.4]
 
 

@@ -27,18 +27,19 @@ def test_no_cell_of_an_environment_is_open(env: str, stacks: Callable[[str], tup
 
 def test_the_matrix_speaks_of_nothing_that_no_environment_builds(stacks: Callable[[str], tuple[Stack, ...]]) -> None:
     built = frozenset[str]().union(*(coverage.things(stacks(env)) for env in ENVIRONMENTS))
-    assert (ROWS.keys() | SETTINGS) - built == set()
+    of_on_call = {name for name in SETTINGS if name.startswith("pagerduty_")}  # for who names the people on call
+    assert (ROWS.keys() | SETTINGS) - built == of_on_call
 
 
 @pytest.mark.parametrize(
     ("built", "row", "facts"),
     [
         ("google_new_thing", None, ["google_new_thing", "fails"]),
-        ("google_storage_bucket", Row(alerts={"down": ("SpoolHalfFull",)}), ["erring", "no alert", "no waiver"]),
+        ("google_storage_bucket", Row(alerts={"down": ("SpoolFillsUp",)}), ["erring", "no alert", "no waiver"]),
         ("google_storage_bucket", Row(alerts={"down": ("Typo",)}), ["no alert", "Typo"]),
         (
             "google_storage_bucket",
-            Row(alerts={"down": ("SpoolHalfFull",)}, waived={"down": REASON}),
+            Row(alerts={"down": ("SpoolFillsUp",)}, waived={"down": REASON}),
             ["down", "twice"],
         ),
         ("google_storage_bucket", Row(waived=dict.fromkeys(WAYS, REASON)), ["7 of 7 cells", "waived"]),

@@ -62,6 +62,9 @@ def changed(**values: Any) -> Environment:
         ("mlflow_viewers", ("group:everybody",)),
         ("requests_per_minute", 0),
         ("page_backup_email", "nobody"),
+        ("escalate_to", "PACME01"),
+        ("on_call", "team:PACME01"),
+        ("page_group_minutes", 0),
         ("github_repository_id", "acme/leads"),
         ("github_owner_id", "acme"),
         ("github_branch", "-x"),
@@ -101,7 +104,34 @@ def test_pods_are_scaled_within_a_range() -> None:
 
 def test_where_somebody_is_paged_there_are_two_ways_to_reach_them() -> None:
     with pytest.raises(ValidationError, match=stating("page_backup_email:", "missing")):
-        changed(pages=True)
+        changed(pages=True, escalate_to="schedule:PACME01")
+
+
+def paged(**values: Any) -> Environment:
+    return Environment(**{**PROD.model_dump(), **values})
+
+
+def test_where_somebody_is_paged_there_is_somebody_to_escalate_to() -> None:
+    with pytest.raises(ValidationError, match=stating("escalate_to:", "missing", "schedule:ID")):
+        paged(escalate_to=None)
+    assert changed(escalate_to=None).pages is False
+
+
+def test_pagerduty_is_made_for_pages_and_calls_somebody_else_second() -> None:
+    first = {"on_call": "schedule:PFIRST1"}
+    assert paged(**first, ticket_owner="user:POWNER1").on_call
+    with pytest.raises(ValidationError, match=stating("on_call:", "pages=True")):
+        changed(**first)
+    with pytest.raises(ValidationError, match=stating("escalate_to:", "nowhere")):
+        paged(**first, escalate_to="schedule:PFIRST1")
+    with pytest.raises(ValidationError, match=stating("ticket_owner:", "on_call")):
+        paged(ticket_owner="user:POWNER1")
+
+
+def test_a_spent_budget_pages_only_where_pages_go_out() -> None:
+    with pytest.raises(ValidationError, match=stating("budget_spent:", "page", "pages")):
+        changed(budget_spent="page")
+    assert changed(budget_spent="freeze").budget_spent == "freeze"
 
 
 def test_batch_runs_no_more_tasks_at_once_than_it_has() -> None:

@@ -17,6 +17,7 @@ RUNBOOKS = sorted((Path(monitoring.__file__).parent / "runbooks").iterdir())
 each_runbook = pytest.mark.parametrize("runbook", RUNBOOKS, ids=lambda path: path.name)
 # The type of the resource that a command of gcloud names; `logging read` selects the log of a job.
 TYPES = {
+    "beta container backup-restore": "google_gke_backup_backup_plan",
     "compute backend-services": "google_compute_backend_service",
     "compute security-policies": "google_compute_security_policy",
     "container clusters": "google_container_cluster",

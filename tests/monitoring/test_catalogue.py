@@ -10,12 +10,14 @@ import pytest
 import monitoring
 from infra.environment import Environment
 from infra.environments import ENVIRONMENTS
+from infra.sizing import DISK_LIMIT_GB
 from monitoring import catalogue
 from monitoring.alerts import Alert, Severity
-from monitoring.catalogue import compaction, model, promises, records
+from monitoring.catalogue import compaction, model, promises, quality, records
 from monitoring.platform import Job, Platform
 from monitoring.promql.text import duration, metric_names, number
-from monitoring.slos import Slo
+from monitoring.slos import Ratio, Slo
+from service.lifecycle.promotion.gate import Rules
 from service.settings import Settings
 
 RUNBOOKS = Path(monitoring.__file__).parent / "runbooks"
@@ -46,8 +48,32 @@ def test_a_runbook_has_the_fixed_chapters_and_names_its_alert(alert: Alert) -> N
     assert alert.name in text or re.search(rf"(?:{ends})$", alert.name)
 
 
-def test_every_runbook_belongs_to_an_alert() -> None:
-    assert {path.name for path in RUNBOOKS.iterdir()} == {alert.runbook for alert in ALERTS}
+def test_every_runbook_belongs_to_an_alert_but_the_one_that_all_begin_with() -> None:
+    of_all = "incidents.md"
+    assert {path.name for path in RUNBOOKS.iterdir()} == {of_all, *(alert.runbook for alert in ALERTS)}
+    for runbook in {alert.runbook for alert in ALERTS}:
+        before, _, rest = (RUNBOOKS / runbook).read_text().partition("\n## ")
+        assert of_all in before, runbook
+        assert "`scripts/alerts env ENV`" in before, runbook
+        assert of_all in rest.partition("## Escalate")[2], runbook
+
+
+@pytest.mark.parametrize("slo", SLOS, ids=lambda slo: slo.name)
+def test_cloud_monitorings_own_slo_counts_what_the_expressions_count(slo: Slo) -> None:
+    def labels(text: str) -> set[tuple[str, str]]:
+        """Names and values that a filter or an expression asks for."""
+        return set(re.findall(r'(\w+)"?(?:=~?|=monitoring\.regex\.full_match\()"([^"]+)"', text)) - {("le", "0.25")}
+
+    if isinstance(slo.counted, Ratio):
+        pairs = [(slo.counted.bad, slo.bad), (slo.counted.total, slo.total)]
+    else:
+        pairs = [(slo.counted.of, slo.bad)] if slo.counted else []
+        assert f'le="{slo.counted.most}"' in slo.bad if slo.counted else slo.windows == promises.STEADY
+    for filter_, expr in pairs:
+        kept = {(name, value) for name, value in labels(filter_) if name != "type"}
+        assert kept == {each for each in labels(expr) if each[0] != "monitored_resource"}
+        (metric,) = {name for name in metric_names(expr) if not name.endswith("_bucket")}
+        assert metric.removesuffix("_count").rpartition(":")[2] in filter_
 
 
 @pytest.mark.parametrize("slo", SLOS, ids=lambda slo: slo.name)
@@ -78,7 +104,7 @@ def test_what_a_runbook_points_to_is_there(runbook: Path) -> None:
     for script in re.findall(r"`(scripts/\w+)`", text):
         assert (RUNBOOKS.parents[1] / script).is_file(), script
     for alert in re.findall(r"`([A-Z][a-z]+[A-Z][A-Za-z]+)`", text):
-        if not alert.startswith(("Burn", "Failed", "Image")):
+        if not alert.startswith(("Burn", "Budget", "Failed", "Image")):
             assert alert in {each.name for each in ALERTS}, alert
 
 
@@ -88,6 +114,7 @@ def test_an_environment_that_says_nothing_else_has_the_default_jobs_and_database
         name.removesuffix("_schedule"): fields[name].default for name in fields if name.endswith("_schedule")
     }
     assert Platform().database_connections == fields["database_connections"].default
+    assert Platform().database_disk_bytes == DISK_LIMIT_GB * 10**9
     assert Platform().leads_per_request == fields["leads_per_request"].default
     # The simulated days have more traffic than that; the alerts are the same.
     declared = replace(Platform(), leads_per_day=fields["leads_per_day"].default)
@@ -106,6 +133,8 @@ def test_every_job_has_its_four_alerts_and_a_deadline_from_its_cron_line() -> No
             for what in ("Late", "Failing", "Overrunning", "NearTimeout")
         ),
         "DriftOnTimeBurnSteady",
+        "DriftOnTimeBudgetHalfSpent",
+        "DriftOnTimeBudgetSpent",
         "RecordsNotCompacted",
         "RecordsUnreadable",
     }
@@ -121,20 +150,20 @@ def test_records_may_wait_four_hours_longer_than_the_cron_line_lets_them(line: s
 @pytest.mark.parametrize(
     ("leads_per_day", "leads_per_request", "requests", "leads"),
     [
-        (600_000, 1, (500, 1_000), 500),
-        (30_000, 1, (312, 312), 500),
-        (300_000, 30, (200, 200), 500),
-        (10, 1, (200, 200), 200),
+        (600_000, 1, (500, 1_000), ">= 500"),
+        (30_000, 1, (312, 312), ">= 500"),
+        (300_000, 30, (200, 200), ">= 500"),
+        (10, 1, (200, 200), "[1d])) > 2.5"),
     ],
 )
 def test_an_alert_on_a_share_asks_for_half_of_the_declared_traffic(
-    leads_per_day: int, leads_per_request: int, requests: tuple[int, int], leads: int
+    leads_per_day: int, leads_per_request: int, requests: tuple[int, int], leads: str
 ) -> None:
     platform = Platform(leads_per_day=leads_per_day, leads_per_request=leads_per_request)
     found = {alert.name: alert.expr for alert in catalogue.alerts(platform)}
     assert found["FrontDoorSlow"].endswith(f">= {requests[0]}")
     assert found["PodsUnknownToLoadBalancer"].endswith(f"> {requests[1]}")
-    assert found["RecordsNotWritten"].endswith(f">= {leads}")
+    assert found["RecordsNotWritten"].endswith(leads)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +174,21 @@ def test_the_longest_gap_of_a_cron_line_counts(line: str, gap: int) -> None:
     assert Job("any", line, timedelta(hours=1)).gap == timedelta(hours=gap)
 
 
-def test_the_spool_is_half_full_at_half_of_what_the_service_takes() -> None:
+@pytest.mark.parametrize(
+    ("line", "back"), [("20 * * * *", "25h"), ("0 5 * * *", "25h"), ("0 5 * * 1", "169h"), ("0 5 1 * *", "745h")]
+)
+def test_figures_of_a_run_are_read_until_the_next_run_should_have_ended(line: str, back: str) -> None:
+    found = {a.name: a.expr for a in catalogue.alerts(Platform(jobs=(Job("evaluate", line, timedelta(hours=1)),)))}
+    for name in ("EvaluateFailing", "EvaluateOverrunning", "EvaluateNearTimeout", "TooFewOutcomes", "ModelTooOld"):
+        assert set(re.findall(r"\[(\w+)\]", found[name])) == {back}, name
+    assert "[25h]" in found["LeadsDrifted"]  # of a job that is not scheduled
+
+
+def test_a_calibration_is_far_off_where_the_gate_says_so() -> None:
+    assert Rules().far_off == quality.FAR_OFF
+
+
+def test_the_spool_is_full_at_what_the_service_takes() -> None:
     assert Settings.model_fields["spool_max_bytes"].default == records.SPOOL_BYTES
 
 
@@ -165,6 +208,7 @@ def test_only_what_harms_callers_now_wakes_anybody() -> None:
         "FrontDoorFailsBeforePods",
         "CallersRefusedByPods",
         "CallersRefusedAtFrontDoor",
-        "SpoolHalfFull",
+        "NobodyIsScored",
+        "SpoolFillsUp",
         "ServiceMetricsAbsent",
     }

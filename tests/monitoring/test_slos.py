@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitoring.alerts import Severity
-from monitoring.slos import BURN_WINDOWS, BurnWindow, Slo
+from monitoring.slos import BURN_WINDOWS, TICKET_WINDOWS, BurnWindow, Slo
 
 SLO = Slo(
     name="Checkout",
@@ -80,7 +80,9 @@ def test_an_alert_asks_for_both_windows_and_enough_bad_events() -> None:
         "and\n"
         "sum(increase(bad_total[5m])) / sum(increase(all_total[5m])) > 0.0144\n"
         "and\n"
-        "sum(increase(bad_total[1h])) >= 7"
+        "sum(increase(bad_total[1h])) >= 7\n"
+        "and\n"
+        "sum(increase(bad_total[5m])) >= 3"
     )
     assert fast.summary == (
         "Nobody can pay: more than 1.44 % over 1h and 5m spends the error budget of 30d 14.4 times too fast."
@@ -106,3 +108,11 @@ def test_fast_and_slow_burns_page_and_a_steady_one_is_a_ticket() -> None:
 def test_a_promise_that_cannot_be_measured_is_refused_by_field(change: dict[str, object], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         replace(SLO, **change)  # type: ignore[arg-type]
+
+
+def test_a_slow_page_is_silent_while_the_fast_one_fires_and_as_long_as_its_own_short_window_remembers() -> None:
+    fast, slow, steady = SLO.alerts()
+    assert slow.expr.endswith(f"\nunless\nmax_over_time((\n{fast.expr}\n)[30m:1m])")
+    assert "unless" not in fast.expr + steady.expr
+    tickets = replace(SLO, windows=TICKET_WINDOWS)
+    assert not any("unless" in alert.expr for alert in tickets.alerts())

@@ -37,7 +37,7 @@ class Google:
     """What gives tokens: how long they live, how many it gave, and what is wrong with it."""
 
     def __init__(self) -> None:
-        self.life, self.given, self.broken = 3600.0, 0, False
+        self.life, self.given, self.broken, self.may_sign = 3600.0, 0, False, True
         self.access: Callable[[], str] = lambda: "an access token"
         self.url = ""
 
@@ -55,6 +55,8 @@ class Google:
             form = parse_qs(handler.rfile.read(int(handler.headers["Content-Length"])).decode())
             asked = jwt.decode(form["assertion"][0], KEY.public_key(), ["RS256"], options={"verify_aud": False})
             return 200, json.dumps({"id_token": self.token(asked["target_audience"])}).encode()
+        if url.path.endswith(":signJwt"):
+            return self._sign(handler)
         if handler.headers["Metadata-Flavor"] != "Google":
             return 403, b"Missing Metadata-Flavor:Google header."
         if url.path.endswith(
@@ -68,6 +70,15 @@ class Google:
             answer = {"access_token": self.access(), "expires_in": self.life, "token_type": "Bearer"}
             return (404, b"the account was deleted") if self.broken else (200, json.dumps(answer).encode())
         return 200, b'{"email": "jobs@acme.iam.gserviceaccount.com", "aliases": ["default"], "scopes": []}'
+
+    def _sign(self, handler: BaseHTTPRequestHandler) -> tuple[int, bytes]:
+        """https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/signJwt"""
+        asked = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        if self.may_sign and handler.headers["Authorization"] == f"Bearer {self.access()}":
+            signed = jwt.encode(json.loads(asked["payload"]), KEY, "RS256", headers={"kid": "k"})
+            return 200, json.dumps({"keyId": "k", "signedJwt": signed}).encode()
+        message = "Permission 'iam.serviceAccounts.signJwt' denied on resource (or it may not exist)."
+        return 403, json.dumps({"error": {"code": 403, "message": message, "status": "PERMISSION_DENIED"}}).encode()
 
 
 class Front:

@@ -1,8 +1,11 @@
 """Stories of the way in and the way out."""
 
-from monitoring.google import UPTIME_CHECK_LOCATIONS
-from monitoring.proof.cases import Series, Stretch, counter, fires, gauge, stays_silent
+from dataclasses import replace
 
+from monitoring.google import UPTIME_CHECK_LOCATIONS
+from monitoring.proof.cases import Case, Firing, Series, Stretch, counter, fires, gauge, stays_silent
+
+PROBE = gauge('leadscoring_probe_success{job="probe"}', 1)
 BALANCER = 'loadbalancing_googleapis_com:https_request_count{monitored_resource="https_lb_rule"'
 
 
@@ -65,9 +68,7 @@ def latencies(a_minute: float, to_2000: float, to_4000: float) -> tuple[Series, 
     )
 
 
-def pod(
-    name: str, before: float | None, *after: tuple[int, float], route: str = "/v1/score", status: int = 200
-) -> Series:
+def pod(name: str, before: float | None, *after: Stretch, route: str = "/v1/score", status: int = 200) -> Series:
     """Requests a minute that a pod answers."""
     labels = f'route="{route}",method="POST",status="{status}",instance="{name}"'
     return counter(f"leadscoring_requests_total{{{labels}}}", before, *after)
@@ -90,14 +91,14 @@ def nat(*after: tuple[int, int]) -> Series:
     return gauge("router_googleapis_com:nat_nat_allocation_failed", 0, *after)
 
 
-CASES = (
+CASES: tuple[Case, ...] = (
     # 4 minutes late, five until no good answer is left in the window, two of hold.
     fires("FrontDoorDown", "two places cannot reach it", *checks((30, 0), (1, 1), down=2), after=11, until=34),
     stays_silent("FrontDoorDown", "one place cannot reach it", *checks((30, 0), (1, 1), down=1), lasts=60),
     stays_silent("FrontDoorDown", "nobody can reach it for five minutes", *checks((5, 0), (1, 1), down=6), lasts=60),
-    fires("FrontDoorFailsBeforePods", "one in ten never arrives", *answers(90, (30, 10), (1, 0)), after=14, until=41),
+    fires("FrontDoorFailsBeforePods", "one in ten never arrives", *answers(90, (30, 10), (1, 0)), after=19, until=41),
     fires(
-        "FrontDoorFailsBeforePods", "two of ten a minute never arrive", *answers(8, (30, 2), (1, 0)), after=16, until=39
+        "FrontDoorFailsBeforePods", "two of ten a minute never arrive", *answers(8, (30, 2), (1, 0)), after=21, until=39
     ),
     stays_silent("FrontDoorFailsBeforePods", "one in 25 never arrives", *answers(96, (60, 4)), lasts=60),
     stays_silent("FrontDoorFailsBeforePods", "one of ten a minute never arrives", *answers(9, (60, 1)), lasts=60),
@@ -107,6 +108,43 @@ CASES = (
         *answers(90, (30, 10), (1, 0)),
         pod("a", 0, (30, 10), (1, 0), status=500),
         lasts=60,
+    ),
+    fires(
+        "FrontDoorFailsBeforePods",
+        "pods are not ready, which their own checks count",
+        *answers(90, (30, 10), (1, 0)),
+        pod("a", 0, (30, 10), (1, 0), route="/readyz", status=503),
+        after=19,
+        until=41,
+    ),
+    # One page is enough: of what nobody reaches from outside, FrontDoorDown tells.
+    fires(
+        "FrontDoorDown",
+        "nobody can reach it, and the load balancer counts it",
+        *checks((30, 0), (1, 1), down=6),
+        *answers(90, (30, 90), (1, 0)),
+        after=11,
+        until=34,
+        lasts=90,
+        stays_silent=("FrontDoorFailsBeforePods",),
+    ),
+    fires(
+        "FrontDoorFailsBeforePods",
+        "one in ten never arrives, which one place meets too",
+        *answers(90, (30, 10), (1, 0)),
+        *checks((30, 0), (1, 1), down=1),
+        after=19,
+        until=41,
+    ),
+    fires(
+        "FrontDoorFailsBeforePods",
+        "two places reach it again, and one in ten never arrives still",
+        *answers(90, (90, 10), (1, 0)),
+        *checks((30, 0), (1, 1), down=2),
+        after=57,
+        until=101,
+        lasts=120,
+        others={"FrontDoorDown": Firing(after=11, until=34)},
     ),
     # More than a fifth of ten minutes' requests after eight, five of hold.
     fires(
@@ -216,3 +254,5 @@ CASES = (
     fires("NatExhausted", "no address is left", nat((20, 1), (1, 0)), after=7, until=37),
     stays_silent("NatExhausted", "addresses were always left", nat(), lasts=60),
 )
+# The probe gets its scores, for its silence is told by alerts of the same runbook.
+CASES = tuple(replace(case, series=(*case.series, PROBE)) for case in CASES)

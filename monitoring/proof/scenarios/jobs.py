@@ -5,7 +5,7 @@ from datetime import timedelta
 from monitoring.platform import Job, Platform
 from monitoring.proof.cases import MINUTE, Case, Firing, Series, Value, counter, fires, gauge, stays_silent
 
-TEN = timedelta(minutes=10)
+TEN, HALF_HOUR, DAY = timedelta(minutes=10), timedelta(minutes=30), timedelta(days=1)
 JOBS = Platform().jobs
 
 
@@ -177,6 +177,56 @@ def near_timeout(job: Job) -> tuple[Case, ...]:
     )
 
 
+def until_the_next_run(job: Job) -> tuple[Case, ...]:
+    """One sample a run, a gap apart: what is wrong with a run stays open until the next one mends it."""
+    name, rest, gap, timeout = job.name.capitalize(), others(job.name), job.gap // MINUTE, job.timeout // MINUTE
+
+    def well(at: int) -> Series:
+        """Ends well at the beginning, and then so many minutes later."""
+        return when("success", job.name, None, (30, 0), (at - 30, None), (30, at * 60), (30, None))
+
+    seconds = f'leadscoring_job_duration_seconds{{job="{job.name}"}}'
+    slow = 0.9 * job.timeout.total_seconds()
+    return (
+        fires(
+            f"{name}Failing",
+            f"{job.name} fails once, and ends well at its next run",
+            when("failure", job.name, None, (60, None), (30, 3600), (30, None)),
+            well(gap),
+            *rest,
+            after=90,
+            until=gap,
+            lasts=gap + 120,
+            history=0,
+            step=HALF_HOUR,
+        ),
+        fires(
+            f"{name}Overrunning",
+            f"{job.name} is killed once, and is started again at its next hour",
+            when("start", job.name, None, (60, None), (30, 3600), (gap - 90, None), (30, gap * 60), (30, None)),
+            well(gap + 30),
+            *rest,
+            after=60 + timeout + 60,  # older than the time-out half an hour later, then the hold
+            until=gap,
+            lasts=gap + 120,
+            history=0,
+            step=HALF_HOUR,
+        ),
+        fires(
+            f"{name}NearTimeout",
+            f"{job.name} takes long once, and less at its next run",
+            gauge(seconds, None, (60, None), (30, slow), (gap - 60, None), (30, 60), (30, None)),
+            well(gap + 30),
+            *rest,
+            after=60,
+            until=gap + 30,
+            lasts=gap + 120,
+            history=0,
+            step=HALF_HOUR,
+        ),
+    )
+
+
 def on_time(alert: str, job: str) -> tuple[Case, Case]:
     """41 of a day's 288 slices are over 14 %; a daily job of an hour is late 1,500 minutes after a success.
 
@@ -195,7 +245,6 @@ def on_time(alert: str, job: str) -> tuple[Case, Case]:
             again(1800),
             *rest,
             history=1440,
-            settling=180,
             step=TEN,
             after=1700,
             until=1910,
@@ -206,7 +255,6 @@ def on_time(alert: str, job: str) -> tuple[Case, Case]:
             story=f"{job} is late for three hours",
             series=(again(1680), *rest),
             history=1440,
-            settling=180,
             step=TEN,
             lasts=1920,
             stays_silent=(alert,),
@@ -217,6 +265,7 @@ def on_time(alert: str, job: str) -> tuple[Case, Case]:
 
 CASES = (
     *(case for job in JOBS for of_alert in (late, failing, overrunning, near_timeout) for case in of_alert(job)),
+    *(case for job in JOBS if job.gap > DAY for case in until_the_next_run(job)),
     *on_time("EvaluationOnTimeBurnSteady", "evaluate"),
     *on_time("DriftOnTimeBurnSteady", "drift"),
     fires(

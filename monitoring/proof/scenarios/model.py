@@ -66,7 +66,7 @@ CASES = (
         history=1440,
         step=FIVE,
         after=50,
-        until=180,
+        until=170,
         others={"ModelPointerUnread": Firing(after=20, until=60)},
     ),
     stays_silent(
@@ -84,7 +84,7 @@ CASES = (
         history=1440,
         step=FIVE,
         after=40,
-        until=185,
+        until=175,
         lasts=300,
     ),
     stays_silent(

@@ -13,6 +13,28 @@ def available(*after: tuple[int, int]) -> tuple[Series, Series]:
     )
 
 
+def rollout(*after: tuple[int, int]) -> tuple[Series, ...]:
+    """Pods of the newest version; as many as should be are ready."""
+    return (*available(), gauge('kube_deployment_status_replicas_updated{deployment="scoring"}', 4, *after))
+
+
+def waits(pod: str, reason: str, *after: tuple[int, float | None]) -> Series:
+    """A container that waits for this reason; the series is there only meanwhile."""
+    labels = f'container="scoring",pod="scoring-{pod}",reason="{reason}"'
+    return gauge(f"kube_pod_container_status_waiting_reason{{{labels}}}", None, *after)
+
+
+def killed(process: str, *after: tuple[int, float]) -> Series:
+    """Processes a minute that the kernel kills for their memory."""
+    return counter(f'logging_googleapis_com:user_leadscoring_out_of_memory{{process="{process}"}}', 0, *after)
+
+
+def unhandled(logger: str, *after: tuple[int, float]) -> Series:
+    """Tracebacks a minute in the pods' logs."""
+    labels = f'monitored_resource="k8s_container",logger="{logger}"'
+    return counter(f"logging_googleapis_com:user_leadscoring_unhandled_errors{{{labels}}}", 0, *after)
+
+
 def restarts(pod: str, *after: tuple[int, float]) -> Series:
     """Restarts a minute."""
     return counter(f'kubernetes_io:container_restart_count{{{OURS},pod_name="{pod}"}}', 0, *after)
@@ -136,5 +158,77 @@ CASES = (
         "nine pods, and ten for half an hour",
         *replicas((60, 9), (30, 10), (1, 9)),
         lasts=120,
+    ),
+    fires(
+        "ScoringRolloutStuck",
+        "the first pod of a new version never gets ready",
+        *rollout((45, 1), (1, 4)),
+        after=30,
+        until=45,
+    ),
+    fires(
+        "ScoringRolloutStuck", "the last of four pods is not replaced", *rollout((45, 3), (1, 4)), after=30, until=45
+    ),
+    stays_silent(
+        "ScoringRolloutStuck",
+        "a roll-out takes half an hour",
+        *rollout((8, 1), (8, 2), (14, 3), (1, 4)),
+        lasts=60,
+    ),
+    fires(
+        "ScoringContainersWaiting",
+        "two pods crash, again and again, and a third finds no image",
+        *(
+            waits(pod, "CrashLoopBackOff", (2, 1), (2, None), (5, 1), (2, None), (9, 1), (1, None), (9, 1), (1, None))
+            for pod in "ab"
+        ),
+        waits("c", "ErrImagePull", (1, 1), (1, None), (1, 1), (1, None)),
+        waits("c", "ImagePullBackOff", (1, None), (1, 1), (1, None), (27, 1), (1, None)),
+        after=10,
+        until=38,
+        instances=2,
+    ),
+    stays_silent(
+        "ScoringContainersWaiting",
+        "ten pods start one after the other, and one crashes once",
+        *(waits(pod, "ContainerCreating", (6 * at, None), (6, 1), (1, None)) for at, pod in enumerate("abcdefghij")),
+        waits("k", "CrashLoopBackOff", (10, None), (1, 1), (1, None)),
+        lasts=70,
+    ),
+    # Two minutes late.
+    fires(
+        "ProcessKilledForMemory",
+        "two processes are killed, one on each of two nodes",
+        killed("python", (5, 0), (1, 2), (1, 0)),
+        killed("metrics", (5, 0), (1, 1), (1, 0)),
+        after=7,
+        until=22,
+        instances=2,
+        lasts=60,
+    ),
+    stays_silent("ProcessKilledForMemory", "no process is killed", killed("python"), memory("a", (60, 0.8)), lasts=60),
+    fires(
+        "ScoringErrorsUnhandled",
+        "one request meets a fault of the program, and the thread that follows the pointer another",
+        unhandled("uvicorn.error", (5, 0), (1, 1), (1, 0)),
+        unhandled("service.api.watcher", (5, 0), (1, 1), (1, 0)),
+        after=7,
+        until=22,
+        instances=2,
+        lasts=60,
+    ),
+    stays_silent(
+        "ScoringErrorsUnhandled",
+        "a job's error is its own alert's",
+        unhandled("uvicorn.error"),
+        counter(
+            "logging_googleapis_com:user_leadscoring_unhandled_errors"
+            '{monitored_resource="cloud_run_job",logger="service.lifecycle"}',
+            0,
+            (5, 0),
+            (1, 1),
+            (1, 0),
+        ),
+        lasts=60,
     ),
 )

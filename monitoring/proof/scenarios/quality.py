@@ -6,6 +6,8 @@ from monitoring.proof.cases import Case, Series, Value, fires, gauge, stays_sile
 
 HALF_HOUR = timedelta(minutes=30)
 DAY, DAY_S = 1440, 86_400.0  # minutes, seconds
+YEAR_S = 365 * DAY_S
+RARER = "evaluation_benchmark_rarer_ratio"
 CONTACTED_ONLY = "evaluation_contacted_only_seconds"
 
 
@@ -25,9 +27,20 @@ def error(name: str, before: Value, *after: tuple[int, Value]) -> Series:
     return figure(name, "evaluate", before, *after, figure="calibration_error")
 
 
-def daily(*values: float) -> tuple[tuple[int, Value], ...]:
-    """One sample a day."""
-    return tuple(stretch for value in values for stretch in ((30, value), (DAY - 30, None)))
+def agreed(name: str, before: Value, *after: tuple[int, Value], figure: str = "profit") -> Series:
+    """A gauge of the agreed metric."""
+    labels = f'figure="{figure}",metric_reason="it pays, after costs",agreed_by="head of sales"'
+    return gauge(f'leadscoring_agreed_{name}{{job="evaluate",{labels}}}', before, *after)
+
+
+def agreement(by: str, before: Value, *after: tuple[int, Value]) -> Series:
+    """When these people agreed, in seconds after the case begins."""
+    return gauge(f'leadscoring_agreed_timestamp_seconds{{job="evaluate",agreed_by="{by}"}}', before, *after)
+
+
+def every(gap: int, *values: float) -> tuple[tuple[int, Value], ...]:
+    """One sample each so many minutes."""
+    return tuple(stretch for value in values for stretch in ((60, value), (gap - 60, None)))
 
 
 def simple(alert: str, name: str, job: str, well: float, near: float, bad: float) -> tuple[Case, Case]:
@@ -61,34 +74,79 @@ def by_feature(alert: str, name: str, near: float, bad: float) -> tuple[Case, Ca
 
 CASES = (
     fires(
-        "RankingBelowBenchmark",
-        "even its best is worse",
-        auc("evaluation_figure_high", "evaluate", 0.8, (30, 0.7), (1, 0.8)),
+        "AgreedMetricBelowBenchmark",
+        "even the best that the agreed profit may be is less, and ROC-AUC is as good",
+        agreed("figure_high", 1_200, (30, 1_099), (1, 1_200)),
+        agreed("benchmark", 1_100),
+        auc("evaluation_figure_high", "evaluate", 0.8),
         auc("evaluation_benchmark", "evaluate", 0.75),
         after=0,
         until=30,
-    ),
-    stays_silent(
-        "RankingBelowBenchmark",
-        "at its best it is as good",
-        auc("evaluation_figure_high", "evaluate", 0.8, (30, 0.75), (1, 0.8)),
-        auc("evaluation_benchmark", "evaluate", 0.75),
-        lasts=60,
     ),
     fires(
-        "CalibrationBelowBenchmark",
-        "0.08 above",
-        error("evaluation_figure_low", 0.02, (30, 0.12), (1, 0.02)),
-        error("evaluation_benchmark", 0.04),
-        after=0,
-        until=30,
+        "AgreedMetricBelowBenchmark",
+        "one evaluation a day, of which the second is bad and the third good again",
+        agreed("figure_high", None, *every(DAY, 0.7, 0.6, 0.7), figure="recall"),
+        agreed("benchmark", None, *every(DAY, 0.65, 0.65, 0.65), figure="recall"),
+        history=0,
+        after=DAY,
+        until=2 * DAY,
+        lasts=3 * DAY,
+        step=timedelta(hours=1),
     ),
     stays_silent(
-        "CalibrationBelowBenchmark",
-        "0.04 above",
-        error("evaluation_figure_low", 0.02, (30, 0.08), (1, 0.02)),
-        error("evaluation_benchmark", 0.04),
+        "AgreedMetricBelowBenchmark",
+        "at its best the agreed profit is as good, and ROC-AUC is worse",
+        agreed("figure_high", 1_200, (30, 1_100), (1, 1_200)),
+        agreed("benchmark", 1_100),
+        auc("evaluation_figure_high", "evaluate", 0.8, (30, 0.7), (1, 0.8)),
+        auc("evaluation_benchmark", "evaluate", 0.75),
         lasts=60,
+    ),
+    stays_silent(
+        "AgreedMetricBelowBenchmark",
+        "people agree on another metric, whose figures are smaller",
+        agreed("figure_high", 1_200, (30, 1_200), (1, None)),
+        agreed("benchmark", 1_100, (30, 1_100), (1, None)),
+        agreed("figure_high", None, (30, None), (1, 0.6), figure="recall"),
+        agreed("benchmark", None, (30, None), (1, 0.5), figure="recall"),
+        lasts=120,
+    ),
+    # Times are seconds after the case begins, 3,600 before the fault: people agreed a year before that time.
+    fires(
+        "AgreementTooOld",
+        "two groups agreed a year ago, of which one agrees anew",
+        agreement("head of sales", 7_200 - YEAR_S),
+        agreement("owners", 7_200 - YEAR_S, (120, 7_200 - YEAR_S), (1, 0)),
+        after=61,
+        until=120,
+        lasts=119,
+        instances=2,
+    ),
+    stays_silent("AgreementTooOld", "at the end just a year ago", agreement("owners", 10_740 - YEAR_S), lasts=119),
+    *(
+        case
+        # Conversion rate at training, or that of the others, and its fifth: by how much the error may be larger.
+        for rate, limit in ((0.03, 0.006), (0.4, 0.08))
+        for case in (
+            fires(
+                "CalibrationBelowBenchmark",
+                f"just too far off where {rate:.0%} converted",
+                error("evaluation_figure_low", 0.001, (30, 0.004 + 1.02 * limit), (1, 0.001)),
+                error("evaluation_benchmark", 0.004),
+                figure(RARER, "evaluate", rate),
+                after=0,
+                until=30,
+            ),
+            stays_silent(
+                "CalibrationBelowBenchmark",
+                f"not quite too far off where {rate:.0%} converted",
+                error("evaluation_figure_low", 0.001, (30, 0.004 + 0.98 * limit), (1, 0.001)),
+                error("evaluation_benchmark", 0.004),
+                figure(RARER, "evaluate", rate),
+                lasts=60,
+            ),
+        )
     ),
     fires(
         "ExpectedRankingBelowFloor",
@@ -105,12 +163,12 @@ CASES = (
         auc("evaluation_benchmark", "evaluate", 0.75),
         lasts=60,
     ),
-    *simple("TooFewOutcomes", "evaluation_leads", "evaluate", 200, 60, 40),
+    *simple("TooFewOutcomes", "evaluation_leads", "evaluate", 400, 205, 195),
     *simple("FiguresOfContactedLeadsOnly", CONTACTED_ONLY, "evaluate", 0, 13.9 * DAY_S, 14.1 * DAY_S),
     fires(
         "FiguresOfContactedLeadsOnly",
         "one evaluation a day for five days, of which the last is of all leads",
-        figure(CONTACTED_ONLY, "evaluate", None, *daily(13 * DAY_S, 14 * DAY_S, 15 * DAY_S, 16 * DAY_S, 0)),
+        figure(CONTACTED_ONLY, "evaluate", None, *every(DAY, 13 * DAY_S, 14 * DAY_S, 15 * DAY_S, 16 * DAY_S, 0)),
         after=2 * DAY,
         until=4 * DAY,
         lasts=5 * DAY,
@@ -140,7 +198,17 @@ CASES = (
         figure("drift_score_shifted", "drift", 0, (30, 1), (1, 0)),
         lasts=60,
     ),
-    *by_feature("UnseenValues", "feature_unseen_ratio", 0.04, 0.06),
+    *by_feature("UnseenValues", "feature_unseen_excess_ratio", 0.04, 0.06),
     *by_feature("ValuesMissing", "feature_missing_excess_ratio", 0.09, 0.11),
     *simple("ChallengersRefused", "challenger_refused_in_a_row", "retrain", 0, 2, 3),
+    fires(
+        "ChallengersRefused",
+        "one retraining a week: three are refused, the fourth is not",
+        figure("challenger_refused_in_a_row", "retrain", None, *every(7 * DAY, 1, 2, 3, 0)),
+        history=0,
+        after=14 * DAY,
+        until=21 * DAY,
+        lasts=22 * DAY,
+        step=timedelta(hours=1),
+    ),
 )

@@ -5,11 +5,13 @@ from datetime import timedelta
 from monitoring.proof.cases import Case, Series, counter, gauge
 from monitoring.proof.scenarios import (
     capacity,
+    cluster,
     compaction,
     front_door,
     jobs,
     model,
     pods,
+    probe,
     promises,
     quality,
     records,
@@ -26,7 +28,12 @@ SERIES = (
     *(slowly(s) for s in promises.statuses(10, ())),
     *(slowly(s) for s in promises.durations(10, ())),
     *(slowly(s) for s in promises.mlflow(10, ())),
-    *pods.available(),
+    *pods.rollout(),
+    pods.waits("a", "ContainerCreating", (2, 1), (1, None)),
+    pods.killed("python"),
+    pods.unhandled("uvicorn.error"),
+    cluster.backups("SUCCEEDED", (10, 0.1), (1430, 0), (10, 0.1), (10, 0)),
+    cluster.backups("FAILED"),
     *(pods.restarts(pod) for pod in "ab"),
     *(pods.memory(pod) for pod in "ab"),
     *(pods.cpu(pod) for pod in "ab"),
@@ -43,6 +50,7 @@ SERIES = (
     *(front_door.refusals(pod) for pod in "ab"),
     *(slowly(s) for s in front_door.blocked(10)),
     front_door.days_left(),
+    probe.probe(),
     front_door.nat(),
     *(model.pointer(pod) for pod in "ab"),
     *(model.loaded(pod, 1000) for pod in "ab"),
@@ -56,10 +64,11 @@ SERIES = (
     records.missing(),
     compaction.waiting(0),
     compaction.unreadable(0),
-    *(
-        quality.auc(name, "evaluate", value)
-        for name, value in (("evaluation_figure_high", 0.8), ("evaluation_benchmark", 0.75))
-    ),
+    quality.auc("evaluation_benchmark", "evaluate", 0.75),
+    quality.agreed("figure_high", 1_200),
+    quality.agreed("benchmark", 1_100),
+    quality.agreement("owners", 0),
+    quality.figure(quality.RARER, "evaluate", 0.1),
     quality.auc("expected_figure_high", "drift", 0.8),
     quality.error("evaluation_figure_low", 0.02),
     quality.error("evaluation_benchmark", 0.04),
@@ -77,7 +86,7 @@ SERIES = (
     ),
     *(
         quality.figure(name, "drift", 0, feature="age")
-        for name in ("feature_unseen_ratio", "feature_missing_excess_ratio")
+        for name in ("feature_unseen_excess_ratio", "feature_missing_excess_ratio")
     ),
     *jobs.others(""),
     *(jobs.duration(job.name) for job in jobs.JOBS),
@@ -85,6 +94,7 @@ SERIES = (
     jobs.executions("drift", "failed"),
     tracking.running(),
     tracking.connections("mlflow", 5),
+    tracking.disk(95e9),
     *tracking.buckets("request_latencies", 0.1, {"1000": 0, "5000": 0, "10000": 0}),
     *tracking.buckets("container_memory_utilizations", 1, {"0.5": 0, "0.9": 0, "1": 0}),
     *(

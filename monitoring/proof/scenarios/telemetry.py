@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from monitoring.proof.cases import Case, Series, Stretch, fires, gauge, stays_silent
+from monitoring.proof.scenarios.front_door import checks
 
 TEN = timedelta(minutes=10)
 DATABASE = 'cloudsql_googleapis_com:database_cpu_utilization{monitored_resource="cloudsql_database"}'
@@ -35,6 +36,22 @@ def absent(alert: str, gap: int, short: int, after: int, until: int) -> tuple[Ca
 CASES = (
     # The newest sample is from a minute before, and seen for five.
     *absent("ServiceMetricsAbsent", 30, 14, after=15, until=30),
+    # One page is enough: of what nobody reaches from outside, FrontDoorDown tells.
+    stays_silent(
+        "ServiceMetricsAbsent",
+        "pods are gone, and two places cannot reach the service",
+        *series("ServiceMetricsAbsent", (30, None), (1, 1)),
+        *checks((30, 0), (1, 1), down=2),
+        lasts=60,
+    ),
+    fires(
+        "ServiceMetricsAbsent",
+        "pods' metrics do not arrive, and one place cannot reach the service",
+        *series("ServiceMetricsAbsent", (30, None), (1, 1)),
+        *checks((30, 0), (1, 1), down=1),
+        after=15,
+        until=30,
+    ),
     fires(
         "JobFiguresAbsent",
         "no job has run for a day",

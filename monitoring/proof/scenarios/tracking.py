@@ -33,6 +33,11 @@ def connections(database: str, before: int, *after: tuple[int, int]) -> Series:
     )
 
 
+def disk(before: float, *after: tuple[int, float]) -> Series:
+    """Bytes that the database holds."""
+    return gauge(f"cloudsql_googleapis_com:database_disk_bytes_used{{{DATABASE}}}", before, *after)
+
+
 def machine(alert: str, name: str, near: float, bad: float, *, after: int, until: int) -> tuple[Case, Case]:
     """An hour and a half with a share that is too high, and with one that is not, but for a while."""
     metric = f"cloudsql_googleapis_com:database_{name}_utilization{{{DATABASE}}}"
@@ -83,7 +88,7 @@ CASES = (
         requests("5xx", 0, (30, 1), (1, 0)),
         requests("2xx", 1),
         after=11,
-        until=60,
+        until=59,
         others={"MlflowAvailabilityBurnSteady": Firing(after=11, until=148)},
         lasts=200,
     ),
@@ -150,5 +155,13 @@ CASES = (
     ),
     *machine("DatabaseCpuHigh", "cpu", 0.89, 0.95, after=45, until=96),
     *machine("DatabaseMemoryHigh", "memory", 0.91, 0.95, after=46, until=95),
-    *machine("DatabaseDiskNearlyFull", "disk", 0.84, 0.87, after=48, until=93),
+    fires("DatabaseDiskNearlyFull", "171 of 200 GB", disk(100e9, (90, 171e9), (1, 100e9)), after=48, until=93),
+    # A disk of 100 GB that is 95 % full grows by itself.
+    stays_silent(
+        "DatabaseDiskNearlyFull",
+        "the disk is full and grows, up to 169 of 200 GB",
+        gauge(f"cloudsql_googleapis_com:database_disk_utilization{{{DATABASE}}}", 0.95),
+        disk(95e9, (60, 169e9), (10, 195e9), (1, 100e9)),
+        lasts=150,
+    ),
 )

@@ -10,6 +10,7 @@ feature that moves the score.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -129,6 +130,17 @@ def by_chance(then: Counts, now: Counts) -> float:
     """
     cells = int(((then + now) > 0).sum())
     return float((cells - 1) * (1 / then.sum() + 1 / now.sum()))
+
+
+def excess(now: float, then: float, leads: int, held_out: int, shares: int) -> float:
+    """How far a share of `leads` is above the same one of the reference's `held_out`; 0 where chance explains it.
+
+    Two-sample test of proportions, one-sided, at ALPHA for so many `shares` together (Bonferroni).
+    """
+    both = (now * leads + then * held_out) / (leads + held_out)
+    error = (both * (1 - both) * (1 / leads + 1 / held_out)) ** 0.5
+    above = now - then
+    return above if above > NormalDist().inv_cdf(1 - ALPHA / shares) * error else 0.0
 
 
 def influences(reference: Reference, frame: pd.DataFrame, scores: Scores, score: Score) -> dict[str, float]:

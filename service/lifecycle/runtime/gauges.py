@@ -7,10 +7,17 @@ NAMES = {
     "leadscoring_job_last_success_timestamp_seconds": "When the job last ended well.",
     "leadscoring_job_last_failure_timestamp_seconds": "When the job last failed.",
     "leadscoring_job_duration_seconds": "How long the job's last run took.",
+    "leadscoring_probe_success": "1 if the probe got a score through the front door, 0 if not.",
+    "leadscoring_probe_duration_seconds": "How long the probe waited for its score, or for the failure.",
     "leadscoring_evaluation_figure": "The served model on leads with final outcomes, by figure.",
     "leadscoring_evaluation_figure_low": "Lower end of the figure's 95 % interval.",
     "leadscoring_evaluation_figure_high": "Upper end of the figure's 95 % interval.",
     "leadscoring_evaluation_benchmark": "The same figure at training, held out.",
+    "leadscoring_evaluation_benchmark_rarer_ratio": "Share of the rarer outcome in the leads of the benchmark.",
+    "leadscoring_agreed_figure": "The source's metric, of the served model on leads with final outcomes.",
+    "leadscoring_agreed_figure_high": "Upper end of its 95 % interval.",
+    "leadscoring_agreed_benchmark": "What training lets expect of it.",
+    "leadscoring_agreed_timestamp_seconds": "When people agreed on the metric.",
     "leadscoring_evaluation_leads": "Leads with final outcomes that were evaluated.",
     "leadscoring_evaluation_records_missing_ratio": "Share of the scored leads whose record is not there.",
     "leadscoring_evaluation_outcomes_selected": "1 if having an outcome depends on the decision, or the score.",
@@ -38,8 +45,12 @@ NAMES = {
     "leadscoring_drift_features": "Features that differ from training beyond chance.",
     "leadscoring_drift_score_distance": "Distance of the scores from those at training (population stability index).",
     "leadscoring_drift_score_shifted": "1 if the scores differ from those at training beyond chance.",
-    "leadscoring_feature_missing_excess_ratio": "Share of missing values above training's, by feature.",
-    "leadscoring_feature_unseen_ratio": "Share of values rare or new to training, above training's own, by feature.",
+    "leadscoring_feature_missing_excess_ratio": (
+        "Share of missing values above training's, by feature; 0 where chance explains it."
+    ),
+    "leadscoring_feature_unseen_excess_ratio": (
+        "Share of values rare or new to training, above training's own, by feature; 0 where chance explains it."
+    ),
     "leadscoring_expected_figure": "What the served model is expected to reach now, without outcomes, by figure.",
     "leadscoring_expected_figure_low": "Lower end of the expectation's interval.",
     "leadscoring_expected_figure_high": "Upper end of the expectation's interval.",
@@ -56,7 +67,8 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Gauge:
-    """One value of one of NAMES. Labels besides the job's own: `figure`, `feature`, `band`, `by` or `decision`."""
+    """One value of one of NAMES. Labels besides the job's own: `figure`, `feature`, `band`, `by`, `decision`, and the
+    agreement's `metric_reason` and `agreed_by`."""
 
     name: str
     value: float

@@ -39,6 +39,13 @@ def publish(target: str, job: str, gauges: Sequence[Gauge], models: Storage) -> 
             models.create(f"{PREFIX}{job}/{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.json", msgspec.json.encode(gauges))
     except StorageError as error:  # that the storage fails is the very thing to make known
         storage_failed = error
+    send(target, job, gauges)
+    if storage_failed:
+        raise storage_failed
+
+
+def send(target: str, job: str, gauges: Sequence[Gauge]) -> None:
+    """Make these gauges known and keep none of them. Raises PublishFailed."""
     if target.startswith("projects/"):
         # Imported here: it takes a second that a local run need not wait for.
         from service.lifecycle.runtime import cloud_monitoring
@@ -46,8 +53,6 @@ def publish(target: str, job: str, gauges: Sequence[Gauge], models: Storage) -> 
         cloud_monitoring.write(target, job, gauges)
     else:
         _write_file(Path(target), job, gauges)
-    if storage_failed:
-        raise storage_failed
 
 
 def _write_file(folder: Path, job: str, gauges: Sequence[Gauge]) -> None:

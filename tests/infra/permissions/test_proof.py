@@ -40,7 +40,7 @@ def test_no_identity_of_ours_lacks_a_permission(env: str, stacks: Stacks) -> Non
     proof = prove(ENVIRONMENTS[env], stacks(env), owner.grants(), KNOWN)
     assert proof.gaps == ()
     expected = {"person", "deployer", "planner", "scoring", "jobs", "compact", "mlflow", "migrator", "smoke", "starter"}
-    expected |= {"nodes", "reporter"}
+    expected |= {"nodes", "probe", "reporter"}
     assert {held.identity for held in proof.identities} == expected | ({"watcher"} if env == "prod" else set())
 
 

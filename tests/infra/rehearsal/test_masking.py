@@ -27,6 +27,13 @@ def test_what_terraform_marks_as_sensitive_is_masked_in_every_form_that_a_value_
     assert masked["resource_changes"][0]["change"]["after"] == {"labels": [{"key": MASK, "open": "seen"}]}
 
 
+def test_a_key_that_its_provider_does_not_mark_is_masked_wherever_it_turns_up() -> None:
+    made = {"change": {"before": {"integration_key": "r0uting"}, "after": {"integration_key": "r0uting"}}}
+    used = {"change": {"before": {"url": "https://events.example/r0uting"}, "after": None}}
+    assert "r0uting" not in json.dumps(mask(plan(resource_changes=[made, used])))
+    assert mask(plan(resource_changes=[{"change": {"after": {"integration_key": None}}}]))
+
+
 def test_sensitive_outputs_are_masked() -> None:
     masked = mask(
         plan(

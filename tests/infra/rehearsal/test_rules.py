@@ -245,6 +245,9 @@ def recorded(facts: Any) -> set[tuple[Any, ...]]:
 @pytest.mark.skipif(RECORDED is None, reason="GOOGLE_PROVIDER_RULES names no recorded facts of the provider's source")
 @pytest.mark.parametrize("type_name", RULES)
 def test_the_table_says_what_others_have_read_in_the_source(type_name: str) -> None:
-    facts = json.loads(gzip.decompress(Path(str(RECORDED)).read_bytes()))[type_name]
+    of_types = json.loads(gzip.decompress(Path(str(RECORDED)).read_bytes()))
+    if type_name not in of_types:
+        pytest.skip(f"the recorded facts do not name {type_name}")
+    facts = of_types[type_name]
     assert recorded(facts) - ours(RULES[type_name]) == set()
     assert ours(RULES[type_name]) - recorded(facts) == BEYOND.get(type_name, set())

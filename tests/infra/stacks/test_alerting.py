@@ -18,10 +18,11 @@ from infra.rehearsal.terraform import Terraform
 from infra.stacks.alerting import AlertingStack, literal
 from monitoring import catalogue, prometheus
 from monitoring.alerts import Alert, Severity
+from monitoring.catalogue import promises
 from monitoring.dashboards import cloud, dashboards
 from monitoring.platform import Job, Platform
 from service.lifecycle.report import MAIL
-from tests.infra.conftest import Plans, planned
+from tests.infra.conftest import Plans, Stacks, planned
 
 RUNBOOKS = Path(__file__).parents[3] / "monitoring" / "runbooks"
 
@@ -93,7 +94,7 @@ def test_policies_and_the_prometheus_rule_file_say_the_same(plans: Plans) -> Non
 def test_an_expression_that_looks_like_a_terraform_template_arrives_as_it_was_written(
     engine: Terraform, tmp_path: Path
 ) -> None:
-    expr = 'rate(a{b="${x}", c=~"\\\\d+$"}[5m])\n  %{y="%%{z}"} > $${q} * 0.5 or "ä" == \'\\n\' # ${'
+    expr = 'rate(a{b="${x} $${q}", c=~"\\\\d+$", y="%{y} %%{z} ä"}[5m])\n  * 0.5 > 1 # ${ %{'
     alert = Alert(
         name="Odd",
         expr=expr,
@@ -113,7 +114,9 @@ def test_an_expression_that_looks_like_a_terraform_template_arrives_as_it_was_wr
     assert promql(policy)["query"] == expr
     assert promql(policy)["duration"] == "300s"
     assert promql(policy)["evaluation_interval"] == "60s"
-    assert policy["documentation"][0]["content"] == "Cost of ${x} %{y}"
+    assert policy["documentation"][0]["content"].startswith(
+        "Cost of ${x} %{y}\n\n- Where: ${metric_or_resource.labels}\n"
+    )
 
     assert refused(tmp_path, result.plan) == []
     (strategy,) = policy["alert_strategy"]
@@ -219,10 +222,44 @@ def test_a_policy_keeps_to_the_limits_of_cloud_monitoring(plans: Plans) -> None:
 
 def test_a_page_links_to_a_runbook_that_exists(plans: Plans) -> None:
     for policy in policies(plans("prod")["alerting"]).values():
-        ((link,),) = ([link["url"] for link in documentation["links"]] for documentation in policy["documentation"])
-        folder, _, name = link.rpartition("/")
+        (documentation,) = policy["documentation"]
+        runbook, dashboard = documentation["links"]
+        folder, _, name = runbook["url"].rpartition("/")
         assert folder == PROD.runbooks_url
         assert (RUNBOOKS / name).is_file(), name
+        assert runbook["url"] in documentation["content"]
+        assert dashboard["display_name"] in documentation["content"]
+
+
+def test_the_second_link_is_the_dashboard_with_the_alerts_panel(stacks: Stacks) -> None:
+    (alerting,) = (stack for stack in stacks("prod") if stack.name == "prod-alerting")
+    resources = alerting.config["resource"]
+    shown = resources["google_monitoring_dashboard"]
+    for alert in catalogue.alerts():
+        url = resources["google_monitoring_alert_policy"][alert.name]["documentation"]["links"][1]["url"]
+        (name,) = re.findall(r"google_monitoring_dashboard\.(\w+)\.id", url)
+        assert alert.panel in [
+            tile["widget"].get("title") for tile in json.loads(shown[name]["dashboard_json"])["mosaicLayout"]["tiles"]
+        ]
+
+
+def test_a_ticket_is_mailed_again_each_day_until_it_is_closed_and_a_page_is_not(plans: Plans) -> None:
+    for env in ("dev", "prod"):
+        plan = plans(env)["alerting"]
+        reminded = {
+            resource["name"]: resource["expressions"]["alert_strategy"][0].get("notification_channel_strategy", [])
+            for resource in plan["configuration"]["root_module"]["resources"]
+            if resource["type"] == "google_monitoring_alert_policy"
+        }
+        for alert in alerts(plans, env):
+            strategy = policies(plan)[alert.name]["alert_strategy"][0]["notification_channel_strategy"]
+            if env == "prod" and alert.severity is Severity.PAGE:  # PagerDuty repeats it
+                assert strategy == []
+                continue
+            assert [each["renotify_interval"] for each in strategy] == ["86400s"]
+            (told_again,) = reminded[alert.name]
+            names = told_again["notification_channel_names"]["references"]
+            assert "google_monitoring_notification_channel.mail" in names
 
 
 def test_the_way_behind_pagerduty_is_another_mailbox_than_the_tickets(plans: Plans) -> None:
@@ -254,3 +291,43 @@ def test_every_dashboard_arrives_as_it_was_rendered_for_the_environments_alerts(
             for each in dashboards(alerts(plans, env.id))
         }
         assert {name: each["dashboard_json"] for name, each in planned_ones.items()} == wanted
+
+
+def test_every_promise_that_cloud_monitoring_can_count_is_an_slo_of_the_same_objective(plans: Plans) -> None:
+    plan = plans("dev")["alerting"]
+    counted = {f"slo_{slo.name}": slo for slo in promises.slos(Platform()) if slo.counted}
+    made = planned(plan, "google_monitoring_slo")
+    assert made.keys() == counted.keys() != set()
+    (service,) = planned(plan, "google_monitoring_custom_service").values()
+    for name, slo in counted.items():
+        assert (made[name]["slo_id"], made[name]["service"]) == (slo.name, service["service_id"])
+        assert (made[name]["goal"], made[name]["rolling_period_days"]) == (float(slo.objective), slo.period.days)
+    (ratio,) = made["slo_ScoringAvailability"]["request_based_sli"][0]["good_total_ratio"]
+    assert ratio["bad_service_filter"].startswith(ratio["total_service_filter"])
+    (cut,) = made["slo_ScoringLatency"]["request_based_sli"][0]["distribution_cut"]
+    assert cut["range"][0]["max"] == 0.25
+
+
+def test_a_spent_budget_pages_where_the_environment_asks_for_it(engine: Terraform, tmp_path: Path) -> None:
+    env = PROD.model_copy(update={"budget_spent": "page"})
+    app = App(outdir=str(tmp_path))
+    slos = promises.slos(Platform())
+    stack = AlertingStack(app, "prod-alerting", env=env, alerts=[], dashboards=[], health_path="/readyz", slos=slos)
+    GoogleProvider(stack, "google", project=env.project)
+    GcsBackend(stack, bucket="states", prefix="prod-alerting")
+    app.synth()
+    (result,) = rehearse(read(tmp_path), engine)
+    pages = policies(result.plan)
+    assert pages.keys() == {"ScoringAvailabilityBudgetGone", "ScoringLatencyBudgetGone"}
+    made = planned(result.plan, "google_monitoring_slo")
+    (service,) = planned(result.plan, "google_monitoring_custom_service").values()
+    for name, policy in pages.items():
+        (threshold,) = policy["conditions"][0]["condition_threshold"]
+        slo_id = made[f"slo_{name.removesuffix('BudgetGone')}"]["slo_id"]
+        slo = f"projects/{env.project}/services/{service['service_id']}/serviceLevelObjectives/{slo_id}"
+        assert threshold["filter"] == f'select_slo_budget_fraction("{slo}")'
+        assert (threshold["comparison"], threshold["threshold_value"]) == ("COMPARISON_LT", 0)
+        assert "google_monitoring_notification_channel.pagerduty" in told(result.plan)[name]
+    assert refused(tmp_path, result.plan) == []
+    threshold["filter"] = 'metric.type="run.googleapis.com/request_count"'
+    assert refused(tmp_path, result.plan) == ["alert-condition"]

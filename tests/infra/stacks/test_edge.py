@@ -105,8 +105,8 @@ def test_only_the_scoring_backend_is_behind_the_identity_aware_proxy_and_has_cal
         "health": False,
     }
     callers = planned(plans("prod")["edge"], "google_iap_web_backend_service_iam_member").values()
-    tester = f"serviceAccount:{smoke.account(PROD)}"
-    assert [caller["member"] for caller in callers] == [*PROD.callers, tester]
+    own = [f"serviceAccount:{account}" for account in (smoke.account(PROD), PROD.email("probe"))]
+    assert {caller["member"] for caller in callers} == {*PROD.callers, *own}
     assert {caller["role"] for caller in callers} == {"roles/iap.httpsResourceAccessor"}
     assert {caller["web_backend_service"] for caller in callers} == {"acme-leads-prod-scoring"}
 

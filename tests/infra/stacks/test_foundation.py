@@ -24,8 +24,17 @@ def test_each_workload_has_an_identity_of_its_own(plans: Plans) -> None:
     accounts = planned(plans("prod")["foundation"], "google_service_account")
     assert {name: account["account_id"] for name, account in accounts.items()} == {
         workload: f"acme-leads-prod-{workload}"
-        for workload in ("scoring", "jobs", "compact", "reporter", "mlflow", "migrator", "nodes", "smoke", "watcher")
+        for workload in (
+            *("scoring", "jobs", "compact", "reporter", "mlflow", "migrator", "nodes", "smoke", "probe", "watcher"),
+        )
     }
+
+
+def test_the_probe_signs_its_own_tokens_and_nobody_elses(plans: Plans) -> None:
+    grants = planned(plans("prod")["foundation"], "google_service_account_iam_member")
+    grant = grants["probe_signs"]
+    assert grant["role"] == "roles/iam.serviceAccountTokenCreator"
+    assert [name for name, each in grants.items() if "TokenCreator" in each["role"]] == ["probe_signs"]
 
 
 def test_nobody_gets_a_basic_role_an_administrators_role_or_a_key_and_the_public_gets_nothing(plans: Plans) -> None:
@@ -47,6 +56,7 @@ def test_the_whole_project_is_opened_only_for_what_has_nothing_narrower(plans: P
             "jobs_metric_writer": "roles/monitoring.metricWriter",
             "compact_metric_writer": "roles/monitoring.metricWriter",
             "reporter_metric_writer": "roles/monitoring.metricWriter",
+            "probe_metric_writer": "roles/monitoring.metricWriter",
             "jobs_metric_viewer": "roles/monitoring.viewer",
             "nodes_default": "roles/container.defaultNodeServiceAccount",
             **({"watcher_metric_viewer": "roles/monitoring.viewer"} if ENVIRONMENTS[env].pages else {}),

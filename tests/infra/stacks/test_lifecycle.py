@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from tests.infra.conftest import Plans, planned
 
 SCHEDULED = {"evaluate", "drift", "retrain", "batch", "compact", "report"}
 JOBS = SCHEDULED | {"train"}
+APART = {"probe", "heartbeat"}
+"""Jobs that are not of the loop."""
 
 
 def tasks(plan: Plan) -> dict[str, dict[str, Any]]:
@@ -18,7 +21,7 @@ def tasks(plan: Plan) -> dict[str, dict[str, Any]]:
     return {
         name: job["template"][0]["template"][0]
         for name, job in planned(plan, "google_cloud_run_v2_job").items()
-        if name != "heartbeat"
+        if name not in APART
     }
 
 
@@ -116,7 +119,7 @@ def test_batch_is_sharded_as_the_environment_says_and_nothing_else_is(plans: Pla
             name: (template["task_count"], template["parallelism"])
             for name, job in jobs.items()
             for template in job["template"]
-            if name != "heartbeat"
+            if name not in APART
         }
         assert shards == dict.fromkeys(JOBS - {"batch"}, (1, 1)) | {"batch": (env.batch_tasks, env.batch_parallelism)}
 
@@ -147,9 +150,7 @@ def test_each_job_is_started_on_schedule_by_the_run_method(plans: Plans, name: s
 def test_the_starter_may_start_each_job_and_nothing_more(plans: Plans) -> None:
     plan = plans("prod")["lifecycle"]
     grants = planned(plan, "google_cloud_run_v2_job_iam_member")
-    assert {grant["name"] for grant in grants.values()} == {
-        f"acme-leads-prod-{name}" for name in SCHEDULED | {"heartbeat"}
-    }
+    assert {grant["name"] for grant in grants.values()} == {f"acme-leads-prod-{name}" for name in SCHEDULED | APART}
     assert {grant["role"] for grant in grants.values()} == {"roles/run.invoker"}
     starters = references(plan, "google_cloud_run_v2_job_iam_member", "member").values()
     assert all("google_service_account.starter.email" in starter for starter in starters)
@@ -182,11 +183,43 @@ def test_the_heartbeat_runs_as_who_may_only_look_and_gets_the_address_as_a_file(
     (volume,), (mount,) = task["volumes"], container["volume_mounts"]
     (secret,) = volume["secret"]
     (item,) = secret["items"]
-    assert given == {"--project": PROD.project, "--address-file": f"{mount['mount_path']}/{item['path']}"}
+    assert given.keys() == {"--project", "--address-file", "--policies", "--channels"}
+    assert given["--project"] == PROD.project
+    assert given["--address-file"] == f"{mount['mount_path']}/{item['path']}"
     assert secret["secret"].endswith("/secrets/acme-leads-prod-heartbeat-address")
     grants = planned(plans("prod")["foundation"], "google_secret_manager_secret_iam_member")
     read = grants["heartbeat_address_read"]
     assert read["role"] == "roles/secretmanager.secretAccessor"
+
+
+def test_the_heartbeat_expects_every_policy_of_an_alert_and_every_channel(plans: Plans) -> None:
+    (task,) = planned(plans("prod")["lifecycle"], "google_cloud_run_v2_job")["heartbeat"]["template"][0]["template"]
+    (container,) = task["containers"]
+    given = dict(zip(container["args"][2::2], container["args"][3::2], strict=True))
+    policies = planned(plans("prod")["alerting"], "google_monitoring_alert_policy").values()
+    channels = [
+        each["display_name"]
+        for stack in ("foundation", "alerting")
+        for each in planned(plans("prod")[stack], "google_monitoring_notification_channel").values()
+    ]
+    of_alerts = [each["display_name"] for each in policies if "severity" in each["user_labels"]]
+    assert sorted(given["--policies"].split(",")) == sorted(of_alerts)
+    assert sorted(given["--channels"].split(",")) == sorted(channels)
+
+
+def test_the_probe_asks_from_the_internet_as_an_account_of_its_own_and_is_not_repeated(plans: Plans) -> None:
+    plan = plans("prod")["lifecycle"]
+    (task,) = planned(plan, "google_cloud_run_v2_job")["probe"]["template"][0]["template"]
+    account = "acme-leads-prod-probe@acme-leads-prod.iam.gserviceaccount.com"
+    assert (task["service_account"], task["max_retries"], task["vpc_access"]) == (account, 0, [])
+    (container,) = task["containers"]
+    assert container["args"][:2] == ["-m", "service.lifecycle.probe"]
+    given = dict(zip(container["args"][2::2], container["args"][3::2], strict=True))
+    metrics = f"projects/{PROD.project}/locations/{PROD.region}"
+    assert given == {"--door": f"https://{PROD.domain}", "--account": account, "--metrics": metrics}
+    started = planned(plan, "google_cloud_scheduler_job")["probe_schedule"]["schedule"]
+    (minutes,) = re.findall(r"^\*/(\d+) \* \* \* \*$", started)
+    assert 20 / int(minutes) == 4  # samples that the page looks at
 
 
 def test_only_admitted_images_run_as_jobs(plans: Plans) -> None:

@@ -13,7 +13,7 @@ from tests.facts import stating
 
 ALERTS = catalogue.alerts()
 PANELS = {panel.title: panel for dashboard in dashboards() for panel in dashboard.panels}
-SPOOL = next(alert for alert in ALERTS if alert.name == "SpoolHalfFull")
+SPOOL = next(alert for alert in ALERTS if alert.name == "SpoolFillsUp")
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
@@ -30,7 +30,7 @@ def test_every_condition_of_an_alert_is_on_a_panel_with_its_threshold(alert: Ale
 
 
 def test_the_first_condition_is_on_the_panel_that_the_alert_names() -> None:
-    assert {place for _, place in ELSEWHERE} == {1, 2}
+    assert {place for _, place in ELSEWHERE} == {1, 2, 3, 4}
     assert {alert.panel for alert in ALERTS} <= PANELS.keys()
 
 
@@ -49,14 +49,14 @@ def test_every_panel_shows_something_and_no_line_twice() -> None:
 
 
 def test_a_line_keeps_the_legend_that_its_panel_gives_it() -> None:
-    here = Panel("Spool", lines=(Line("fullest", "max   by (instance) (leadscoring_spool_bytes)"),))
+    here = Panel("Spool", lines=(Line("fullest", SPOOL.expr.split(" > ")[0].replace(" + ", "   + ")),))
     (dashboard,) = placed([Dashboard("d", "D", "", (here,))], [SPOOL], {})
     assert [line.legend for line in dashboard.panels[0].lines] == ["fullest"]
-    assert dashboard.panels[0].thresholds == (Threshold("SpoolHalfFull", 128_000_000),)
+    assert dashboard.panels[0].thresholds == (Threshold("SpoolFillsUp", 230_400_000),)
 
 
 def test_an_alert_whose_panel_is_nowhere_is_refused() -> None:
-    with pytest.raises(ValueError, match=stating("no dashboard", "'Gone'", "SpoolHalfFull")):
+    with pytest.raises(ValueError, match=stating("no dashboard", "'Gone'", "SpoolFillsUp")):
         placed([Dashboard("d", "D", "", ())], [replace(SPOOL, panel="Gone")], {})
 
 

@@ -13,7 +13,7 @@ from monitoring.alerts import Alert, Severity
 from monitoring.catalogue.promises import AVAILABILITY, LATENCY
 from monitoring.limits import lookback
 from monitoring.promql.timescale import faster
-from monitoring.slos import Slo
+from monitoring.slos import FEWEST_SHORT, Slo
 
 
 def alert(expr: str, hold: timedelta = timedelta(minutes=5)) -> Alert:
@@ -58,9 +58,10 @@ def test_a_burn_rate_is_that_of_a_promise_for_a_shorter_period(slo: Slo) -> None
         windows=tuple(replace(w, long=w.long / 60, short=w.short / 60) for w in slo.windows),
     )
     for slow, quick in zip(slo.alerts(), shorter.alerts(), strict=True):
-        guard = f">= {slo.minimum_bad}"
-        assert guard in quick.expr
-        expected = quick.expr.replace(guard, f">= {float(Fraction(slo.minimum_bad or 0, 60)):.12g}")
+        expected = quick.expr.replace(":1m]", ":1s]")
+        for guard in (slo.minimum_bad or 0, FEWEST_SHORT):
+            assert f">= {guard}\n" in f"{quick.expr}\n"
+            expected = re.sub(rf">= {guard}\b", f">= {float(Fraction(guard, 60)):.12g}", expected)
         assert flat(faster(slow, 60).expr) == flat(expected)
 
 

@@ -39,7 +39,7 @@ def test_pages_and_tickets_are_shown_apart(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize(
     ("arguments", "facts"),
     [
-        (["show", "Spool"], ["no alert", "Spool", "SpoolHalfFull", "SpoolNotDraining"]),
+        (["show", "Spool"], ["no alert", "Spool", "SpoolFillsUp", "SpoolNotDraining"]),
         (["show", "Nonsense"], ["no alert", "Nonsense"]),
         (["--page", "--ticket"], ["not allowed with"]),
         (["dance"], ["invalid choice"]),
@@ -56,9 +56,9 @@ def test_without_promtool_the_explanation_stands_and_the_remedy_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    assert review.main(["show", "SpoolHalfFull", "--plot", str(tmp_path / "a.png")]) == 2
+    assert review.main(["show", "SpoolFillsUp", "--plot", str(tmp_path / "a.png")]) == 2
     shown = capsys.readouterr()
-    states(shown.out, "leadscoring_spool_bytes", "instance", "above", "128,000,000")
+    states(shown.out, "leadscoring_spool_bytes", "above", "230,400,000")
     assert "scripts/install-system" in shown.err
     assert not (tmp_path / "a.png").exists()
 
@@ -67,7 +67,7 @@ def test_without_promtool_the_explanation_stands_and_the_remedy_is_named(
 @needs_promtool
 def test_an_alert_is_explained_and_drawn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "new" / "a.png"
-    assert review.main(["show", "SpoolHalfFull", "--plot", str(file)]) == 0
+    assert review.main(["show", "SpoolFillsUp", "--plot", str(file)]) == 0
     shown = capsys.readouterr().out
     assert file.read_bytes().startswith(b"\x89PNG")
     for part in ("PagerDuty", "records.md", "records and telemetry / Spool", "holds       5m", str(file)):
@@ -78,15 +78,15 @@ def test_an_alert_is_explained_and_drawn(capsys: pytest.CaptureFixture[str], tmp
 @needs_promtool
 def test_a_picture_that_cannot_be_written_is_a_failure(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert review.main(["show", "SpoolHalfFull", "--plot", str(tmp_path / "file" / "a.png")]) == 1
+    assert review.main(["show", "SpoolFillsUp", "--plot", str(tmp_path / "file" / "a.png")]) == 1
     assert "was not drawn" in capsys.readouterr().err
 
 
 @pytest.mark.system
 @needs_promtool
 def test_the_marked_interval_is_the_one_that_the_case_promises() -> None:
-    alert = ALERTS["SpoolHalfFull"]
-    (case,) = (case for case in plot.told(alert, CASES) if alert.name in case.fires)
+    alert = ALERTS["SpoolFillsUp"]
+    case, *_ = (case for case in plot.told(alert, CASES) if alert.name in case.fires)
     (interval,) = plot.firing(alert, case)
     assert interval == pytest.approx((case.fires[alert.name].after, case.fires[alert.name].until))
     (waiting,) = plot.firing(alert, case, "pending")

@@ -58,7 +58,7 @@ def test_a_quiet_week_is_recorded_and_nothing_is_found(tmp_path: Path, mlflow_ur
     figures = (tmp_path / "figures" / "drift.prom").read_text()
     assert 'leadscoring_drift_found{job="drift"} 0.0' in figures
     assert 'leadscoring_expected_figure{figure="roc_auc",job="drift"}' in figures
-    assert 'leadscoring_feature_unseen_ratio{feature="region",job="drift"} 0.0' in figures
+    assert 'leadscoring_feature_unseen_excess_ratio{feature="region",job="drift"} 0.0' in figures
 
     # The contact rule follows the leads: a fifth of them fits.
     rule, generation = read_rule(world.models, pointer.version)

@@ -1,6 +1,6 @@
 import gzip
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +21,7 @@ from service.lifecycle.relations.outcomes import CLIP
 from service.lifecycle.runtime.gauges import Gauge
 from service.lifecycle.runtime.job_gauges import publish
 from service.model import bundle
-from service.model.bundle import JudgedOn
+from service.model.bundle import JudgedOn, Manifest
 from tests.facts import states
 from tests.service import forge
 from tests.service.lifecycle.evaluation.reading.test_completeness import Api, samples
@@ -107,15 +107,28 @@ def test_the_champion_is_judged_recorded_and_exported(
     assert "records_missing" not in text
     assert 'leadscoring_evaluation_outcomes_selected{by="decision",job="evaluate"} 0' in text
     assert gauge(text, "evaluation_contacted_only_seconds") == 0
+    check_agreed(text, entry, manifest, float(target.mean()))
     for band in entry.bands:
         assert gauge(text, "conversion_ratio", f'band="{band.band}",') == pytest.approx(band.converted / band.leads)
     assert capsys.readouterr().out.startswith(entry.selection.about)
 
 
-def gauge(text: str, name: str, labels: str = "") -> float | None:
-    """The value of a gauge in a scraped text; None where it is not there."""
-    found = re.search(rf'^leadscoring_{name}{{{labels}job="evaluate"}} (\S+)$', text, re.MULTILINE)
+def gauge(text: str, name: str, labels: str = "", after: str = "") -> float | None:
+    """The value of a gauge in a scraped text, by its labels before and after the job; None where it is not there."""
+    found = re.search(rf'^leadscoring_{name}{{{labels}job="evaluate"{after}}} (\S+)$', text, re.MULTILINE)
     return float(found[1]) if found else None
+
+
+def check_agreed(text: str, entry: Evaluation, manifest: Manifest, rate: float) -> None:
+    """The agreed metric is published beside training's, and what limits go by; `rate` is of the evaluated leads."""
+    of, after = 'agreed_by="us",figure="roc_auc",', ',metric_reason="a test"'
+    assert gauge(text, "agreed_figure_high", of, after) == entry.figures["roc_auc"].high
+    assert gauge(text, "agreed_benchmark", of, after) == entry.benchmark["roc_auc"]
+    assert gauge(text, "agreed_timestamp_seconds", 'agreed_by="us",') == datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    assert gauge(text, "champion_trained_timestamp_seconds") == manifest.provenance.trained_at.timestamp()
+    if manifest.judged_on:
+        rate = manifest.judged_on.converted / manifest.judged_on.leads
+    assert gauge(text, "evaluation_benchmark_rarer_ratio") == pytest.approx(min(rate, 1 - rate))
 
 
 def check_groups(entry: Evaluation, first: pd.DataFrame, target: Target) -> None:

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -61,7 +62,8 @@ def watching(monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudMonitoring]:
 def arguments(outside: Outside, tmp_path: Path) -> list[str]:
     file = tmp_path / "address"
     file.write_text(f"http://127.0.0.1:{outside.server_port}/secret\n")
-    return ["--project", "acme", "--address-file", str(file)]
+    expected = ["--policies", "ServiceMetricsAbsent,ScoringAvailabilityBurnFast", "--channels", "mail"]
+    return ["--project", "acme", "--address-file", str(file), *expected]
 
 
 def test_where_all_is_well_somebody_outside_hears_of_it(
@@ -69,10 +71,11 @@ def test_where_all_is_well_somebody_outside_hears_of_it(
 ) -> None:
     assert heartbeat.main(arguments) == 0
     assert outside.called == ["/secret"]
-    series, policies, channels = watching.asked
+    series, policies, channels, snoozes = watching.asked
     assert series.filter == 'metric.type = starts_with("prometheus.googleapis.com/leadscoring_requests_total/")'
     assert series.interval.end_time - series.interval.start_time == heartbeat.FRESH
     assert {series.name, policies.name, channels.name} == {"projects/acme"}
+    assert snoozes.parent == "projects/acme"
 
 
 def stale(double: CloudMonitoring) -> None:
@@ -103,6 +106,28 @@ def channel_unverified(double: CloudMonitoring) -> None:
     double.channels[0].verification_status = UNVERIFIED
 
 
+def policy_deleted(double: CloudMonitoring) -> None:
+    del double.policies[1]
+
+
+def channel_deleted(double: CloudMonitoring) -> None:
+    double.channels[0].display_name = "another"
+
+
+def snoozed(double: CloudMonitoring, begun_h: float = 20, ends_h: float = 1) -> None:
+    now = int(time.time())
+    double.snoozes.append(
+        monitoring_v3.Snooze(
+            display_name="holidays",
+            criteria={"policies": ["projects/local/alertPolicies/gone", double.policies[1].name]},
+            interval={
+                "start_time": {"seconds": now - int(begun_h * 3600)},
+                "end_time": {"seconds": now + int(ends_h * 3600)},
+            },
+        )
+    )
+
+
 def no_channel(double: CloudMonitoring) -> None:
     double.channels.clear()
 
@@ -123,6 +148,9 @@ def away(double: CloudMonitoring) -> None:
         (policy_invalid, ["policy", "ScoringAvailabilityBurnFast", "invalid", "no such metric"]),
         (policy_tells_nobody, ["policy", "ScoringAvailabilityBurnFast", "nobody"]),
         (no_policy, ["no alert policy"]),
+        (policy_deleted, ["policy", "ScoringAvailabilityBurnFast", "not there"]),
+        (channel_deleted, ["channel", "mail", "not there"]),
+        (snoozed, ["snooze", "holidays", "ScoringAvailabilityBurnFast", "12 hours"]),
         (channel_disabled, ["channel", "mail", "disabled"]),
         (channel_unverified, ["channel", "mail", "verified"]),
         (no_channel, ["no notification channel"]),
@@ -150,6 +178,26 @@ def test_a_policy_that_does_not_say_whether_it_is_enabled_is(
 ) -> None:
     del watching.policies[0].enabled, watching.channels[0].enabled
     assert heartbeat.main(arguments) == 0
+
+
+@pytest.mark.parametrize(
+    ("begun_h", "ends_h", "severity"),
+    [(11, 0.9, "page"), (20, -0.1, "page"), (-0.1, 20, "page"), (20, 20, "ticket")],
+    ids=["a shift", "over", "to come", "of a ticket"],
+)
+def test_other_snoozes_are_nobodys_fault(
+    begun_h: float, ends_h: float, severity: str, watching: CloudMonitoring, outside: Outside, arguments: list[str]
+) -> None:
+    watching.policies[1].user_labels["severity"] = severity
+    snoozed(watching, begun_h, ends_h)
+    assert heartbeat.main(arguments) == 0
+    assert outside.called == ["/secret"]
+
+
+def test_a_policy_that_nobody_expects_may_be_there(
+    watching: CloudMonitoring, outside: Outside, arguments: list[str]
+) -> None:
+    assert heartbeat.main([*arguments, "--policies", "ServiceMetricsAbsent"]) == 0
 
 
 def test_a_call_that_fails_is_tried_again(watching: CloudMonitoring, outside: Outside, arguments: list[str]) -> None:

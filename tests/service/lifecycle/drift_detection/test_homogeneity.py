@@ -13,6 +13,7 @@ from service.lifecycle.drift_detection.homogeneity import (
     by_chance,
     compare,
     distance,
+    excess,
     p_value,
 )
 from service.lifecycle.evaluation.quality import Scores
@@ -125,3 +126,29 @@ def test_values_that_were_rare_at_training_too_are_compared_with_their_share_the
     now = rare.iloc[:500].assign(industry=[f"new firm {i}" if i % 10 < 3 else "retail" for i in range(500)])
     by_name = {f.feature: f for f in compare_all(reference, now, score(now), score).features}
     assert by_name["industry"].unseen == by_name["industry"].unseen_in_training == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "leads", "held_out", "above"),
+    [
+        (0.30, 0.285, 2_000, 500, 0.0),  # of 300 titles many are rare, at training as now
+        (0.36, 0.285, 2_000, 500, 0.0),  # as many as chance brings among 40 shares
+        (0.36, 0.285, 20_000, 5_000, 0.075),
+        (0.06, 0.0, 2_000, 500, 0.06),
+        (0.2, 0.3, 20_000, 5_000, 0.0),
+        (0.0, 0.0, 2_000, 500, 0.0),
+        (1.0, 1.0, 2_000, 500, 0.0),
+    ],
+)
+def test_a_share_is_above_trainings_only_beyond_chance(
+    now: float, then: float, leads: int, held_out: int, above: float
+) -> None:
+    assert excess(now, then, leads, held_out, 40) == pytest.approx(above)
+
+
+def test_shares_that_do_not_differ_seldom_seem_to_exceed_trainings_by_a_twentieth() -> None:
+    draw, leads, held_out, shares = np.random.default_rng(0), 500, 500, 20
+    for rate in (0.02, 0.1, 0.3):
+        now, then = draw.binomial(leads, rate, 4_000) / leads, draw.binomial(held_out, rate, 4_000) / held_out
+        found = [excess(*pair, leads, held_out, shares) > 0.05 for pair in zip(now, then, strict=True)]
+        assert np.mean(found) <= 2 * ALPHA / shares

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 
+from service.lifecycle import probe
 from service.lifecycle.evaluation.scored import prepare, read_scored
 from service.model.schema import Value
 from service.records import TRIALS, to_lines, to_object
@@ -38,10 +39,10 @@ def test_a_lead_scored_again_counts_once_with_the_score_that_was_acted_on(tmp_pa
     assert (scored.records, scored.repeated) == (3, 1)
 
 
-def test_what_was_tried_on_the_page_or_by_a_deploy_is_counted_and_is_no_lead() -> None:
-    scored = as_scored([record("L1"), record("page-4f"), record("smoke-0b"), record("smoke-0b")])
+def test_what_was_tried_on_the_page_by_a_deploy_or_by_the_probe_is_counted_and_is_no_lead() -> None:
+    scored = as_scored([record("L1"), record("page-4f"), record("smoke-0b"), record(probe.LEAD), record(probe.LEAD)])
     assert list(scored.table["lead_id"]) == ["L1"]
-    assert (scored.records, scored.repeated) == (4, 0)
+    assert (scored.records, scored.repeated) == (5, 0)
 
 
 def test_trials_are_called_so_where_they_are_made() -> None:

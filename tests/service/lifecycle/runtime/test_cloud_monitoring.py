@@ -64,7 +64,7 @@ def test_a_figure_goes_out_as_a_scraped_gauge_would(monitoring: Monitoring) -> N
 
 
 def test_many_figures_go_out_in_requests_of_at_most_two_hundred(monitoring: Monitoring) -> None:
-    gauges = [Gauge("leadscoring_feature_unseen_ratio", i / 500, {"feature": f"f{i}"}) for i in range(450)]
+    gauges = [Gauge("leadscoring_feature_unseen_excess_ratio", i / 500, {"feature": f"f{i}"}) for i in range(450)]
     cloud_monitoring.write(TARGET, "drift", gauges)
     assert [len(request.time_series) for request in monitoring.requests] == [200, 200, 50]
     written = [s.metric.labels["feature"] for request in monitoring.requests for s in request.time_series]

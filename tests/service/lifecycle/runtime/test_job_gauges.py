@@ -19,13 +19,13 @@ def figure(value: float, name: str = "roc_auc") -> Gauge:
 
 def test_figures_stand_in_a_file_that_prometheus_reads(tmp_path: Path) -> None:
     labels = {"feature": 'a "b" \\ c\nd'}
-    gauges = [figure(0.8), figure(0.1, "brier"), Gauge("leadscoring_feature_unseen_ratio", 1e-9, labels)]
+    gauges = [figure(0.8), figure(0.1, "brier"), Gauge("leadscoring_feature_unseen_excess_ratio", 1e-9, labels)]
     publish(str(tmp_path / "figures"), "evaluate", gauges, open_storage(str(tmp_path / "models")))
     (file,) = (tmp_path / "figures").iterdir()
     assert file.name == "evaluate.prom"
     lines = file.read_text().splitlines()
     assert 'leadscoring_evaluation_figure{figure="roc_auc",job="evaluate"} 0.8' in lines
-    assert 'leadscoring_feature_unseen_ratio{feature="a \\"b\\" \\\\ c\\nd",job="evaluate"} 1e-09' in lines
+    assert 'leadscoring_feature_unseen_excess_ratio{feature="a \\"b\\" \\\\ c\\nd",job="evaluate"} 1e-09' in lines
     assert lines.count("# TYPE leadscoring_evaluation_figure gauge") == 1
 
 
