@@ -132,6 +132,10 @@ class Slo:
         """One alert for each window."""
         return tuple(self._alert(window) for window in self.windows)
 
+    def burned(self, window: BurnWindow, within: timedelta) -> str:
+        """PromQL: the window's alert fires, or fired within this span."""
+        return f"max_over_time((\n{self._burning(window)}\n)[{duration(within)}:1m])"
+
     def _alert(self, window: BurnWindow) -> Alert:
         long, short = duration(window.long), duration(window.short)
         return Alert(
@@ -169,7 +173,7 @@ class Slo:
         if window.severity is Severity.PAGE:
             for faster in self.windows:
                 if faster.severity is Severity.PAGE and faster.long < window.long:
-                    yield f"max_over_time((\n{self._burning(faster)}\n)[{duration(window.short)}:1m])"
+                    yield self.burned(faster, window.short)
 
     def _ratio(self, window: str) -> str:
         return f"{_within(self.bad, window)} / {_within(self.total, window)}"

@@ -140,8 +140,8 @@ class LifecycleStack(TerraformStack):
             command=["python"],
             args=[
                 *("-m", "service.lifecycle.heartbeat", "--project", env.project, "--address-file", HEARTBEAT_FILE),
-                *("--policies", ",".join(watching.policies(env, self.scheduled))),
-                *("--channels", ",".join(watching.channels(env))),
+                *("--policies", *watching.policies(env, self.scheduled)),
+                *("--channels", *watching.channels(env)),
             ],
             volume_mounts=[JobMount(name="address", mount_path=folder)],
             resources=JobResources(limits={"cpu": "1", "memory": "1Gi"}),

@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import partial
 
 from monitoring.alerts import Alert, Severity
+from monitoring.catalogue.promises import AVAILABILITY
 
 ticket = partial(Alert, severity=Severity.TICKET, runbook="front-door.md", panel="Share of probes that got a score")
 page = partial(Alert, severity=Severity.PAGE, runbook="front-door.md", panel="Share of probes that got a score")
@@ -28,7 +29,9 @@ ALERTS = (
         expr=(
             f"{PASSED.format(window='20m')} < 0.5\n"
             f"and on ()\nsum(increase({SCORED}[20m])) < 6\n"
-            f"and on ()\ncount({TO_SCORE}) > 0"
+            f"and on ()\ncount({TO_SCORE}) > 0\n"
+            # Probes that failed are remembered when a fast burn is over.
+            f"unless on ()\n{AVAILABILITY.burned(AVAILABILITY.windows[0], within=20 * MINUTE)}"
         ),
         hold=2 * MINUTE,
         summary="Three of four probes got no score in 20 minutes, or none ran, and hardly any caller got one either.",

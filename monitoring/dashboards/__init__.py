@@ -19,7 +19,7 @@ ELSEWHERE = {
         for end in ("BurnFast", "BurnSlow", "BurnSteady")
         for place in (2, 3)
     },
-    **{(f"Scoring{what}BurnSlow", 4): "Share while a fast burn fires" for what in ("Availability", "Latency")},
+    **{(f"Scoring{what}BurnSlow", 4): service.FAST for what in ("Availability", "Latency")},
     **{("ModelFreshnessBurnSteady", place): "Slices with a stale pointer" for place in (2, 3)},
     **{
         (f"MlflowAvailability{end}", place): "MLflow's failed requests"
@@ -39,6 +39,7 @@ ELSEWHERE = {
     ("PodsUnknownToLoadBalancer", 1): "Requests at the pods",
     ("NobodyIsScored", 1): "Scores given in 20 minutes",
     ("NobodyIsScored", 2): "Series that are there",
+    ("NobodyIsScored", 3): service.FAST,
     ("CallersBlocked", 1): "Share of callers blocked",
     ("RecordsNotWritten", 1): "Leads scored in an hour",
     ("ScoresShifted", 1): "Drift found",

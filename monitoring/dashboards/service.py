@@ -8,6 +8,7 @@ from monitoring.catalogue.promises import AVAILABILITY, LATENCY, SCORED
 from monitoring.dashboards.panel import Dashboard, Line, Panel, Threshold, Unit
 from monitoring.promql.text import duration
 
+FAST = "Share while a fast burn fires"
 BAD = "Failed and slow requests"
 FEW = "Few requests in a day"
 DURATIONS = f"sum by (le) (rate(leadscoring_request_duration_seconds_bucket{{{SCORED}}}[5m]))"
@@ -40,7 +41,7 @@ DASHBOARD = Dashboard(
         ),
         Panel("Share of failed requests", Unit.RATIO),
         Panel("Share of slow requests", Unit.RATIO),
-        Panel("Share while a fast burn fires", Unit.RATIO),
+        Panel(FAST, Unit.RATIO),
         Panel(
             BAD,
             lines=tuple(

@@ -43,7 +43,7 @@ PINGS, PING_S, PAUSE_S = 3, 10.0, 5.0
 
 EXAMPLES = """examples:
   python -m service.lifecycle.heartbeat --project acme-leads-prod --address-file /secrets/heartbeat/address
-  ... --policies 'A (prod),B (prod)'      and these must be there, by their display names
+  ... --policies 'A (prod)' 'B (prod)'    and these must be there, by their display names
   ... --check                             only say whether the watching works; call nobody
 
 The file holds one https:// address, as a service that pages on silence gives it out. Whoever knows it can keep that
@@ -174,10 +174,6 @@ def ping(address: str) -> str | None:
     return f"{host} did not take the call: {said}; is its range among Environment.internet_cidrs?"
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -196,8 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for what in ("policies", "channels"):
         parser.add_argument(
             f"--{what}",
-            metavar="NAME,NAME",
-            type=_names,
+            metavar="NAME",
+            nargs="+",
             default=(),
             help=f"{what} that must be there, by display name",
         )

@@ -46,10 +46,14 @@ def foreign(alert: Alert) -> bool:
 
 def proofs() -> dict[str, str]:
     """The first file with a case that fires an alert, by the alert's name."""
+    told = [
+        (place, name, f"monitoring/proof/scenarios/{module.name}.py")
+        for module in pkgutil.iter_modules(scenarios.__path__)
+        for case in getattr(importlib.import_module(f"{scenarios.__name__}.{module.name}"), "CASES", ())
+        for place, name in enumerate(case.fires)
+    ]
+    # Of several files, that in which the alert is the first of a case: others mention it beside theirs.
     found: dict[str, str] = {}
-    for module in pkgutil.iter_modules(scenarios.__path__):
-        cases = importlib.import_module(f"{scenarios.__name__}.{module.name}").CASES
-        # Of several files, that in which the alert is the first of a case: others mention it beside theirs.
-        for name in (next(iter(case.fires), "") for case in cases):
-            found.setdefault(name, f"monitoring/proof/scenarios/{module.name}.py")
+    for _, name, file in sorted(told, key=lambda each: each[0]):
+        found.setdefault(name, file)
     return found

@@ -70,7 +70,7 @@ def test_every_alert_reads_series_that_the_days_tell() -> None:
 
 def test_a_jobs_figure_is_one_sample_for_each_of_its_runs() -> None:
     days, _ = told(0)
-    series = [each for each in days.told() if each.name.startswith("leadscoring_") and "job" in each.labels]
+    series = [each for each in days.told() if each.labels.get("job") in world.JOBS]
     assert {each.labels["job"] for each in series} == set(world.JOBS)
     for each in series:
         ends = {

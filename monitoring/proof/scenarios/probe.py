@@ -3,7 +3,7 @@
 A story by runs is told from its first run on, an hour before the fault.
 """
 
-from monitoring.proof.cases import Firing, Series, Stretch, fires, gauge, stays_silent
+from monitoring.proof.cases import Case, Firing, Series, Stretch, fires, gauge, stays_silent
 from monitoring.proof.scenarios.front_door import pod
 
 EVERY = 5  # minutes
@@ -97,6 +97,29 @@ CASES = (
         pod("a", 0.2, (40, None), (1, 0.2)),
         pod("a", 60, route="/readyz"),
         lasts=60,
+    ),
+    # What callers suffer too pages as their failures do.
+    Case(
+        story="nobody gets a score, and callers' requests fail",
+        series=(probe((40, 0), (1, 1)), *callers(0), pod("a", 0, (40, 1), (1, 0), status=503)),
+        lasts=60,
+        fires={
+            "ScoringAvailabilityBurnFast": Firing(after=9, until=42),
+            "ScoringAvailabilityBurnSteady": Firing(after=9, until=61),
+            "ProbesFailing": Firing(after=35, until=61),
+        },
+        stays_silent=("NobodyIsScored",),
+    ),
+    Case(
+        story="callers whose requests fail give up, and nobody gets a score for an hour more",
+        series=(probe((75, 0), (1, 1)), *callers(0), pod("a", 0, (15, 1), (1, 0), status=503)),
+        lasts=120,
+        fires={
+            "ScoringAvailabilityBurnFast": Firing(after=9, until=17),
+            "ScoringAvailabilityBurnSteady": Firing(after=9, until=121),
+            "NobodyIsScored": Firing(after=39, until=85),
+            "ProbesFailing": Firing(after=35, until=105),
+        },
     ),
     # 31 of 61 scrapes after half an hour, five of hold.
     fires(

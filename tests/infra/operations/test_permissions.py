@@ -28,7 +28,7 @@ def test_the_command_shows_every_identity_the_widest_grants_and_what_is_unknown(
 ) -> None:
     assert permissions.main(["prod"]) == 0
     text = capsys.readouterr().out
-    rows = {line.split()[0]: line.split()[1:] for line in text.splitlines()[2:16] if line}
+    rows = {line.split()[0]: line.split()[1:] for line in text.split("\n\n")[1].splitlines() if line}
     assert set(rows) >= {"identity", "person", "deployer", "planner", "scoring", "jobs", "watcher"}
     roles, held, needed, unneeded = map(int, rows["planner"])
     assert (roles, held - needed) == (20, unneeded)

@@ -173,19 +173,30 @@ def test_where_the_environment_pages_a_heartbeat_says_outside_that_the_watching_
         assert ("heartbeat_schedule" in planned(plan, "google_cloud_scheduler_job")) is env.pages
 
 
+def options(arguments: list[str]) -> dict[str, list[str]]:
+    """Each option's values."""
+    found: dict[str, list[str]] = {}
+    for argument in arguments:
+        if argument.startswith("--"):
+            found[(option := argument)] = []
+        else:
+            found[option].append(argument)
+    return found
+
+
 def test_the_heartbeat_runs_as_who_may_only_look_and_gets_the_address_as_a_file(plans: Plans) -> None:
     (task,) = planned(plans("prod")["lifecycle"], "google_cloud_run_v2_job")["heartbeat"]["template"][0]["template"]
     assert task["service_account"] == "acme-leads-prod-watcher@acme-leads-prod.iam.gserviceaccount.com"
     assert task["timeout"] == "300s"
     (container,) = task["containers"]
     assert container["args"][:2] == ["-m", "service.lifecycle.heartbeat"]
-    given = dict(zip(container["args"][2::2], container["args"][3::2], strict=True))
+    given = options(container["args"][2:])
     (volume,), (mount,) = task["volumes"], container["volume_mounts"]
     (secret,) = volume["secret"]
     (item,) = secret["items"]
     assert given.keys() == {"--project", "--address-file", "--policies", "--channels"}
-    assert given["--project"] == PROD.project
-    assert given["--address-file"] == f"{mount['mount_path']}/{item['path']}"
+    assert given["--project"] == [PROD.project]
+    assert given["--address-file"] == [f"{mount['mount_path']}/{item['path']}"]
     assert secret["secret"].endswith("/secrets/acme-leads-prod-heartbeat-address")
     grants = planned(plans("prod")["foundation"], "google_secret_manager_secret_iam_member")
     read = grants["heartbeat_address_read"]
@@ -195,7 +206,7 @@ def test_the_heartbeat_runs_as_who_may_only_look_and_gets_the_address_as_a_file(
 def test_the_heartbeat_expects_every_policy_of_an_alert_and_every_channel(plans: Plans) -> None:
     (task,) = planned(plans("prod")["lifecycle"], "google_cloud_run_v2_job")["heartbeat"]["template"][0]["template"]
     (container,) = task["containers"]
-    given = dict(zip(container["args"][2::2], container["args"][3::2], strict=True))
+    given = options(container["args"][2:])
     policies = planned(plans("prod")["alerting"], "google_monitoring_alert_policy").values()
     channels = [
         each["display_name"]
@@ -203,8 +214,8 @@ def test_the_heartbeat_expects_every_policy_of_an_alert_and_every_channel(plans:
         for each in planned(plans("prod")[stack], "google_monitoring_notification_channel").values()
     ]
     of_alerts = [each["display_name"] for each in policies if "severity" in each["user_labels"]]
-    assert sorted(given["--policies"].split(",")) == sorted(of_alerts)
-    assert sorted(given["--channels"].split(",")) == sorted(channels)
+    assert sorted(given["--policies"]) == sorted(of_alerts)
+    assert sorted(given["--channels"]) == sorted(channels)
 
 
 def test_the_probe_asks_from_the_internet_as_an_account_of_its_own_and_is_not_repeated(plans: Plans) -> None:

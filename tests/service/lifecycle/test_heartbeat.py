@@ -62,7 +62,7 @@ def watching(monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudMonitoring]:
 def arguments(outside: Outside, tmp_path: Path) -> list[str]:
     file = tmp_path / "address"
     file.write_text(f"http://127.0.0.1:{outside.server_port}/secret\n")
-    expected = ["--policies", "ServiceMetricsAbsent,ScoringAvailabilityBurnFast", "--channels", "mail"]
+    expected = ["--policies", "ServiceMetricsAbsent", "ScoringAvailabilityBurnFast", "--channels", "mail"]
     return ["--project", "acme", "--address-file", str(file), *expected]
 
 

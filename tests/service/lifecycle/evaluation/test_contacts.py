@@ -36,7 +36,7 @@ def read(folder: Path, more: str = "", **files: str | bytes) -> tuple[WrittenFil
     with without_records() as engine:
         written = write_contacts_of(engine, crm(folder, more), leads)
         rows = engine.results(["contact_rows"])["contact_rows"].to_pylist()
-    return written, rows
+    return written, sorted(rows, key=lambda row: (row["file_number"], row["row"]))
 
 
 def write_contacts_of(engine: Any, source: Source, leads: Any) -> WrittenFiles:
