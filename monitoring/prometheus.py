@@ -83,9 +83,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _needs_google(alert: Alert) -> bool:
-    """Whether it never fires without Google's metrics. What only silences it (`unless`) may be missing."""
+    """Whether it never fires without Google's metrics. What only silences it (`unless`) may be missing.
+
+    Metrics of the cluster's pods are not meant: kube-state-metrics exports them everywhere.
+    """
     needed, *_ = alert.expr.split(SILENCED)
-    return any(google.of(name) for name in metric_names(needed))
+    return any(metric.source != google.KUBE_STATE for name in metric_names(needed) if (metric := google.of(name)))
 
 
 def _job(text: str) -> Job:

@@ -127,9 +127,14 @@ def alerts(requests_per_day: float) -> tuple[Alert, ...]:
         ),
         ticket(
             name="PodsUnknownToLoadBalancer",
-            expr=f"sum by (instance) ({PER_POD}) == 0\nand on ()\nsum({PER_POD}) > {unknown_from}",
+            # A pod without a model is not ready, and gets none: a roll-out that stops half-way has an alert of its own.
+            expr=(
+                f"sum by (instance) ({PER_POD}) == 0\n"
+                "and on (instance)\nleadscoring_model_info == 1\n"
+                f"and on ()\nsum({PER_POD}) > {unknown_from}"
+            ),
             hold=15 * MINUTE,
-            summary="A pod runs and gets no request while others do: the load balancer does not know its zone.",
+            summary="A pod is ready and gets no request while others do: the load balancer does not know its zone.",
             panel="Requests by pod",
         ),
     )

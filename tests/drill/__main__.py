@@ -189,7 +189,7 @@ def _run(chosen: Sequence[Fault], home: Path, given: argparse.Namespace, console
                 tell("callers call, the first jobs run")
                 stage.first_jobs(on)
                 tell("starting Prometheus and Alertmanager")
-                ports, rules = [on.service_port, on.figures_port], watch.rules(jobs.CRON)
+                ports, rules = [*on.pods.ports, on.figures_port], watch.rules(jobs.CRON)
                 on.essential += watch.start(processes, home / "watch", ports, rules, pagerduty.url, runbooks)
                 time.sleep(WARM_S)
                 started = time.monotonic()

@@ -1,9 +1,7 @@
 """How the platform is broken, from outside: by signals, by files, by its callers; and how each fault is mended."""
 
-import os
 import resource
 import shutil
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ from typing import Literal
 from service.model.bundle import POINTER, Pointer, move_pointer, read_pointer
 from service.storage import open_storage
 from tests.drill.outside import ALERT as HEARTBEAT
+from tests.drill.pods import NAMES
 from tests.drill.stage import LocalPlatform
 from tests.service.api.issuer import AUDIENCE
 
@@ -41,15 +40,29 @@ class Fault:
 
 
 def kill(stage: LocalPlatform) -> None:
-    """As the kernel does to what uses too much memory."""
-    os.kill(stage.service.pid, signal.SIGKILL)
+    """Every pod is killed."""
+    stage.pods.kill(*NAMES)
+
+
+def kill_one(stage: LocalPlatform) -> None:
+    """One of two pods is killed; the other scores."""
+    stage.pods.kill(NAMES[-1])
 
 
 def restart(stage: LocalPlatform) -> None:
-    """As the cluster does, which sends a pod no request before it has a model."""
-    stage.traffic.paused.set()
-    stage.start_service()
-    stage.traffic.paused.clear()
+    """Pods that are gone come back, and get requests when they have a model."""
+    stage.pods.start()
+
+
+def roll_out(stage: LocalPlatform) -> None:
+    """A release whose pods look for models where there are none: the first never gets ready, the old ones stay."""
+    (stage.home / "empty").mkdir(exist_ok=True)
+    stage.pods.roll_out({"models_url": str(stage.home / "empty")})
+
+
+def roll_out_back(stage: LocalPlatform) -> None:
+    """The release is taken back."""
+    stage.pods.roll_back()
 
 
 def corrupt(stage: LocalPlatform) -> None:
@@ -96,15 +109,17 @@ def fast(stage: LocalPlatform) -> None:
 
 
 def fill_disk(stage: LocalPlatform) -> None:
-    """No file of the service's grows any more, so that no record can be kept and no score given: 503."""
-    _, most = resource.prlimit(stage.service.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(stage.service.pid, resource.RLIMIT_FSIZE, (0, most))
+    """No file of a pod's grows any more, so that no record can be kept and no score given: 503."""
+    for pid in stage.pods.pids(*NAMES):
+        _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, most))
 
 
 def free_disk(stage: LocalPlatform) -> None:
     """Files grow again."""
-    _, most = resource.prlimit(stage.service.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(stage.service.pid, resource.RLIMIT_FSIZE, (most, most))
+    for pid in stage.pods.pids(*NAMES):
+        _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, most))
 
 
 def revoke(stage: LocalPlatform) -> None:
@@ -167,14 +182,14 @@ def switch_on(stage: LocalPlatform) -> None:
     stage.monitoring.policies[0].enabled = True
 
 
-def delete_policies(stage: LocalPlatform) -> None:
-    """Somebody deletes every policy."""
-    stage.deleted, stage.monitoring.policies[:] = list(stage.monitoring.policies), []
+def delete_policy(stage: LocalPlatform) -> None:
+    """Somebody deletes a policy; the others are as they should be."""
+    stage.deleted.append(stage.monitoring.policies.pop())
 
 
 def deploy_policies(stage: LocalPlatform) -> None:
-    """And deploys them again."""
-    stage.monitoring.policies[:] = stage.deleted
+    """And deploys it again."""
+    stage.monitoring.policies.append(stage.deleted.pop())
 
 
 def slow_and_hidden(stage: LocalPlatform) -> None:
@@ -199,6 +214,7 @@ JOBS_FAIL = frozenset(["DriftFailing", "DriftLate", "BatchFailing"])
 POINTER_OLD = frozenset(["ModelFreshnessBurnSteady"])
 LEADS_CHANGE = frozenset(["ScoresShifted", "UnseenValues", "ValuesMissing", "ExpectedRankingBelowFloor"])
 UNSCORED = frozenset(["NobodyIsScored", "ProbesFailing"])
+PODS_GONE = frozenset(["ScoringPodsHalfGone", "ScoringPodsNotReady"])
 UPLOADS_FAIL = frozenset(["RecordUploadsFailing"])
 
 FAULTS = (
@@ -246,9 +262,20 @@ FAULTS = (
         free_disk,
         burning("ScoringAvailability") | UNSCORED,
     ),
+    Fault("pod", "one of two pods is killed", "ScoringPodsNotReady", "ticket", "records", kill_one, restart),
+    Fault(
+        "rollout",
+        "a roll-out stops half-way",
+        "ScoringRolloutStuck",
+        "ticket",
+        "model",
+        roll_out,
+        roll_out_back,
+        POINTER_OLD | {"ModelPointerUnread"},
+    ),
     Fault("silence", "the job batch is not started", "BatchLate", "ticket", "jobs", silence, resume),
     Fault("unwatched", "a policy is disabled by hand", HEARTBEAT, "page", "outside", switch_off, switch_on),
-    Fault("deleted", "all policies are deleted", HEARTBEAT, "page", "outside", delete_policies, deploy_policies),
+    Fault("deleted", "a policy is deleted", HEARTBEAT, "page", "outside", delete_policy, deploy_policies),
     Fault(
         "both",
         "slow requests and no pointer",
@@ -271,7 +298,7 @@ FAULTS = (
         UNSCORED,
     ),
     Fault("lockout", "the proxy refuses everybody: 401", "NobodyIsScored", "page", "last", lock_out, let_in, UNSCORED),
-    Fault("kill", "the service is killed", "ServiceMetricsAbsent", "page", "last", kill, restart, UNSCORED),
+    Fault("kill", "all pods are killed", "ServiceMetricsAbsent", "page", "last", kill, restart, UNSCORED | PODS_GONE),
 )
 LAST = "last"
 """The lane that waits for all others: with the service every other fault would vanish."""

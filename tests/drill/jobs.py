@@ -49,7 +49,7 @@ class Jobs(threading.Thread):
             self.join(15)
 
 
-def commands(source: Path, home: Path, tracking: str, door: str) -> dict[str, list[str]]:
+def commands(source: Path, home: Path, tracking: str, door: str, policies: list[str]) -> dict[str, list[str]]:
     """How each job is called, with places as scripts/up has them."""
     metrics, models, leads = str(home / "figures"), str(home / "store"), home / "leads"
     drift = ["--source", str(source), "--models", models, "--predictions", str(home / "predictions")]
@@ -57,6 +57,7 @@ def commands(source: Path, home: Path, tracking: str, door: str) -> dict[str, li
     drift += ["--days", f"{WINDOW_S / 86_400:.9f}", "--leads-at-least", "100"]
     batch = ["--models", models, "--input", str(leads / "batch"), "--out", str(home / "scored"), "--metrics", metrics]
     heartbeat = ["--project", "local", "--address-file", str(home / "heartbeat-address")]
+    heartbeat += ["--policies", *policies]
     probe = ["--door", door, "--metrics", metrics]
     return {
         name: [sys.executable, "-m", f"service.lifecycle.{name}", *arguments]

@@ -19,6 +19,7 @@ from tests.drill.cloud_monitoring import CloudMonitoring
 from tests.drill.front import HEADER, FaultyProxy
 from tests.drill.jobs import Jobs
 from tests.drill.outside import HeartbeatReceiver
+from tests.drill.pods import Pods, Run
 from tests.drill.traffic import Traffic
 from tests.service.api.issuer import AUDIENCE, Issuer
 
@@ -48,9 +49,8 @@ class LocalPlatform:
 
     home: Path
     processes: Processes
-    service_port: int
+    pods: Pods
     figures_port: int
-    service: Program
     front: FaultyProxy
     traffic: Traffic
     jobs: Jobs
@@ -60,21 +60,12 @@ class LocalPlatform:
     issuer: Issuer
     essential: tuple[Program, ...]
     deleted: list[Any] = field(default_factory=list)
-    """Policies that a fault deleted."""
-
-    def start_service(self) -> None:
-        """Start the service, once it was killed, and wait until it scores."""
-        self.service = serve(self.processes, self.home, self.service_port, self.bucket, self.issuer)
-
-    def gauge(self, name: str) -> float:
-        """A value that the service exports, without labels."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.service_port}/metrics", timeout=5) as page:
-            line = next(line for line in page.read().decode().splitlines() if line.startswith(f"{name} "))
-        return float(line.split()[1])
+    """Policies that faults deleted."""
 
     def close(self) -> None:
         """Stop what runs in this process; programs are stopped by their Processes."""
         self.jobs.stop()
+        self.pods.close()
         self.traffic.stop()
         self.front.close()
         self.outside.stop()
@@ -83,23 +74,24 @@ class LocalPlatform:
         self.issuer.close()
 
 
-def serve(processes: Processes, home: Path, port: int, bucket: RevocableBucket, issuer: Issuer) -> Program:
-    """Start the service, which lets in whom the proxy vouches for, and wait until it has a model."""
-    settings = {
+def pod(processes: Processes, home: Path, bucket: RevocableBucket, issuer: Issuer) -> Run:
+    """How a pod of the service is started, which lets in whom the proxy vouches for."""
+    same = {
         "models_url": str(home / "store"),
         "predictions_url": f"gs://{BUCKET}",
         "iap_audience_file": str(home / "audience"),
         "iap_keys_url": issuer.url,
-        "spool_dir": str(home / "spool"),
-        "port": str(port),
         "poll_seconds": str(OFTEN_S),
         "upload_seconds": str(OFTEN_S),
     }
-    environment = {f"LEADSCORING_{name.upper()}": value for name, value in settings.items()}
-    environment["STORAGE_EMULATOR_HOST"] = bucket.address
-    service = processes.start("api", [sys.executable, "-m", "service.api"], environment)
-    service.wait_until_answers(f"http://127.0.0.1:{port}/readyz")
-    return service
+
+    def run(name: str, port: int, settings: dict[str, str]) -> Program:
+        told = {**same, "spool_dir": str(home / "spool" / name), "port": str(port), **settings}
+        environment = {f"LEADSCORING_{key.upper()}": value for key, value in told.items()}
+        environment["STORAGE_EMULATOR_HOST"] = bucket.address
+        return processes.start(f"api-{name}", [sys.executable, "-m", "service.api"], environment)
+
+    return run
 
 
 def build(
@@ -109,7 +101,7 @@ def build(
     home.mkdir(parents=True, exist_ok=True)
     source = home / "drill.toml"
     source.write_text(SOURCE)
-    mlflow_port, service_port, figures_port = free(), free(), free()
+    mlflow_port, figures_port = free(), free()
     tracking = f"http://127.0.0.1:{mlflow_port}"
     tell("starting MLflow")
     mlflow = processes.start("mlflow", mlflow_command(Folders(home), mlflow_port), MLFLOW_ENVIRONMENT)
@@ -120,28 +112,30 @@ def build(
     tell("starting the service")
     (home / "audience").write_text(AUDIENCE)
     bucket, issuer = RevocableBucket(home / "predictions"), Issuer()
-    service = serve(processes, home, service_port, bucket, issuer)
-    asked = urllib.request.Request(f"http://127.0.0.1:{service_port}/v1/model", headers={HEADER: issuer.sign()})
+    pods = Pods(pod(processes, home, bucket, issuer))
+    pods.start()
+    asked = urllib.request.Request(f"http://127.0.0.1:{pods.backends()[0]}/v1/model", headers={HEADER: issuer.sign()})
     with urllib.request.urlopen(asked, timeout=10) as answer:
         schema = LeadSchema.model_validate_json(json.dumps(json.load(answer)["lead_schema"]))
     front, monitoring, outside = (
-        FaultyProxy(service_port, issuer.sign),
+        FaultyProxy(pods.backends, issuer.sign),
         CloudMonitoring(),
         HeartbeatReceiver(pagerduty, runbooks),
     )
     (home / "heartbeat-address").write_text(outside.address)
     emulator = {"LEADSCORING_MONITORING_EMULATOR": f"127.0.0.1:{monitoring.port}"}
     traffic = Traffic(front.port, schema)
-    scheduled = Jobs(processes, jobs.commands(source, home, tracking, f"http://127.0.0.1:{front.port}"), emulator)
+    expected = [policy.display_name for policy in monitoring.policies]
+    commands = jobs.commands(source, home, tracking, f"http://127.0.0.1:{front.port}", expected)
+    scheduled = Jobs(processes, commands, emulator)
     (home / "leads/batch").mkdir(parents=True, exist_ok=True)
     traffic.start()
     outside.start()
     return LocalPlatform(
         home,
         processes,
-        service_port,
+        pods,
         figures_port,
-        service,
         front,
         traffic,
         scheduled,

@@ -54,7 +54,7 @@ def test_alerts_that_no_fault_reaches_are_named_with_the_file_that_proves_them()
     found = {name: each for each in unreached({fault.alert for fault in FAULTS}) for name in each.alerts}
     assert found.keys() | {fault.alert for fault in FAULTS} >= NAMES.keys()
     assert found.keys().isdisjoint(fault.alert for fault in FAULTS)
-    assert (found["ScoringPodsHalfGone"].proven_in, found["ScoringPodsHalfGone"].why) == (
+    assert (found["ScoringPodsUnschedulable"].proven_in, found["ScoringPodsUnschedulable"].why) == (
         "monitoring/proof/scenarios/pods.py",
         NOT_LOCAL[True],
     )
@@ -114,7 +114,7 @@ def test_a_full_disk_takes_no_byte_until_it_is_freed(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as service:
         assert service.stdin
         assert service.stdout
-        stage: Any = SimpleNamespace(service=service)
+        stage: Any = SimpleNamespace(pods=SimpleNamespace(pids=lambda *_: [service.pid]))
         said = []
         for act in (lambda _: None, faults.fill_disk, faults.free_disk):
             act(stage)

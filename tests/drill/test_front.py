@@ -54,7 +54,7 @@ def post(front: FaultyProxy, body: bytes) -> tuple[int, bytes]:
 
 
 def test_requests_and_answers_pass_through(service: Service) -> None:
-    front = FaultyProxy(service.server_port)
+    front = FaultyProxy(lambda: [service.server_port])
     try:
         assert post(front, b"lead") == (200, b"lead")
         assert post(front, b"full") == (503, b"full")
@@ -72,7 +72,7 @@ def test_a_request_that_is_held_back_begins_at_once_and_ends_late(
         held.append((seconds, came, service.body_came.wait(0.1)))
 
     monkeypatch.setattr(front_module, "time", SimpleNamespace(sleep=hold))
-    front = FaultyProxy(service.server_port)
+    front = FaultyProxy(lambda: [service.server_port])
     front.hold_s = 30
     try:
         assert post(front, b"lead") == (200, b"lead")
@@ -81,8 +81,16 @@ def test_a_request_that_is_held_back_begins_at_once_and_ends_late(
     assert held == [(30, True, False)]  # while it was held, its headers had come and its body had not
 
 
+def test_a_pod_that_takes_no_connection_is_passed_over(service: Service) -> None:
+    front = FaultyProxy(lambda: [free_port(), service.server_port])
+    try:
+        assert [post(front, b"lead") for _ in range(3)] == [(200, b"lead")] * 3
+    finally:
+        front.close()
+
+
 def test_without_a_service_callers_get_502() -> None:
-    front = FaultyProxy(free_port())
+    front = FaultyProxy(lambda: [free_port(), free_port()])
     try:
         assert post(front, b"lead")[0] == 502
     finally:

@@ -66,7 +66,8 @@ def test_the_rules_are_the_catalogues_on_a_faster_clock() -> None:
     rules = watch.rules({"batch": ("*/30 * * * *", 10)})
     assert "alert: BatchLate" in rules
     assert "DriftLate" not in rules
-    assert "googleapis" not in rules
+    assert "alert: ServiceMetricsAbsent" in rules  # Google's metrics only silence it
+    assert "alert: DatabaseDown" not in rules
 
 
 def start(folder: Path, *options: str) -> subprocess.Popen[str]:

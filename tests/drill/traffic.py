@@ -18,11 +18,11 @@ KINDS = 3_000
 
 
 class Traffic(threading.Thread):
-    """Sends until stopped. `drifted` sends leads whose tracking is lost, `paused` none at all."""
+    """Sends until stopped. `drifted` sends leads whose tracking is lost."""
 
     def __init__(self, port: int, schema: LeadSchema) -> None:
         super().__init__(name="traffic", daemon=True)
-        self.drifted, self.paused = False, threading.Event()
+        self.drifted = False
         self.sent = 0
         self._url, self._over = f"http://127.0.0.1:{port}/v1/score", threading.Event()
         sample = Sample(rows=KINDS, seed=77)
@@ -34,8 +34,7 @@ class Traffic(threading.Thread):
         for turn in itertools.count(step=AT_ONCE):
             if self._over.wait(EVERY_S):
                 return
-            if not self.paused.is_set():
-                self._send(turn)
+            self._send(turn)
 
     def stop(self) -> None:
         """Send no more."""

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,7 +11,8 @@ from monitoring.alerts import Alert
 from monitoring.promql.text import metric_names
 from monitoring.proof import scenarios
 
-CLUSTER = "kube_"
+CLUSTER = re.compile("kube_(?!deployment_)")
+"""Metrics of the cluster; those of its Deployment are exported here."""
 NOT_LOCAL = {
     True: "reads metrics of Google's or of the cluster, which nothing here exports",
     False: "no fault of this drill sets it off",
@@ -41,7 +43,7 @@ def unreached(reached: Iterable[str]) -> list[Unreached]:
 
 def foreign(alert: Alert) -> bool:
     """Whether it reads what only Google or a cluster exports."""
-    return any(google.of(name) or name.startswith(CLUSTER) for name in metric_names(alert.expr))
+    return any(google.of(name) or CLUSTER.match(name) for name in metric_names(alert.expr))
 
 
 def proofs() -> dict[str, str]:

@@ -70,8 +70,8 @@ def test_the_command_writes_the_whole_catalogue(capsys: pytest.CaptureFixture[st
 
 def test_what_reads_googles_metrics_may_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     found = written(capsys, "--without-google")
-    assert {"ServiceMetricsAbsent", "ScoringLatencyBurnFast"} <= found.keys()
-    assert not {"FrontDoorFailsBeforePods", "DatabaseDown", "PodMetricsAbsent"} & found.keys()
+    assert {"ServiceMetricsAbsent", "ScoringLatencyBurnFast", "PodMetricsAbsent"} <= found.keys()
+    assert not {"FrontDoorFailsBeforePods", "DatabaseDown", "ScoringMemoryNearLimit"} & found.keys()
 
 
 def test_jobs_and_a_faster_clock_may_be_given(capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,6 +75,7 @@ CASES = (
         front_door.pod("a", 20),
         front_door.pod("b", 20),
         front_door.pod("c", 20, (80, 0), (1, 20)),
+        *map(front_door.model, "abc"),
         after=44,
         until=80,
         lasts=100,

@@ -74,6 +74,11 @@ def pod(name: str, before: float | None, *after: Stretch, route: str = "/v1/scor
     return counter(f"leadscoring_requests_total{{{labels}}}", before, *after)
 
 
+def model(pod: str) -> Series:
+    """A pod's model."""
+    return gauge(f'leadscoring_model_info{{version="v1",instance="{pod}"}}', 1)
+
+
 def blocked(allowed: float, *after: tuple[int, float]) -> tuple[Series, Series]:
     """Requests a minute that Cloud Armor lets through and that it blocks."""
     name = "networksecurity_googleapis_com:https_request_count"
@@ -230,8 +235,18 @@ CASES: tuple[Case, ...] = (
         pod("b", 20),
         pod("c", None, (40, 0), (1, 20)),
         pod("c", None, (40, 6), (1, 6), route="/healthz"),
+        *map(model, "abc"),
         after=16,
         until=40,
+    ),
+    stays_silent(
+        "PodsUnknownToLoadBalancer",
+        "the pod of a roll-out that stops has no model, and gets no request",
+        pod("a", 20),
+        pod("b", 20),
+        pod("c", None, (60, 0)),
+        *map(model, "ab"),
+        lasts=60,
     ),
     stays_silent(
         "PodsUnknownToLoadBalancer",
@@ -239,6 +254,7 @@ CASES: tuple[Case, ...] = (
         pod("a", 15),
         pod("b", 15),
         pod("c", None, (60, 0)),
+        *map(model, "abc"),
         lasts=60,
     ),
     fires("CertificateExpiresSoon", "13 days are left", days_left((120, 13), (1, 90)), after=64, until=124),
