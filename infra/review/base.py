@@ -1,10 +1,8 @@
 """The stacks as another commit has them, synthesized in a folder of their own by the same Python environment."""
 
-import io
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -31,11 +29,12 @@ def stacks_at(ref: str, env: str, root: Path = ROOT) -> tuple[Stack, ...]:
     commit = _git(root, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}").decode().strip()
     with tempfile.TemporaryDirectory(prefix="base-") as name:
         folder = Path(name)
-        with tarfile.open(fileobj=io.BytesIO(_git(root, "archive", "--format=tar", commit))) as archive:
-            archive.extractall(folder / "tree", filter="data")
+        tree = folder / "tree"
+        tree.mkdir()
+        subprocess.run(["tar", "-x"], cwd=tree, input=_git(root, "archive", "--format=tar", commit), check=True)
         done = subprocess.run(
             [sys.executable, "-c", _SYNTHESIZE, env],
-            cwd=folder / "tree",
+            cwd=tree,
             env={"PATH": os.environ.get("PATH", os.defpath), "HOME": name, "CDKTF_OUTDIR": str(folder / "out")},
             capture_output=True,
             text=True,

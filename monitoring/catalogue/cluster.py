@@ -26,7 +26,7 @@ ALERTS = (
         # A cluster that is younger than the window need not have one yet.
         expr=(
             f"vector(1) unless on () {backups('SUCCEEDED')} > 0.5\n"
-            'and on ()\ncount(kube_deployment_spec_replicas{deployment="scoring"} offset 25h)'
+            'and on ()\ncount(kube_deployment_spec_replicas{deployment="scoring"} offset 25h) > 0'
         ),
         hold=2 * HOUR,
         summary="No backup of the cluster's objects has succeeded for more than a day.",

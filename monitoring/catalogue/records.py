@@ -51,7 +51,8 @@ def spool(leads_per_day: int) -> Alert:
     uploads, four times the mean in the busiest minute, do not look like growth.
     """
     fills = timedelta(seconds=SPOOL_BYTES / (leads_per_day / 86_400 * RECORD_BYTES))
-    window, hold = (10 * MINUTE, 5 * MINUTE) if fills >= HOUR else (2 * MINUTE, 0 * MINUTE)
+    # Half an hour of growth: that of ten minutes swings so much that one outage would page twice.
+    window, hold = (30 * MINUTE, 5 * MINUTE) if fills >= HOUR else (2 * MINUTE, 0 * MINUTE)
     windows = max(1, round(min(HOUR, 2 * fills) / window))
     return page(
         name="SpoolFillsUp",

@@ -41,6 +41,8 @@ ELSEWHERE = {
     ("NobodyIsScored", 1): "Scores given in 20 minutes",
     ("NobodyIsScored", 2): "Series that are there",
     ("NobodyIsScored", 3): service.FAST,
+    ("NobodyIsScored", 4): "Regions that cannot reach it",
+    ("ClusterBackupMissing", 1): "Series that are there",
     ("CallersBlocked", 1): "Share of callers blocked",
     ("RecordsNotWritten", 1): "Leads scored in an hour",
     ("ScoresShifted", 1): "Drift found",

@@ -61,11 +61,12 @@ def legend(line: Line, labels: dict[str, str]) -> str:
 def _panel(axes: Axes, panel: Panel, when: list[datetime], drawn: Drawn) -> None:
     axes.set_title(panel.title, fontsize=9.5, loc="left", color=INK, fontweight="bold")
     stack = [each for each in drawn if panel.stacked and not each[0].limit]
+    lines = [each for each in drawn if not panel.stacked or each[0].limit]
     if stack:
         colours = [COLOURS[n % len(COLOURS)] for n in range(len(stack))]
         tops = [np.nan_to_num(values) for _, _, values in stack]
         axes.stackplot(when, *tops, colors=colours, alpha=0.75, labels=[name for _, name, _ in stack], linewidth=0)  # type: ignore[arg-type]
-    for number, (line, name, values) in enumerate(each for each in drawn if each not in stack):
+    for number, (line, name, values) in enumerate(lines):
         style = "--" if line.limit else "-"
         colour = INK if line.limit and len(panel.lines) < MANY else COLOURS[number % len(COLOURS)]
         axes.plot(when, values, color=colour, linestyle=style, linewidth=1.2, label=name)  # type: ignore[arg-type]

@@ -1,9 +1,9 @@
 """The same alerts in a world whose clock runs faster, for a drill that cannot wait an hour for a page.
 
-Every duration is divided by one factor: holds, ranges, subqueries, and the seconds that a time is compared with. A
-counter grows so many times less within a shortened window, so the counts that it is compared with are divided too: the
-guards of low traffic among them. Ratios, bytes and durations that something measured (a request's, a job's) stay as
-they are. What is which is read from the expression's tree.
+Every duration is divided by one factor: holds, ranges, subqueries, offsets, and the seconds that a time is compared
+with. A counter grows so many times less within a shortened window, so the counts that it is compared with are divided
+too: the guards of low traffic among them. Ratios, bytes and durations that something measured (a request's, a job's)
+stay as they are. What is which is read from the expression's tree.
 """
 
 from dataclasses import replace
@@ -28,9 +28,12 @@ def faster(alert: Alert, factor: int) -> Alert:
 
 def _shortened(node: promql.Expr, factor: int) -> promql.Expr | None:
     """What stands in a node's place, its children being shortened already; None where it stays."""
+    if isinstance(node, promql.VectorSelector) and node.offset is not None:
+        selector, offset, _ = node.prettify().rpartition(" offset ")
+        return promql.parse(f"{selector}{offset}{_divided(node.offset, factor)}")
     if isinstance(node, promql.MatrixSelector):
-        selector = node.vector_selector.prettify()
-        return promql.parse(f"{selector}[{_divided(node.range, factor)}]")
+        selector, offset, by = node.vector_selector.prettify().partition(" offset ")  # divided already
+        return promql.parse(f"{selector}[{_divided(node.range, factor)}]{offset}{by}")
     if isinstance(node, promql.SubqueryExpr):
         within, step = _divided(node.range, factor), _divided(node.step, factor)
         return promql.parse(f"({node.expr.prettify()})[{within}:{step}]")

@@ -230,10 +230,10 @@ def _bucket_away(world: World, day: int) -> Iterator[Incident]:
 
 
 def soon_full(rate: Array) -> int | None:
-    """Minutes after which an hour more at the pace of ten minutes fills a spool, at so many requests a minute."""
+    """Minutes after which an hour more at the pace of half an hour fills a spool, at so many requests a minute."""
     waiting = np.cumsum(rate) / PODS * RECORD_BYTES
-    grown = waiting - np.concatenate([np.zeros(10), waiting[:-10]])
-    near = np.flatnonzero(waiting + 6 * grown > 1.02 * 0.9 * SPOOL_BYTES)
+    grown = waiting - np.concatenate([np.zeros(30), waiting[:-30]])
+    near = np.flatnonzero(waiting + 2 * grown > 1.02 * 0.9 * SPOOL_BYTES)
     return int(near[0]) if len(near) else None
 
 

@@ -147,7 +147,7 @@ def test_an_incident_is_found_when_its_alert_fires_in_time(
     assert found.told == told_after
 
 
-@pytest.mark.parametrize(("at", "uncaused"), [(1999, 1), (2000, 0), (2075, 0), (2076, 1)])
+@pytest.mark.parametrize(("at", "uncaused"), [(1999, 1), (2000, 0), (2095, 0), (2096, 1)])
 def test_an_alert_without_a_cause_is_false(at: int, uncaused: int) -> None:
     fired = {"SpoolFillsUp": {"{}": [(at, at + 5)]}}
     assert len(list(verdict.false_alerts([FILLS], [FULL], fired))) == uncaused

@@ -4,7 +4,7 @@ A story by runs is told from its first run on, an hour before the fault.
 """
 
 from monitoring.proof.cases import Case, Firing, Series, Stretch, fires, gauge, stays_silent
-from monitoring.proof.scenarios.front_door import pod
+from monitoring.proof.scenarios.front_door import checks, pod
 
 EVERY = 5  # minutes
 WELL = 12 * "+"
@@ -119,6 +119,16 @@ CASES = (
             "ScoringAvailabilityBurnSteady": Firing(after=9, until=121),
             "NobodyIsScored": Firing(after=39, until=85),
             "ProbesFailing": Firing(after=35, until=105),
+        },
+    ),
+    Case(
+        story="no check and no probe arrives, then checks do, and probes get no score for 50 minutes more",
+        series=(probe((70, 0), (1, 1)), *callers(0), *checks((20, 0), (1, 1), down=2)),
+        lasts=120,
+        fires={
+            "FrontDoorDown": Firing(after=11, until=24),
+            "NobodyIsScored": Firing(after=41, until=80),
+            "ProbesFailing": Firing(after=35, until=100),
         },
     ),
     # 31 of 61 scrapes after half an hour, five of hold.

@@ -33,7 +33,7 @@ CASES = (
         "a spool fills within half an hour, and stays full",
         spool("a", (25, 1e7), (40, 0), (1, None), (1, 0)),
         spool("b"),
-        after=8,
+        after=12,
         until=66,
         lasts=90,
     ),

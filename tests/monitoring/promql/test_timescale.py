@@ -44,6 +44,8 @@ def flat(expr: str) -> str:
         ("max(last_over_time(duration_seconds[25h])) > 2880", "max(last_over_time(duration_seconds[25m])) > 2880"),
         ("histogram_quantile(0.9, increase(a[30m])) > 5000", "histogram_quantile(0.9, increase(a[30s])) > 5000"),
         ("vector(1) unless on () count(a)", "vector(1) unless on () count(a)"),
+        ("a offset 25h", "a offset 25m"),
+        ("increase(a[1h] offset 1d) > 0", "increase(a[1m] offset 24m) > 0"),
     ],
 )
 def test_durations_and_counts_within_them_shrink_and_the_rest_stays(expr: str, quick: str) -> None:

@@ -17,7 +17,7 @@ ALERTS = {alert.name: alert for alert in catalogue.alerts()}
         ("CallersRefusedByPods", "Share of callers refused by pods over 10m > 20 %, and Callers refused"),
         ("EvaluationOnTimeBurnSteady", "Share of time without a result over 1d and 2h > 14 %"),
         ("ScoringPodsHalfGone", "Pods ready and wanted < 0.5 * sum(kube_deployment_spec_replicas)"),
-        ("SpoolFillsUp", "Spool over 10m > "),
+        ("SpoolFillsUp", "Spool over 30m > "),
         ("ModelTooOld", "Age of the model > 45d"),
         ("FrontDoorSlow", "Time to the last byte over 30m > 2,000 ms"),
         ("TooFewOutcomes", "Leads to judge by < "),
