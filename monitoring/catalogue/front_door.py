@@ -130,7 +130,7 @@ def alerts(requests_per_day: float) -> tuple[Alert, ...]:
             # A pod without a model is not ready, and gets none: a roll-out that stops half-way has an alert of its own.
             expr=(
                 f"sum by (instance) ({PER_POD}) == 0\n"
-                "and on (instance)\nleadscoring_model_info == 1\n"
+                "and on (instance)\nsum by (instance) (leadscoring_model_info) > 0\n"
                 f"and on ()\nsum({PER_POD}) > {unknown_from}"
             ),
             hold=15 * MINUTE,

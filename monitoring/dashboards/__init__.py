@@ -36,7 +36,7 @@ ELSEWHERE = {
     ("CallersRefusedByPods", 1): "Callers refused by pods",
     ("CallersRefusedAtFrontDoor", 1): "Callers refused at the front door",
     ("FrontDoorSlow", 1): "Requests at the load balancer",
-    ("PodsUnknownToLoadBalancer", 1): "Pods by model version",
+    ("PodsUnknownToLoadBalancer", 1): "Pods with a model",
     ("PodsUnknownToLoadBalancer", 2): "Requests at the pods",
     ("NobodyIsScored", 1): "Scores given in 20 minutes",
     ("NobodyIsScored", 2): "Series that are there",

@@ -113,9 +113,9 @@ def _legend(alert: Alert, condition: Condition) -> str:
     tree = promql.parse(condition.measured)
     if isinstance(tree, promql.AggregateExpr) and tree.modifier and tree.modifier.labels:
         return " ".join(f"${{{label}}}" for label in tree.modifier.labels)
-    spans = [_span(part.measured) for part in conditions(alert)]
-    what = alert.name.split("Burn")[0]
-    return f"{what} over {_span(condition.measured)}" if len(set(spans)) > 1 else what
+    spans = {_span(part.measured) for part in conditions(alert)}
+    what, span = alert.name.split("Burn")[0], _span(condition.measured)
+    return f"{what} over {span}" if span and len(spans) > 1 else what
 
 
 def _span(measured: str) -> str:

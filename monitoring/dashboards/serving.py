@@ -22,6 +22,7 @@ def dashboard(jobs: Sequence[Job]) -> Dashboard:
                 lines=(Line("${version}", "count by (version) (leadscoring_model_info == 1)"),),
                 stacked=True,
             ),
+            Panel("Pods with a model"),
             Panel("Different models in service"),
             Panel(
                 "Time since promotion and loading",
