@@ -69,4 +69,13 @@ CASES = (
         history=1440,
         lasts=360,
     ),
+    stays_silent(
+        ALERT,
+        "more than a tenth fails for six hours, after a day of 720 requests",
+        *day(4, 12, before=0.5),
+        step=TEN,
+        named_only=True,
+        history=1440,
+        lasts=360,
+    ),
 )

@@ -58,6 +58,14 @@ CASES = (
         after=24,
         until=40,
     ),
+    fires(
+        "SpoolNotDraining",
+        "uploads stop, and leads come every twelve minutes",
+        moved("records_written", 5, *(4 * ((1, 5), (11, 0))), (1, 5)),
+        moved("records_uploaded", 5, (48, 0), (1, 5)),
+        after=24,
+        until=48,
+    ),
     stays_silent(
         "SpoolNotDraining",
         "nobody asks for scores",

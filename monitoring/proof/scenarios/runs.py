@@ -21,7 +21,13 @@ Figure = tuple[str, float, float]  # series, its value in a run that is well, an
 
 AUC, ERROR = 'job="evaluate",figure="roc_auc"', 'job="evaluate",figure="calibration_error"'
 RARER = 'evaluation_benchmark_rarer_ratio{job="evaluate"}'  # share of the rarer outcome
+PROFIT = 'job="evaluate",figure="profit",metric_reason="it pays",agreed_by="owners"'
 FIGURES: dict[str, tuple[Figure, ...]] = {
+    "AgreedMetricBelowBenchmark": (
+        (f"agreed_figure_high{{{PROFIT}}}", 1_500, 1_000),
+        (f"agreed_benchmark{{{PROFIT}}}", 1_400, 1_400),
+    ),
+    "AgreementTooOld": (('agreed_timestamp_seconds{job="evaluate",agreed_by="owners"}', 0, -400 * DAY_S),),
     "CalibrationBelowBenchmark": (
         (f"evaluation_figure_low{{{ERROR}}}", 0.02, 0.3),
         (f"evaluation_benchmark{{{ERROR}}}", 0.04, 0.04),
@@ -46,6 +52,13 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
 
 
 BENCHMARKED = {
+    "AgreedMetricBelowBenchmark": (
+        f"agreed_figure_high{{{PROFIT}}}",
+        1_500,
+        f"agreed_benchmark{{{PROFIT}}}",
+        1_400,
+        1_600,
+    ),
     "CalibrationBelowBenchmark": (
         f"evaluation_figure_low{{{ERROR}}}",
         0.2,
@@ -233,6 +246,25 @@ def _ends(job: Job, alerts: dict[str, Alert]) -> Iterator[Case]:
         said("last_failure_timestamp_seconds", (gap, before), (1, None)),
         said("last_success_timestamp_seconds", (gap, before + 60), (1, None)),
         lasts=back(failing) + 2 * gap,
+    )
+    half = 30 * 60.0  # seconds from one attempt to the next
+    yield goes_off(
+        failing.name,
+        f"{name} fails, ends well half an hour later, fails again, and is not run again",
+        gauge(
+            tell % "last_failure_timestamp_seconds", None, (30, before), (30, None), (30, before + 2 * half), (1, None)
+        ),
+        gauge(tell % "last_success_timestamp_seconds", None, (30, None), (30, before + half), (1, None)),
+        after=90,
+        until=back(failing) + 90,
+        lasts=back(failing) + 2 * gap,
+    )
+    yield is_silent(
+        overrunning.name,
+        f"{name} fails in both of its attempts, and is not run again",
+        gauge(tell % "last_start_timestamp_seconds", None, (30, before), (30, before + half), (1, None)),
+        gauge(tell % "last_failure_timestamp_seconds", None, (30, before + 60), (30, before + half + 60), (1, None)),
+        lasts=back(overrunning) + 2 * gap,
     )
     pending = (timeout // 30 + 1) * 30  # the first step at which it is later than the timeout
     yield goes_off(

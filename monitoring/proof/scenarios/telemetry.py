@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from monitoring.proof.cases import Case, Series, Stretch, fires, gauge, stays_silent
+from monitoring.proof.cases import Case, Firing, Series, Stretch, fires, gauge, stays_silent
 from monitoring.proof.scenarios.front_door import checks
 
 TEN = timedelta(minutes=10)
@@ -51,6 +51,17 @@ CASES = (
         *checks((30, 0), (1, 1), down=1),
         after=15,
         until=30,
+    ),
+    fires(
+        "ServiceMetricsAbsent",
+        "pods are gone for an hour, and places cannot reach the service in the first half of it",
+        *series("ServiceMetricsAbsent", (60, None), (1, 1)),
+        *checks((30, 0), (1, 1), down=2),
+        after=44,
+        until=60,
+        others={"FrontDoorDown": Firing(after=11, until=34)},
+        named_only=True,
+        lasts=90,
     ),
     fires(
         "JobFiguresAbsent",

@@ -71,6 +71,19 @@ CASES = (
     stays_silent(
         "MlflowDown", "four errors and nothing else", requests("5xx", 0, (4, 1), (1, 0)), requests("2xx", 0), lasts=60
     ),
+    fires(
+        "MlflowDown",
+        "good answers end, and errors come for an hour",
+        requests("5xx", 0, (60, 1), (1, 0)),
+        requests("2xx", 1, (60, 0), (1, 1)),
+        after=36,
+        until=62,
+        lasts=120,
+        others={
+            "MlflowAvailabilityBurnSlow": Firing(after=11, until=89),
+            "MlflowAvailabilityBurnSteady": Firing(after=11, until=121),
+        },
+    ),
     # The database runs, and lets MLflow in no more.
     fires(
         "MlflowDown",

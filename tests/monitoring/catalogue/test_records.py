@@ -61,10 +61,10 @@ def test_records_between_two_uploads_in_the_busiest_minute_are_no_growth() -> No
     assert fired([saw, saw[::-1]]) == []
 
 
-def test_fewer_leads_leave_time_for_ten_minutes_of_growth_and_a_hold() -> None:
+def test_fewer_leads_leave_time_for_half_an_hour_of_growth_and_a_hold() -> None:
     few = records.spool(MANY // 1_000)
     assert few.hold == timedelta(minutes=5)
-    assert "6 * delta(leadscoring_spool_bytes[10m])" in few.expr
+    assert "2 * delta(leadscoring_spool_bytes[30m])" in few.expr
 
 
 def test_three_of_a_days_fifty_leads_without_a_record_are_told() -> None:
