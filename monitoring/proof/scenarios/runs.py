@@ -89,6 +89,7 @@ def cases(alerts: Iterable[Alert]) -> Iterator[Case]:
     for job in JOBS.values():
         of = {what: named[f"{job.name.capitalize()}{what}"] for what in ("Failing", "Overrunning", "NearTimeout")}
         yield from _ends(job, of)
+        yield from _attempts(job, of)
 
 
 def back(alert: Alert) -> int:
@@ -247,25 +248,6 @@ def _ends(job: Job, alerts: dict[str, Alert]) -> Iterator[Case]:
         said("last_success_timestamp_seconds", (gap, before + 60), (1, None)),
         lasts=back(failing) + 2 * gap,
     )
-    half = 30 * 60.0  # seconds from one attempt to the next
-    yield goes_off(
-        failing.name,
-        f"{name} fails, ends well half an hour later, fails again, and is not run again",
-        gauge(
-            tell % "last_failure_timestamp_seconds", None, (30, before), (30, None), (30, before + 2 * half), (1, None)
-        ),
-        gauge(tell % "last_success_timestamp_seconds", None, (30, None), (30, before + half), (1, None)),
-        after=90,
-        until=back(failing) + 90,
-        lasts=back(failing) + 2 * gap,
-    )
-    yield is_silent(
-        overrunning.name,
-        f"{name} fails in both of its attempts, and is not run again",
-        gauge(tell % "last_start_timestamp_seconds", None, (30, before), (30, before + half), (1, None)),
-        gauge(tell % "last_failure_timestamp_seconds", None, (30, before + 60), (30, before + half + 60), (1, None)),
-        lasts=back(overrunning) + 2 * gap,
-    )
     pending = (timeout // 30 + 1) * 30  # the first step at which it is later than the timeout
     yield goes_off(
         overrunning.name,
@@ -283,3 +265,31 @@ def _ends(job: Job, alerts: dict[str, Alert]) -> Iterator[Case]:
             said(f"last_{end}_timestamp_seconds", (gap, before + 60), (1, None)),
             lasts=back(overrunning) + 2 * gap,
         )
+
+
+def _attempts(job: Job, alerts: dict[str, Alert]) -> Iterator[Case]:
+    """What a job says of attempts that follow each other within one run: the last one counts."""
+    gap, name = job.gap // MINUTE, job.name
+    first, half = gap * 60.0, 30 * 60.0  # seconds: when the first attempt is, and from one to the next
+    tell = f'leadscoring_job_last_%s_timestamp_seconds{{job="{name}"}}'
+    failing, overrunning = alerts["Failing"], alerts["Overrunning"]
+    yield fires(
+        failing.name,
+        f"{name} fails, ends well half an hour later, fails again, and is not run again",
+        gauge(tell % "failure", None, (30, first), (30, None), (30, first + 2 * half), (1, None)),
+        gauge(tell % "success", None, (30, None), (30, first + half), (1, None)),
+        history=gap,
+        step=STEP,
+        after=90,
+        until=back(failing) + 90,
+        lasts=back(failing) + 2 * gap,
+    )
+    yield stays_silent(
+        overrunning.name,
+        f"{name} fails in both of its attempts, and is not run again",
+        gauge(tell % "start", None, (30, first), (30, first + half), (1, None)),
+        gauge(tell % "failure", None, (30, first + 60), (30, first + half + 60), (1, None)),
+        history=gap,
+        step=STEP,
+        lasts=back(overrunning) + 2 * gap,
+    )
