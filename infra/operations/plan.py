@@ -29,10 +29,11 @@ from infra.rehearsal.steps import Planned, StackError
 from infra.rehearsal.synthesis import Stack, readable, types
 from infra.rehearsal.terraform import Terraform
 from infra.review import addresses, guard, inventory, sheet
-from infra.review.base import BaseError, stacks_at
+from infra.review.base import stacks_at
 from infra.synthesize import synthesize
 from infra.timeline.events import DeadlockError
 from infra.timeline.needs import UnknownTypeError
+from monitoring.review.commit import RefError
 
 ROOT = Path(__file__).parents[2]
 PLATFORM = ROOT / ".platform"
@@ -89,7 +90,7 @@ def main(arguments: list[str]) -> int:
     try:
         with console.status("Terraform is at work"):
             planned = _planned(options, env, stacks, engine, console)
-    except (StackError, BackendError, BaseError, DeadlockError, UnknownTypeError, real.StandInError) as error:
+    except (StackError, BackendError, RefError, DeadlockError, UnknownTypeError, real.StandInError) as error:
         failures.print(f"[bold red]{escape(str(error))}[/]", highlight=False)
         if remedy := real.remedy(str(error)):
             failures.print(f"What to do: {remedy}", markup=False, highlight=False)

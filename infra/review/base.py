@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from infra.rehearsal.synthesis import Stack, read
+from monitoring.review.commit import RefError, unpack
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,18 +21,12 @@ if sys.argv[1] in ENVIRONMENTS:
 """
 
 
-class BaseError(Exception):
-    """There is no such commit, or its stacks do not synthesize."""
-
-
 def stacks_at(ref: str, env: str, root: Path = ROOT) -> tuple[Stack, ...]:
-    """The stacks of an environment at `ref`, in the order of deployment. Raises BaseError."""
-    commit = _git(root, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}").decode().strip()
+    """The stacks of an environment at `ref`, in the order of deployment. Raises RefError."""
     with tempfile.TemporaryDirectory(prefix="base-") as name:
         folder = Path(name)
         tree = folder / "tree"
-        tree.mkdir()
-        subprocess.run(["tar", "-x"], cwd=tree, input=_git(root, "archive", "--format=tar", commit), check=True)
+        unpack(ref, tree, root)
         done = subprocess.run(
             [sys.executable, "-c", _SYNTHESIZE, env],
             cwd=tree,
@@ -41,12 +36,5 @@ def stacks_at(ref: str, env: str, root: Path = ROOT) -> tuple[Stack, ...]:
             check=False,
         )
         if done.returncode != 0:
-            raise BaseError(f"the stacks of {ref} do not synthesize:\n{done.stderr.strip()}")
+            raise RefError(f"the stacks of {ref} do not synthesize:\n{done.stderr.strip()}")
         return read(folder / "out") if (folder / "out" / "manifest.json").exists() else ()
-
-
-def _git(root: Path, *arguments: str) -> bytes:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)
-    if done.returncode != 0:
-        raise BaseError(f"git {arguments[0]}: {done.stderr.decode().strip()}")
-    return done.stdout

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from monitoring.alerts import Alert, Severity
-from monitoring.catalogue.promises import SCORED
+from monitoring.catalogue.promises import AVAILABILITY
 
 FEW, SHARE, HOURS = 4, 0.07, 3
 """Failures, their share of a day's requests, and the hours that have one.
@@ -14,12 +14,12 @@ repeats one request during a roll-out fails in one hour alone.
 MANY = 400
 """Requests a day from which a fifth of them is ten failures in six hours: there ScoringAvailabilityBurnSlow tells."""
 
-ALL = f"sum(increase(leadscoring_requests_total{{{SCORED}}}[1d]))"
+ALL = AVAILABILITY.total.replace("{window}", "1d")
 
 
 def failed(window: str) -> str:
     """Requests for scores that were answered with 5xx."""
-    return f'sum(increase(leadscoring_requests_total{{{SCORED},status=~"5.."}}[{window}]))'
+    return AVAILABILITY.bad.replace("{window}", window)
 
 
 FAILING_HOURS = f"count_over_time(({failed('1h')} > 0.5)[1d:1h])"

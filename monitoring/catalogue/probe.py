@@ -12,13 +12,13 @@ from datetime import timedelta
 from functools import partial
 
 from monitoring.alerts import Alert, Severity
+from monitoring.catalogue import telemetry
 from monitoring.catalogue.front_door import DOWN_LATELY
 from monitoring.catalogue.promises import AVAILABILITY
 
 ticket = partial(Alert, severity=Severity.TICKET, runbook="front-door.md", panel="Share of probes that got a score")
 page = partial(Alert, severity=Severity.PAGE, runbook="front-door.md", panel="Share of probes that got a score")
 MINUTE = timedelta(minutes=1)
-TO_SCORE = 'leadscoring_requests_total{route="/v1/score"}'
 SCORED = 'leadscoring_requests_total{route="/v1/score",status="200"}'
 # The largest: of probes from two places one that gets its scores is enough. None that ran is none that got a score.
 PASSED = "(max(avg_over_time(leadscoring_probe_success[{window}])) or vector(0))"
@@ -30,7 +30,7 @@ ALERTS = (
         expr=(
             f"{PASSED.format(window='20m')} < 0.5\n"
             f"and on ()\nsum(increase({SCORED}[20m])) < 6\n"
-            f"and on ()\ncount({TO_SCORE}) > 0\n"
+            f"and on ()\ncount({telemetry.SCORED}) > 0\n"
             # Probes that failed are remembered when the others' cause is over.
             f"unless on ()\n{AVAILABILITY.burned(AVAILABILITY.windows[0], within=20 * MINUTE)}\n"
             f"unless on ()\n{DOWN_LATELY}"

@@ -21,6 +21,7 @@ from monitoring.proof.cases import Case
 from monitoring.proof.engine import EngineFailed
 from monitoring.proof.scenarios import cases
 from monitoring.review import budget, checked, diff, plot, quantity, tried
+from monitoring.review.commit import RefError
 from monitoring.review.explain import REACHES, sentence
 from monitoring.simulation.firing import DAYS
 
@@ -144,7 +145,7 @@ def _diff(ref: str, as_markdown: bool, days: int, seeds: int) -> int:
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 2
-    except (diff.RefError, OSError, ValueError, subprocess.TimeoutExpired) as error:
+    except (RefError, OSError, ValueError, subprocess.TimeoutExpired) as error:
         print(error, file=sys.stderr)
         return 1
     about = (

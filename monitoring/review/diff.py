@@ -18,6 +18,7 @@ from monitoring.alerts import Alert, Severity
 from monitoring.promql.conditions import conditions
 from monitoring.proof.cases import Case
 from monitoring.proof.promtool import failures
+from monitoring.review.commit import RefError, unpack
 from monitoring.review.explain import number
 from monitoring.simulation import verdict
 from monitoring.simulation.firing import Replay, merged, replay
@@ -25,10 +26,6 @@ from monitoring.simulation.firing import Replay, merged, replay
 ROOT = Path(__file__).parents[2]
 _LONGEST = 120  # seconds
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-
-
-class RefError(Exception):
-    """There is no such commit, or its alerts cannot be rendered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +57,8 @@ class AlertChange:
 
 def at(ref: str, root: Path = ROOT) -> tuple[Alert, ...]:
     """The alerts of another commit, as its own renderer writes them. Raises RefError."""
-    commit = _git(root, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}").decode().strip()
     with tempfile.TemporaryDirectory(prefix="alerts-") as name:
-        archive = _git(root, "archive", "--format=tar", commit, "monitoring")
-        subprocess.run(["tar", "-x"], cwd=name, input=archive, check=True)
+        unpack(ref, Path(name), root, "monitoring")
         rendered = subprocess.run(
             [sys.executable, "-m", "monitoring.prometheus"],
             cwd=name,
@@ -215,10 +210,3 @@ def _alert(rule: Mapping[str, Any]) -> Alert:
         runbook=rule["annotations"]["runbook"],
         panel="",
     )
-
-
-def _git(root: Path, *arguments: str) -> bytes:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, timeout=_LONGEST)
-    if done.returncode:
-        raise RefError(f"git {arguments[0]}: {done.stderr.decode().strip()}")
-    return done.stdout

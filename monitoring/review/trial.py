@@ -1,7 +1,6 @@
 """Which alerts an outage sets off, when, and which stay silent although they read what it changes."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,7 @@ from monitoring.review.altered import altered, reading
 from monitoring.review.describe import OUTAGE_DAY
 from monitoring.review.outage import Outage, inject
 from monitoring.simulation import fleet, tsdb, world
-from monitoring.simulation.firing import Replay
+from monitoring.simulation.firing import Replay, written
 from monitoring.simulation.world import DAY, World
 
 SEED = 0
@@ -72,13 +71,13 @@ def run(outages: tuple[Outage, ...], per_day: int) -> OutageTrial:
     usual, other = quiet_days(days, per_day), with_outages(days, per_day, outages)
     tsdb.find()
     readers = reading(alerts, altered(usual, other, slice(begin, end)))
-    with _replay(other) as replay:
+    with written(other) as replay:
         spans = {name: _since(found, begin) for name, found in replay.firing(alerts).items()}
         silent = tuple(Silent(a, _nearest(replay, a, begin, end)) for a in readers if not spans[a.name])
     loud = [alert for alert in alerts if spans[alert.name]]
     anyway = set[str]()
     if loud:
-        with _replay(usual) as replay:
+        with written(usual) as replay:
             anyway = {name for name, found in replay.firing(loud).items() if _since(found, begin)}
     fired = (_fired(alert, spans[alert.name], alert.name in anyway, begin, other.minutes) for alert in loud)
     return OutageTrial(outages, per_day, tuple(sorted(fired, key=lambda each: each.after)), silent)
@@ -105,14 +104,6 @@ def with_outages(days: int, per_day: int, outages: tuple[Outage, ...]) -> World:
     fleet.add_baseline(told)
     inject(told, outages, fleet.add_traffic)
     return told
-
-
-@contextmanager
-def _replay(told: World) -> Iterator[Replay]:
-    series = tuple(told.told())
-    with tsdb.running() as database:
-        database.write(series)
-        yield Replay(told, (), database, frozenset(each.name for each in series))
 
 
 def _nearest(told: Replay, alert: Alert, begin: int, end: int) -> tuple[Nearest, ...]:

@@ -110,6 +110,13 @@ def replay(seed: int, days: int = DAYS, per_day: int = world.PER_DAY) -> Iterato
 def running(told: world.World, happened: tuple[Incident, ...], blips: bool = True) -> Iterator[Replay]:
     """A world whose baseline and incidents are told, with its traffic, in a Prometheus."""
     fleet.add_traffic(told, blips)
+    with written(told, happened) as found:
+        yield found
+
+
+@contextmanager
+def written(told: world.World, happened: tuple[Incident, ...] = ()) -> Iterator[Replay]:
+    """A world of which all is told, its traffic too, in a Prometheus."""
     series = tuple(told.told())
     with tsdb.running() as database:
         database.write(series)

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from monitoring.review.commit import RefError, unpack
 from service.local.processes import Processes, Program, free
 from service.model.schema import LeadSchema
 from tests.benchmarks.serving.callers import AUDIENCE, Callers
@@ -100,12 +101,10 @@ FLOORS, OTHERS = (EMPTY, RAW), (MLFLOW, BENTOML, TUTORIAL)
 
 def ours_at(commit: str, folder: Path) -> Peer:
     """The service as a commit of this repository has it, checked out into `folder`. Raises ProgramMissing."""
-    archive = ["git", "-C", str(ROOT), "archive", "--format=tar", commit, "service"]
-    packed = subprocess.run(archive, capture_output=True, check=False)
-    if packed.returncode:
-        raise ProgramMissing(f"{commit}: {packed.stderr.decode().strip()}")
-    folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["tar", "-x"], cwd=folder, input=packed.stdout, check=True)
+    try:
+        unpack(commit, folder, ROOT, "service")
+    except RefError as error:
+        raise ProgramMissing(f"{commit}: {error}") from error
     # `python -m` looks in the working directory first.
     return replace(OURS, name=f"ours at {commit}", command=lambda *at: ["env", "-C", str(folder), *OURS.command(*at)])
 

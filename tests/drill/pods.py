@@ -61,7 +61,7 @@ class Pods(Collector):
         self._run = run
         registry = CollectorRegistry()
         registry.register(self)
-        self._server, self._thread = start_http_server(0, "127.0.0.1", registry)
+        self._server, _ = start_http_server(0, "127.0.0.1", registry)
 
     @property
     def ports(self) -> tuple[int, ...]:

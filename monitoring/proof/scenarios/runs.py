@@ -105,21 +105,14 @@ def _figures(alert: Alert, figures: tuple[Figure, ...]) -> Iterator[Case]:
         series, well, bad = figure
         return run(f"leadscoring_{series}", job, well, (runs * gap, bad), (1, None))
 
-    yield fires(
-        alert.name,
-        f"{alert.name}: one run finds it, and none is after it",
-        *(found(figure, runs=1) for figure in figures),
-        history=gap,
-        step=STEP,
-        after=0,
-        until=seen + 30,
-        lasts=seen + 2 * gap,
-    )
-    for missing in figures if len(figures) > 1 else ():
+    told = [(f"{alert.name}: one run finds it, and none is after it", figures)]
+    if len(figures) > 1:
+        told += [(f"{alert.name}: later runs do not say {each[0]}", (each,)) for each in figures]
+    for story, once in told:
         yield fires(
             alert.name,
-            f"{alert.name}: later runs do not say {missing[0]}",
-            *(found(figure, runs=1 if figure is missing else 4) for figure in figures),
+            story,
+            *(found(figure, runs=1 if figure in once else 4) for figure in figures),
             history=gap,
             step=STEP,
             after=0,

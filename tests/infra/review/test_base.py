@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.review.base import BaseError, stacks_at
+from infra.review.base import stacks_at
+from monitoring.review.commit import RefError
 
 ROOT = Path(__file__).parents[3]
 
@@ -24,7 +25,7 @@ def test_an_environment_that_the_commit_does_not_have_has_no_stacks_there() -> N
 
 @pytest.mark.parametrize("ref", ["no-such-branch", "--help"])
 def test_a_commit_that_is_not_there_is_said_to_be_missing(ref: str) -> None:
-    with pytest.raises(BaseError, match="git rev-parse: "):
+    with pytest.raises(RefError, match="git rev-parse: "):
         stacks_at(ref, "dev")
 
 
@@ -37,5 +38,5 @@ def test_a_commit_whose_stacks_do_not_synthesize_says_why(tmp_path: Path) -> Non
         ["-c", "user.name=n", "-c", "user.email=e@example.org", "commit", "-qm", "m"],
     ):
         subprocess.run(["git", *command], cwd=tmp_path, check=True)
-    with pytest.raises(BaseError, match="half-written"):
+    with pytest.raises(RefError, match="half-written"):
         stacks_at("HEAD", "dev", tmp_path)

@@ -15,6 +15,7 @@ from monitoring.alerts import Alert, Severity
 from monitoring.proof.scenarios import cases
 from monitoring.review import __main__ as review
 from monitoring.review import diff
+from monitoring.review.commit import RefError
 from monitoring.review.diff import AlertChange, Behaviour
 from monitoring.simulation.firing import Replay
 from monitoring.simulation.incidents import Incident
@@ -49,7 +50,7 @@ def test_another_commits_alerts_are_those_that_its_renderer_writes(repository: P
 
 
 def test_a_commit_that_is_not_there_is_told_of(repository: Path) -> None:
-    with pytest.raises(diff.RefError, match="git rev-parse"):
+    with pytest.raises(RefError, match="git rev-parse"):
         diff.at("nowhere", repository)
 
 
