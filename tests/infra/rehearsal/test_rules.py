@@ -195,6 +195,9 @@ BEYOND = {
     },
 }
 
+UNRECORDED = {"google_monitoring_custom_service", "google_monitoring_slo"}
+"""Types whose facts nobody else has recorded."""
+
 
 def groups(kind: str, paths: Iterable[Iterable[str]]) -> set[tuple[Any, ...]]:
     return {(kind, frozenset(group)) for group in paths}
@@ -246,8 +249,9 @@ def recorded(facts: Any) -> set[tuple[Any, ...]]:
 @pytest.mark.parametrize("type_name", RULES)
 def test_the_table_says_what_others_have_read_in_the_source(type_name: str) -> None:
     of_types = json.loads(gzip.decompress(Path(str(RECORDED)).read_bytes()))
-    if type_name not in of_types:
-        pytest.skip(f"the recorded facts do not name {type_name}")
+    assert (type_name in UNRECORDED) is (type_name not in of_types)
+    if type_name in UNRECORDED:
+        return
     facts = of_types[type_name]
     assert recorded(facts) - ours(RULES[type_name]) == set()
     assert ours(RULES[type_name]) - recorded(facts) == BEYOND.get(type_name, set())
